@@ -1,0 +1,1 @@
+"""The processes behind Fun AI Studio; each package is one process, `kit` is what they share."""

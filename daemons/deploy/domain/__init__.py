@@ -1,0 +1,1 @@
+"""Pure rules of the control plane. Times are epoch milliseconds of the database's clock."""

@@ -1,0 +1,91 @@
+"""The only reader of request bodies and the only writer of answers."""
+
+import re
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import orjson
+from aiohttp import web
+from pydantic import ValidationError
+
+from protocol.base import Wire
+
+Model = TypeVar("Model", bound=Wire)
+_INTEGER = re.compile(r"-?[0-9]{1,18}")
+
+
+class InvalidRequest(Exception):
+    """The request is not well formed; `fields` names what is wrong, never with the offending value."""
+
+    def __init__(self, message: str, fields: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.fields = tuple(fields)
+
+
+async def read(request: web.Request, model: type[Model]) -> Model:
+    """The request's JSON body as a wire model. Raises InvalidRequest that names every bad field."""
+    return parse(await request.read(), model)
+
+
+def parse(body: bytes, model: type[Model]) -> Model:
+    """JSON bytes as a wire model. Raises InvalidRequest that names every bad field."""
+    try:
+        return model.model_validate_json(body or b"{}")
+    except ValidationError as error:
+        problems = error.errors(include_input=False, include_url=False, include_context=False)
+        named = [
+            (".".join(str(part) for part in problem["loc"]) or "body", problem["msg"]) for problem in problems[:20]
+        ]
+        text = "; ".join(f"{field}: {message.removeprefix('Value error, ')}" for field, message in named)
+        raise InvalidRequest(text, [field for field, _ in named]) from None
+
+
+def query(request: web.Request, model: type[Model]) -> Model:
+    """The request's query parameters as a wire model; whole numbers and booleans are read from their text."""
+    values: dict[str, Any] = {}
+    for key, text in request.query.items():
+        field = next((f for name, f in model.model_fields.items() if key in (f.alias, name)), None)
+        numeric = field is not None and field.annotation is not None and "int" in str(field.annotation)
+        if numeric and _INTEGER.fullmatch(text):
+            values[key] = int(text)
+        elif text in ("true", "false"):
+            values[key] = text == "true"
+        else:
+            values[key] = text
+    return parse(orjson.dumps(values), model)
+
+
+def number(request: web.Request, name: str, *, default: int, low: int, high: int) -> int:
+    """A whole number from the query, clamped to low..high. Raises InvalidRequest for anything but a number."""
+    text = request.query.get(name)
+    if text is None or text == "":
+        return default
+    if not _INTEGER.fullmatch(text):
+        raise InvalidRequest(f"{name}: must be a whole number", [name])
+    return max(low, min(high, int(text)))
+
+
+def reply(data: Wire | Sequence[Wire] | str | None, *, status: int = 200) -> web.Response:
+    """A success in the envelope."""
+    plain: object
+    if isinstance(data, Wire):
+        plain = data.to_data()
+    elif data is None or isinstance(data, str):
+        plain = data
+    else:
+        plain = [item.to_data() for item in data]
+    return _json({"code": status, "message": "ok", "data": plain}, status)
+
+
+def refuse(status: int, message: str, reason: str, data: object = None) -> web.Response:
+    """A failure in the envelope; the HTTP status equals `code`."""
+    return _json({"code": status, "message": message, "data": data, "reason": reason}, status)
+
+
+def bare(data: Wire | dict[str, Any], *, status: int = 200) -> web.Response:
+    """An answer without an envelope, as agents give it."""
+    return _json(data.to_data() if isinstance(data, Wire) else data, status)
+
+
+def _json(document: object, status: int) -> web.Response:
+    return web.Response(body=orjson.dumps(document), status=status, content_type="application/json")

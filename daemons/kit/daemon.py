@@ -1,0 +1,67 @@
+"""Runs one daemon: logging, the port, signals, the exit code.
+
+Exit codes: 0 after SIGTERM or SIGINT, 78 (`EX_CONFIG`) for a configuration that must be mended, 1 for a crash.
+"""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Final, NoReturn, TypeVar
+
+import uvloop
+from aiohttp import web
+
+from daemons.kit import logs
+from daemons.kit.settings import Misconfigured, Settings, load
+
+EX_CONFIG: Final = 78
+MAX_BODY_BYTES: Final = 1024 * 1024
+
+logger = logging.getLogger(__name__)
+S = TypeVar("S", bound=Settings)
+
+
+def settings_or_exit(kind: type[S]) -> S:
+    """The daemon's settings, or exit 78 with what to set; values are never printed."""
+    try:
+        settings = load(kind)
+    except Misconfigured as error:
+        _refuse(str(error))
+    logs.configure(
+        service=settings.service,
+        json_lines=settings.log_format == "json",
+        level=settings.log_level,
+        secrets=settings.secret_values(),
+    )
+    return settings
+
+
+def serve(build: Callable[[], Awaitable[web.Application]], *, host: str, port: int, service: str) -> None:
+    """Serve the application until a signal. A port that is taken is named, with exit 78."""
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    loop = asyncio.new_event_loop()
+    logger.info("listening", extra={"service": service, "host": host, "port": port})
+    try:
+        web.run_app(
+            build(),
+            host=host,
+            port=port,
+            loop=loop,
+            print=None,
+            access_log=None,
+            shutdown_timeout=5,
+            handle_signals=True,
+        )
+    except OSError as error:
+        if error.errno is not None and "address" in str(error).lower():
+            _refuse(
+                f"{service} cannot listen on {host}:{port}: {error.strerror or error}. "
+                "Free the port or choose another with --port."
+            )
+        raise
+
+
+def _refuse(message: str) -> NoReturn:
+    sys.stderr.write(f"{message}\n")
+    raise SystemExit(EX_CONFIG)

@@ -1,0 +1,63 @@
+"""Log lines: one sentence and its keys, readable on a terminal, JSON for machines.
+
+Secrets are removed by value: every secret that settings loaded is registered here, so that one that slips into a
+message, an exception or a URL is replaced before a line is written.
+"""
+
+import logging
+import sys
+from collections.abc import Iterable, MutableMapping
+from typing import Any, Final
+
+import structlog
+
+_REDACTED: Final = "[secret]"
+
+
+class Redactor:
+    """Replaces known secret values in every string of a log record. Shorter than 8 characters are not replaced."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self._secrets = tuple(sorted({secret for secret in secrets if len(secret) >= 8}, key=len, reverse=True))
+
+    def text(self, value: str) -> str:
+        """The text without any known secret."""
+        for secret in self._secrets:
+            if secret in value:
+                value = value.replace(secret, _REDACTED)
+        return value
+
+    def __call__(self, _logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        """The structlog processor."""
+        for key, value in event.items():
+            if isinstance(value, str):
+                event[key] = self.text(value)
+        return event
+
+
+def configure(*, service: str, json_lines: bool, level: str = "INFO", secrets: Iterable[str] = ()) -> None:
+    """Send every log line of this process, ours and the libraries', to standard error in one format."""
+    shared: list[structlog.types.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        Redactor(secrets),
+    ]
+    renderer: structlog.types.Processor = (
+        structlog.processors.JSONRenderer() if json_lines else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for noisy in ("asyncssh", "httpx", "httpcore", "aiohttp.access"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    structlog.contextvars.bind_contextvars(service=service)

@@ -1,0 +1,87 @@
+"""One table from domain errors to HTTP answers, one middleware that applies it.
+
+Exceptions carry no status. The middleware walks the exception's classes, so a family can be mapped by its root; what
+is not in the table is logged with its traceback and answered 500 without its text.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+import structlog
+from aiohttp import web
+
+from daemons.kit.bodies import InvalidRequest, bare, refuse
+from protocol.errors import ErrorReason
+from protocol.headers import REQUEST_ID
+
+logger = logging.getLogger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Problems = Mapping[type[Exception], tuple[int, ErrorReason]]
+Refusal = Callable[[int, str, ErrorReason, object], web.Response]
+
+_HTTP_REASONS: Final[Mapping[int, ErrorReason]] = {
+    400: ErrorReason.INVALID_REQUEST,
+    401: ErrorReason.UNAUTHORIZED,
+    403: ErrorReason.FORBIDDEN,
+    404: ErrorReason.NOT_FOUND,
+    405: ErrorReason.METHOD_NOT_ALLOWED,
+    413: ErrorReason.PAYLOAD_TOO_LARGE,
+    415: ErrorReason.UNSUPPORTED_MEDIA_TYPE,
+}
+
+
+def in_envelope(status: int, message: str, reason: ErrorReason, data: object) -> web.Response:
+    """Refusals of deploy and API."""
+    return refuse(status, message, reason.value, data)
+
+
+def as_detail(status: int, message: str, reason: ErrorReason, data: object) -> web.Response:
+    """Refusals of agents: `{"detail": ...}`, as existing callers expect."""
+    body: dict[str, Any] = {"detail": message, "reason": reason.value}
+    return bare(body | {"data": data} if data is not None else body, status=status)
+
+
+def problem_middleware(problems: Problems, refusal: Refusal = in_envelope) -> Any:
+    """Turn every exception of a handler into an answer; cancellation passes through."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        request_id = _request_id(request)
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                response = await handler(request)
+            except asyncio.CancelledError:
+                raise
+            except InvalidRequest as error:
+                response = refusal(400, str(error), ErrorReason.INVALID_REQUEST, {"fields": list(error.fields)})
+            except web.HTTPException as error:
+                response = refusal(
+                    error.status, error.reason, _HTTP_REASONS.get(error.status, ErrorReason.INTERNAL), None
+                )
+            except Exception as error:  # noqa: BLE001 - the edge: everything below is answered here
+                response = _mapped(request, error, problems, refusal)
+        if not response.prepared:
+            response.headers.setdefault(REQUEST_ID, request_id)
+        return response
+
+    return middleware
+
+
+def _mapped(request: web.Request, error: Exception, problems: Problems, refusal: Refusal) -> web.Response:
+    for kind in type(error).__mro__:
+        if kind in problems:
+            status, reason = problems[kind]
+            if status >= 500:
+                logger.warning("a request failed", extra={"path": request.path, "status": status, "error": str(error)})
+            return refusal(status, str(error), reason, getattr(error, "data", None))
+    logger.error("a request crashed", exc_info=error, extra={"path": request.path, "method": request.method})
+    return refusal(500, "internal error; the log of this daemon has the details", ErrorReason.INTERNAL, None)
+
+
+def _request_id(request: web.Request) -> str:
+    given = request.headers.get(REQUEST_ID, "")
+    return given if given.isascii() and given.isalnum() and len(given) <= 64 else secrets.token_hex(8)

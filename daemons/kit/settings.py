@@ -1,0 +1,146 @@
+"""Settings of a daemon: environment variables, over an optional TOML file, read once at start.
+
+A documented property such as `deploy.admin.token` is the variable `DEPLOY_ADMIN_TOKEN` or, in the file that
+`FUNAI_CONFIG` names,
+the key `token` of the table `[deploy.admin]`. Tokens are comma-separated lists, so that two are live while one is
+replaced by the other. Error messages name variables and never values.
+"""
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+_PLACEHOLDER: Final = "CHANGE_ME"
+_LEAST_TOKEN_CHARACTERS: Final = 16
+
+
+class Misconfigured(Exception):
+    """The daemon must not start like this; the message says what to set."""
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _tokens(value: object) -> object:
+    parts = _split(value)
+    if not isinstance(parts, tuple | list) or not parts:
+        raise ValueError("must be set to a secret of at least 16 characters")
+    for part in parts:
+        text = part.get_secret_value() if isinstance(part, SecretStr) else str(part)
+        if text.startswith(_PLACEHOLDER):
+            raise ValueError("still holds a placeholder; set a secret of your own of at least 16 characters")
+        if len(text) < _LEAST_TOKEN_CHARACTERS or not text.isascii() or not text.isprintable():
+            raise ValueError("must be a secret of at least 16 printable ASCII characters")
+    return tuple(parts)
+
+
+#: One or two live tokens of a role; refuses placeholders, empty and short values.
+Tokens = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_tokens)]
+#: A comma-separated list of plain words.
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+
+
+def revealed(tokens: tuple[SecretStr, ...]) -> tuple[str, ...]:
+    """The tokens as text, for a gate or a client."""
+    return tuple(token.get_secret_value() for token in tokens)
+
+
+class Settings(BaseSettings):
+    """Base of every daemon's settings. Fields name their variable as `alias`."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", populate_by_name=True, hide_input_in_errors=True, case_sensitive=True
+    )
+
+    service: ClassVar[str] = "daemon"
+
+    log_format: Literal["json", "console"] = Field("console", alias="FUNAI_LOG_FORMAT")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", alias="FUNAI_LOG_LEVEL")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments over environment over file."""
+        return init_settings, env_settings, _TomlFile(settings_cls)
+
+    def secret_values(self) -> tuple[str, ...]:
+        """Every secret in these settings, for the log redactor."""
+        return tuple(_secrets(self.__dict__.values()))
+
+    def distinct(self, **roles: tuple[SecretStr, ...]) -> None:
+        """Raises Misconfigured when two roles share a token: a leak of one would be a leak of both."""
+        seen: dict[str, str] = {}
+        for role, tokens in roles.items():
+            for token in revealed(tokens):
+                other = seen.setdefault(token, role)
+                if other != role:
+                    raise Misconfigured(f"{other} and {role} hold the same token; give each role a secret of its own")
+
+
+class _TomlFile(PydanticBaseSettingsSource):
+    """The TOML file named by FUNAI_CONFIG, its tables flattened to variable names."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        name = os.environ.get("FUNAI_CONFIG")
+        if not name:
+            return {}
+        try:
+            document = tomllib.loads(Path(name).read_text(encoding="utf-8"))
+        except (OSError, tomllib.TOMLDecodeError) as error:
+            raise Misconfigured(f"FUNAI_CONFIG names {name}, which cannot be read: {error}") from None
+        known = {field.alias for field in self.settings_cls.model_fields.values()}
+        return {key: value for key, value in _flat(document, "") if key in known}
+
+
+def _flat(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, value in table.items():
+        name = f"{prefix}{key}".upper().replace("-", "_").replace(".", "_")
+        if isinstance(value, dict):
+            yield from _flat(value, f"{name}_")
+        else:
+            yield name, ",".join(map(str, value)) if isinstance(value, list) else value
+
+
+def _secrets(values: Any) -> Iterator[str]:
+    for value in values:
+        if isinstance(value, SecretStr):
+            yield value.get_secret_value()
+        elif isinstance(value, tuple):
+            yield from _secrets(value)
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def load(kind: type[S], **overrides: Any) -> S:
+    """The settings, or Misconfigured with one line per variable that must be mended."""
+    try:
+        return kind(**overrides)
+    except ValidationError as error:
+        lines = [_line(problem) for problem in error.errors(include_input=False, include_url=False)]
+        raise Misconfigured(f"{kind.service} cannot start:\n" + "\n".join(lines)) from None
+
+
+def _line(problem: Any) -> str:
+    name = str(problem["loc"][0]) if problem["loc"] else "settings"
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    if problem["type"] == "missing":
+        message = "is not set; set it to a secret of at least 16 characters or to the documented value"
+    return f"  {name} {message}"

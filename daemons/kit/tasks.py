@@ -1,0 +1,52 @@
+"""Every background task has an owner.
+
+Loops live in one task group that starts and ends with the daemon: a loop that crashes stops the daemon with its
+traceback, so that a supervisor restarts it whole, instead of leaving a process that answers but no longer works.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import web
+
+logger = logging.getLogger(__name__)
+
+Loop = Callable[[], Coroutine[Any, Any, None]]
+
+
+@asynccontextmanager
+async def running(*loops: Loop) -> AsyncIterator[None]:
+    """Run the loops beside the body; on leaving it they are cancelled and awaited. A crash of one cancels the body."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(loop(), name=loop.__qualname__) for loop in loops]
+        yield
+        for task in tasks:
+            task.cancel()
+
+
+def background(*loops: Loop) -> Callable[[web.Application], AsyncIterator[None]]:
+    """The loops as a cleanup context of an aiohttp application."""
+
+    async def context(_app: web.Application) -> AsyncIterator[None]:
+        async with running(*loops):
+            yield
+
+    return context
+
+
+async def every(
+    seconds: float, step: Callable[[], Awaitable[object]], *, expected: tuple[type[Exception], ...] = ()
+) -> None:
+    """Run `step` for ever, `seconds` after the end of the one before. Expected failures are logged and tried again."""
+    while True:
+        try:
+            await step()
+        except expected as error:
+            logger.warning(
+                "a periodic step failed and will be tried again",
+                extra={"step": step.__qualname__, "error": str(error)},
+            )
+        await asyncio.sleep(seconds)

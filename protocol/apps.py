@@ -1,0 +1,147 @@
+"""Apps on a runtime node: what runners and the control plane ask of an agent, and what it answers.
+
+Requests carry ids as JSON strings (existing agents refuse numbers). `fence` is the per-app number of the attempt on
+whose behalf the call is made; an agent refuses a lower one than it has seen.
+"""
+
+from typing import Annotated
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from protocol.base import Wire
+from protocol.names import AppId, HttpPath, ImageRef, Port, ShortText, UserId, own_base_path
+
+Fence = Annotated[int, Field(ge=1, le=2**62)]
+
+
+class DeployApp(Wire):
+    """`POST /agent/apps/deploy`."""
+
+    user_id: UserId
+    app_id: AppId
+    image: ImageRef
+    container_port: Port = 3000
+    base_path: HttpPath | Annotated[str, Field(max_length=0)] = ""
+    health_check_path: HttpPath | None = None
+    fence: Fence | None = None
+    job_id: ShortText | None = None
+
+    @field_validator("base_path")
+    @classmethod
+    def _base_path_is_the_apps_own(cls, value: str, info: ValidationInfo) -> str:
+        return own_base_path(value, info.data.get("app_id")) or ""
+
+
+class DeployedApp(Wire):
+    """Answer to a deployment that is live."""
+
+    app_id: str
+    container_name: str
+    status: str = "DEPLOYED"
+    preview_url: str | None = None
+
+
+class AppRef(Wire):
+    """`POST /agent/apps/stop` and `POST /agent/apps/delete`."""
+
+    user_id: UserId
+    app_id: AppId
+    fence: Fence | None = None
+
+
+class StoppedApp(Wire):
+    """Answer to a stop that the engine confirmed."""
+
+    app_id: str
+    status: str = "STOPPED"
+
+
+class RemovedImages(Wire):
+    """What became of an app's local images."""
+
+    removed: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    error: str | None = None
+
+
+class MongoOutcome(Wire):
+    """What became of an app's database; `enabled` is false while no Mongo host is configured."""
+
+    enabled: bool = False
+    dropped: bool = False
+    reason: str | None = None
+
+
+class DeletedApp(Wire):
+    """Answer to a delete that the engine confirmed."""
+
+    app_id: str
+    status: str = "DELETED"
+    images: RemovedImages = RemovedImages()
+    mongo: MongoOutcome = MongoOutcome()
+
+
+class AppStatus(Wire):
+    """`GET /agent/apps/status`; `port` is the port on the node that the gateway sends to."""
+
+    app_id: str
+    container_name: str
+    exists: bool
+    running: bool
+    image: str | None = None
+    port: int | None = None
+    fence: int | None = None
+
+
+class ConfirmFence(Wire):
+    """`POST /internal/fences/confirm`: may the attempt with this fence go live now?"""
+
+    app_id: AppId
+    fence: Fence
+    node_name: ShortText | None = None
+
+
+class FenceConfirmed(Wire):
+    """`holds` is true for the one attempt that may switch traffic; from then on its job can no longer be cancelled."""
+
+    holds: bool
+    reason: str | None = None
+
+
+class AppCommand(Wire):
+    """Body of `POST /deploy/apps/stop|purge|cleanup`."""
+
+    user_id: UserId
+    app_id: AppId
+
+
+class AppStopped(Wire):
+    """`runtime` is the agent's answer, verbatim."""
+
+    app_id: str
+    user_id: int
+    node_id: int
+    agent_base_url: str
+    runtime: dict[str, object]
+
+
+class AppPurged(Wire):
+    """How many rows a purge deleted."""
+
+    app_id: str
+    user_id: int
+    deleted_jobs: int
+    deleted_app_runs: int
+    deleted_placements: int
+
+
+class AppRunView(Wire):
+    """The last known state of an app, as the console lists it; times are epoch milliseconds."""
+
+    app_id: str
+    node_id: int | None = None
+    last_job_id: str | None = None
+    last_job_status: str | None = None
+    last_error: str | None = None
+    last_deployed_at: int | None = None
+    last_active_at: int | None = None

@@ -1,0 +1,1 @@
+"""Typed httpx clients of the wire contract: one method per endpoint, no decisions."""

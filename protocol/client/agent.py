@@ -1,0 +1,34 @@
+"""Client of a runtime agent, ours or an existing one: bare JSON answers, `{"detail": ...}` errors."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from protocol.apps import AppRef, AppStatus, DeletedApp, DeployApp, DeployedApp, StoppedApp
+from protocol.client.transport import Transport
+
+_DEPLOY_SECONDS: Final = 900.0
+_STOP_SECONDS: Final = 120.0
+
+
+class AgentClient:
+    """One agent. A deployment is answered when it is live or has failed, which takes as long as pull and start take."""
+
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
+
+    async def deploy(self, order: DeployApp) -> DeployedApp:
+        """Raises Refused with the reason, exit code and log tail in its message when the app does not come up."""
+        return await self.transport.bare("POST", "/agent/apps/deploy", DeployedApp, body=order, seconds=_DEPLOY_SECONDS)
+
+    async def stop(self, order: AppRef) -> StoppedApp:
+        """Stop the app."""
+        return await self.transport.bare("POST", "/agent/apps/stop", StoppedApp, body=order, seconds=_STOP_SECONDS)
+
+    async def delete(self, order: AppRef) -> DeletedApp:
+        """Stop the app and remove its images."""
+        return await self.transport.bare("POST", "/agent/apps/delete", DeletedApp, body=order, seconds=_STOP_SECONDS)
+
+    async def status(self, user_id: str, app_id: str) -> AppStatus:
+        """What the engine says of the app."""
+        query: Mapping[str, str | int | None] = {"userId": user_id, "appId": app_id}
+        return await self.transport.bare("GET", "/agent/apps/status", AppStatus, query=query)

@@ -1,0 +1,209 @@
+"""Clients of the deploy control plane, one class per kind of caller: each holds one secret and the calls it opens."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final
+
+import httpx
+from pydantic import TypeAdapter
+
+from protocol import headers
+from protocol.apps import AppCommand, AppPurged, AppStopped, ConfirmFence, FenceConfirmed
+from protocol.base import Wire
+from protocol.client.stream import events
+from protocol.client.transport import DEFAULT_SECONDS, Refused, Transport
+from protocol.events import AnyEvent, Snapshot
+from protocol.jobs import (
+    ClaimedJob,
+    ClaimJob,
+    CreateJob,
+    JobView,
+    LogPosition,
+    RenewLease,
+    ReportJob,
+    TransitionJob,
+)
+from protocol.nodes import (
+    DrainNode,
+    DrainResult,
+    NodeHeartbeat,
+    NodeView,
+    PlacementPage,
+    RawNode,
+    ReassignApp,
+    RunnerView,
+    ServiceHealth,
+    UpsertNode,
+)
+
+_JOBS: Final = TypeAdapter(tuple[JobView, ...])
+_NODES: Final = TypeAdapter(tuple[NodeView, ...])
+_RUNNERS: Final = TypeAdapter(tuple[RunnerView, ...])
+_CLAIM: Final[TypeAdapter[ClaimedJob | None]] = TypeAdapter(ClaimedJob | None)
+_FREE: Final[TypeAdapter[dict[str, Any]]] = TypeAdapter(dict[str, Any])
+_PARKED_MARGIN_SECONDS: Final = 10.0
+
+
+class _Client:
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
+
+    async def health(self) -> ServiceHealth:
+        """The daemon is alive."""
+        return await self.transport.call("GET", "/internal/health", ServiceHealth)
+
+    async def ready(self) -> ServiceHealth:
+        """The daemon is ready; raises Refused 503 that names the failing checks."""
+        return await self.transport.call("GET", "/internal/ready", ServiceHealth)
+
+
+class JobsClient(_Client):
+    """Jobs and apps, for the API (deploy secret) and for operators (admin token): both open these routes."""
+
+    async def create(self, order: CreateJob, *, idempotency_key: str | None = None) -> JobView:
+        """Raises Refused 409 `app_busy` while a job of the app is active."""
+        key = {headers.IDEMPOTENCY_KEY: idempotency_key} if idempotency_key else None
+        return await self.transport.call("POST", "/deploy/jobs", JobView, body=order, headers=key)
+
+    async def get(self, job_id: str) -> JobView:
+        """One job."""
+        return await self.transport.call("GET", f"/deploy/jobs/{job_id}", JobView)
+
+    async def newest(self, limit: int = 50) -> tuple[JobView, ...]:
+        """Newest created first."""
+        return await self.transport.call("GET", "/deploy/jobs", _JOBS, query={"limit": limit})
+
+    async def of_app(self, app_id: str, limit: int = 50) -> tuple[JobView, ...]:
+        """The app's jobs, newest first."""
+        query: Mapping[str, str | int | None] = {"appId": app_id, "limit": limit}
+        return await self.transport.call("GET", "/deploy/jobs/by-app", _JOBS, query=query)
+
+    async def transition(self, job_id: str, order: TransitionJob) -> JobView:
+        """Move a job by hand; illegal moves are refused 409."""
+        return await self.transport.call("POST", f"/deploy/jobs/{job_id}/transition", JobView, body=order)
+
+    async def cancel(self, job_id: str) -> JobView:
+        """Idempotent; refused 409 once the job ended or its attempt is going live."""
+        return await self.transport.call("POST", f"/deploy/jobs/{job_id}/cancel", JobView)
+
+    async def log(self, job_id: str, *, offset: int = 0, follow: bool = False) -> AsyncIterator[bytes]:
+        """The log's bytes from `offset`; with `follow`, until the job ended and all is read."""
+        query: Mapping[str, str | int | None] = {"offset": offset, "follow": 1 if follow else 0}
+        async with self.transport.stream(f"/deploy/jobs/{job_id}/log", query=query) as response:
+            async for chunk in response.aiter_raw():
+                yield chunk
+
+    async def stop_app(self, command: AppCommand) -> AppStopped:
+        """Stop the app on its node."""
+        return await self.transport.call("POST", "/deploy/apps/stop", AppStopped, body=command, seconds=60)
+
+    async def purge_app(self, command: AppCommand) -> AppPurged:
+        """Delete what the control plane knows of the app."""
+        return await self.transport.call("POST", "/deploy/apps/purge", AppPurged, body=command)
+
+    async def cleanup_app(self, command: AppCommand) -> dict[str, Any]:
+        """Delete the app on its node and what is known of it; the answer says what succeeded."""
+        return await self.transport.call("POST", "/deploy/apps/cleanup", _FREE, body=command, seconds=60)
+
+
+class AdminClient(JobsClient):
+    """Everything operators do."""
+
+    async def snapshot(self) -> Snapshot:
+        """Jobs, nodes, runners and placements as of one event number."""
+        return await self.transport.call("GET", "/admin/snapshot", Snapshot)
+
+    async def nodes(self) -> tuple[NodeView, ...]:
+        """All runtime nodes."""
+        return await self.transport.call("GET", "/admin/runtime-nodes/list", _NODES)
+
+    async def runners(self) -> tuple[RunnerView, ...]:
+        """All runners."""
+        return await self.transport.call("GET", "/admin/runners/list", _RUNNERS)
+
+    async def placements(self, node_id: int, *, offset: int = 0, limit: int = 200) -> PlacementPage:
+        """One page of a node's placements."""
+        query: Mapping[str, str | int | None] = {"nodeId": node_id, "offset": offset, "limit": limit}
+        return await self.transport.call("GET", "/admin/runtime-nodes/placements", PlacementPage, query=query)
+
+    async def upsert_node(self, order: UpsertNode) -> NodeView:
+        """Register or edit a node."""
+        return await self.transport.call("POST", "/admin/runtime-nodes/upsert", NodeView, body=order)
+
+    async def set_enabled(self, name: str, *, enabled: bool) -> str:
+        """Cordon (false) or uncordon (true) a node: a disabled node gets no new deployment."""
+        query: Mapping[str, str | int | None] = {"name": name, "enabled": "true" if enabled else "false"}
+        return await self.transport.call("POST", "/admin/runtime-nodes/set-enabled", str, query=query)
+
+    async def reassign(self, order: ReassignApp) -> str:
+        """Move one placement."""
+        return await self.transport.call("POST", "/admin/runtime-nodes/reassign", str, body=order)
+
+    async def drain(self, order: DrainNode) -> DrainResult:
+        """Move placements from one node to another."""
+        return await self.transport.call("POST", "/admin/runtime-nodes/drain", DrainResult, body=order)
+
+    async def follow(self, after: int) -> AsyncIterator[AnyEvent]:
+        """Events after number `after`, until the connection ends; beats arrive while nothing happens."""
+        last = {headers.LAST_EVENT_ID: str(after)}
+        async with self.transport.stream("/admin/events", headers=last, silence_seconds=15) as response:
+            async for event in events(response):
+                yield event
+
+
+class RunnerClient(_Client):
+    """What runners call."""
+
+    async def claim(self, order: ClaimJob) -> ClaimedJob | None:
+        """A job, or None after `waitSeconds` without one."""
+        seconds = order.wait_seconds + _PARKED_MARGIN_SECONDS
+        return await self.transport.call("POST", "/deploy/jobs/claim", _CLAIM, body=order, seconds=seconds)
+
+    async def renew(self, job_id: str, order: RenewLease) -> JobView:
+        """Extend the lease; the answer's status says whether to go on. Raises Refused 409 `lease_lost`."""
+        seconds = order.wait_seconds + _PARKED_MARGIN_SECONDS
+        return await self.transport.call(
+            "POST", f"/deploy/jobs/{job_id}/heartbeat", JobView, body=order, seconds=seconds
+        )
+
+    async def report(self, job_id: str, order: ReportJob) -> JobView:
+        """End the attempt. Repeating the same report is answered with the stored job."""
+        return await self.transport.call("POST", f"/deploy/jobs/{job_id}/report", JobView, body=order)
+
+    async def upload_log(
+        self, job_id: str, runner_id: str, lease_token: str | None, *, offset: int, data: bytes
+    ) -> LogPosition:
+        """Append bytes at `offset`. Raises Refused 409 `log_gap` whose data says the length the server has."""
+        path = f"/deploy/jobs/{job_id}/log"
+        query: Mapping[str, str | int | None] = {"offset": offset, "runnerId": runner_id}
+        proof = {headers.LEASE_TOKEN: lease_token} if lease_token else {}
+        kind = {"Content-Type": "application/octet-stream"}
+        response = await self.transport.send("PUT", path, content=data, query=query, headers=proof | kind)
+        return _position(response)
+
+
+class NodeClient(_Client):
+    """What runtime agents call."""
+
+    async def heartbeat(self, beat: NodeHeartbeat) -> RawNode:
+        """Register or refresh the node."""
+        return await self.transport.call(
+            "POST", "/internal/runtime-nodes/heartbeat", RawNode, body=beat, seconds=DEFAULT_SECONDS
+        )
+
+    async def confirm_fence(self, order: ConfirmFence) -> FenceConfirmed:
+        """Ask whether the attempt may go live now."""
+        return await self.transport.call("POST", "/internal/fences/confirm", FenceConfirmed, body=order)
+
+
+class _PositionAnswer(Wire):
+    code: int
+    message: str
+    reason: str | None = None
+    data: LogPosition | None = None
+
+
+def _position(response: httpx.Response) -> LogPosition:
+    answer = _PositionAnswer.model_validate_json(response.content)
+    if not response.is_success or answer.data is None:
+        raise Refused(response.status_code, answer.message, answer.reason, answer.data)
+    return answer.data

@@ -1,0 +1,195 @@
+"""One HTTP session to one daemon: base URL, proof of identity, time limits, retry of safe calls, errors as exceptions.
+
+ClientError
++-- Unreachable      no answer; the call may or may not have happened
++-- Refused          an answer that says no: status, reason, message
++-- Unintelligible   an answer that is not of this contract
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+import httpx
+from pydantic import TypeAdapter, ValidationError
+
+from protocol.base import Envelope, Wire
+
+Data = TypeVar("Data")
+_SAFE_TRIES: Final = 3
+_SAFE_PAUSE_SECONDS: Final = 0.2
+DEFAULT_SECONDS: Final = 10.0
+
+
+class ClientError(Exception):
+    """A call did not succeed."""
+
+
+class Unreachable(ClientError):
+    """The daemon could not be reached or did not answer in time."""
+
+
+class Unintelligible(ClientError):
+    """The answer is not of this contract."""
+
+
+class Refused(ClientError):
+    """The daemon said no. `reason` is one of `protocol.errors.ErrorReason`, or None from peers that give none."""
+
+    def __init__(self, status: int, message: str, reason: str | None = None, data: Any = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+        self.data = data
+
+
+class Transport:
+    """An httpx client with the contract's habits. GETs are tried three times when the daemon cannot be reached."""
+
+    def __init__(
+        self,
+        base_url: str,
+        headers: Mapping[str, str],
+        *,
+        timeout: float = DEFAULT_SECONDS,
+        network: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        self._client = httpx.AsyncClient(
+            base_url=self.base_url,
+            headers=dict(headers),
+            timeout=httpx.Timeout(timeout, connect=min(timeout, 3.0)),
+            transport=network,
+            trust_env=False,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._client.aclose()
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        answer: type[Data] | TypeAdapter[Data],
+        *,
+        body: Wire | None = None,
+        query: Mapping[str, str | int | None] | None = None,
+        headers: Mapping[str, str] | None = None,
+        seconds: float | None = None,
+    ) -> Data:
+        """The `data` of an enveloped answer, validated. Raises ClientError."""
+        response = await self.send(method, path, body=body, query=query, headers=headers, seconds=seconds)
+        envelope = _read(response.content, Envelope[Any])
+        if not response.is_success or envelope.code != 200:
+            raise Refused(envelope.code, envelope.message, envelope.reason, envelope.data)
+        return _read_data(envelope.data, response.content, answer)
+
+    async def bare(
+        self,
+        method: str,
+        path: str,
+        answer: type[Data],
+        *,
+        body: Wire | None = None,
+        query: Mapping[str, str | int | None] | None = None,
+        seconds: float | None = None,
+    ) -> Data:
+        """An answer without an envelope, as agents give it. Raises ClientError with the agent's `detail`."""
+        response = await self.send(method, path, body=body, query=query, seconds=seconds)
+        if not response.is_success:
+            raise _detail(response)
+        return _read(response.content, answer)
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Wire | None = None,
+        content: bytes | None = None,
+        query: Mapping[str, str | int | None] | None = None,
+        headers: Mapping[str, str] | None = None,
+        seconds: float | None = None,
+    ) -> httpx.Response:
+        """The raw answer. Raises Unreachable."""
+        request = self._client.build_request(
+            method,
+            path,
+            content=body.to_json() if body is not None else content,
+            params={key: value for key, value in (query or {}).items() if value is not None},
+            headers={"Content-Type": "application/json", **(headers or {})} if body is not None else headers,
+            timeout=httpx.Timeout(seconds, connect=3.0) if seconds is not None else httpx.USE_CLIENT_DEFAULT,
+        )
+        tries = _SAFE_TRIES if method == "GET" else 1
+        for attempt in range(1, tries + 1):
+            try:
+                return await self._client.send(request)
+            except httpx.TransportError as error:
+                if attempt == tries:
+                    raise self._unreachable(error) from error
+            await asyncio.sleep(_SAFE_PAUSE_SECONDS * attempt)
+        raise AssertionError("unreachable: the loop returns or raises")
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        path: str,
+        *,
+        query: Mapping[str, str | int | None] | None = None,
+        headers: Mapping[str, str] | None = None,
+        silence_seconds: float = 30.0,
+    ) -> AsyncIterator[httpx.Response]:
+        """A streamed GET; reading it raises Unreachable after `silence_seconds` without a byte."""
+        params = {key: value for key, value in (query or {}).items() if value is not None}
+        timeout = httpx.Timeout(silence_seconds, connect=3.0)
+        try:
+            async with self._client.stream("GET", path, params=params, headers=headers, timeout=timeout) as response:
+                if not response.is_success:
+                    await response.aread()
+                    envelope = _read(response.content, Envelope[Any])
+                    raise Refused(response.status_code, envelope.message, envelope.reason, envelope.data)
+                yield response
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, error: httpx.TransportError) -> Unreachable:
+        return Unreachable(f"{self.base_url} does not answer: {str(error) or type(error).__name__}")
+
+
+def _read(content: bytes, model: type[Data]) -> Data:
+    try:
+        return TypeAdapter(model).validate_json(content)
+    except ValidationError as error:
+        raise Unintelligible(f"the answer is not a {model.__name__}: {error.error_count()} problems") from None
+
+
+def _read_data(data: Any, content: bytes, answer: type[Data] | TypeAdapter[Data]) -> Data:
+    adapter = answer if isinstance(answer, TypeAdapter) else TypeAdapter(answer)
+    try:
+        return adapter.validate_python(data, strict=False)
+    except ValidationError as error:
+        problem = error.errors(include_input=False)[0]
+        place = ".".join(str(part) for part in problem["loc"])
+        raise Unintelligible(f"the answer does not fit the contract at {place or 'data'}: {problem['msg']}") from None
+
+
+def _detail(response: httpx.Response) -> Refused:
+    try:
+        document = response.json()
+    except ValueError:
+        return Refused(response.status_code, response.text[:2000] or f"HTTP {response.status_code}")
+    if not isinstance(document, dict):
+        return Refused(response.status_code, f"HTTP {response.status_code}")
+    detail, reason = document.get("detail"), document.get("reason")
+    return Refused(response.status_code, str(detail), reason if isinstance(reason, str) else None, document.get("data"))

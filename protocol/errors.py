@@ -1,0 +1,52 @@
+"""The closed list of machine-readable reasons.
+
+`ErrorReason` travels in the `reason` field of a refused request; `JobReason` says why a job ended as it did.
+"""
+
+from enum import StrEnum
+
+
+class ErrorReason(StrEnum):
+    """Why a request was refused."""
+
+    INVALID_REQUEST = "invalid_request"
+    UNAUTHORIZED = "unauthorized"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    PAYLOAD_TOO_LARGE = "payload_too_large"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    RATE_LIMITED = "rate_limited"
+    APP_BUSY = "app_busy"
+    APP_LIMIT = "app_limit"
+    ALREADY_EXISTS = "already_exists"
+    ILLEGAL_TRANSITION = "illegal_transition"
+    LEASE_LOST = "lease_lost"
+    STALE_FENCE = "stale_fence"
+    TOO_LATE = "too_late"
+    LOG_GAP = "log_gap"
+    NO_NODE = "no_node"
+    NODE_DISABLED = "node_disabled"
+    NODE_STALE = "node_stale"
+    NODE_FULL = "node_full"
+    PEER_FAILED = "peer_failed"
+    DEPLOY_FAILED = "deploy_failed"
+    UNAVAILABLE = "unavailable"
+    INTERNAL = "internal"
+
+
+class JobReason(StrEnum):
+    """Why a job ended without success."""
+
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
+    LEASE_LOST = "lease_lost"
+    TIMEOUT = "timeout"
+    INVALID_PAYLOAD = "invalid_payload"
+    CLONE_FAILED = "clone_failed"
+    BUILD_FAILED = "build_failed"
+    PUSH_FAILED = "push_failed"
+    DEPLOY_FAILED = "deploy_failed"
+    DISK_FULL = "disk_full"
+    RUNNER_STOPPED = "runner_stopped"
+    REPORTED = "reported"

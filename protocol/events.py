@@ -1,0 +1,90 @@
+"""What the control plane tells its watchers, live and resumable.
+
+`GET /admin/events` sends each event as `event: <kind>`, `data: <json>` and, for events that are rows of the audit
+log, `id: <seq>`.
+Events without a sequence number (node and runner figures) only refresh what is shown; a watcher that missed some loses
+nothing. After `reset` a watcher must take a new `Snapshot`: the events it asked for are gone.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field, TypeAdapter
+
+from protocol.apps import AppRunView
+from protocol.base import Wire
+from protocol.jobs import JobView
+from protocol.nodes import NodeView, PlacementView, RunnerView
+
+
+class JobEvent(Wire):
+    """A job changed: `change` is created, claimed, phase, requeued, succeeded, failed or cancelled."""
+
+    kind: Literal["job"] = "job"
+    seq: int
+    at: AwareDatetime
+    change: str
+    actor: str
+    job: JobView
+
+
+class NodeEvent(Wire):
+    """A node's row or figures changed; `seq` is set when an operator or a registration changed the row."""
+
+    kind: Literal["node"] = "node"
+    seq: int | None = None
+    at: AwareDatetime
+    change: str
+    actor: str
+    node: NodeView
+
+
+class RunnerEvent(Wire):
+    """A runner was heard of, or its health label changed."""
+
+    kind: Literal["runner"] = "runner"
+    seq: int | None = None
+    at: AwareDatetime
+    runner: RunnerView
+
+
+class PlacementEvent(Wire):
+    """An app was placed, moved or (with `placement` null) removed."""
+
+    kind: Literal["placement"] = "placement"
+    seq: int
+    at: AwareDatetime
+    actor: str
+    app_id: str
+    placement: PlacementView | None = None
+
+
+class ResetEvent(Wire):
+    """The requested position is no longer in the log: take a snapshot and follow from its `seq`."""
+
+    kind: Literal["reset"] = "reset"
+    seq: int
+
+
+class BeatEvent(Wire):
+    """Sent while nothing happens, so that a watcher can tell silence from a dead connection."""
+
+    kind: Literal["beat"] = "beat"
+    at: AwareDatetime
+
+
+AnyEvent = Annotated[
+    JobEvent | NodeEvent | RunnerEvent | PlacementEvent | ResetEvent | BeatEvent, Field(discriminator="kind")
+]
+EVENT: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
+
+
+class Snapshot(Wire):
+    """Everything a console shows, as of event `seq`; `at` is the database's clock, for ages and countdowns."""
+
+    seq: int
+    at: AwareDatetime
+    jobs: tuple[JobView, ...]
+    nodes: tuple[NodeView, ...]
+    runners: tuple[RunnerView, ...]
+    placements: tuple[PlacementView, ...]
+    apps: tuple[AppRunView, ...] = ()

@@ -1,0 +1,12 @@
+"""Names of the HTTP headers that callers prove themselves with, each in one place."""
+
+DEPLOY_SECRET = "X-DEPLOY-SECRET"  # noqa: S105 - a header's name
+RUNNER_TOKEN = "X-Runner-Token"  # noqa: S105
+NODE_TOKEN = "X-RT-Node-Token"  # noqa: S105
+ADMIN_TOKEN = "X-Admin-Token"  # noqa: S105
+AGENT_TOKEN = "X-Runtime-Token"  # noqa: S105
+LEASE_TOKEN = "X-Lease-Token"  # noqa: S105
+AUTHORIZATION = "Authorization"
+REQUEST_ID = "X-Request-Id"
+IDEMPOTENCY_KEY = "Idempotency-Key"
+LAST_EVENT_ID = "Last-Event-ID"

@@ -1,0 +1,194 @@
+"""Jobs on the wire: what the API submits, what runners claim, renew and report, what readers see."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field, ValidationInfo, field_validator
+
+from protocol.base import Wire
+from protocol.errors import JobReason
+from protocol.names import (
+    AppId,
+    GitRef,
+    HttpPath,
+    ImageDigest,
+    ImageRef,
+    ImageTag,
+    LongText,
+    Namespace,
+    Port,
+    RegistryHost,
+    RepoUrl,
+    RunnerId,
+    ShortText,
+    UserId,
+    own_base_path,
+)
+from protocol.nodes import RawNode
+
+LeaseSeconds = Annotated[int, Field(ge=1, le=3600)]
+WaitSeconds = Annotated[float, Field(ge=0, le=25)]
+
+
+class JobStatus(StrEnum):
+    """Life of a job: PENDING, RUNNING, then one of the three terminal states."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether nothing follows this state."""
+        return self in (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED)
+
+
+class JobType(StrEnum):
+    """With `image` in the payload: deploy that image. Without: clone, build, push, deploy."""
+
+    BUILD_AND_DEPLOY = "BUILD_AND_DEPLOY"
+
+
+class JobPhase(StrEnum):
+    """What a runner is doing; reported with its heartbeats."""
+
+    CLONE = "CLONE"
+    BUILD = "BUILD"
+    PUSH = "PUSH"
+    DEPLOY = "DEPLOY"
+
+
+class JobPayload(Wire):
+    """What to deploy, as submitted; absent keys get their documented defaults at the runner."""
+
+    user_id: UserId
+    app_id: AppId
+    app_name: ShortText | None = None
+    repo_ssh_url: RepoUrl | None = None
+    git_ref: GitRef | None = None
+    base_path: HttpPath | None = None
+    container_port: Port | None = None
+    health_check_path: HttpPath | None = None
+    image_tag: ImageTag | None = None
+    image: ImageRef | None = None
+    acr_registry: RegistryHost | None = None
+    acr_namespace: Namespace | None = None
+
+    @field_validator("base_path")
+    @classmethod
+    def _base_path_is_the_apps_own(cls, value: str | None, info: ValidationInfo) -> str | None:
+        return own_base_path(value, info.data.get("app_id"))
+
+
+class StoredPayload(JobPayload):
+    """The payload as answered: the submitted keys and those the control plane wrote."""
+
+    run_started_at: int | None = None
+    attempt: int | None = None
+    phase: str | None = None
+    phase_message: str | None = None
+
+
+class CreateJob(Wire):
+    """`POST /deploy/jobs`."""
+
+    type: JobType
+    payload: JobPayload
+
+
+class TransitionJob(Wire):
+    """`POST /deploy/jobs/{id}/transition`; RUNNING is reached by a claim only."""
+
+    to_status: JobStatus
+    error_message: LongText | None = None
+
+
+class ClaimJob(Wire):
+    """`POST /deploy/jobs/claim`. With `waitSeconds` the request is parked until a job is there or the time is up."""
+
+    runner_id: RunnerId
+    lease_seconds: LeaseSeconds = 30
+    wait_seconds: WaitSeconds = 0
+    slots: Annotated[int, Field(ge=1, le=256)] | None = None
+    version: ShortText | None = None
+    host: ShortText | None = None
+
+
+class RenewLease(Wire):
+    """`POST /deploy/jobs/{id}/heartbeat`: the lease becomes now + `extendSeconds`.
+
+    With `waitSeconds` the answer is held back until the job leaves RUNNING or the time is up, so that a cancel reaches
+    the runner at once. `leaseToken` is absent from existing runners, which are known by `runnerId` alone.
+    """
+
+    runner_id: RunnerId
+    lease_token: ShortText | None = None
+    extend_seconds: LeaseSeconds = 30
+    wait_seconds: WaitSeconds = 0
+    phase: ShortText | None = None
+    phase_message: LongText | None = None
+
+
+class ReportJob(Wire):
+    """`POST /deploy/jobs/{id}/report`: the one report that ends an attempt; repeating it is answered, not rewritten."""
+
+    runner_id: RunnerId
+    lease_token: ShortText | None = None
+    status: JobStatus
+    error_message: LongText | None = None
+    reason: JobReason | None = None
+    image: ImageRef | None = None
+    image_digest: ImageDigest | None = None
+    commit: ShortText | None = None
+    log_length: Annotated[int, Field(ge=0)] | None = None
+
+
+class WaitingFor(Wire):
+    """Why a pending job is not running: a stable slug and the same in words."""
+
+    reason: str
+    message: str
+
+
+class JobView(Wire):
+    """A job as readers see it. The first eleven keys are those existing clients know."""
+
+    id: str
+    type: JobType
+    status: JobStatus
+    payload: StoredPayload
+    error_message: str | None = None
+    runner_id: str | None = None
+    lease_expire_at: AwareDatetime | None = None
+    runtime_node: RawNode | None = None
+    deploy_url: str | None = None
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    app_id: str
+    user_id: str
+    attempt: int = 0
+    fence: int | None = None
+    reason: str | None = None
+    started_at: AwareDatetime | None = None
+    finished_at: AwareDatetime | None = None
+    image: str | None = None
+    image_digest: str | None = None
+    commit: str | None = None
+    log_length: int = 0
+    waiting_for: WaitingFor | None = None
+
+
+class ClaimedJob(JobView):
+    """A job handed to a runner, with the proof of ownership. The lease is relative: no clocks are compared."""
+
+    lease_token: str | None = None
+    lease_seconds: int | None = None
+
+
+class LogPosition(Wire):
+    """Where a job's log stands, in bytes; `complete` once the job ended and nothing is missing."""
+
+    length: int
+    complete: bool = False

@@ -1,0 +1,139 @@
+"""Names, ids and references as they are allowed on the wire, each as one validated type.
+
+Every one of them ends up in a URL path, a container name, a command line or a proxy's configuration somewhere, so the
+alphabet is a short allowlist and the check stands at the edge. Ids arrive as numbers or strings and are strings inside.
+Grammar of image references: the OCI distribution specification (`reference` of distribution/distribution).
+Grammar of git references: `git check-ref-format`, less the characters a shell or an option parser could misread.
+"""
+
+import re
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, StringConstraints
+
+_APP_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
+_USER_ID = re.compile(r"[1-9][0-9]{0,18}")
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
+_GIT_REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_HOST = r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
+_SEGMENT = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
+_REPO_URL = re.compile(rf"ssh://[a-z_][a-z0-9_-]{{0,31}}@(?P<host>{_HOST})(?::\d{{1,5}})?(?:/{_SEGMENT}){{1,6}}")
+_PATH_PART = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
+_IMAGE = re.compile(
+    rf"(?:(?P<registry>(?:localhost|{_HOST}\.[A-Za-z0-9]+|{_HOST}(?=:))(?::\d{{1,5}})?)/)?"
+    rf"(?P<path>{_PATH_PART}(?:/{_PATH_PART})*)"
+    r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
+)
+_HTTP_PATH = re.compile(r"/[A-Za-z0-9._~/-]{0,199}")
+_REGISTRY = re.compile(rf"{_HOST}(?::\d{{1,5}})?")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def _number_as_text(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _matching(pattern: re.Pattern[str], rule: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not pattern.fullmatch(value):
+            raise ValueError(rule)
+        return value
+
+    return AfterValidator(check)
+
+
+def _git_ref(value: str) -> str:
+    parts = value.split("/")
+    if (
+        not _GIT_REF.fullmatch(value)
+        or ".." in value
+        or any(not part or part.startswith(".") or part.endswith((".", ".lock")) for part in parts)
+    ):
+        raise ValueError("must be a branch, tag or commit: letters, digits, '.', '_', '/', '-', not starting with '-'")
+    return value
+
+
+def _repo_url(value: str) -> str:
+    if not _REPO_URL.fullmatch(value) or "/../" in value or "/./" in value or len(value) > 512:
+        raise ValueError("must be ssh://git@host[:port]/owner/repository.git")
+    return value
+
+
+def _image(value: str) -> str:
+    if len(value) > 255 or not _IMAGE.fullmatch(value):
+        raise ValueError("must be an image reference: [registry/]repository[:tag][@sha256:digest], lower case")
+    return value
+
+
+def _http_path(value: str) -> str:
+    if not _HTTP_PATH.fullmatch(value) or "//" in value or any(part in (".", "..") for part in value.split("/")):
+        raise ValueError("must be an absolute URL path of letters, digits, '.', '_', '~', '-' without '..'")
+    return value
+
+
+def _base_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    printable = value.isascii() and value.isprintable() and not set(value) & set(" \"'`<>{}|\\^?#@")
+    if not valid or not printable or len(value) > 512:
+        raise ValueError("must be http(s)://host[:port] without user, query or fragment")
+    return value.rstrip("/")
+
+
+def _port(value: int) -> int:
+    if not 1 <= value <= 65535:
+        raise ValueError("must be a port from 1 to 65535")
+    return value
+
+
+AppId = Annotated[
+    str,
+    BeforeValidator(_number_as_text),
+    _matching(_APP_ID, "must be 1 to 40 lower-case letters, digits or '-', with a letter or digit at both ends"),
+]
+UserId = Annotated[
+    str,
+    BeforeValidator(_number_as_text),
+    _matching(_USER_ID, "must be a positive whole number of at most 19 digits"),
+]
+NodeName = Annotated[str, _matching(_NAME, "must be 1 to 128 letters, digits, '.', '_' or '-'")]
+RunnerId = Annotated[str, _matching(_NAME, "must be 1 to 128 letters, digits, '.', '_' or '-'")]
+GitRef = Annotated[str, AfterValidator(_git_ref)]
+RepoUrl = Annotated[str, AfterValidator(_repo_url)]
+ImageRef = Annotated[str, AfterValidator(_image)]
+ImageTag = Annotated[str, _matching(_TAG, "must be an image tag of at most 128 letters, digits, '.', '_' or '-'")]
+ImageDigest = Annotated[str, _matching(_DIGEST, "must be sha256: and 64 hexadecimal digits")]
+RegistryHost = Annotated[str, _matching(_REGISTRY, "must be a registry's host[:port]")]
+Namespace = Annotated[str, _matching(re.compile(_PATH_PART), "must be a registry project in lower case")]
+HttpPath = Annotated[str, AfterValidator(_http_path)]
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+Port = Annotated[int, AfterValidator(_port)]
+ShortText = Annotated[str, StringConstraints(max_length=256)]
+LongText = Annotated[str, StringConstraints(max_length=262_144)]
+
+
+def image_registry(reference: str) -> str | None:
+    """The registry host of an image reference, or None when it names none (a local image)."""
+    found = _IMAGE.fullmatch(reference)
+    return found["registry"] if found else None
+
+
+def public_path(app_id: str) -> str:
+    """The canonical public path of an app, without a trailing slash (`/apps/{appId}` is an alias at the gateway)."""
+    return f"/runtime/{app_id}"
+
+
+def own_base_path(path: str | None, app_id: str | None) -> str | None:
+    """The path itself when it is one an app may ask for: its canonical path or alias, with or without a trailing slash.
+
+    Raises ValueError for any other: a path of the user's choice could take over another app's route.
+    `app_id` is None when the id itself was already refused; then there is nothing to compare with.
+    """
+    if path and app_id is not None and path.rstrip("/") not in (public_path(app_id), f"/apps/{app_id}"):
+        raise ValueError(f"must be {public_path(app_id)} or /apps/{app_id}")
+    return path

@@ -1,0 +1,156 @@
+"""Runtime nodes, placements and runners on the wire."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field
+
+from protocol.base import Wire
+from protocol.names import AppId, BaseUrl, NodeName, ShortText
+
+Percent = Annotated[float, Field(ge=0, le=100)]
+Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
+
+
+class NodeHealth(StrEnum):
+    """Display label of a node; `reasons` on the view says what led to it."""
+
+    HEALTHY = "HEALTHY"
+    DRAINING = "DRAINING"
+    UNHEALTHY = "UNHEALTHY"
+    STALE = "STALE"
+    DISABLED = "DISABLED"
+    UNKNOWN = "UNKNOWN"
+
+
+class RunnerHealth(StrEnum):
+    """Whether a runner was heard of within the registry's threshold."""
+
+    HEALTHY = "HEALTHY"
+    STALE = "STALE"
+
+
+class NodeHeartbeat(Wire):
+    """What an agent reports about its node. Figures are those of the container engine's own file system."""
+
+    node_name: NodeName
+    agent_base_url: BaseUrl
+    gateway_base_url: BaseUrl
+    disk_free_pct: Percent | None = None
+    disk_free_bytes: Count | None = None
+    disk_total_bytes: Count | None = None
+    inodes_free_pct: Percent | None = None
+    container_count: Count | None = None
+    interval_seconds: Annotated[float, Field(gt=0, le=3600)] | None = None
+    version: ShortText | None = None
+
+
+class NodeId(Wire):
+    """The nested id of the raw node object, kept for existing clients."""
+
+    value: int
+
+
+class RawNode(Wire):
+    """The node object inside a job: existing runners read `agentBaseUrl` and `gatewayBaseUrl` from it."""
+
+    id: NodeId
+    name: str
+    agent_base_url: str | None
+    gateway_base_url: str | None
+    enabled: bool
+    weight: int
+    last_heartbeat_at: AwareDatetime | None = None
+    disk_free_pct: float | None = None
+    disk_free_bytes: int | None = None
+    container_count: int | None = None
+
+
+class NodeView(Wire):
+    """A node as operators see it; `reasons` explains every label but HEALTHY in words."""
+
+    node_id: int
+    name: str
+    agent_base_url: str | None
+    gateway_base_url: str | None
+    enabled: bool
+    weight: int
+    last_heartbeat_at: AwareDatetime | None = None
+    health: NodeHealth
+    disk_free_pct: float | None = None
+    disk_free_bytes: int | None = None
+    container_count: int | None = None
+    disk_total_bytes: int | None = None
+    inodes_free_pct: float | None = None
+    interval_seconds: float | None = None
+    version: str | None = None
+    placements: int = 0
+    reasons: tuple[str, ...] = ()
+
+
+class UpsertNode(Wire):
+    """An operator registers or edits a node."""
+
+    name: NodeName
+    agent_base_url: BaseUrl
+    gateway_base_url: BaseUrl
+    enabled: bool | None = None
+    weight: Annotated[int, Field(ge=1, le=10_000)] | None = None
+
+
+class PlacementView(Wire):
+    """Which node an app lives on; `lastActiveAt` is epoch milliseconds."""
+
+    app_id: str
+    node_id: int
+    last_active_at: int
+
+
+class PlacementPage(Wire):
+    """One page of a node's placements, ordered by app id as text."""
+
+    node_id: int
+    total: int
+    items: tuple[PlacementView, ...]
+
+
+class ReassignApp(Wire):
+    """Move one app's placement; its container follows with the app's next deployment."""
+
+    app_id: AppId
+    target_node_id: int
+
+
+class DrainNode(Wire):
+    """Move up to `limit` placements from one node to another; containers follow with the next deployment."""
+
+    source_node_id: int
+    target_node_id: int
+    limit: Annotated[int, Field(ge=1, le=2000)] = 100
+
+
+class DrainResult(Wire):
+    """How many placements a drain moved."""
+
+    moved: int
+    source_node_id: int
+    target_node_id: int
+
+
+class RunnerView(Wire):
+    """A runner as operators see it; the jobs it holds are found by `runnerId` among the running jobs."""
+
+    runner_id: str
+    last_seen_at_ms: int
+    health: RunnerHealth
+    slots: int | None = None
+    version: str | None = None
+    host: str | None = None
+
+
+class ServiceHealth(Wire):
+    """Answer of `/internal/health`."""
+
+    service: str
+    timestamp: datetime

@@ -1,0 +1,44 @@
+"""What every test may use: the real parts, one of each per run, and a guard against blocking calls in the loop."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from blockbuster import BlockBuster, blockbuster_ctx
+
+from tests.support import real
+
+
+@pytest.fixture(autouse=True)
+def loop_guard(request: pytest.FixtureRequest) -> Iterator[BlockBuster | None]:
+    """A blocking call of our code inside the event loop fails the test."""
+    with blockbuster_ctx(scanned_modules=["console", "daemons", "protocol"]) as guard:
+        yield guard
+
+
+@pytest.fixture(scope="session")
+def real_parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for the real parts of this run; short, because socket paths have a limit."""
+    return tmp_path_factory.mktemp("real")
+
+
+@pytest.fixture(scope="session")
+def docker_url(real_parts: Path) -> Iterator[str]:
+    """A real Docker engine, with busybox:1.36 in it."""
+    with real.docker_engine(real_parts / "engine") as url:
+        real.busybox_image(url)
+        yield url
+
+
+@pytest.fixture(scope="session")
+def registry_host(real_parts: Path) -> Iterator[str]:
+    """A real Docker registry."""
+    with real.registry(real_parts / "registry") as host:
+        yield host
+
+
+@pytest.fixture(scope="session")
+def mariadb_url(real_parts: Path) -> Iterator[str]:
+    """A real MariaDB; append a database name of your own."""
+    with real.mariadb(real_parts / "mariadb") as url:
+        yield url

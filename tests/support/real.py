@@ -1,0 +1,178 @@
+"""Starts the real parts that tests talk to, on ports and folders of their own, and stops exactly what it started.
+
+Under FUNAI_REQUIRE_REAL=1 a missing part fails the test that needs it; otherwise that test is skipped, saying what
+to install.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+
+def missing(part: str, install: str) -> NoReturn:
+    """Fail or skip the running test for want of a real part."""
+    message = f"{part} is not there; install {install}"
+    if os.environ.get("FUNAI_REQUIRE_REAL") == "1":
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+def program(name: str, package: str) -> str:
+    """The path of an installed program, or the end of the test."""
+    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
+    return found or missing(name, f"the package {package}")
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody listens on right now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def listening(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether somebody accepts connections there."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((host, port)) == 0
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
+    """Poll a condition of another process; fails the test when it does not come true in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"{what} did not happen within {seconds:g} s")
+        time.sleep(0.02)
+
+
+@contextmanager
+def process(argv: Sequence[str], log: Path, **options: object) -> Iterator[subprocess.Popen[bytes]]:
+    """A child process for the duration of the block; its output goes to `log`."""
+    with log.open("wb") as output:
+        child = subprocess.Popen(argv, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, **options)  # type: ignore[call-overload]
+    try:
+        yield child
+    finally:
+        child.terminate()
+        try:
+            child.wait(20)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+@contextmanager
+def docker_engine(folder: Path) -> Iterator[str]:
+    """The URL of a Docker engine: the one FUNAI_TEST_DOCKER_HOST names, else a private dockerd in `folder`."""
+    given = os.environ.get("FUNAI_TEST_DOCKER_HOST")
+    if given:
+        yield given
+        return
+    dockerd = program("dockerd", "docker.io")
+    url = f"unix://{folder}/docker.sock"
+    argv = [
+        dockerd,
+        "--data-root",
+        f"{folder}/data",
+        "--exec-root",
+        f"{folder}/exec",
+        "--pidfile",
+        f"{folder}/pid",
+        "-H",
+        url,
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    with process(argv, folder / "dockerd.log"):
+        ping = ["docker", "-H", url, "version"]
+        wait_until(
+            lambda: subprocess.run(ping, capture_output=True, check=False).returncode == 0,
+            "the Docker engine's start",
+            60,
+        )
+        yield url
+
+
+@contextmanager
+def registry(folder: Path) -> Iterator[str]:
+    """`host:port` of a private Docker registry with deletion enabled."""
+    binary = program("docker-registry", "docker-registry")
+    port = free_port()
+    config = folder / "registry.yml"
+    folder.mkdir(parents=True, exist_ok=True)
+    config.write_text(
+        f"version: 0.1\nlog:\n  level: warn\nhttp:\n  addr: 127.0.0.1:{port}\n"
+        f"storage:\n  filesystem:\n    rootdirectory: {folder}/store\n  delete:\n    enabled: true\n"
+    )
+    with process([binary, "serve", str(config)], folder / "registry.log"):
+        wait_until(lambda: listening(port), "the registry's start")
+        yield f"127.0.0.1:{port}"
+
+
+@contextmanager
+def mariadb(folder: Path) -> Iterator[str]:
+    """`mysql://root:PASSWORD@127.0.0.1:PORT` of a private MariaDB with full durability; append a database's name."""
+    server, install = program("mariadbd", "mariadb-server"), program("mariadb-install-db", "mariadb-server")
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.chown(folder, "root")
+    data, port = folder / "data", free_port()
+    install_argv = [
+        install,
+        "--no-defaults",
+        f"--datadir={data}",
+        "--user=root",
+        "--auth-root-authentication-method=normal",
+    ]
+    subprocess.run([*install_argv, "--skip-test-db"], check=True, capture_output=True)
+    init = folder / "init.sql"
+    # An init file holds one statement a line.
+    init.write_text(
+        "CREATE USER IF NOT EXISTS root@'127.0.0.1';\n"
+        "ALTER USER root@'127.0.0.1' IDENTIFIED BY 'tests-only';\n"
+        "GRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION;\n"
+    )
+    argv = [
+        server,
+        "--no-defaults",
+        "--user=root",
+        f"--datadir={data}",
+        f"--socket={folder}/sock",
+        f"--port={port}",
+        "--bind-address=127.0.0.1",
+        f"--pid-file={folder}/pid",
+        f"--init-file={init}",
+        "--innodb-flush-log-at-trx-commit=1",
+        "--sync-binlog=1",
+        "--skip-name-resolve",
+        "--character-set-server=utf8mb4",
+    ]
+    with process(argv, folder / "mariadbd.log"):
+        wait_until(lambda: listening(port), "MariaDB's start", 60)
+        yield f"mysql://root:tests-only@127.0.0.1:{port}"
+
+
+def busybox_image(engine: str, name: str = "busybox:1.36") -> str:
+    """Make a base image of Debian's static busybox under the name that Dockerfiles use, unless it is there."""
+    docker = ["docker", "-H", engine]
+    if subprocess.run([*docker, "image", "inspect", name], capture_output=True, check=False).returncode == 0:
+        return name
+    busybox = program("busybox", "busybox-static")
+    script = (
+        'set -e; root=$(mktemp -d); mkdir -p "$root/bin" "$root/etc" "$root/tmp" "$root/root"; '
+        'cp "$1" "$root/bin/busybox"; '
+        'for applet in $("$1" --list); do [ "$applet" = busybox ] || ln -s busybox "$root/bin/$applet"; done; '
+        'echo "root:x:0:0:root:/root:/bin/sh" > "$root/etc/passwd"; chmod 1777 "$root/tmp"; '
+        'tar -C "$root" -c . ; rm -rf "$root"'
+    )
+    tar = subprocess.run(["bash", "-c", script, "busybox", busybox], check=True, capture_output=True).stdout
+    subprocess.run([*docker, "import", "--change", 'CMD ["sh"]', "-", name], input=tar, check=True, capture_output=True)
+    return name
