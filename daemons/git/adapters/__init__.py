@@ -1,0 +1,1 @@
+"""SSH, the access file, the repositories on disk and the git processes."""

@@ -1,0 +1,71 @@
+"""Composition root of the git server: key, access file, repositories, listener, signals."""
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import uvloop
+
+from daemons.git.adapters.access_file import FileAccessBook
+from daemons.git.adapters.host_key import load_or_make
+from daemons.git.adapters.repositories import DiskRepositories
+from daemons.git.adapters.ssh import Door
+from daemons.git.services.gatekeeper import Gatekeeper
+from daemons.git.settings import GitSettings
+from daemons.kit.daemon import EX_CONFIG
+from daemons.kit.settings import Misconfigured
+
+logger = logging.getLogger(__name__)
+
+_CLOSE_SECONDS: Final = 5.0
+
+
+@asynccontextmanager
+async def listening(settings: GitSettings) -> AsyncIterator[int]:
+    """The server, and the port it listens on. On leaving, clients are cut off and their git processes end."""
+    host_key = await asyncio.to_thread(load_or_make, settings.host_key_path)
+    await asyncio.to_thread(settings.data_dir.mkdir, parents=True, exist_ok=True)
+    repositories = DiskRepositories(settings.data_dir)
+    gatekeeper = Gatekeeper(FileAccessBook(settings.access_file), repositories)
+    door = Door(gatekeeper, repositories, settings)
+    acceptor = await door.listen(host_key)
+    try:
+        yield acceptor.get_port()
+    finally:
+        acceptor.close()
+        await door.close(_CLOSE_SECONDS)
+
+
+def run(settings: GitSettings) -> None:
+    """Serve until SIGTERM or SIGINT. Exits 78 when the port is taken or the host key cannot be used."""
+    try:
+        uvloop.run(_serve(settings))
+    except Misconfigured as error:
+        _refuse(str(error))
+    except OSError as error:
+        if "address" not in str(error).lower():
+            raise
+        _refuse(
+            f"git cannot listen on {settings.host}:{settings.port}: {error.strerror or error}. "
+            "Free the port or choose another with --port."
+        )
+
+
+async def _serve(settings: GitSettings) -> None:
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    async with listening(settings) as port:
+        logger.info("listening", extra={"service": settings.service, "host": settings.host, "port": port})
+        await ended.wait()
+    logger.info("stopped", extra={"service": settings.service})
+
+
+def _refuse(message: str) -> None:
+    sys.stderr.write(f"{message}\n")
+    raise SystemExit(EX_CONFIG)

@@ -1,0 +1,24 @@
+"""Settings of the git server."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+
+from daemons.kit.settings import Settings
+
+
+class GitSettings(Settings):
+    """Environment of `python -m daemons.git`."""
+
+    service: ClassVar[str] = "git"
+
+    host: str = Field("0.0.0.0", alias="GIT_HOST")
+    port: int = Field(2222, alias="GIT_PORT", ge=0, le=65535)
+    data_dir: Path = Field(Path("git/repositories"), alias="GIT_DATA_DIR")
+    host_key_path: Path = Field(Path("keys/git_host_ed25519"), alias="GIT_HOST_KEY_PATH")
+    access_file: Path = Field(Path("git/access.json"), alias="GIT_ACCESS_FILE")
+    max_connections: int = Field(64, alias="GIT_MAX_CONNECTIONS", ge=1, le=4096)
+    login_seconds: float = Field(20.0, alias="GIT_LOGIN_SECONDS", gt=0, le=600)
+    idle_seconds: float = Field(30.0, alias="GIT_IDLE_SECONDS", gt=0, le=3600)
+    transfer_seconds: float = Field(3600.0, alias="GIT_TRANSFER_SECONDS", gt=0, le=86400)
