@@ -1,0 +1,99 @@
+"""What a database driver is, and how a database fails: the words that `sql`, `mysql` and `sqlite` share."""
+
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+Value = str | int | float | None
+Values = Mapping[str, Value | Sequence[str] | Sequence[int]]
+Row = Mapping[str, Any]
+
+
+class DatabaseUnavailable(Exception):
+    """The database does not answer or cannot take the change; nothing was changed."""
+
+
+class ConnectionLost(DatabaseUnavailable):
+    """The connection broke before the commit: nothing was changed, and a new connection may work."""
+
+
+class CommitUnknown(DatabaseUnavailable):
+    """The commit failed on the way: the change may or may not have happened."""
+
+
+class DatabaseMisconfigured(Exception):
+    """The database's address, settings or schema must be mended before this program can use it."""
+
+
+class Conflicted(Exception):
+    """Deadlock or lock timeout: the transaction has to be rolled back and may be run again."""
+
+
+class Duplicate(Exception):
+    """A unique index refused the row; the transaction goes on without it."""
+
+
+class StatementFailed(Exception):
+    """The database refused a statement for a reason that trying again does not mend: a defect of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a statement gave: its rows, how many rows it changed, the number it generated."""
+
+    rows: Sequence[Row] = ()
+    changed: int = 0
+    generated: int = 0
+
+
+class Connection(Protocol):
+    """One connection for the duration of one transaction. Every call is bounded in time."""
+
+    async def begin(self) -> None:
+        """Begin a transaction that may write."""
+        ...
+
+    async def execute(self, statement: str, values: Mapping[str, Value] | None = None) -> Result:
+        """Run one statement in the driver's own parameter style. Raises every exception of this module."""
+        ...
+
+    async def commit(self) -> None:
+        """Make the transaction durable. Raises Conflicted, or CommitUnknown when nobody knows how it ended."""
+        ...
+
+    async def abandon(self) -> None:
+        """Undo the transaction, whatever state it is in; raises nothing."""
+        ...
+
+
+class Driver(Protocol):
+    """One kind of database."""
+
+    dialect: str
+    clock: str
+
+    async def start(self) -> None:
+        """Connect and check the server's settings. Raises DatabaseUnavailable, DatabaseMisconfigured."""
+        ...
+
+    async def close(self) -> None:
+        """Close every connection."""
+        ...
+
+    def placeholders(self, statement: str) -> str:
+        """The statement with `:name` parameters in the driver's own style."""
+        ...
+
+    def connection(self) -> AbstractAsyncContextManager[Connection]:
+        """A connection of the bounded pool."""
+        ...
+
+    def migrating(self) -> AbstractAsyncContextManager[Connection]:
+        """A connection that holds the schema lock of this database and has time for long statements."""
+        ...
+
+
+#: A quoted text, or a named parameter in group 1.
+PARAMETER: Final = re.compile(r"'(?:[^']|'')*'|(?<![\w:]):([a-z_][a-z0-9_]*)")

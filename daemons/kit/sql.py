@@ -1,0 +1,346 @@
+"""Named SQL over SQLite or MySQL with one code path: statements from `.sql` files, transactions, migrations.
+
+    queries = load_queries(Path(__file__).parent)         # queries.sql, queries.mysql.sql, queries.sqlite.sql
+    async with open_database("sqlite:///api.db", queries) as database:
+        await migrate(database, "api", Path(__file__).parent / "migrations")
+
+        async def rename(session: Session) -> bool:
+            return await session.change("rename_app", id="7", name="shop") == 1
+
+        renamed = await database.transact(rename)
+
+A `.sql` file is a list of `-- name --`, a comment that says what the statement is for, and the statement with `:name`
+parameters (a list or tuple fills `IN (:names)`; it must not be empty). A dialect's file replaces statements of the
+shared one. What only MySQL understands fits the shared file inside `/*! ... */`: MySQL runs it, SQLite skips it.
+Bytes are no parameter: store them as text. Times are epoch milliseconds in BIGINT columns.
+Migrations are `NNNN_pre_what.sql` or `NNNN_post_what.sql` (`pre`: the previous release still works after it), with
+`.mysql.sql` and `.sqlite.sql` where the dialects differ; a statement ends with `;` at the end of a line.
+"""
+
+import asyncio
+import logging
+import re
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+from urllib.parse import unquote, urlsplit
+
+from daemons.kit.database import (
+    PARAMETER,
+    CommitUnknown,
+    Conflicted,
+    Connection,
+    ConnectionLost,
+    DatabaseMisconfigured,
+    DatabaseUnavailable,
+    Driver,
+    Duplicate,
+    Result,
+    Row,
+    StatementFailed,
+    Value,
+    Values,
+)
+from daemons.kit.mysql import MysqlAddress, MysqlDriver
+from daemons.kit.sqlite import SqliteDriver
+
+__all__ = [
+    "CommitUnknown",
+    "Database",
+    "DatabaseMisconfigured",
+    "DatabaseUnavailable",
+    "Duplicate",
+    "Queries",
+    "Row",
+    "SchemaTooNew",
+    "Session",
+    "StatementFailed",
+    "load_queries",
+    "migrate",
+    "open_database",
+]
+
+DIALECTS: Final = ("mysql", "sqlite")
+STATEMENT_SECONDS: Final = 5.0
+POOL_SIZE: Final = 16
+_ATTEMPTS: Final = 10
+_FIRST_PAUSE: Final = 0.01
+_LONGEST_PAUSE: Final = 0.5
+_NAME_LINE: Final = re.compile(r"^-- ([a-z][a-z0-9_]*) --$", re.MULTILINE)
+_COMMENT_LINE: Final = re.compile(r"^\s*--.*$", re.MULTILINE)
+_STATEMENT_END: Final = re.compile(r";[ \t]*$", re.MULTILINE)
+_MIGRATION: Final = re.compile(r"(\d{4})_(pre|post)_[a-z0-9_]+")
+_SCHEMA_TABLE: Final = """
+CREATE TABLE IF NOT EXISTS fun_ai_schema_migration (
+    component VARCHAR(32) NOT NULL,
+    version INT NOT NULL,
+    name VARCHAR(128) NOT NULL,
+    applied_at BIGINT NOT NULL,
+    PRIMARY KEY (component, version)
+)"""
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+_random = secrets.SystemRandom()
+
+
+class SchemaTooNew(DatabaseMisconfigured):
+    """A newer program has already migrated this database."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queries:
+    """Named statements, by dialect and name, as written."""
+
+    texts: Mapping[str, Mapping[str, str]]
+
+
+def load_queries(folder: Path, name: str = "queries") -> Queries:
+    """The statements of `<name>.sql` with the overrides of `<name>.mysql.sql` and `<name>.sqlite.sql`.
+
+    Reads files: call it while a module is loaded, not inside the event loop. Raises ValueError for a malformed file.
+    """
+    shared = _named(folder / f"{name}.sql")
+    return Queries({dialect: shared | _named(folder / f"{name}.{dialect}.sql") for dialect in DIALECTS})
+
+
+class Session:
+    """One open transaction. Every method runs one named statement with its `:parameters` as keywords.
+
+    All raise DatabaseUnavailable when the database does not answer in time.
+    """
+
+    def __init__(self, connection: Connection, driver: Driver, statements: Mapping[str, str]) -> None:
+        self._connection = connection
+        self._driver = driver
+        self._statements = statements
+
+    async def rows(self, query: str, /, **values: Value | Sequence[str] | Sequence[int]) -> Sequence[Row]:
+        """Every row, as mappings from column to value."""
+        return (await self._run(query, values)).rows
+
+    async def row(self, query: str, /, **values: Value | Sequence[str] | Sequence[int]) -> Row | None:
+        """The first row, if any."""
+        found = (await self._run(query, values)).rows
+        return found[0] if found else None
+
+    async def change(self, query: str, /, **values: Value | Sequence[str] | Sequence[int]) -> int:
+        """How many rows the statement changed. Raises Duplicate when a unique index refuses; the transaction lives on.
+
+        MySQL does not count rows that already held the new values, and counts 2 for an upsert that updated.
+        """
+        return (await self._run(query, values)).changed
+
+    async def insert(self, query: str, /, **values: Value | Sequence[str] | Sequence[int]) -> int:
+        """The number generated for the new row. Raises Duplicate like `change`."""
+        return (await self._run(query, values)).generated
+
+    async def now(self) -> int:
+        """The database's clock in epoch milliseconds."""
+        return int((await self._connection.execute(self._driver.clock)).rows[0]["now"])
+
+    async def _run(self, query: str, values: Values) -> Result:
+        statement = self._statements[query]
+        plain: Mapping[str, Value]
+        if any(isinstance(value, list | tuple) for value in values.values()):
+            statement, plain = _expanded(statement, values)
+        else:
+            plain = _only_text_and_numbers(values)
+        try:
+            return await self._connection.execute(self._driver.placeholders(statement), plain)
+        except StatementFailed as error:
+            raise StatementFailed(f"statement {query} failed: {error}") from error
+
+
+class Database:
+    """An open database. Made by `open_database`."""
+
+    def __init__(self, driver: Driver, queries: Queries) -> None:
+        self.driver = driver
+        self._statements = queries.texts[driver.dialect]
+
+    async def transact(self, work: Callable[[Session], Awaitable[T]]) -> T:
+        """Run `work` in one transaction and commit; any exception of `work` rolls back and is passed on.
+
+        After a deadlock, a lock timeout or a lost connection `work` runs again from the start, so it must do nothing
+        but read and write through its session. Raises DatabaseUnavailable (nothing was changed) and its kind
+        CommitUnknown (the commit failed on the way: it may have happened).
+        """
+        pause = _FIRST_PAUSE
+        reconnected = False
+        conflict = Conflicted()
+        for _ in range(_ATTEMPTS):
+            try:
+                return await self._once(work)
+            except Conflicted as error:
+                conflict = error
+            except ConnectionLost as error:
+                if reconnected:
+                    raise
+                conflict, reconnected = Conflicted(str(error)), True
+            await asyncio.sleep(_random.uniform(pause / 2, pause))
+            pause = min(_LONGEST_PAUSE, pause * 2)
+        raise DatabaseUnavailable(f"the transaction met others' locks {_ATTEMPTS} times: {conflict}; try again later")
+
+    async def check(self) -> None:
+        """Raises DatabaseUnavailable unless the database answers now."""
+        await self.transact(_ask_the_time)
+
+    async def _once(self, work: Callable[[Session], Awaitable[T]]) -> T:
+        async with self.driver.connection() as connection:
+            try:
+                await connection.begin()
+                result = await work(Session(connection, self.driver, self._statements))
+                await connection.commit()
+            except BaseException:
+                await connection.abandon()
+                raise
+            return result
+
+
+@asynccontextmanager
+async def open_database(
+    url: str, queries: Queries, *, pool_size: int = POOL_SIZE, statement_seconds: float = STATEMENT_SECONDS
+) -> AsyncIterator[Database]:
+    """Open `sqlite:///PATH`, `sqlite:///:memory:` or `mysql://USER:PASSWORD@HOST:PORT/NAME` for the block.
+
+    Raises DatabaseMisconfigured for a URL or server settings that must be mended, DatabaseUnavailable when nobody
+    answers. `statement_seconds` bounds every call to the database; `pool_size` the connections to a server.
+    """
+    driver = _driver(url, pool_size, statement_seconds)
+    try:
+        await driver.start()
+        yield Database(driver, queries)
+    finally:
+        await driver.close()
+
+
+async def migrate(database: Database, component: str, folder: Path) -> int:
+    """Apply the component's migrations that are missing, under the schema lock; how many were applied.
+
+    Raises SchemaTooNew, before anything is changed, when the database knows a version that `folder` does not.
+    """
+    known = await asyncio.to_thread(read_migrations, folder, database.driver.dialect)
+    async with database.driver.migrating() as connection:
+        await connection.execute(_SCHEMA_TABLE)
+        applied = await _applied(connection, database.driver, component)
+        newest = max((migration.version for migration in known), default=0)
+        if max(applied, default=0) > newest:
+            raise SchemaTooNew(
+                f"the database schema of {component} is at version {max(applied)} and this program knows versions up "
+                f"to {newest}; start the newer program that migrated it, or restore the backup made before"
+            )
+        missing = [migration for migration in known if migration.version not in applied]
+        for migration in missing:
+            await _apply(connection, database.driver, component, migration)
+    return len(missing)
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One numbered step of a component's schema."""
+
+    version: int
+    name: str
+    statements: Sequence[str]
+
+
+def read_migrations(folder: Path, dialect: str) -> Sequence[Migration]:
+    """The migrations of a folder for one dialect, in order. Raises ValueError for a gap or a name out of shape."""
+    files: dict[str, Path] = {}
+    for path in sorted(folder.glob("*.sql")):
+        name, _, other = path.name.removesuffix(".sql").partition(".")
+        if not _MIGRATION.fullmatch(name):
+            raise ValueError(f"{path.name} is no migration; name it NNNN_pre_what.sql or NNNN_post_what.sql")
+        if other in ("", dialect) and (other or name not in files):
+            files[name] = path
+    found = [Migration(int(name[:4]), name, _statements(path)) for name, path in sorted(files.items())]
+    if [migration.version for migration in found] != list(range(1, len(found) + 1)):
+        raise ValueError(f"the migrations in {folder.name} must be numbered 0001, 0002, ... without gap or repetition")
+    return found
+
+
+async def _ask_the_time(session: Session) -> int:
+    return await session.now()
+
+
+async def _applied(connection: Connection, driver: Driver, component: str) -> set[int]:
+    statement = driver.placeholders("SELECT version FROM fun_ai_schema_migration WHERE component = :component")
+    return {int(row["version"]) for row in (await connection.execute(statement, {"component": component})).rows}
+
+
+async def _apply(connection: Connection, driver: Driver, component: str, migration: Migration) -> None:
+    logger.info("migrating the database", extra={"component": component, "migration": migration.name})
+    for statement in migration.statements:
+        await connection.execute(statement)
+    now = int((await connection.execute(driver.clock)).rows[0]["now"])
+    statement = driver.placeholders("INSERT INTO fun_ai_schema_migration VALUES (:component, :version, :name, :now)")
+    values: dict[str, Value] = {"component": component, "version": migration.version, "name": migration.name}
+    await connection.execute(statement, {**values, "now": now})
+
+
+def _driver(url: str, pool_size: int, seconds: float) -> Driver:
+    scheme, separator, rest = url.partition("://")
+    if scheme == "sqlite" and separator and len(rest) > 1 and rest.startswith("/"):
+        return SqliteDriver(rest[1:], seconds=seconds)
+    if scheme in ("mysql", "mariadb"):
+        return MysqlDriver(_mysql_address(url), size=pool_size, seconds=seconds)
+    raise DatabaseMisconfigured(
+        "the database URL must be sqlite:///PATH, sqlite:///:memory: or mysql://USER:PASSWORD@HOST:PORT/NAME"
+    )
+
+
+def _mysql_address(url: str) -> MysqlAddress:
+    try:
+        parts = urlsplit(url)
+        port = parts.port or 3306
+    except ValueError:
+        raise DatabaseMisconfigured("the port in the database URL is not a number from 1 to 65535") from None
+    name = unquote(parts.path.removeprefix("/"))
+    if not parts.hostname or not parts.username or not name or parts.query or parts.fragment:
+        raise DatabaseMisconfigured(
+            "the database URL must be mysql://USER:PASSWORD@HOST:PORT/NAME; escape special characters as %XX"
+        )
+    return MysqlAddress(parts.hostname, port, unquote(parts.username), unquote(parts.password or ""), name)
+
+
+def _named(path: Path) -> dict[str, str]:
+    if not path.exists():
+        return {}
+    _, *parts = _NAME_LINE.split(path.read_text("utf-8"))
+    named: dict[str, str] = {}
+    for name, text in zip(parts[::2], parts[1::2], strict=True):
+        statement = _COMMENT_LINE.sub("", text).strip()
+        if name in named or not statement.endswith(";"):
+            raise ValueError(f"{path.name}: {name} must be there once and end with a semicolon")
+        named[name] = statement.removesuffix(";")
+    return named
+
+
+def _statements(path: Path) -> Sequence[str]:
+    text = _COMMENT_LINE.sub("", path.read_text("utf-8"))
+    return [statement.strip() for statement in _STATEMENT_END.split(text) if statement.strip()]
+
+
+def _expanded(statement: str, values: Values) -> tuple[str, Mapping[str, Value]]:
+    plain: dict[str, Any] = {}
+    for name, value in values.items():
+        if not isinstance(value, list | tuple):
+            plain[name] = value
+            continue
+        if not value:
+            raise ValueError(f"the list :{name} is empty; IN () is not SQL")
+        plain.update({f"{name}_{place}": item for place, item in enumerate(value)})
+        each = ", ".join(f":{name}_{place}" for place in range(len(value)))
+        statement = PARAMETER.sub(lambda m, each=each, name=name: each if m[1] == name else m[0], statement)  # type: ignore[misc]
+    return statement, _only_text_and_numbers(plain)
+
+
+def _only_text_and_numbers(values: Mapping[str, Any]) -> Mapping[str, Value]:
+    for name, value in values.items():
+        if value is not None and not isinstance(value, str | int | float):
+            raise TypeError(f"parameter :{name} is {type(value).__name__}; statements take text and numbers")
+    return values

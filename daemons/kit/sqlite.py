@@ -1,0 +1,178 @@
+"""SQLite as a driver: one connection, one transaction at a time.
+
+The journal is a write-ahead log and every commit is synced (`synchronous=FULL`). `BEGIN IMMEDIATE` takes the write lock
+at once, so a transaction never has to be upgraded half-way. `:memory:` is the same thing without a file.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import aiosqlite
+
+from daemons.kit.database import (
+    CommitUnknown,
+    Connection,
+    DatabaseMisconfigured,
+    DatabaseUnavailable,
+    Duplicate,
+    Result,
+    StatementFailed,
+    Value,
+)
+
+MEMORY: Final = ":memory:"
+_BUSY_MS: Final = 4000
+_MIGRATION_SECONDS: Final = 600.0
+_DUPLICATE: Final = (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
+_UNAVAILABLE: Final = (
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_INTERRUPT,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+)
+
+
+class SqliteDriver:
+    """A SQLite file, or `:memory:`. `seconds` bounds every statement and the wait for one's turn."""
+
+    dialect = "sqlite"
+    clock = "SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) AS now"
+
+    def __init__(self, path: str, *, seconds: float) -> None:
+        self._path = path
+        self._seconds = seconds
+        self._turn = asyncio.Lock()
+        self._raw: aiosqlite.Connection | None = None
+
+    async def start(self) -> None:
+        """Open the file, making it if it is new."""
+        if self._path != MEMORY and not await asyncio.to_thread(_has_folder, self._path):
+            raise DatabaseMisconfigured(
+                f"the folder of the database file {self._path} does not exist; make it or change the database URL"
+            )
+        try:
+            self._raw = await aiosqlite.connect(self._path, isolation_level=None, timeout=_BUSY_MS / 1000)
+        except sqlite3.Error as error:
+            raise DatabaseMisconfigured(
+                f"the database file {self._path} cannot be opened: {error}; check the path and its permissions"
+            ) from error
+        self._raw.row_factory = aiosqlite.Row
+        connection = SqliteConnection(self._raw, self._seconds)
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+            await connection.execute(f"PRAGMA {pragma}")
+
+    async def close(self) -> None:
+        """Finish what is running and close the file."""
+        if self._raw is not None:
+            await self._raw.close()
+            self._raw = None
+
+    def placeholders(self, statement: str) -> str:
+        """SQLite knows `:name` itself."""
+        return statement
+
+    def connection(self) -> AbstractAsyncContextManager[Connection]:
+        """The connection, when it is one's turn."""
+        return self._connection(self._seconds)
+
+    @asynccontextmanager
+    async def migrating(self) -> AsyncIterator[Connection]:
+        """The connection in one transaction: a migration that fails leaves nothing behind."""
+        async with self._connection(_MIGRATION_SECONDS) as connection:
+            try:
+                await connection.begin()
+                yield connection
+                await connection.commit()
+            except BaseException:
+                await connection.abandon()
+                raise
+
+    @asynccontextmanager
+    async def _connection(self, seconds: float) -> AsyncIterator[Connection]:
+        if self._raw is None:
+            raise DatabaseUnavailable("the database is closed; this program is starting or stopping")
+        try:
+            async with asyncio.timeout(self._seconds):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise DatabaseUnavailable(
+                f"the database was busy with other transactions for {self._seconds:g} s; try again"
+            ) from None
+        try:
+            yield SqliteConnection(self._raw, seconds)
+        finally:
+            self._turn.release()
+
+
+class SqliteConnection:
+    """The one connection during one transaction. Its thread runs calls in order, also those nobody waits for any more:
+    a rollback that follows a cancelled call therefore runs after it and before the next transaction."""
+
+    def __init__(self, raw: aiosqlite.Connection, seconds: float) -> None:
+        self._raw = raw
+        self._seconds = seconds
+
+    async def begin(self) -> None:
+        """Take the write lock."""
+        await self.execute("BEGIN IMMEDIATE")
+
+    async def execute(self, statement: str, values: Mapping[str, Value] | None = None) -> Result:
+        """Run one statement."""
+        with _translated():
+            async with self._bounded():
+                cursor = await self._raw.execute(statement, values or {})
+                rows = [dict(row) for row in await cursor.fetchall()] if cursor.description else []
+            return Result(rows, max(0, cursor.rowcount), cursor.lastrowid or 0)
+
+    async def commit(self) -> None:
+        """Sync the transaction to the disk."""
+        try:
+            async with asyncio.timeout(self._seconds):
+                await self._raw.commit()
+        except TimeoutError:
+            raise CommitUnknown(f"the database did not answer the commit within {self._seconds:g} s") from None
+        except sqlite3.Error as error:
+            raise CommitUnknown(f"the commit failed: {error}; check the disk of the database file") from error
+
+    async def abandon(self) -> None:
+        """Roll back if there is anything to roll back."""
+        with suppress(TimeoutError, sqlite3.Error):
+            async with asyncio.timeout(self._seconds):
+                await self._raw.rollback()
+
+    @asynccontextmanager
+    async def _bounded(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._seconds):
+                yield
+        except TimeoutError:
+            await self._raw.interrupt()
+            raise DatabaseUnavailable(
+                f"the database did not answer within {self._seconds:g} s; check the disk of its file"
+            ) from None
+
+
+def _has_folder(path: str) -> bool:
+    return Path(path).absolute().parent.is_dir()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0)
+        if code in _DUPLICATE:
+            raise Duplicate(str(error)) from error
+        if code & 0xFF in _UNAVAILABLE:
+            raise DatabaseUnavailable(f"the database cannot serve now: {error}") from error
+        raise StatementFailed(str(error)) from error
