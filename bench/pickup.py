@@ -1,7 +1,8 @@
 """How long a created job takes to reach a waiting runner.
 
-Starts a control plane of its own on a SQLite file, parks one runner's claim, and times from just before the create is sent
-to the moment the claim is answered. The peer is a bare HTTP echo served by the same library and called by the same client.
+Starts a control plane of its own on a SQLite file, parks one runner's claim, and times from just before the create is
+sent to the moment the claim is answered. The peer is a bare HTTP echo served by the same library and called by the
+same client.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """What a deployment costs, on the platform that `bin/up` started in FUNAI_DATA_DIR (default: ./data).
 
 Three figures, each against a peer of the same run:
-- a first deployment of an image the node has, from the job's creation to the first 200 through the gateway, against `docker run`
-  of the same image up to its first 200;
+- a first deployment of an image the node has, from the job's creation to the first 200 through the gateway, against
+  `docker run` of the same image up to its first 200;
 - the same for a redeployment, up to the first answer of the new version;
 - failed requests of 16 keep-alive connections while the app is redeployed five times: none is allowed.
 """
