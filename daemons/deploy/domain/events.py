@@ -1,6 +1,16 @@
-"""Rows of the event log: what changed, when, by whom. Appended in the transaction of the change; never altered."""
+"""Rows of the event log: what changed, when, by whom. Appended in the transaction of the change; never altered.
 
+Numbers become visible out of order: a transaction that drew a lower number may commit after one that drew a higher.
+`Tail` reads the log so that none is skipped.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
+
+#: A number that is still missing this long after a higher one was seen belongs to a transaction that was rolled back:
+#: every transaction of the store is shorter.
+PATIENCE_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +30,27 @@ class Event(NewEvent):
 
     seq: int
     at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """A reader's place: every event up to `seq` was read or never will be. `sights` are the highest numbers seen beyond
+    it, each with the moment of a steady clock it was first seen at."""
+
+    seq: int
+    sights: tuple[tuple[int, float], ...] = ()
+
+
+def advance(tail: Tail, rows: Sequence[Event], moment: float) -> tuple[Tail, tuple[Event, ...]]:
+    """The next place and the events that may be shown now, given all rows after the present place, in order."""
+    sights = tail.sights
+    if rows and rows[-1].seq > max((seq for seq, _ in sights), default=tail.seq):
+        sights = (*sights, (rows[-1].seq, moment))
+    settled = max((seq for seq, seen in sights if moment - seen >= PATIENCE_SECONDS), default=0)
+    place, shown = tail.seq, []
+    for row in rows:
+        if row.seq != place + 1 and row.seq > settled:
+            break
+        place = row.seq
+        shown.append(row)
+    return Tail(place, tuple(sight for sight in sights if sight[0] > place)), tuple(shown)

@@ -1,14 +1,76 @@
 """A job and its life.
 
 `PENDING -> RUNNING -> SUCCEEDED | FAILED | CANCELLED`, `PENDING -> CANCELLED`, and `RUNNING -> PENDING` only by
-lease expiry.
+lease expiry (or when a claim's answer could not be delivered).
 Every change makes a new value; the store writes it only if the row still is the one the change started from.
+A function that finds nothing to change answers the job it was given.
 """
 
+import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
-from protocol.jobs import JobStatus, JobType
+from protocol.errors import JobReason
+from protocol.jobs import JobPayload, JobStatus, JobType
+
+_BACKOFF_MS: Final = (1_000, 20_000, 60_000)
+_MESSAGE_BYTES: Final = 16 * 1024
+_CUT_MARK: Final = "\n[... {} bytes left out ...]\n"
+#: A user's build decides how much it prints; beyond this the control plane stores no more of it.
+LOG_BYTES: Final = 64 * 1024 * 1024
+
+
+class JobNotFound(LookupError):
+    """There is no such job."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"there is no job {job_id}")
+
+
+class AppBusy(Exception):
+    """The app already has an active job."""
+
+    def __init__(self, app_id: str, active: "Job | None") -> None:
+        which = f"job {active.id} is {active.status.value}" if active else "another job was created at the same time"
+        super().__init__(f"app {app_id} is busy: {which}; wait until it ends or cancel it")
+        self.data = {"jobId": active.id} if active else None
+
+
+class IllegalTransition(Exception):
+    """The life of a job has no such step."""
+
+    def __init__(self, job: "Job", wanted: JobStatus) -> None:
+        super().__init__(f"job {job.id} is {job.status.value} and cannot become {wanted.value}")
+
+
+class LeaseLost(Exception):
+    """The caller does not hold the job (any more)."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"job {job_id} is not held by this runner under this lease; stop working on it")
+
+
+class TooLate(Exception):
+    """The attempt was told to go live; cancelling it now could not keep its image from traffic."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"job {job_id} is going live and can no longer be cancelled; deploy again or stop the app")
+
+
+class LogGap(Exception):
+    """Bytes before the given offset are missing."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__(f"the log has {length} bytes; send what follows them")
+        self.data = {"length": length}
+
+
+class LogFull(Exception):
+    """The log has reached its limit."""
+
+    def __init__(self) -> None:
+        super().__init__(f"a log holds at most {LOG_BYTES} bytes; the rest is not stored")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +104,227 @@ class Job:
     commit: str | None = None
     log_length: int = 0
     version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """What a claim gives a runner."""
+
+    runner_id: str
+    token: str
+    fence: int
+    milliseconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a runner shows to act on a job. `tokenless` admits one without a token by its id alone."""
+
+    runner_id: str
+    lease_token: str | None
+    tokenless: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ended."""
+
+    status: JobStatus
+    error_message: str | None = None
+    reason: str | None = None
+    image: str | None = None
+    image_digest: str | None = None
+    commit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a runner says it is doing."""
+
+    phase: str | None = None
+    message: str | None = None
+
+
+def submit(job_id: str, kind: JobType, payload: JobPayload, now: int) -> Job:
+    """A new job, PENDING; keys the submitter left out are not stored."""
+    stored = payload.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return Job(job_id, kind, JobStatus.PENDING, payload.app_id, payload.user_id, stored, now, now)
+
+
+def claim(job: Job, lease: Lease, now: int) -> Job:
+    """PENDING becomes RUNNING under a lease. Raises IllegalTransition from any other state."""
+    if job.status is not JobStatus.PENDING:
+        raise IllegalTransition(job, JobStatus.RUNNING)
+    return replace(
+        _touched(job, now),
+        status=JobStatus.RUNNING,
+        attempt=job.attempt + 1,
+        fence=lease.fence,
+        runner_id=lease.runner_id,
+        lease_token=lease.token,
+        lease_expire_at=now + lease.milliseconds,
+        started_at=now,
+        confirmed_at=None,
+        phase=None,
+        phase_message=None,
+        error_message=None,
+        reason=None,
+    )
+
+
+def give_back(job: Job, now: int) -> Job:
+    """A claim whose answer nobody received: PENDING again, as if it had not been claimed. The fence stays used."""
+    return _requeued(job, now, not_before=now, attempt=job.attempt - 1)
+
+
+def expire(job: Job, max_attempts: int, now: int) -> Job:
+    """The lease ran out: PENDING again after a back-off, or FAILED after the last attempt."""
+    if job.attempt < max_attempts:
+        delay = _BACKOFF_MS[min(max(job.attempt, 1), len(_BACKOFF_MS)) - 1]
+        return _requeued(job, now, not_before=now + delay, attempt=job.attempt)
+    text = f"runner {job.runner_id} stopped renewing its lease in attempt {job.attempt} of {max_attempts}"
+    return finish(job, Outcome(JobStatus.FAILED, text, JobReason.LEASE_LOST.value), now)
+
+
+def time_out(job: Job, limit_seconds: int, now: int) -> Job:
+    """The attempt ran longer than an operator allows: FAILED."""
+    text = f"the attempt ran longer than {limit_seconds} s (DEPLOY_JOB_MAX_RUNNING_SECONDS)"
+    return finish(job, Outcome(JobStatus.FAILED, text, JobReason.TIMEOUT.value), now)
+
+
+def holds(job: Job, proof: Proof) -> bool:
+    """Whether the runner holds the job, or held it when it ended. Tokens are compared in constant time."""
+    if job.runner_id != proof.runner_id or job.lease_token is None:
+        return False
+    if proof.lease_token is None:
+        return proof.tokenless
+    return hmac.compare_digest(job.lease_token.encode(), proof.lease_token.encode("utf-8", "surrogateescape"))
+
+
+def renew(job: Job, proof: Proof, milliseconds: int, progress: Progress, now: int) -> Job:
+    """The lease becomes now + `milliseconds`. A job that the control plane ended is answered as it is.
+
+    Raises LeaseLost for every other caller and state.
+    """
+    if not holds(job, proof):
+        raise LeaseLost(job.id)
+    if job.status is JobStatus.CANCELLED or job.reason == JobReason.TIMEOUT.value:
+        return job
+    if job.status is not JobStatus.RUNNING:
+        raise LeaseLost(job.id)
+    return replace(
+        _touched(job, now),
+        lease_expire_at=now + milliseconds,
+        phase=progress.phase or job.phase,
+        phase_message=cut(progress.message) if progress.message else job.phase_message,
+    )
+
+
+def report(job: Job, proof: Proof, outcome: Outcome, now: int) -> Job:
+    """The attempt's end as its runner tells it. Raises LeaseLost or IllegalTransition."""
+    if not holds(job, proof):
+        raise LeaseLost(job.id)
+    return finish(job, outcome, now)
+
+
+def finish(job: Job, outcome: Outcome, now: int) -> Job:
+    """RUNNING becomes terminal; the same end once more answers the job unchanged. Raises IllegalTransition."""
+    if job.status is outcome.status and job.status.terminal:
+        return job
+    if job.status is not JobStatus.RUNNING or not outcome.status.terminal:
+        raise IllegalTransition(job, outcome.status)
+    text, reason = outcome.error_message, outcome.reason
+    if outcome.status is JobStatus.SUCCEEDED:
+        text = reason = None
+    elif outcome.status is JobStatus.CANCELLED:
+        reason = reason or JobReason.CANCELLED.value
+    else:
+        text = text if text and text.strip() else "the deployment failed; its runner gave no reason"
+        reason = reason or JobReason.REPORTED.value
+    return replace(
+        _touched(job, now),
+        status=outcome.status,
+        error_message=cut(text) if text else None,
+        reason=reason,
+        image=outcome.image or job.image,
+        image_digest=outcome.image_digest or job.image_digest,
+        commit=outcome.commit or job.commit,
+        finished_at=now,
+    )
+
+
+def cancel(job: Job, now: int) -> Job:
+    """PENDING or RUNNING becomes CANCELLED. Raises TooLate once the attempt is going live, IllegalTransition after
+    success or failure."""
+    if job.status is JobStatus.CANCELLED:
+        return job
+    if job.status.terminal:
+        raise IllegalTransition(job, JobStatus.CANCELLED)
+    if job.status is JobStatus.RUNNING and job.confirmed_at is not None:
+        raise TooLate(job.id)
+    reason = JobReason.CANCELLED.value
+    return replace(_touched(job, now), status=JobStatus.CANCELLED, reason=reason, error_message=None, finished_at=now)
+
+
+def move(job: Job, wanted: JobStatus, error_message: str | None, now: int) -> Job:
+    """A step by hand. RUNNING is reached by a claim only; the present state once more changes nothing."""
+    if job.status is wanted:
+        return job
+    if wanted is JobStatus.CANCELLED:
+        return cancel(job, now)
+    return finish(job, Outcome(wanted, error_message), now)
+
+
+def confirm(job: Job, fence: int, now: int) -> Job | None:
+    """The job with its attempt marked as going live, or None when that attempt does not hold (any more)."""
+    expired = job.lease_expire_at is None or job.lease_expire_at <= now
+    if job.status is not JobStatus.RUNNING or job.fence != fence or expired:
+        return None
+    return job if job.confirmed_at is not None else replace(_touched(job, now), confirmed_at=now)
+
+
+def log_tail(job: Job, proof: Proof, offset: int, data: bytes) -> bytes:
+    """The part of `data` that the log does not have yet. Raises LeaseLost, LogGap or LogFull."""
+    if not holds(job, proof):
+        raise LeaseLost(job.id)
+    if offset > job.log_length:
+        raise LogGap(job.log_length)
+    if offset + len(data) > LOG_BYTES:
+        raise LogFull
+    return data[job.log_length - offset :]
+
+
+def logged(job: Job, size: int) -> Job:
+    """The job with `size` more bytes of log."""
+    return replace(job, log_length=job.log_length + size, version=job.version + 1)
+
+
+def cut(text: str) -> str:
+    """At most 16 KiB of UTF-8: the head and the tail, which is where tools print what went wrong."""
+    data = text.encode("utf-8", "replace")
+    if len(data) <= _MESSAGE_BYTES:
+        return data.decode()
+    mark = _CUT_MARK.format(len(data) - _MESSAGE_BYTES)
+    part = (_MESSAGE_BYTES - len(mark)) // 2
+    return data[:part].decode("utf-8", "ignore") + mark + data[-part:].decode("utf-8", "ignore")
+
+
+def _requeued(job: Job, now: int, *, not_before: int, attempt: int) -> Job:
+    return replace(
+        _touched(job, now),
+        status=JobStatus.PENDING,
+        attempt=attempt,
+        not_before=not_before,
+        runner_id=None,
+        lease_token=None,
+        lease_expire_at=None,
+        started_at=None,
+        confirmed_at=None,
+        phase=None,
+        phase_message=None,
+        fence=None,
+    )
+
+
+def _touched(job: Job, now: int) -> Job:
+    return replace(job, updated_at=now, version=job.version + 1)

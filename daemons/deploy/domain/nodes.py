@@ -1,6 +1,19 @@
 """Runtime nodes, placements, runners and the last known state of apps. Times are epoch milliseconds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
+
+from protocol.nodes import NodeHealth, NodeHeartbeat, RunnerHealth, UpsertNode
+
+_STALE_INTERVALS: Final = 2.5
+_LONGEST_OBSERVED_MS: Final = 120_000
+
+
+class NodeNotFound(LookupError):
+    """There is no such node."""
+
+    def __init__(self, which: str | int) -> None:
+        super().__init__(f"there is no runtime node {which}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +70,108 @@ class Runner:
     slots: int | None = None
     version: str | None = None
     host: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodePolicy:
+    """What operators ask of nodes. `watched` is false when the registry is off: then every node counts as fresh."""
+
+    stale_ms: int = 45_000
+    disk_min_pct: float = 15.0
+    disk_drain_pct: float = 25.0
+    disk_aware: bool = True
+    watched: bool = True
+
+
+def stale_after_ms(node: RuntimeNode, policy: NodePolicy) -> int:
+    """How old a heartbeat may be: the configured threshold, or 2.5 of the node's own intervals if that is longer."""
+    return max(policy.stale_ms, int(_STALE_INTERVALS * 1000 * (node.interval_seconds or 0)))
+
+
+def fresh(node: RuntimeNode, policy: NodePolicy, now: int) -> bool:
+    """Whether the node was heard of recently enough."""
+    if not policy.watched:
+        return True
+    return node.last_heartbeat_at is not None and node.last_heartbeat_at > now - stale_after_ms(node, policy)
+
+
+def registered(beat: NodeHeartbeat, now: int) -> RuntimeNode:
+    """A node first heard of: enabled, of the usual weight; the store gives it its id."""
+    node = RuntimeNode(0, beat.node_name, beat.agent_base_url, beat.gateway_base_url, created_at=now)
+    return heard(node, beat, now)
+
+
+def heard(node: RuntimeNode, beat: NodeHeartbeat, now: int) -> RuntimeNode:
+    """The node with the heartbeat's figures; a figure that is absent now is unknown now.
+
+    Existing agents do not report their interval (60 s by default); it is taken from their last two heartbeats, so that
+    a shorter threshold does not make them flap.
+    """
+    observed = None
+    if node.last_heartbeat_at is not None and now - node.last_heartbeat_at <= _LONGEST_OBSERVED_MS:
+        observed = max(0, now - node.last_heartbeat_at) / 1000
+    return replace(
+        node,
+        agent_base_url=beat.agent_base_url,
+        gateway_base_url=beat.gateway_base_url,
+        last_heartbeat_at=now,
+        disk_free_pct=beat.disk_free_pct,
+        disk_free_bytes=beat.disk_free_bytes,
+        disk_total_bytes=beat.disk_total_bytes,
+        inodes_free_pct=beat.inodes_free_pct,
+        container_count=beat.container_count,
+        interval_seconds=beat.interval_seconds or observed,
+        version=beat.version,
+        updated_at=now,
+    )
+
+
+def edited(node: RuntimeNode, order: UpsertNode, now: int) -> RuntimeNode:
+    """The node as an operator wants it; what the order leaves out stays."""
+    return replace(
+        node,
+        agent_base_url=order.agent_base_url,
+        gateway_base_url=order.gateway_base_url,
+        enabled=node.enabled if order.enabled is None else order.enabled,
+        weight=node.weight if order.weight is None else order.weight,
+        updated_at=now,
+    )
+
+
+def health(node: RuntimeNode, policy: NodePolicy, now: int) -> tuple[NodeHealth, tuple[str, ...]]:
+    """The node's label and, for every label but HEALTHY, why."""
+    if not node.enabled:
+        return NodeHealth.DISABLED, ("disabled by an operator",)
+    if not policy.watched:
+        return NodeHealth.UNKNOWN, ("the node registry is switched off",)
+    if not fresh(node, policy, now):
+        return NodeHealth.STALE, (silence(node, now),)
+    low = shortages(node, policy.disk_min_pct)
+    if low:
+        return NodeHealth.UNHEALTHY, low
+    low = shortages(node, policy.disk_drain_pct)
+    if low:
+        return NodeHealth.DRAINING, (*low, "no new apps")
+    return NodeHealth.HEALTHY, ()
+
+
+def silence(node: RuntimeNode, now: int) -> str:
+    """How long the node has not been heard of, in words."""
+    if node.last_heartbeat_at is None:
+        return "never sent a heartbeat"
+    return f"last heartbeat {max(0, now - node.last_heartbeat_at) // 1000} s ago"
+
+
+def shortages(node: RuntimeNode, floor_pct: float) -> tuple[str, ...]:
+    """Which of the node's figures are below the floor; unknown ones are not."""
+    figures = (("disk", node.disk_free_pct), ("inodes", node.inodes_free_pct))
+    return tuple(
+        f"{value:.1f} % {name} free, below {floor_pct:g} %"
+        for name, value in figures
+        if value is not None and value < floor_pct
+    )
+
+
+def runner_health(runner: Runner, stale_ms: int, now: int) -> RunnerHealth:
+    """Whether the runner was heard of recently enough."""
+    return RunnerHealth.HEALTHY if runner.last_seen_at > now - stale_ms else RunnerHealth.STALE

@@ -1,0 +1,156 @@
+"""Domain values as wire models."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from daemons.deploy.domain.jobs import Job
+from daemons.deploy.domain.nodes import (
+    AppRun,
+    NodePolicy,
+    Placement,
+    Runner,
+    RuntimeNode,
+    health,
+    runner_health,
+)
+from protocol.apps import AppRunView
+from protocol.jobs import ClaimedJob, JobView, StoredPayload, WaitingFor
+from protocol.names import public_path
+from protocol.nodes import NodeId, NodeView, PlacementView, RawNode, RunnerView
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def when(milliseconds: int) -> datetime:
+    """Epoch milliseconds as UTC."""
+    return _EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def _when(milliseconds: int | None) -> datetime | None:
+    return None if milliseconds is None else when(milliseconds)
+
+
+def deploy_url(job: Job, node: RuntimeNode | None) -> str | None:
+    """Where the app answers, with a trailing slash; None while its node or the node's gateway is unknown."""
+    gateway = (node.gateway_base_url or "").strip().removesuffix("/") if node else ""
+    if not gateway:
+        return None
+    asked = job.payload.get("basePath")
+    path = (asked.strip() if isinstance(asked, str) else "") or public_path(job.app_id)
+    return f"{gateway}/{path.strip('/')}/"
+
+
+def job_view(job: Job, node: RuntimeNode | None = None, waiting: WaitingFor | None = None) -> JobView:
+    """A job as readers see it."""
+    return JobView(
+        id=job.id,
+        type=job.type,
+        status=job.status,
+        payload=_payload(job),
+        error_message=job.error_message,
+        runner_id=job.runner_id,
+        lease_expire_at=_when(job.lease_expire_at),
+        runtime_node=raw_node(node) if node else None,
+        deploy_url=deploy_url(job, node),
+        created_at=when(job.created_at),
+        updated_at=when(job.updated_at),
+        app_id=job.app_id,
+        user_id=job.user_id,
+        attempt=job.attempt,
+        fence=job.fence,
+        reason=job.reason,
+        started_at=_when(job.started_at),
+        finished_at=_when(job.finished_at),
+        image=job.image,
+        image_digest=job.image_digest,
+        commit=job.commit,
+        log_length=job.log_length,
+        waiting_for=waiting,
+    )
+
+
+def claimed_view(job: Job, node: RuntimeNode, lease_seconds: int) -> ClaimedJob:
+    """A job as its new runner sees it."""
+    view = job_view(job, node)
+    known = {name: getattr(view, name) for name in JobView.model_fields}
+    return ClaimedJob(**known, lease_token=job.lease_token, lease_seconds=lease_seconds)
+
+
+def _payload(job: Job) -> StoredPayload:
+    written = {
+        "runStartedAt": job.started_at,
+        "attempt": job.attempt or None,
+        "phase": job.phase,
+        "phaseMessage": job.phase_message,
+    }
+    return StoredPayload.model_validate({**job.payload, **written})
+
+
+def raw_node(node: RuntimeNode) -> RawNode:
+    """A node as existing runners and agents know it."""
+    return RawNode(
+        id=NodeId(value=node.id),
+        name=node.name,
+        agent_base_url=node.agent_base_url,
+        gateway_base_url=node.gateway_base_url,
+        enabled=node.enabled,
+        weight=node.weight,
+        last_heartbeat_at=_when(node.last_heartbeat_at),
+        disk_free_pct=node.disk_free_pct,
+        disk_free_bytes=node.disk_free_bytes,
+        container_count=node.container_count,
+    )
+
+
+def node_view(node: RuntimeNode, policy: NodePolicy, now: int, placements: int) -> NodeView:
+    """A node as operators see it."""
+    label, reasons = health(node, policy, now)
+    return NodeView(
+        node_id=node.id,
+        name=node.name,
+        agent_base_url=node.agent_base_url,
+        gateway_base_url=node.gateway_base_url,
+        enabled=node.enabled,
+        weight=node.weight,
+        last_heartbeat_at=_when(node.last_heartbeat_at),
+        health=label,
+        disk_free_pct=node.disk_free_pct,
+        disk_free_bytes=node.disk_free_bytes,
+        container_count=node.container_count,
+        disk_total_bytes=node.disk_total_bytes,
+        inodes_free_pct=node.inodes_free_pct,
+        interval_seconds=node.interval_seconds,
+        version=node.version,
+        placements=placements,
+        reasons=reasons,
+    )
+
+
+def runner_view(runner: Runner, stale_ms: int, now: int) -> RunnerView:
+    """A runner as operators see it."""
+    return RunnerView(
+        runner_id=runner.id,
+        last_seen_at_ms=runner.last_seen_at,
+        health=runner_health(runner, stale_ms, now),
+        slots=runner.slots,
+        version=runner.version,
+        host=runner.host,
+    )
+
+
+def placement_view(placement: Placement) -> PlacementView:
+    """A placement."""
+    return PlacementView(app_id=placement.app_id, node_id=placement.node_id, last_active_at=placement.last_active_at)
+
+
+def app_run_view(run: AppRun) -> AppRunView:
+    """The last known state of an app."""
+    return AppRunView(
+        app_id=run.app_id,
+        node_id=run.node_id,
+        last_job_id=run.last_job_id,
+        last_job_status=run.last_job_status,
+        last_error=run.last_error,
+        last_deployed_at=run.last_deployed_at,
+        last_active_at=run.last_active_at,
+    )
