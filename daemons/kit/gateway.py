@@ -1,0 +1,111 @@
+"""The gateway of a runtime node: one static HAProxy configuration, rendered once; routes live in a map beside it.
+
+Run it in the foreground under a supervisor, after `install` wrote its files:
+
+    haproxy -db -f DIR/gateway/haproxy.cfg
+
+The agent alone changes routes: first the map file (so that a restart serves the same routes before its first request),
+then the running process over the admin socket. Nothing else writes either of them.
+Format: HAProxy 2.6 configuration manual. Why it is a map and not server slots: docs/adr/0003-gateway-switch.md.
+"""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Final
+
+from daemons.kit.settings import Misconfigured
+
+_PLAIN_PATH: Final = re.compile(r"/[A-Za-z0-9._/+@=,-]*[A-Za-z0-9._+@=,-]")
+#: `sun_path` holds 108 bytes and HAProxy binds a longer temporary name first.
+_LONGEST_SOCKET_PATH: Final = 92
+_PAGE: Final = (
+    "<!doctype html><html lang='en'><meta charset='utf-8'><title>$title</title>"
+    "<body style='font-family:sans-serif;max-width:36em;margin:4em auto'><h1>$title</h1><p>$text</p></body></html>"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """What a gateway needs to know; paths are absolute. `server_seconds` is the longest silence of an app."""
+
+    host: str
+    port: int
+    map_path: Path
+    socket_path: Path
+    max_connections: int = 4000
+    max_per_app: int = 1000
+    server_seconds: int = 300
+
+
+def render(gateway: Gateway) -> str:
+    """The configuration's text. Raises Misconfigured for a value that HAProxy would misread."""
+    template = Template(files("daemons.kit").joinpath("haproxy.cfg").read_text(encoding="utf-8"))
+    return template.substitute(
+        bind=_bind(gateway.host, gateway.port),
+        map=_path(gateway.map_path, "route map"),
+        socket=_socket(gateway.socket_path),
+        max_connections=_positive(gateway.max_connections, "max_connections"),
+        max_per_app=_positive(gateway.max_per_app, "max_per_app"),
+        table_size=_positive(gateway.max_connections, "max_connections") * 4,
+        server_seconds=f"{_positive(gateway.server_seconds, 'server_seconds')}s",
+        page_absent=_page("No such app", "No app runs at this address. It may not have been published yet."),
+        page_silent=_page("The app is not answering", "The app is there, but nothing answers. Try again in a moment."),
+        page_broken=_page("The app broke off", "The app ended the connection without a valid answer."),
+        page_slow=_page("The app is too slow", "The app did not answer in time."),
+        page_busy=_page("The app is busy", "Too many visitors at once. Try again in a moment."),
+    )
+
+
+def install(gateway: Gateway, config_path: Path) -> None:
+    """Write the configuration and, unless there is one, an empty route map: HAProxy does not start without a map.
+
+    Raises Misconfigured for a value that HAProxy would misread, OSError when a file cannot be written.
+    """
+    text = render(gateway)
+    for path in (config_path, gateway.map_path, gateway.socket_path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    gateway.map_path.touch(mode=0o644, exist_ok=True)
+    config_path.write_text(text, encoding="utf-8")
+
+
+def _page(title: str, text: str) -> str:
+    # The page stands inside a double-quoted string of the configuration.
+    return Template(_PAGE).substitute(title=title, text=text)
+
+
+def _bind(host: str, port: int) -> str:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        raise Misconfigured(f"the gateway's bind address must be an IP address, not {host!r}") from None
+    if not 1 <= port <= 65535:
+        raise Misconfigured(f"the gateway's port must be from 1 to 65535, not {port}")
+    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+
+
+def _path(path: Path, what: str) -> str:
+    if not _PLAIN_PATH.fullmatch(str(path)):
+        raise Misconfigured(
+            f"the gateway's {what} is {str(path)!r}; HAProxy needs an absolute path of letters, digits and ._/+@=,- "
+            "without spaces: choose another data folder"
+        )
+    return str(path)
+
+
+def _socket(path: Path) -> str:
+    if len(str(path)) > _LONGEST_SOCKET_PATH:
+        raise Misconfigured(
+            f"the gateway's admin socket {path} is longer than {_LONGEST_SOCKET_PATH} characters, "
+            "which no unix socket can be: choose a data folder with a shorter path"
+        )
+    return _path(path, "admin socket")
+
+
+def _positive(value: int, name: str) -> int:
+    if not 1 <= value <= 1_000_000:
+        raise Misconfigured(f"the gateway's {name} must be from 1 to 1000000, not {value}")
+    return value
