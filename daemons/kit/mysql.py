@@ -261,6 +261,8 @@ class MysqlConnection:
             raise
         except (OSError, pymysql.err.MySQLError, RuntimeError) as error:
             raise self._translated(error) from error
+        except UnicodeError as error:
+            raise StatementFailed(str(error)) from error
 
     async def commit(self) -> None:
         """Commit."""

@@ -176,3 +176,5 @@ def _translated() -> Iterator[None]:
         if code & 0xFF in _UNAVAILABLE:
             raise DatabaseUnavailable(f"the database cannot serve now: {error}") from error
         raise StatementFailed(str(error)) from error
+    except (OverflowError, UnicodeError) as error:
+        raise StatementFailed(str(error)) from error

@@ -1,0 +1,116 @@
+-- The first tables, on SQLite.
+
+CREATE TABLE IF NOT EXISTS fun_ai_deploy_app (
+    app_id TEXT NOT NULL PRIMARY KEY,
+    fence INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS fun_ai_deploy_job (
+    id TEXT NOT NULL PRIMARY KEY,
+    type TEXT NOT NULL,
+    status TEXT NOT NULL,
+    app_id TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    payload_json TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    fence INTEGER NULL,
+    runner_id TEXT NULL,
+    lease_token TEXT NULL,
+    lease_expire_at INTEGER NULL,
+    not_before INTEGER NOT NULL,
+    started_at INTEGER NULL,
+    confirmed_at INTEGER NULL,
+    finished_at INTEGER NULL,
+    phase TEXT NULL,
+    phase_message TEXT NULL,
+    error_message TEXT NULL,
+    reason TEXT NULL,
+    image TEXT NULL,
+    image_digest TEXT NULL,
+    commit_sha TEXT NULL,
+    log_length INTEGER NOT NULL,
+    create_time INTEGER NOT NULL,
+    update_time INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    running_app TEXT GENERATED ALWAYS AS (CASE WHEN status = 'RUNNING' THEN app_id END) STORED,
+    pending_app TEXT GENERATED ALWAYS AS (CASE WHEN status = 'PENDING' THEN app_id END) STORED
+) STRICT;
+CREATE UNIQUE INDEX IF NOT EXISTS uk_fun_ai_deploy_job_running_app ON fun_ai_deploy_job (running_app);
+CREATE UNIQUE INDEX IF NOT EXISTS uk_fun_ai_deploy_job_pending_app ON fun_ai_deploy_job (pending_app);
+CREATE INDEX IF NOT EXISTS idx_fun_ai_deploy_job_status_create_time ON fun_ai_deploy_job (status, create_time, id);
+CREATE INDEX IF NOT EXISTS idx_fun_ai_deploy_job_status_lease ON fun_ai_deploy_job (status, lease_expire_at, id);
+CREATE INDEX IF NOT EXISTS idx_fun_ai_deploy_job_status_started ON fun_ai_deploy_job (status, started_at, id);
+CREATE INDEX IF NOT EXISTS idx_fun_ai_deploy_job_app_id_create_time ON fun_ai_deploy_job (app_id, create_time, id);
+CREATE INDEX IF NOT EXISTS idx_fun_ai_deploy_job_create_time ON fun_ai_deploy_job (create_time, id);
+
+CREATE TABLE IF NOT EXISTS fun_ai_deploy_job_log (
+    job_id TEXT NOT NULL,
+    start_offset INTEGER NOT NULL,
+    content TEXT NOT NULL,
+    PRIMARY KEY (job_id, start_offset)
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS fun_ai_deploy_runtime_node (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL,
+    agent_base_url TEXT NULL,
+    gateway_base_url TEXT NULL,
+    enabled INTEGER NOT NULL,
+    weight INTEGER NOT NULL,
+    last_heartbeat_at INTEGER NULL,
+    disk_free_pct REAL NULL,
+    disk_free_bytes INTEGER NULL,
+    disk_total_bytes INTEGER NULL,
+    inodes_free_pct REAL NULL,
+    container_count INTEGER NULL,
+    interval_seconds REAL NULL,
+    agent_version TEXT NULL,
+    create_time INTEGER NOT NULL,
+    update_time INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX IF NOT EXISTS uk_fun_ai_deploy_runtime_node_name ON fun_ai_deploy_runtime_node (name);
+
+CREATE TABLE IF NOT EXISTS fun_ai_deploy_runtime_placement (
+    app_id TEXT NOT NULL PRIMARY KEY,
+    node_id INTEGER NOT NULL,
+    last_active_at INTEGER NOT NULL,
+    placed_at INTEGER NOT NULL,
+    create_time INTEGER NOT NULL,
+    update_time INTEGER NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS idx_fun_ai_deploy_runtime_placement_node_id
+    ON fun_ai_deploy_runtime_placement (node_id, app_id);
+CREATE INDEX IF NOT EXISTS idx_fun_ai_deploy_runtime_placement_placed_at
+    ON fun_ai_deploy_runtime_placement (placed_at, node_id);
+
+CREATE TABLE IF NOT EXISTS fun_ai_deploy_app_run (
+    app_id TEXT NOT NULL PRIMARY KEY,
+    node_id INTEGER NULL,
+    last_job_id TEXT NULL,
+    last_job_status TEXT NULL,
+    last_error TEXT NULL,
+    last_deployed_at INTEGER NULL,
+    last_active_at INTEGER NULL,
+    create_time INTEGER NOT NULL,
+    update_time INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE IF NOT EXISTS fun_ai_deploy_runner (
+    id TEXT NOT NULL PRIMARY KEY,
+    last_seen_at INTEGER NOT NULL,
+    slots INTEGER NULL,
+    runner_version TEXT NULL,
+    host TEXT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS idx_fun_ai_deploy_runner_last_seen_at ON fun_ai_deploy_runner (last_seen_at);
+
+CREATE TABLE IF NOT EXISTS fun_ai_deploy_event (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    create_time INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    action TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    body_json TEXT NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS idx_fun_ai_deploy_event_create_time ON fun_ai_deploy_event (create_time, seq);

@@ -1,0 +1,132 @@
+-- The control plane's tables on MariaDB and MySQL, as they are after all migrations.
+-- Every time is in epoch milliseconds, UTC, by the database's clock. Ids are ASCII and compared byte by byte.
+
+-- One row per app: what serialises the creation of its jobs, and its fence, which rises with every claim.
+CREATE TABLE IF NOT EXISTS fun_ai_deploy_app (
+    app_id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    fence BIGINT NOT NULL DEFAULT 0,
+    PRIMARY KEY (app_id)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;
+
+-- Jobs. The two generated columns and their unique indexes hold the rule: one RUNNING and one PENDING job per app.
+CREATE TABLE IF NOT EXISTS fun_ai_deploy_job (
+    id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    type VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    status VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    app_id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    user_id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    payload_json MEDIUMTEXT NOT NULL,
+    attempt INT NOT NULL,
+    fence BIGINT NULL,
+    runner_id VARCHAR(128) NULL,
+    lease_token VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin NULL,
+    lease_expire_at BIGINT NULL,
+    not_before BIGINT NOT NULL,
+    started_at BIGINT NULL,
+    confirmed_at BIGINT NULL,
+    finished_at BIGINT NULL,
+    phase VARCHAR(256) NULL,
+    phase_message MEDIUMTEXT NULL,
+    error_message MEDIUMTEXT NULL,
+    reason VARCHAR(64) NULL,
+    image VARCHAR(512) NULL,
+    image_digest VARCHAR(256) NULL,
+    commit_sha VARCHAR(256) NULL,
+    log_length BIGINT NOT NULL,
+    create_time BIGINT NOT NULL,
+    update_time BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    running_app VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin
+        GENERATED ALWAYS AS (CASE WHEN status = 'RUNNING' THEN app_id END) STORED,
+    pending_app VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin
+        GENERATED ALWAYS AS (CASE WHEN status = 'PENDING' THEN app_id END) STORED,
+    PRIMARY KEY (id),
+    UNIQUE KEY uk_fun_ai_deploy_job_running_app (running_app),
+    UNIQUE KEY uk_fun_ai_deploy_job_pending_app (pending_app),
+    KEY idx_fun_ai_deploy_job_status_create_time (status, create_time, id),
+    KEY idx_fun_ai_deploy_job_status_lease (status, lease_expire_at, id),
+    KEY idx_fun_ai_deploy_job_status_started (status, started_at, id),
+    KEY idx_fun_ai_deploy_job_app_id_create_time (app_id, create_time, id),
+    KEY idx_fun_ai_deploy_job_create_time (create_time, id)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;
+
+-- A job's log: consecutive byte ranges, compressed, as base64 text.
+CREATE TABLE IF NOT EXISTS fun_ai_deploy_job_log (
+    job_id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    start_offset BIGINT NOT NULL,
+    content MEDIUMTEXT CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    PRIMARY KEY (job_id, start_offset)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;
+
+-- Machines that run apps, with the figures of their last heartbeat.
+CREATE TABLE IF NOT EXISTS fun_ai_deploy_runtime_node (
+    id BIGINT NOT NULL AUTO_INCREMENT,
+    name VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    agent_base_url VARCHAR(512) NULL,
+    gateway_base_url VARCHAR(512) NULL,
+    enabled INT NOT NULL,
+    weight INT NOT NULL,
+    last_heartbeat_at BIGINT NULL,
+    disk_free_pct DOUBLE NULL,
+    disk_free_bytes BIGINT NULL,
+    disk_total_bytes BIGINT NULL,
+    inodes_free_pct DOUBLE NULL,
+    container_count INT NULL,
+    interval_seconds DOUBLE NULL,
+    agent_version VARCHAR(256) NULL,
+    create_time BIGINT NOT NULL,
+    update_time BIGINT NOT NULL,
+    PRIMARY KEY (id),
+    UNIQUE KEY uk_fun_ai_deploy_runtime_node_name (name)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;
+
+-- Which node an app lives on; placed_at is when it came to that node.
+CREATE TABLE IF NOT EXISTS fun_ai_deploy_runtime_placement (
+    app_id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    node_id BIGINT NOT NULL,
+    last_active_at BIGINT NOT NULL,
+    placed_at BIGINT NOT NULL,
+    create_time BIGINT NOT NULL,
+    update_time BIGINT NOT NULL,
+    PRIMARY KEY (app_id),
+    KEY idx_fun_ai_deploy_runtime_placement_node_id (node_id, app_id),
+    KEY idx_fun_ai_deploy_runtime_placement_placed_at (placed_at, node_id)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;
+
+-- The last known state of an app.
+CREATE TABLE IF NOT EXISTS fun_ai_deploy_app_run (
+    app_id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    node_id BIGINT NULL,
+    last_job_id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
+    last_job_status VARCHAR(32) NULL,
+    last_error MEDIUMTEXT NULL,
+    last_deployed_at BIGINT NULL,
+    last_active_at BIGINT NULL,
+    create_time BIGINT NOT NULL,
+    update_time BIGINT NOT NULL,
+    PRIMARY KEY (app_id)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;
+
+-- Runners as last heard of.
+CREATE TABLE IF NOT EXISTS fun_ai_deploy_runner (
+    id VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    last_seen_at BIGINT NOT NULL,
+    slots INT NULL,
+    runner_version VARCHAR(256) NULL,
+    host VARCHAR(256) NULL,
+    PRIMARY KEY (id),
+    KEY idx_fun_ai_deploy_runner_last_seen_at (last_seen_at)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;
+
+-- What changed, when, by whom. Append-only. Numbers are given out before the commit: a lower one may appear later.
+CREATE TABLE IF NOT EXISTS fun_ai_deploy_event (
+    seq BIGINT NOT NULL AUTO_INCREMENT,
+    create_time BIGINT NOT NULL,
+    kind VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    action VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    subject VARCHAR(128) NOT NULL,
+    actor VARCHAR(256) NOT NULL,
+    body_json MEDIUMTEXT NOT NULL,
+    PRIMARY KEY (seq),
+    KEY idx_fun_ai_deploy_event_create_time (create_time, seq)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;

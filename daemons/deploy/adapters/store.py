@@ -1,0 +1,111 @@
+"""The store over SQL: SQLite or MariaDB/MySQL, one code path.
+
+`sqlite:///:memory:` is also the tests' in-memory twin. What each table means stands in `sql/schema.mysql.sql`.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Final, TypeVar
+
+from daemons.deploy.adapters.store_events import EventStatements, LogStatements
+from daemons.deploy.adapters.store_jobs import JobStatements
+from daemons.deploy.adapters.store_nodes import (
+    AppRunStatements,
+    NodeStatements,
+    PlacementStatements,
+    RunnerStatements,
+)
+from daemons.deploy.ports import OutcomeUnknown, StoreUnavailable, Transaction
+from daemons.kit.sql import (
+    POOL_SIZE,
+    STATEMENT_SECONDS,
+    CommitUnknown,
+    Database,
+    DatabaseMisconfigured,
+    DatabaseUnavailable,
+    Session,
+    StatementFailed,
+    load_queries,
+    migrate,
+    open_database,
+)
+
+T = TypeVar("T")
+COMPONENT: Final = "deploy"
+_FOLDER: Final = Path(__file__).parent / "sql"
+_QUERIES: Final = load_queries(_FOLDER)
+
+
+class SqlTransaction(
+    JobStatements,
+    NodeStatements,
+    PlacementStatements,
+    AppRunStatements,
+    RunnerStatements,
+    EventStatements,
+    LogStatements,
+):
+    """One open transaction: every port's statements."""
+
+    async def now(self) -> int:
+        """The database's clock in epoch milliseconds."""
+        return await self._session.now()
+
+
+class SqlStore:
+    """The port `Store`. Made by `open_store`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        """Run `work` in one transaction. Raises StoreUnavailable and OutcomeUnknown."""
+
+        async def inside(session: Session) -> T:
+            return await work(SqlTransaction(session))
+
+        with _translated():
+            return await self._database.transact(inside)
+
+    async def check(self) -> None:
+        """Raises StoreUnavailable unless the database answers now."""
+        with _translated():
+            await self._database.check()
+
+
+@asynccontextmanager
+async def open_store(
+    url: str, *, pool_size: int = POOL_SIZE, statement_seconds: float = STATEMENT_SECONDS
+) -> AsyncIterator[SqlStore]:
+    """The store at a database URL for the duration of the block, its schema brought up to date.
+
+    Raises StoreUnavailable when nobody answers, and DatabaseMisconfigured when something has to be mended first: the
+    URL, the grants, a server that does not make commits durable, or a schema that is newer than this program.
+    """
+    async with AsyncExitStack() as stack:
+        with _translated():
+            opening = open_database(url, _QUERIES, pool_size=pool_size, statement_seconds=statement_seconds)
+            database = await stack.enter_async_context(opening)
+            await migrate(database, COMPONENT, _FOLDER / "migrations")
+            await database.transact(_refuse_foreign_tables)
+        yield SqlStore(database)
+
+
+async def _refuse_foreign_tables(session: Session) -> None:
+    try:
+        await session.rows("known_tables")
+    except StatementFailed as error:
+        raise DatabaseMisconfigured(
+            f"the database has fun_ai_deploy_ tables that are not ours ({error}); give us a database of our own"
+        ) from error
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except CommitUnknown as error:
+        raise OutcomeUnknown(str(error)) from error
+    except DatabaseUnavailable as error:
+        raise StoreUnavailable(str(error)) from error

@@ -1,0 +1,221 @@
+"""Statements about nodes, placements, the last known state of apps, and runners."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+from daemons.deploy.domain.nodes import AppRun, Placement, Runner, RuntimeNode
+from daemons.kit.sql import Duplicate, Row, Session
+
+
+class NodeStatements:
+    """The port `NodeRows`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def nodes(self) -> Sequence[RuntimeNode]:
+        """All nodes by id."""
+        return [_node(row) for row in await self._session.rows("nodes")]
+
+    async def node(self, node_id: int) -> RuntimeNode | None:
+        """One node."""
+        row = await self._session.row("node", id=node_id)
+        return None if row is None else _node(row)
+
+    async def node_named(self, name: str, *, lock: bool = False) -> RuntimeNode | None:
+        """One node by its unique name."""
+        row = await self._session.row("node_named_locked" if lock else "node_named", name=name)
+        return None if row is None else _node(row)
+
+    async def insert_node(self, node: RuntimeNode) -> RuntimeNode | None:
+        """The node with its id; None when the name is taken."""
+        try:
+            number = await self._session.insert("insert_node", name=node.name, **_node_columns(node))
+        except Duplicate:
+            return None
+        return replace(node, id=number)
+
+    async def save_node(self, node: RuntimeNode) -> None:
+        """Write every column but the id and the name."""
+        await self._session.change("save_node", id=node.id, **_node_columns(node))
+
+
+class PlacementStatements:
+    """The port `PlacementRows`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def placement(self, app_id: str) -> Placement | None:
+        """Where the app lives."""
+        row = await self._session.row("placement", app_id=app_id)
+        return None if row is None else _placement(row)
+
+    async def placements_of(self, app_ids: Collection[str]) -> Mapping[str, Placement]:
+        """Where these apps live, by app id."""
+        if not app_ids:
+            return {}
+        rows = await self._session.rows("placements_of", app_ids=list(app_ids))
+        return {placement.app_id: placement for placement in map(_placement, rows)}
+
+    async def all_placements(self, limit: int) -> Sequence[Placement]:
+        """The first `limit` placements by app id."""
+        return [_placement(row) for row in await self._session.rows("all_placements", limit=limit)]
+
+    async def placements_on(self, node_id: int, offset: int, limit: int) -> Sequence[Placement]:
+        """One page of a node's placements, by app id as text."""
+        rows = await self._session.rows("placements_on", node_id=node_id, offset=offset, limit=limit)
+        return [_placement(row) for row in rows]
+
+    async def count_placements(self) -> Mapping[int, int]:
+        """How many apps live on each node."""
+        return {int(row["node_id"]): int(row["apps"]) for row in await self._session.rows("count_placements")}
+
+    async def placed_since(self, since: int) -> Mapping[int, int]:
+        """How many apps came to each node, new or moved, with a `last_active_at` at or after `since`."""
+        rows = await self._session.rows("placed_since", since=since)
+        return {int(row["node_id"]): int(row["apps"]) for row in rows}
+
+    async def put_placement(self, placement: Placement) -> None:
+        """Insert or move; the first `created_at` stays, and 0 means `last_active_at`."""
+        await self._session.change(
+            "put_placement",
+            app_id=placement.app_id,
+            node_id=placement.node_id,
+            last_active_at=placement.last_active_at,
+            create_time=placement.created_at or placement.last_active_at,
+        )
+
+    async def delete_placement(self, app_id: str) -> bool:
+        """Whether there was one."""
+        return await self._session.change("delete_placement", app_id=app_id) > 0
+
+
+class AppRunStatements:
+    """The port `AppRunRows`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def app_run(self, app_id: str) -> AppRun | None:
+        """The last known state of one app."""
+        row = await self._session.row("app_run", app_id=app_id)
+        return None if row is None else _app_run(row)
+
+    async def app_runs(self, limit: int) -> Sequence[AppRun]:
+        """The first `limit` by app id."""
+        return [_app_run(row) for row in await self._session.rows("app_runs", limit=limit)]
+
+    async def put_app_run(self, run: AppRun) -> None:
+        """Insert or overwrite."""
+        await self._session.change(
+            "put_app_run",
+            app_id=run.app_id,
+            node_id=run.node_id,
+            last_job_id=run.last_job_id,
+            last_job_status=run.last_job_status,
+            last_error=run.last_error,
+            last_deployed_at=run.last_deployed_at,
+            last_active_at=run.last_active_at,
+        )
+
+    async def delete_app_run(self, app_id: str) -> bool:
+        """Whether there was one."""
+        return await self._session.change("delete_app_run", app_id=app_id) > 0
+
+
+class RunnerStatements:
+    """The port `RunnerRows`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def touch_runner(self, runner: Runner) -> None:
+        """Insert or update; fields that are None keep their stored value."""
+        await self._session.change(
+            "touch_runner",
+            id=runner.id,
+            last_seen_at=runner.last_seen_at,
+            slots=runner.slots,
+            runner_version=runner.version,
+            host=runner.host,
+        )
+
+    async def runners(self) -> Sequence[Runner]:
+        """All runners by id."""
+        return [_runner(row) for row in await self._session.rows("runners")]
+
+    async def forget_runners(self, unseen_since: int) -> int:
+        """Delete runners last seen before; how many."""
+        return await self._session.change("forget_runners", unseen_since=unseen_since)
+
+
+def _node_columns(node: RuntimeNode) -> dict[str, str | int | float | None]:
+    return {
+        "agent_base_url": node.agent_base_url,
+        "gateway_base_url": node.gateway_base_url,
+        "enabled": int(node.enabled),
+        "weight": node.weight,
+        "last_heartbeat_at": node.last_heartbeat_at,
+        "disk_free_pct": node.disk_free_pct,
+        "disk_free_bytes": node.disk_free_bytes,
+        "disk_total_bytes": node.disk_total_bytes,
+        "inodes_free_pct": node.inodes_free_pct,
+        "container_count": node.container_count,
+        "interval_seconds": node.interval_seconds,
+        "agent_version": node.version,
+        "create_time": node.created_at,
+        "update_time": node.updated_at,
+    }
+
+
+def _node(row: Row) -> RuntimeNode:
+    return RuntimeNode(
+        id=row["id"],
+        name=row["name"],
+        agent_base_url=row["agent_base_url"],
+        gateway_base_url=row["gateway_base_url"],
+        enabled=bool(row["enabled"]),
+        weight=row["weight"],
+        last_heartbeat_at=row["last_heartbeat_at"],
+        disk_free_pct=row["disk_free_pct"],
+        disk_free_bytes=row["disk_free_bytes"],
+        disk_total_bytes=row["disk_total_bytes"],
+        inodes_free_pct=row["inodes_free_pct"],
+        container_count=row["container_count"],
+        interval_seconds=row["interval_seconds"],
+        version=row["agent_version"],
+        created_at=row["create_time"],
+        updated_at=row["update_time"],
+    )
+
+
+def _placement(row: Row) -> Placement:
+    return Placement(
+        app_id=row["app_id"],
+        node_id=row["node_id"],
+        last_active_at=row["last_active_at"],
+        created_at=row["create_time"],
+    )
+
+
+def _app_run(row: Row) -> AppRun:
+    return AppRun(
+        app_id=row["app_id"],
+        node_id=row["node_id"],
+        last_job_id=row["last_job_id"],
+        last_job_status=row["last_job_status"],
+        last_error=row["last_error"],
+        last_deployed_at=row["last_deployed_at"],
+        last_active_at=row["last_active_at"],
+    )
+
+
+def _runner(row: Row) -> Runner:
+    return Runner(
+        id=row["id"],
+        last_seen_at=row["last_seen_at"],
+        slots=row["slots"],
+        version=row["runner_version"],
+        host=row["host"],
+    )
