@@ -1,0 +1,6 @@
+"""`funai` and `python -m console`."""
+
+from console.cli.main import main
+
+if __name__ == "__main__":
+    main()

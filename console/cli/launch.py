@@ -1,0 +1,103 @@
+"""Commands that become, or start, something else: the console, the platform, a single daemon.
+
+Daemons are other programs: they are started as `python -m daemons.NAME` with settings in their environment, never
+imported. A database's address may hold a password, so it travels in the environment as well and leaves the arguments.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Final, NoReturn
+
+import typer
+
+from console.cli import foreground
+
+app = typer.Typer(rich_markup_mode=None)
+
+#: The variables that --host, --port and --db set, by daemon; None where a daemon has no such thing.
+_VARIABLES: Final[dict[str, tuple[str, str, str | None]]] = {
+    "deploy": ("DEPLOY_HOST", "DEPLOY_PORT", "DEPLOY_DB_URL"),
+    "runner": ("RUNNER_HOST", "RUNNER_PORT", None),
+    "agent": ("RUNTIME_AGENT_HOST", "RUNTIME_AGENT_PORT", None),
+    "git": ("GIT_HOST", "GIT_PORT", None),
+    "api": ("API_HOST", "API_PORT", "API_DB_URL"),
+}
+_NOT_BUILT: Final = ("workspace",)
+
+Database = Annotated[
+    str | None,
+    typer.Option("--db", metavar="URL", help="sqlite:///PATH or mysql://USER:PASSWORD@HOST:PORT/NAME"),
+]
+Folder = Annotated[Path | None, typer.Option("--data-dir", metavar="DIR", help="Folder that holds everything.")]
+
+
+@app.command()
+def console(data_dir: Folder = None) -> None:
+    """Open the operations console."""
+    if data_dir is not None:
+        os.environ["FUNAI_DATA_DIR"] = str(data_dir.resolve())
+    raise typer.Exit(foreground.open_console())
+
+
+@app.command()
+def up(
+    headless: Annotated[
+        bool, typer.Option("--headless", help="No console; one JSON line on stdout when ready.")
+    ] = False,
+    data_dir: Folder = None,
+    port_base: Annotated[int | None, typer.Option(metavar="N", help="Use the six ports from N on.")] = None,
+    db: Database = None,
+    demo: Annotated[bool, typer.Option("--demo/--no-demo", help="Bring up the demo app.")] = True,
+) -> None:
+    """Start the whole platform on this machine."""
+    if db is not None:
+        os.environ["DEPLOY_DB_URL"] = db
+        _restart_without_database()
+    if data_dir is not None:
+        os.environ["FUNAI_DATA_DIR"] = str(data_dir.resolve())
+    if port_base is not None:
+        os.environ["FUNAI_PORT_BASE"] = str(port_base)
+    if not demo:
+        os.environ["FUNAI_DEMO"] = "false"
+    argv = (sys.executable, "-m", "daemons.supervisor")
+    if headless or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        os.execv(argv[0], argv)  # noqa: S606 - the same program, another module
+    raise typer.Exit(foreground.platform_and_console(argv))
+
+
+@app.command()
+def daemon(
+    name: Annotated[str, typer.Argument(help=", ".join(_VARIABLES))],
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+    db: Database = None,
+) -> None:
+    """Run one daemon in the foreground, as under systemd; everything else comes from its environment."""
+    if name in _NOT_BUILT:
+        _refuse(f"{name} is not built yet")
+    if name not in _VARIABLES:
+        _refuse(f"there is no daemon {name!r}; choose one of {', '.join(_VARIABLES)}")
+    host_name, port_name, db_name = _VARIABLES[name]
+    if db is not None and db_name is None:
+        _refuse(f"{name} has no database; leave out --db")
+    given = {host_name: host, port_name: None if port is None else str(port), db_name: db}
+    os.environ.update({key: value for key, value in given.items() if key is not None and value is not None})
+    os.execv(sys.executable, (sys.executable, "-m", f"daemons.{name}"))  # noqa: S606
+
+
+def _restart_without_database() -> NoReturn:
+    """Start this very command again without --db, so that a password does not stay in the process list."""
+    kept: list[str] = []
+    words = iter(sys.argv[1:])
+    for word in words:
+        if word == "--db":
+            next(words, None)
+        elif not word.startswith("--db="):
+            kept.append(word)
+    os.execv(sys.executable, (sys.executable, "-m", "console", *kept))  # noqa: S606
+
+
+def _refuse(message: str) -> NoReturn:
+    typer.echo(f"funai: {message}", err=True)
+    raise typer.Exit(2)

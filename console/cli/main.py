@@ -1,0 +1,51 @@
+"""The command `funai`. A command's module is imported when it is named: `funai jobs` starts without the rest."""
+
+import importlib
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import typer
+
+#: Where each command lives: a module with a typer application named `app` that holds a command of that name.
+_PLACES: Final[Mapping[str, str]] = {
+    "console": "console.cli.launch",
+    "up": "console.cli.launch",
+    "daemon": "console.cli.launch",
+    "smoke": "console.cli.smoke",
+    "jobs": "console.cli.listing",
+    "nodes": "console.cli.listing",
+    "placements": "console.cli.listing",
+    "runners": "console.cli.listing",
+    "apps": "console.cli.listing",
+    "deploy": "console.cli.actions",
+    "cancel": "console.cli.actions",
+    "logs": "console.cli.actions",
+}
+
+
+def assemble(modules: Iterable[str]) -> typer.Typer:
+    """One application of all commands in these modules."""
+    app = typer.Typer(
+        help="Fun AI Studio: the platform, its console and its one-shot commands. Without a command the console opens.",
+        add_completion=False,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_funai)
+    for module in modules:
+        app.registered_commands += importlib.import_module(module).app.registered_commands
+    return app
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    arguments = sys.argv[1:] or ["console"]
+    place = _PLACES.get(arguments[0])
+    assemble((place,) if place else dict.fromkeys(_PLACES.values()))(arguments, prog_name="funai")
+
+
+def _funai() -> None:
+    """Makes `funai` a group even when one module with one command is loaded."""

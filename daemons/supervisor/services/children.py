@@ -1,0 +1,113 @@
+"""Which processes make up a platform: their command lines, and exactly the environment that each needs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from daemons.supervisor.domain import credentials
+from daemons.supervisor.domain.network import HOST, Ports
+from daemons.supervisor.ports import Child
+from daemons.supervisor.settings import Layout
+
+#: Settings of the caller's environment that reach a child, by prefix.
+_PASSED: Final[Mapping[str, tuple[str, ...]]] = {
+    "deploy": ("DEPLOY_",),
+    "runner": ("RUNNER_", "JOB_LEASE_", "POLL_", "ACR_", "REGISTRY_", "NPM_"),
+    "agent": ("RUNTIME_", "REGISTRY_", "DEPLOY_HEARTBEAT_"),
+    "api": ("API_", "DEPLOY_GIT_", "DEPLOY_ACR_", "DEPLOY_PROXY_"),
+    "git": ("GIT_",),
+    "gateway": (),
+}
+_OF_THE_MACHINE: Final = (
+    "PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "FUNAI_LOG_FORMAT", "FUNAI_LOG_LEVEL",
+    "FUNAI_CONFIG",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything the command lines are made of."""
+
+    layout: Layout
+    ports: Ports
+    credentials: Mapping[str, str] = field(repr=False)
+    environment: Mapping[str, str] = field(repr=False)
+    engine_url: str
+    python: str
+    haproxy: str
+    database_url: str | None = field(repr=False)
+
+    def children(self) -> Sequence[Child]:
+        """Every child of the platform."""
+        daemons = {
+            "deploy": self._deploy(),
+            "git": self._git(),
+            "api": self._api(),
+            "agent": self._agent(),
+            "runner": self._runner(),
+        }
+        argv = (self.haproxy, "-db", "-f", str(self.layout.gateway_config))
+        gateway = Child("gateway", argv, self._base("gateway"), f"{self.ports.url('gateway')}/gateway/health")
+        return (gateway, *(self._daemon(name, settings) for name, settings in daemons.items()))
+
+    def _daemon(self, name: str, settings: Mapping[str, str]) -> Child:
+        probe = f"tcp://{HOST}:{self.ports.git}" if name == "git" else f"{self.ports.url(name)}/internal/ready"
+        return Child(name, (self.python, "-m", f"daemons.{name}"), {**self._base(name), **settings}, probe)
+
+    def _base(self, name: str) -> dict[str, str]:
+        machine = {key: value for key in _OF_THE_MACHINE if (value := self.environment.get(key)) is not None}
+        passed = credentials.passed_on(name, self.environment, _PASSED[name]) if _PASSED[name] else {}
+        return {**machine, **passed, **credentials.of_child(name, self.credentials), "PYTHONUNBUFFERED": "1"}
+
+    def _deploy(self) -> dict[str, str]:
+        return {
+            "DEPLOY_HOST": HOST,
+            "DEPLOY_PORT": str(self.ports.deploy),
+            "DEPLOY_DB_URL": self.database_url or f"sqlite:///{self.layout.root / 'deploy.db'}",
+        }
+
+    def _git(self) -> dict[str, str]:
+        return {
+            "GIT_HOST": HOST,
+            "GIT_PORT": str(self.ports.git),
+            "GIT_DATA_DIR": str(self.layout.git / "repositories"),
+            "GIT_HOST_KEY_PATH": str(self.layout.git_host_key),
+            "GIT_ACCESS_FILE": str(self.layout.git / "access.json"),
+        }
+
+    def _api(self) -> dict[str, str]:
+        return {
+            "API_HOST": HOST,
+            "API_PORT": str(self.ports.api),
+            "API_DB_URL": self.environment.get("API_DB_URL") or f"sqlite:///{self.layout.root / 'api.db'}",
+            "DEPLOY_PROXY_BASE_URL": self.ports.url("deploy"),
+            "DEPLOY_GIT_SSH_HOST": HOST,
+            "DEPLOY_GIT_SSH_PORT": str(self.ports.git),
+            "GIT_ACCESS_FILE": str(self.layout.git / "access.json"),
+            "RUNNER_GIT_PUBLIC_KEY_PATH": f"{self.layout.runner_key}.pub",
+        }
+
+    def _agent(self) -> dict[str, str]:
+        return {
+            "RUNTIME_AGENT_HOST": HOST,
+            "RUNTIME_AGENT_PORT": str(self.ports.agent),
+            "RUNTIME_NODE_AGENT_BASE_URL": self.ports.url("agent"),
+            "RUNTIME_NODE_GATEWAY_BASE_URL": self.ports.url("gateway"),
+            "DEPLOY_BASE_URL": self.ports.url("deploy"),
+            "DOCKER_HOST": self.engine_url,
+            "RUNTIME_DATA_DIR": str(self.layout.root / "agent"),
+            "RUNTIME_GATEWAY_MAP": str(self.layout.gateway_map),
+            "RUNTIME_GATEWAY_SOCKET": str(self.layout.gateway_socket),
+        }
+
+    def _runner(self) -> dict[str, str]:
+        return {
+            "RUNNER_HOST": HOST,
+            "RUNNER_PORT": str(self.ports.runner),
+            "RUNNER_ID": self.environment.get("RUNNER_ID") or "runner-01",
+            "RUNNER_WORKDIR": str(self.layout.root / "runner" / "work"),
+            "DEPLOY_BASE_URL": self.ports.url("deploy"),
+            "DOCKER_HOST": self.engine_url,
+            "GIT_SSH_KEY_PATH": str(self.layout.runner_key),
+            "GIT_KNOWN_HOSTS_PATH": str(self.layout.known_hosts),
+        }
