@@ -1,0 +1,158 @@
+"""The console: the feed's newest value goes to the screen, the screen's wishes go to the control plane."""
+
+import time
+from typing import ClassVar, Protocol
+
+from textual.app import App
+from textual.binding import BindingType
+from textual.theme import Theme
+
+from console.connect import admin
+from console.live.commands import Commands, explain
+from console.live.feed import Feed, LogSource, Source, log_texts
+from console.live.model import Clock, Live
+from console.live.select import short
+from console.messages import (
+    CancelWanted,
+    CommandDone,
+    CordonWanted,
+    DeployWanted,
+    LiveChanged,
+    LogEnded,
+    LogText,
+    LogWanted,
+)
+from console.screens.deploy_form import DeployForm
+from console.screens.main import MainScreen
+from console.settings import ConsoleSettings
+from protocol.client.transport import ClientError
+
+THEME = Theme(
+    name="funai",
+    primary="#7aa2d6",
+    secondary="#8f9bb3",
+    accent="#d6a35c",
+    success="#7fb685",
+    warning="#d9a441",
+    error="#e0707a",
+    foreground="#d5dae3",
+    background="#14171d",
+    surface="#14171d",
+    panel="#1c2129",
+    dark=True,
+)
+
+
+class ControlPlane(Source, LogSource, Commands, Protocol):
+    """Everything the console asks of the control plane."""
+
+
+class SteadyClock:
+    """The machine's monotonic clock."""
+
+    def monotonic(self) -> float:
+        """Seconds."""
+        return time.monotonic()
+
+
+class ConsoleApp(App[None]):
+    """Reads the control plane, and changes it only on an operator's confirmed wish."""
+
+    CSS_PATH = "console.tcss"
+    TITLE = "funai"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = []
+
+    def __init__(self, plane: ControlPlane, place: str, clock: Clock | None = None) -> None:
+        super().__init__()
+        self._plane = plane
+        clock = clock or SteadyClock()
+        self.main = MainScreen(clock, place)
+        self._feed = Feed(plane, self._show, clock)
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Colours of our own, for themes that do not name them."""
+        return {"quiet": "#8e97a8", "cursor": "#26344a", "cursor-focus": "#2f4566", "line": "#2a313d"}
+
+    def on_mount(self) -> None:
+        """Show the screen and begin to follow."""
+        self.register_theme(THEME)
+        self.theme = THEME.name
+        self.push_screen(self.main)
+        self.run_worker(self._feed.run(), name="feed", group="feed", exit_on_error=False)
+
+    def _show(self, live: Live) -> None:
+        self.post_message(LiveChanged(live))
+
+    def on_live_changed(self, event: LiveChanged) -> None:
+        """Hand the newest value to the screen."""
+        self.main.live = event.live
+
+    def on_log_wanted(self, event: LogWanted) -> None:
+        """Follow one log at a time."""
+        self.workers.cancel_group(self, "log")
+        if event.job_id is not None:
+            self.run_worker(self._follow_log(event.job_id), group="log", exclusive=True, exit_on_error=False)
+
+    async def _follow_log(self, job_id: str) -> None:
+        try:
+            async for text in log_texts(self._plane, job_id):
+                self.main.post_message(LogText(job_id, text))
+        except ClientError as error:
+            self.main.post_message(LogEnded(job_id, explain(error, "The log cannot be read")))
+        else:
+            self.main.post_message(LogEnded(job_id))
+
+    def on_cancel_wanted(self, event: CancelWanted) -> None:
+        """Cancel a job."""
+        self.run_worker(self._cancel(event.job_id, event.app_id), exit_on_error=False)
+
+    async def _cancel(self, job_id: str, app_id: str) -> None:
+        name = f"job {short(job_id)} of app {app_id}"
+        try:
+            job = await self._plane.cancel(job_id)
+        except ClientError as error:
+            self.post_message(CommandDone(explain(error, f"{name} was not cancelled"), problem=True))
+        else:
+            self.post_message(CommandDone(f"{name} is {job.status.value}."))
+
+    def on_cordon_wanted(self, event: CordonWanted) -> None:
+        """Drain or undrain a node."""
+        self.run_worker(self._cordon(event.name, event.enabled), exit_on_error=False)
+
+    async def _cordon(self, name: str, enabled: bool) -> None:
+        try:
+            await self._plane.set_enabled(name, enabled=enabled)
+        except ClientError as error:
+            self.post_message(CommandDone(explain(error, f"Node {name} was not changed"), problem=True))
+        else:
+            takes = "takes new deployments again" if enabled else "takes no new deployments"
+            self.post_message(CommandDone(f"Node {name} {takes}."))
+
+    def on_deploy_wanted(self, event: DeployWanted) -> None:
+        """Create a job."""
+        self.run_worker(self._deploy(event), exit_on_error=False)
+
+    async def _deploy(self, wish: DeployWanted) -> None:
+        form = self.screen
+        try:
+            job = await self._plane.create(wish.order, idempotency_key=wish.idempotency_key)
+        except ClientError as error:
+            self.post_message(CommandDone(explain(error, "Nothing was deployed"), problem=True))
+        else:
+            if isinstance(form, DeployForm) and form.is_current:
+                form.dismiss()
+            self.post_message(CommandDone(f"Job {short(job.id)} for app {job.app_id} was created."))
+
+    def on_command_done(self, event: CommandDone) -> None:
+        """Say how it went, in the form while it is open."""
+        if event.problem and isinstance(self.screen, DeployForm):
+            self.screen.refuse(event.sentence)
+        self.main.say(event.sentence, problem=event.problem)
+
+
+async def run(settings: ConsoleSettings) -> None:
+    """Open the console on this terminal until the operator leaves it."""
+    client = admin(settings)
+    async with client.transport:
+        await ConsoleApp(client, settings.place).run_async()

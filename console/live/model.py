@@ -1,0 +1,83 @@
+"""The platform as the console last saw it: one frozen value, keyed by id, with the time it was true."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final, Protocol
+
+from protocol.apps import AppRunView
+from protocol.jobs import JobView
+from protocol.nodes import NodeView, PlacementView, RunnerView
+
+STALE_SECONDS: Final = 15.0
+
+
+class Clock(Protocol):
+    """A clock that only ever goes forward; where it starts means nothing."""
+
+    def monotonic(self) -> float:
+        """Seconds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Everything that is shown, as of event `seq`.
+
+    `at` is the server's time at the moment `heard_at` of the local clock; ages and countdowns are computed from both,
+    so the operator's own wall clock never matters.
+    """
+
+    seq: int
+    at: datetime
+    heard_at: float
+    snapshot_at: float
+    jobs: Mapping[str, JobView] = field(default_factory=lambda: MappingProxyType({}))
+    nodes: Mapping[int, NodeView] = field(default_factory=lambda: MappingProxyType({}))
+    runners: Mapping[str, RunnerView] = field(default_factory=lambda: MappingProxyType({}))
+    placements: Mapping[str, PlacementView] = field(default_factory=lambda: MappingProxyType({}))
+    apps: Mapping[str, AppRunView] = field(default_factory=lambda: MappingProxyType({}))
+
+    def server_time(self, local: float) -> datetime:
+        """The server's clock at the local moment `local` (seconds of the same monotonic clock)."""
+        return self.at + timedelta(seconds=local - self.heard_at)
+
+
+class LinkState(StrEnum):
+    """Whether the console hears the control plane."""
+
+    CONNECTING = "connecting"
+    LIVE = "live"
+    RECONNECTING = "reconnecting"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The connection: when something was last heard, when the next attempt is due and why the last one failed.
+
+    Times are seconds of the local monotonic clock.
+    """
+
+    state: LinkState = LinkState.CONNECTING
+    heard_at: float | None = None
+    retry_at: float | None = None
+    problem: str | None = None
+
+    def age(self, local: float) -> float | None:
+        """Seconds since the control plane was last heard; None before the first time."""
+        return None if self.heard_at is None else max(0.0, local - self.heard_at)
+
+    def fresh(self, local: float) -> bool:
+        """Whether what is shown is what is: actions are taken on fresh data only."""
+        age = self.age(local)
+        return self.state is LinkState.LIVE and age is not None and age <= STALE_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What the feed publishes: the model (None before the first snapshot) and the state of the connection."""
+
+    model: Model | None = None
+    link: Link = Link()

@@ -1,0 +1,72 @@
+"""What an operator asks to be deployed, checked before it is sent. Pure."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import ValidationError
+from pydantic.alias_generators import to_camel
+
+from protocol.jobs import CreateJob, JobPayload, JobType, StoredPayload
+
+_OWN_FIELDS: Final = ("app_id", "user_id", "git_ref", "repo_ssh_url", "image")
+
+
+class InvalidOrder(Exception):
+    """The order cannot be sent; `field` names the part at fault as it is called on the wire."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field} {message}")
+        self.field = field
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What was typed; empty text means absent. With an image nothing is built."""
+
+    app_id: str = ""
+    user_id: str = ""
+    git_ref: str = ""
+    repo: str = ""
+    image: str = ""
+
+
+def wish_of(payload: JobPayload) -> Wish:
+    """The wish that led to a job, to be repeated or changed."""
+    return Wish(payload.app_id, payload.user_id, payload.git_ref or "", payload.repo_ssh_url or "", payload.image or "")
+
+
+def order(wish: Wish, earlier: StoredPayload | None = None) -> CreateJob:
+    """The order of a wish; ports, paths and registry are taken over from an `earlier` job of the same app.
+
+    Raises InvalidOrder.
+    """
+    kept: dict[str, object] = {}
+    if earlier is not None and earlier.app_id == wish.app_id.strip():
+        fields = set(JobPayload.model_fields) - set(_OWN_FIELDS)
+        kept = {key: value for key in fields if (value := getattr(earlier, key)) is not None}
+    image = wish.image.strip()
+    typed = {
+        "app_id": wish.app_id.strip(),
+        "user_id": wish.user_id.strip(),
+        "git_ref": None if image else wish.git_ref.strip() or None,
+        "repo_ssh_url": None if image else wish.repo.strip() or None,
+        "image": image or None,
+    }
+    _complete(typed)
+    try:
+        payload = JobPayload.model_validate(kept | typed)
+    except ValidationError as error:
+        problem = error.errors(include_input=False, include_url=False)[0]
+        field = to_camel(str(problem["loc"][0])) if problem["loc"] else "payload"
+        raise InvalidOrder(field, problem["msg"].removeprefix("Value error, ")) from None
+    return CreateJob(type=JobType.BUILD_AND_DEPLOY, payload=payload)
+
+
+def _complete(typed: dict[str, str | None]) -> None:
+    if not typed["app_id"]:
+        raise InvalidOrder("appId", "is missing: the id of the app to deploy")
+    if not typed["user_id"]:
+        raise InvalidOrder("userId", "is missing: the id of the app's owner")
+    if not typed["image"] and not typed["repo_ssh_url"]:
+        raise InvalidOrder("repoSshUrl", "is missing: give the repository to build, or an image to deploy as it is")

@@ -1,0 +1,100 @@
+"""What widgets, screens and the app tell each other. Values that supersede one another coalesce in the queue."""
+
+from textual.message import Message
+
+from console.live.model import Live
+from protocol.jobs import CreateJob
+
+
+class LiveChanged(Message):
+    """The feed has news; a newer one replaces one that nobody read yet."""
+
+    def __init__(self, live: Live) -> None:
+        super().__init__()
+        self.live = live
+
+    def can_replace(self, message: Message) -> bool:
+        """Only the newest counts."""
+        return isinstance(message, LiveChanged)
+
+
+class RowSelected(Message):
+    """The cursor of a table is on another object, or (with `key` None) on none."""
+
+    def __init__(self, key: str | None) -> None:
+        super().__init__()
+        self.key = key
+
+
+class RowOpened(Message):
+    """The operator asked to look into the selected object."""
+
+
+class ViewWanted(Message):
+    """The operator asked for another table."""
+
+    def __init__(self, view: str) -> None:
+        super().__init__()
+        self.view = view
+
+
+class LogWanted(Message):
+    """Follow this job's log, or (with None) follow none."""
+
+    def __init__(self, job_id: str | None) -> None:
+        super().__init__()
+        self.job_id = job_id
+
+
+class LogText(Message):
+    """More of a job's log, safe to show."""
+
+    def __init__(self, job_id: str, text: str) -> None:
+        super().__init__()
+        self.job_id = job_id
+        self.text = text
+
+
+class LogEnded(Message):
+    """A job's log is complete, or (with `problem`) cannot be read."""
+
+    def __init__(self, job_id: str, problem: str | None = None) -> None:
+        super().__init__()
+        self.job_id = job_id
+        self.problem = problem
+
+
+class CancelWanted(Message):
+    """The operator confirmed that a job be cancelled."""
+
+    def __init__(self, job_id: str, app_id: str) -> None:
+        super().__init__()
+        self.job_id = job_id
+        self.app_id = app_id
+
+
+class CordonWanted(Message):
+    """The operator confirmed that a node take no (or again) new deployments."""
+
+    def __init__(self, name: str, enabled: bool) -> None:
+        super().__init__()
+        self.name = name
+        self.enabled = enabled
+
+
+class DeployWanted(Message):
+    """The operator sent the deploy form."""
+
+    def __init__(self, order: CreateJob, idempotency_key: str) -> None:
+        super().__init__()
+        self.order = order
+        self.idempotency_key = idempotency_key
+
+
+class CommandDone(Message):
+    """A command ended; `problem` tells whether it failed."""
+
+    def __init__(self, sentence: str, *, problem: bool = False) -> None:
+        super().__init__()
+        self.sentence = sentence
+        self.problem = problem

@@ -1,0 +1,92 @@
+"""The form that triggers a deployment; what is wrong with it, or why it was refused, is said in the form."""
+
+import uuid
+from typing import ClassVar, Final
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, Label, Static
+
+from console.live.order import InvalidOrder, Wish, order
+from console.messages import DeployWanted
+from protocol.jobs import CreateJob, StoredPayload
+
+_FIELDS: Final = (
+    ("appId", "App", "20001"),
+    ("userId", "Owner (user id)", "1"),
+    ("repoSshUrl", "Repository", "ssh://git@host:2222/funai/u1-app20001.git"),
+    ("gitRef", "Branch, tag, commit", "main"),
+    ("image", "or ready image", "registry/repository:tag, deployed without a build"),
+)
+
+
+class DeployForm(ModalScreen[None]):
+    """Stays open until the control plane accepted the order or the operator gives up."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss", "Back"),
+        Binding("ctrl+d", "send", "Deploy"),
+        Binding("down", "app.focus_next", "Next", show=False),
+        Binding("up", "app.focus_previous", "Previous", show=False),
+    ]
+
+    def __init__(self, wish: Wish, earlier: StoredPayload | None) -> None:
+        super().__init__()
+        self._wish = wish
+        self._earlier = earlier
+        self._sent: tuple[CreateJob, str] | None = None
+
+    def compose(self) -> ComposeResult:
+        """A line for each field, the problem, the buttons."""
+        wish = self._wish
+        values = (wish.app_id, wish.user_id, wish.repo, wish.git_ref, wish.image)
+        with VerticalScroll(classes="dialog dialog-wide", can_focus=False):
+            yield Static("Deploy an app", classes="dialog-title")
+            for (field, label, example), value in zip(_FIELDS, values, strict=True):
+                with Horizontal(classes="form-line"):
+                    yield Label(label, classes="form-label")
+                    yield Input(value, placeholder=example, id=field, compact=True, select_on_focus=False)
+            yield Static(id="form-problem")
+            with Horizontal(classes="dialog-buttons"):
+                yield Button("Cancel", id="no", compact=True)
+                yield Button("Deploy", id="yes", compact=True, variant="primary")
+
+    def on_mount(self) -> None:
+        """Begin where something is missing."""
+        missing = [field for field in ("appId", "userId") if not self._value(field)]
+        self.query_one(f"#{missing[0] if missing else 'gitRef'}", Input).focus()
+
+    def on_input_submitted(self) -> None:
+        """Enter in any field sends the form."""
+        self.action_send()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """Send or give up."""
+        if event.button.id == "yes":
+            self.action_send()
+        else:
+            self.dismiss()
+
+    def action_send(self) -> None:
+        """Check the form and hand it over; the same order sent again is the same order to the control plane."""
+        wish = Wish(*(self._value(field) for field in ("appId", "userId", "gitRef", "repoSshUrl", "image")))
+        try:
+            wanted = order(wish, self._earlier)
+        except InvalidOrder as problem:
+            self.refuse(f"{problem.field} {problem.message}")
+            self.query_one(f"#{problem.field}", Input).focus()
+            return
+        if self._sent is None or self._sent[0] != wanted:
+            self._sent = (wanted, uuid.uuid4().hex)
+        self.refuse("")
+        self.post_message(DeployWanted(*self._sent))
+
+    def refuse(self, sentence: str) -> None:
+        """Say why nothing was deployed."""
+        self.query_one("#form-problem", Static).update(Text(f"✗ {sentence}" if sentence else ""))
+
+    def _value(self, field: str) -> str:
+        return self.query_one(f"#{field}", Input).value.strip()

@@ -1,0 +1,320 @@
+"""The one main screen: headline, a table per view, details, log and status. It draws a value and posts wishes."""
+
+from typing import ClassVar, Final
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingsMap, BindingType
+from textual.reactive import var
+from textual.screen import Screen
+from textual.widgets import ContentSwitcher, Footer, Input, Log
+
+from console.live.cells import Row
+from console.live.detail import detail
+from console.live.headline import link_cell, totals
+from console.live.model import Clock, Live, Model
+from console.live.order import Wish, wish_of
+from console.live.select import COLUMNS, View, matching, rows, short
+from console.messages import CancelWanted, CordonWanted, LogEnded, LogText, LogWanted, RowSelected
+from console.screens.deploy_form import DeployForm
+from console.screens.help import Help
+from console.widgets.confirm import Confirm
+from console.widgets.live_table import LiveTable
+from console.widgets.log_pane import LogPane
+from console.widgets.text_lines import Details, Headline, Status, Views
+from protocol.jobs import JobView
+from protocol.nodes import NodeView
+
+_EMPTY: Final = {
+    View.JOBS: "No jobs yet. Press n to deploy an app.",
+    View.NODES: "No nodes yet. A node appears with the first heartbeat of its agent.",
+    View.PLACEMENTS: "No apps placed yet. An app is placed with its first deployment.",
+    View.RUNNERS: "No runners yet. A runner appears when it first asks for work.",
+}
+_LOG_DELAY_SECONDS: Final = 0.15
+
+
+class MainScreen(Screen[None]):
+    """Four tables over one model; the selected object is what actions are meant for."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *(
+            Binding(str(number), f"view('{view.value}')", f"Show {view.value}", show=False)
+            for number, view in enumerate(View, start=1)
+        ),
+        Binding("tab", "next_view(1)", "View", key_display="1-4", tooltip="Next view"),
+        Binding("shift+tab", "next_view(-1)", "Previous view", show=False),
+        Binding("slash", "filter", "Filter", key_display="/", tooltip="Filter rows by words; Esc clears"),
+        Binding("l", "log", "Log", tooltip="Show or hide the log of the selected job"),
+        Binding("n", "deploy", "Deploy", tooltip="Deploy an app, beginning with the selected job's order"),
+        Binding("c", "cancel", "Cancel job", tooltip="Cancel the selected job"),
+        Binding("d", "drain", "Drain", tooltip="Drain (cordon) the selected node, or take it back"),
+        Binding("question_mark", "help", "Help", key_display="?"),
+        Binding("q", "app.quit", "Quit"),
+        Binding("escape", "back", "Back", show=False, tooltip="Clear the filter, leave the log"),
+    ]
+
+    live: var[Live] = var(Live(), init=False)
+    view: var[View] = var(View.JOBS, init=False)
+    words: var[str] = var("", init=False)
+
+    def __init__(self, clock: Clock, place: str) -> None:
+        super().__init__()
+        self._clock = clock
+        self._place = place
+        self._allowed: tuple[bool, ...] = ()
+        self._refused_before: str | None = None
+
+    def compose(self) -> ComposeResult:
+        """From top to bottom."""
+        yield Headline(id="headline")
+        yield Views(id="views")
+        with ContentSwitcher(initial=View.JOBS.value, id="tables"):
+            for view in View:
+                yield LiveTable(COLUMNS[view], _EMPTY[view], id=view.value)
+        yield Details(id="details")
+        yield LogPane(id="log")
+        yield Input(placeholder="words to look for in every column; Esc clears", id="filter", compact=True)
+        yield Status(id="status")
+        yield Footer(show_command_palette=False, compact=True)
+
+    def on_mount(self) -> None:
+        """Draw what there is, and again with every second that passes."""
+        self.query_one(LogPane).display = False
+        self.query_one("#filter").display = False
+        self.table.focus()
+        self.draw()
+        self.set_interval(1, self.draw)
+
+    @property
+    def table(self) -> LiveTable:
+        """The shown table."""
+        return self.query_one(f"#{self.view.value}", LiveTable)
+
+    @property
+    def job(self) -> JobView | None:
+        """The selected job, whichever view is shown."""
+        target = self.query_one(f"#{View.JOBS.value}", LiveTable).cursor.target
+        return self.live.model.jobs.get(target) if self.live.model and target else None
+
+    @property
+    def node(self) -> NodeView | None:
+        """The selected node."""
+        target = self.query_one(f"#{View.NODES.value}", LiveTable).cursor.target
+        return self.live.model.nodes.get(int(target)) if self.live.model and target else None
+
+    def watch_live(self) -> None:
+        """The feed has news."""
+        self.draw()
+
+    def watch_words(self) -> None:
+        """The filter changed."""
+        self.draw()
+
+    def watch_view(self) -> None:
+        """Another table was chosen."""
+        self.query_one("#tables", ContentSwitcher).current = self.view.value
+        self.draw()
+        self.table.focus()
+
+    def draw(self) -> None:
+        """Bring every widget up to the model and the time."""
+        local = self._clock.monotonic()
+        link = self.live.link
+        self.query_one(Headline).show(link_cell(link, local), totals(self.live), self._place)
+        self.set_class(not link.fresh(local), "-stale")
+        model = self.live.model
+        if model is not None:
+            self._draw_tables(model, local)
+        self._draw_details(local)
+        allowed = (self._cancellable(), self._drainable(), link.fresh(local))
+        if allowed != self._allowed:
+            self._allowed = allowed
+            self.refresh_bindings()
+
+    def _draw_tables(self, model: Model, local: float) -> None:
+        now = model.server_time(local)
+        sizes: dict[View, int] = {}
+        for view in View:
+            every: tuple[Row, ...] = rows(view, model, now)
+            sizes[view] = len(every)
+            shown = matching(every, self.words) if view is self.view else every
+            empty = f"Nothing matches '{self.words}'. Press Esc to clear the filter." if every else _EMPTY[view]
+            self.query_one(f"#{view.value}", LiveTable).show(shown, empty)
+        self.query_one(Views).show(self.view, sizes)
+
+    def _draw_details(self, local: float) -> None:
+        model, cursor = self.live.model, self.table.cursor
+        lines: tuple[str, ...] = ()
+        if cursor.gone:
+            lines = (f"{cursor.key} is no longer in this list; choose another one.",)
+        elif model is not None and cursor.key is not None:
+            lines = detail(self.view, model, cursor.key, model.server_time(local))
+        problem = self.live.link.problem
+        if problem and model is None:
+            lines = (problem, "The console keeps trying.")
+        self.query_one(Details).show(lines)
+
+    # What may be done
+
+    def _fresh(self) -> bool:
+        return self.live.link.fresh(self._clock.monotonic())
+
+    def _cancellable(self) -> bool:
+        job = self.job
+        return self._fresh() and self.view is View.JOBS and job is not None and not job.status.terminal
+
+    def _drainable(self) -> bool:
+        return self._fresh() and self.view is View.NODES and self.node is not None
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Actions without a target, or on data that may be out of date, are shown grey and do nothing."""
+        match action:
+            case "cancel":
+                return self._cancellable() or None
+            case "drain":
+                return self._drainable() or None
+            case "deploy":
+                return self._fresh() or None
+            case _:
+                return True
+
+    def action_cancel(self) -> None:
+        """Ask, then cancel the job that was selected when the question was put."""
+        job = self.job
+        if job is None:
+            return
+        wish = CancelWanted(job.id, job.app_id)
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.post_message(wish)
+
+        question = f"Cancel job {short(job.id)} of app {job.app_id}?"
+        self.app.push_screen(
+            Confirm(question, "Its build stops; what runs of the app now keeps running.", "Cancel the job"), answered
+        )
+
+    def action_drain(self) -> None:
+        """Ask, then cordon the node that was selected when the question was put, or take it back."""
+        node = self.node
+        if node is None:
+            return
+        wish = CordonWanted(node.name, not node.enabled)
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.post_message(wish)
+
+        if node.enabled:
+            question = Confirm(
+                f"Drain node {node.name}?",
+                f"It takes no new deployments. Its {node.placements} placed apps keep running there.",
+                "Drain",
+            )
+        else:
+            question = Confirm(f"Undrain node {node.name}?", "It takes new deployments again.", "Undrain")
+        self.app.push_screen(question, answered)
+
+    def action_deploy(self) -> None:
+        """Open the form, filled from the selected job."""
+        job = self.job
+        wish = wish_of(job.payload) if job else Wish()
+        self.app.push_screen(DeployForm(wish, job.payload if job else None))
+
+    def action_help(self) -> None:
+        """Show every key."""
+        groups = ((title, BindingsMap(of.BINDINGS)) for title, of in _HELP)
+        self.app.push_screen(
+            Help((title, [each for keys in found.key_to_bindings.values() for each in keys]) for title, found in groups)
+        )
+
+    # Views and filter
+
+    def action_view(self, name: str) -> None:
+        """Show another table."""
+        self.view = View(name)
+
+    def action_next_view(self, steps: int) -> None:
+        """Show the next or previous table."""
+        every = list(View)
+        self.view = every[(every.index(self.view) + steps) % len(every)]
+
+    def action_filter(self) -> None:
+        """Type words to filter by."""
+        field = self.query_one("#filter", Input)
+        field.display = True
+        field.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Filter while typing."""
+        self.words = event.value
+
+    def on_input_submitted(self) -> None:
+        """Keep the filter and go back to the rows."""
+        self.table.focus()
+
+    def action_back(self) -> None:
+        """Leave the log for the table; from the table, clear the filter."""
+        if isinstance(self.focused, Log):
+            self.table.focus()
+            return
+        field = self.query_one("#filter", Input)
+        field.value = ""
+        field.display = False
+        self.table.focus()
+
+    # Log
+
+    def action_log(self) -> None:
+        """Show or hide the log of the selected job."""
+        pane = self.query_one(LogPane)
+        pane.display = not pane.display
+        if pane.display:
+            self._follow_log()
+        else:
+            self._leave_log()
+
+    def on_row_opened(self) -> None:
+        """Look into the selected job: its log."""
+        pane = self.query_one(LogPane)
+        if self.view is View.JOBS:
+            pane.display = True
+            self._follow_log()
+            pane.text.focus()
+
+    def on_row_selected(self, event: RowSelected) -> None:
+        """Another object: its details, and its log when the pane is open."""
+        self._draw_details(self._clock.monotonic())
+        if self.query_one(LogPane).display and self.view is View.JOBS and event.key is not None:
+            self.set_timer(_LOG_DELAY_SECONDS, self._follow_log)
+        self.draw()
+
+    def _follow_log(self) -> None:
+        pane, job = self.query_one(LogPane), self.job
+        if not pane.display or (job is not None and pane.job_id == job.id):
+            return
+        if job is None:
+            pane.open(None, "No job is selected")
+        else:
+            pane.open(job.id, f"Log of job {short(job.id)}, app {job.app_id}")
+        self.post_message(LogWanted(job.id if job else None))
+
+    def _leave_log(self) -> None:
+        self.query_one(LogPane).job_id = None
+        self.post_message(LogWanted(None))
+        self.table.focus()
+
+    def on_log_text(self, event: LogText) -> None:
+        """More of the log."""
+        self.query_one(LogPane).write(event.job_id, event.text)
+
+    def on_log_ended(self, event: LogEnded) -> None:
+        """The log is complete, or cannot be read."""
+        self.query_one(LogPane).end(event.job_id, event.problem)
+
+    def say(self, sentence: str, *, problem: bool = False) -> None:
+        """One sentence in the status line."""
+        self.query_one(Status).say(sentence, problem=problem)
+
+
+_HELP: Final = (("Anywhere", MainScreen), ("In a table", LiveTable), ("In the log", LogPane))

@@ -1,0 +1,1 @@
+"""What the console draws with; widgets show values and tell what was pressed, and know nothing of the network."""

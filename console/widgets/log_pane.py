@@ -1,0 +1,88 @@
+"""A job's log as it grows. The view follows the end until the operator scrolls up, and again once he is back there."""
+
+from typing import ClassVar, Final
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.widgets import Log, Static
+
+from console.live.cells import size
+
+_MOST_LINES: Final = 20_000
+_LONGEST_LINE: Final = 2_000
+
+
+class LogPane(Vertical):
+    """Shows the log of one job at a time."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("end,G", "to_end", "Follow the end of the log", show=False),
+        Binding("home,g", "to_start", "Start of the log", show=False),
+    ]
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.job_id: str | None = None
+        self._title = ""
+        self._state = ""
+        self._bytes = 0
+        self._column = 0
+
+    def compose(self) -> ComposeResult:
+        """A title over the text."""
+        yield Static(id="log-title")
+        yield Log(max_lines=_MOST_LINES, id="log-text")
+
+    @property
+    def text(self) -> Log:
+        """The text itself, to be focused."""
+        return self.query_one("#log-text", Log)
+
+    def open(self, job_id: str | None, title: str) -> None:
+        """Begin with an empty log of this job."""
+        self.job_id, self._title, self._bytes, self._column = job_id, title, 0, 0
+        self.text.clear()
+        self._say("following" if job_id else "")
+
+    def write(self, job_id: str, text: str) -> None:
+        """Append text, unless another job is shown by now."""
+        if job_id != self.job_id:
+            return
+        log = self.text
+        self._bytes += len(text.encode())
+        log.write(self._broken(text), scroll_end=log.is_vertical_scroll_end)
+        self._say("following")
+
+    def end(self, job_id: str, problem: str | None) -> None:
+        """The log is complete, or cannot be read."""
+        if job_id == self.job_id:
+            self._say(problem or "complete")
+
+    def action_to_end(self) -> None:
+        """Show the end, and follow it."""
+        self.text.scroll_end(animate=False)
+
+    def action_to_start(self) -> None:
+        """Show the start."""
+        self.text.scroll_home(animate=False)
+
+    def _say(self, state: str) -> None:
+        parts = (self._title, state, size(self._bytes) if self.job_id else "")
+        self.query_one("#log-title", Static).update(
+            Text(" · ".join(part for part in parts if part), no_wrap=True, overflow="ellipsis")
+        )
+
+    def _broken(self, text: str) -> str:
+        """The text with over-long lines broken: one endless line must not slow the console down."""
+        pieces = []
+        for line in text.splitlines(keepends=True):
+            rest = line
+            while self._column + len(rest) > _LONGEST_LINE:
+                cut = _LONGEST_LINE - self._column
+                pieces.append(rest[:cut] + "\n")
+                rest, self._column = rest[cut:], 0
+            pieces.append(rest)
+            self._column = 0 if rest.endswith("\n") else self._column + len(rest)
+        return "".join(pieces)

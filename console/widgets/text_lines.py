@@ -1,0 +1,69 @@
+"""Short texts: the headline, the choice of views, the status sentence and the details of the selected object."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from rich.text import Text
+from textual.content import Content
+from textual.widgets import Static
+
+from console.live.cells import Cell, Tone
+from console.live.select import View
+
+_STYLE: Final[Mapping[Tone, str]] = {
+    Tone.PLAIN: "",
+    Tone.STRONG: "bold",
+    Tone.QUIET: "$quiet",
+    Tone.GOOD: "$text-success",
+    Tone.BUSY: "$text-primary",
+    Tone.WARN: "$text-warning",
+    Tone.BAD: "$text-error",
+}
+TITLES: Final[Mapping[View, str]] = {
+    View.JOBS: "Jobs",
+    View.NODES: "Nodes",
+    View.PLACEMENTS: "Placements",
+    View.RUNNERS: "Runners",
+}
+
+
+class Headline(Static):
+    """Connection, queue and the address of the control plane, in one line."""
+
+    def show(self, link: Cell, totals: Sequence[Cell], place: str) -> None:
+        """Show these; the address is left out when there is no room for it."""
+        parts = [(" funai  ", "bold"), *((f"{part.text}   ", _STYLE[part.tone]) for part in (link, *totals))]
+        room = self.size.width - sum(len(text) for text, _ in parts) - 1
+        if len(place) <= room:
+            parts.append((place.rjust(room), _STYLE[Tone.QUIET]))
+        self.update(Content.assemble(*parts))
+
+
+class Views(Static):
+    """The names of the tables with their keys and sizes; the shown one is marked."""
+
+    def show(self, chosen: View, sizes: Mapping[View, int]) -> None:
+        """Show the names; each can be clicked."""
+        parts = []
+        for number, view in enumerate(View, start=1):
+            name = f"{number} {TITLES[view]} {sizes.get(view, 0)}"
+            mark = f"[b reverse] {name} [/]" if view is chosen else f"[$quiet] {name} [/]"
+            parts.append(f"[@click=screen.view('{view.value}')]{mark}[/]")
+        self.update(" " + " ".join(parts))
+
+
+class Details(Static):
+    """Up to three lines about the selected object."""
+
+    def show(self, lines: Sequence[str]) -> None:
+        """Show these lines."""
+        self.update(Text("\n".join(lines), no_wrap=True, overflow="ellipsis"))
+
+
+class Status(Static):
+    """The last thing that happened, in one sentence."""
+
+    def say(self, sentence: str, *, problem: bool = False) -> None:
+        """Show it until the next one."""
+        self.set_class(problem, "-problem")
+        self.update(Text(f"{'✗ ' if problem else ''}{sentence}", no_wrap=True, overflow="ellipsis"))
