@@ -8,12 +8,13 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import web
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
 Loop = Callable[[], Coroutine[Any, Any, None]]
 
 
@@ -50,3 +51,18 @@ async def every(
                 extra={"step": step.__qualname__, "error": str(error)},
             )
         await asyncio.sleep(seconds)
+
+
+async def shielded(work: Coroutine[Any, Any, T], *, seconds: float) -> T:
+    """The result of work that a cancellation of the caller must not cut short.
+
+    A cancelled caller waits at most `seconds` longer for the work; then the work is cancelled too. The cancellation
+    goes on in either case.
+    """
+    task = asyncio.ensure_future(work)  # noqa: TID251 - owned here: awaited on both ways out
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task}, timeout=seconds)
+        task.cancel()
+        raise

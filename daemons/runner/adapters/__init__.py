@@ -1,0 +1,1 @@
+"""Git, engine, agent, control plane and disk."""

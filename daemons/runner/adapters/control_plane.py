@@ -1,0 +1,98 @@
+"""The control plane over the typed client: which refusals end an attempt, and which only mean "later"."""
+
+from typing import Final
+
+from daemons.runner.domain.plan import Attempt
+from daemons.runner.ports import ControlPlaneDown, LeaseLost, LogGap, LogRefused, Outcome
+from protocol.client.deploy import RunnerClient
+from protocol.client.transport import ClientError, Refused
+from protocol.errors import ErrorReason
+from protocol.jobs import ClaimedJob, ClaimJob, JobPhase, JobStatus, LogPosition, RenewLease, ReportJob
+
+#: No such job, or not ours, or ended: nothing that is tried again can change it.
+_SETTLED: Final = (404, 409)
+_TRANSIENT: Final = (401, 403, 408, 429)
+
+
+class HttpControlPlane:
+    """What this runner asks of deploy; `lease_seconds` is requested with every claim."""
+
+    def __init__(
+        self, client: RunnerClient, *, runner_id: str, lease_seconds: int, slots: int, version: str, host: str
+    ) -> None:
+        self._client = client
+        self._runner_id = runner_id
+        self._lease_seconds = lease_seconds
+        self._slots = slots
+        self._version = version
+        self._host = host
+
+    async def claim(self, wait_seconds: float) -> ClaimedJob | None:
+        """A job, or None."""
+        order = ClaimJob(
+            runner_id=self._runner_id,
+            lease_seconds=self._lease_seconds,
+            wait_seconds=wait_seconds,
+            slots=self._slots,
+            version=self._version,
+            host=self._host,
+        )
+        try:
+            return await self._client.claim(order)
+        except ClientError as error:
+            raise ControlPlaneDown(str(error)) from error
+
+    async def renew(self, attempt: Attempt, phase: JobPhase | None, wait_seconds: float) -> JobStatus:
+        """Extend the lease."""
+        order = RenewLease(
+            runner_id=self._runner_id,
+            lease_token=attempt.lease_token,
+            extend_seconds=max(1, round(attempt.lease_seconds)),
+            wait_seconds=wait_seconds,
+            phase=phase.value if phase else None,
+        )
+        try:
+            return (await self._client.renew(attempt.job_id, order)).status
+        except ClientError as error:
+            raise _settled_or_down(error) from error
+
+    async def report(self, attempt: Attempt, outcome: Outcome) -> None:
+        """End the attempt."""
+        order = ReportJob(
+            runner_id=self._runner_id,
+            lease_token=attempt.lease_token,
+            status=outcome.status,
+            error_message=outcome.message,
+            reason=outcome.reason,
+            image=outcome.image,
+            image_digest=outcome.image_digest,
+            commit=outcome.commit,
+            log_length=outcome.log_length,
+        )
+        try:
+            await self._client.report(attempt.job_id, order)
+        except ClientError as error:
+            raise _settled_or_down(error) from error
+
+    async def upload(self, attempt: Attempt, offset: int, data: bytes) -> int:
+        """Append to the log."""
+        try:
+            position = await self._client.upload_log(
+                attempt.job_id, self._runner_id, attempt.lease_token, offset=offset, data=data
+            )
+        except Refused as error:
+            if error.reason == ErrorReason.LOG_GAP and isinstance(error.data, LogPosition):
+                raise LogGap(error.data.length) from error
+            if error.status < 500 and error.status not in _TRANSIENT:
+                raise LogRefused(str(error)) from error
+            raise ControlPlaneDown(str(error)) from error
+        except (ClientError, ValueError) as error:
+            # ValueError: an answer without the contract's shape, for instance from a proxy in between.
+            raise ControlPlaneDown(f"the log's upload was not answered as agreed: {type(error).__name__}") from error
+        return position.length
+
+
+def _settled_or_down(error: ClientError) -> Exception:
+    if isinstance(error, Refused) and error.status in _SETTLED:
+        return LeaseLost(str(error))
+    return ControlPlaneDown(str(error))

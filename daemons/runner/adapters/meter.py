@@ -1,0 +1,33 @@
+"""The runner's figures, for Prometheus."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from protocol.jobs import JobPhase
+
+
+class PrometheusMeter:
+    """Jobs by result, slots in use, time by step."""
+
+    def __init__(self, registry: CollectorRegistry, slots: int) -> None:
+        self._jobs = Counter("funai_runner_jobs_total", "Jobs by how they ended here", ["result"], registry=registry)
+        self._busy = Gauge("funai_runner_busy_slots", "Slots that hold a job", registry=registry)
+        self._seconds = Histogram(
+            "funai_runner_step_seconds",
+            "Time of a step",
+            ["phase"],
+            buckets=(0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800),
+            registry=registry,
+        )
+        Gauge("funai_runner_slots", "Slots of this runner", registry=registry).set(slots)
+
+    def busy(self, slots: int) -> None:
+        """So many slots hold a job now."""
+        self._busy.set(slots)
+
+    def finished(self, result: str) -> None:
+        """A job ended."""
+        self._jobs.labels(result).inc()
+
+    def step(self, phase: JobPhase, seconds: float) -> None:
+        """A step took so long."""
+        self._seconds.labels(phase.value).observe(seconds)

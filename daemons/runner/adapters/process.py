@@ -1,0 +1,71 @@
+"""Runs one program in a process group of its own, so that it and all it started can be ended together."""
+
+import asyncio
+import codecs
+import contextlib
+import os
+import signal
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from daemons.runner.ports import LogSink
+
+_GRACE_SECONDS: Final = 1.0
+_CHUNK_BYTES: Final = 16 * 1024
+
+
+async def run(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: LogSink | None) -> tuple[int, str]:
+    """The exit code and the last 4,000 characters of the output, all of which goes to the log, if there is one.
+
+    When the call is cancelled, the whole group gets SIGTERM and within a second SIGKILL before it returns. Raises
+    OSError when the program cannot be started.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *argv, cwd=cwd, env=dict(env), stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, start_new_session=True
+    )
+    tail = ""
+    async with _ending(process):
+        async for text in _output(process):
+            tail = (tail + text)[-4000:]
+            if log is not None:
+                await log.write(text)
+        code = await process.wait()
+    return code, tail
+
+
+@contextlib.asynccontextmanager
+async def _ending(process: Process) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        if process.returncode is None:
+            _signal_group(process, signal.SIGTERM)
+            try:
+                async with asyncio.timeout(_GRACE_SECONDS):
+                    await process.wait()
+            except TimeoutError:
+                pass
+            finally:
+                _signal_group(process, signal.SIGKILL)
+            await process.wait()
+
+
+def _signal_group(process: Process, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+
+
+async def _output(process: Process) -> AsyncIterator[str]:
+    """Text as it comes; of a line that a progress meter rewrote only the last version is kept."""
+    assert process.stdout is not None  # noqa: S101 - it is a pipe
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    line = ""
+    while chunk := await process.stdout.read(_CHUNK_BYTES):
+        *whole, line = (line + decoder.decode(chunk)).split("\n")
+        line = line[-_CHUNK_BYTES:].rpartition("\r")[2] if not line.endswith("\r") else line[-_CHUNK_BYTES:]
+        if whole:
+            yield "".join(f"{text.rstrip(chr(13)).rpartition(chr(13))[2]}\n" for text in whole)
+    if line:
+        yield f"{line.rstrip(chr(13)).rpartition(chr(13))[2]}\n"

@@ -1,0 +1,183 @@
+"""Composition root of the runner, and its life: claim until a signal, let jobs finish, go."""
+
+import asyncio
+import base64
+import logging
+import signal
+import socket
+import sys
+from contextlib import AsyncExitStack
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final
+from urllib.parse import quote
+
+import uvloop
+from aiohttp import web
+
+from daemons.kit.clock import SystemClock
+from daemons.kit.daemon import EX_CONFIG
+from daemons.kit.health import HealthRoutes
+from daemons.kit.logs import Redactor
+from daemons.kit.metrics import Metrics
+from daemons.kit.problems import problem_middleware
+from daemons.kit.settings import revealed
+from daemons.runner.adapters.app_host import HttpAppHost
+from daemons.runner.adapters.builder import BuildPolicy, EngineBuilder, RegistryAccount
+from daemons.runner.adapters.control_plane import HttpControlPlane
+from daemons.runner.adapters.git import GitKeys, GitRepository
+from daemons.runner.adapters.meter import PrometheusMeter
+from daemons.runner.adapters.workplace import DiskWorkplace
+from daemons.runner.domain.plan import RegistryPolicy
+from daemons.runner.ports import NoFolder
+from daemons.runner.services.execute import Executor
+from daemons.runner.services.pace import MachinePacer
+from daemons.runner.services.steps import Tools
+from daemons.runner.services.worker import Worker
+from daemons.runner.settings import RunnerSettings
+from protocol.client.deploy import RunnerClient
+from protocol.client.transport import Transport
+from protocol.headers import RUNNER_TOKEN
+
+logger = logging.getLogger(__name__)
+
+_SERVICE: Final = "fun-ai-studio-runner"
+
+
+def run(settings: RunnerSettings) -> None:
+    """Run until a signal. SIGTERM or SIGINT: no more claims, running jobs finish; a second one ends them at once."""
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    try:
+        asyncio.run(_live(settings))
+    except _CannotStart as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(EX_CONFIG) from None
+
+
+class _CannotStart(Exception):
+    """Something that must be mended by hand."""
+
+
+async def _live(settings: RunnerSettings) -> None:
+    workplace = DiskWorkplace(settings.workdir.absolute())
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(workplace.owned())
+        except NoFolder as error:
+            raise _CannotStart(f"the runner cannot start: {error}. Set RUNNER_WORKDIR.") from None
+        token = revealed(settings.runner_token)[0]
+        transport = await stack.enter_async_context(Transport(settings.deploy_url, {RUNNER_TOKEN: token}))
+        metrics = Metrics()
+        builder = _builder(settings)
+        worker = _worker(settings, RunnerClient(transport), builder, workplace, metrics)
+        await stack.enter_async_context(_Site(settings, _application(settings, worker, builder, metrics)))
+        await _until_stopped(worker, settings.drain_seconds)
+
+
+def _worker(
+    settings: RunnerSettings, client: RunnerClient, builder: EngineBuilder, workplace: DiskWorkplace, metrics: Metrics
+) -> Worker:
+    pacer = MachinePacer()
+    meter = PrometheusMeter(metrics.registry, settings.slots)
+    control = HttpControlPlane(
+        client,
+        runner_id=settings.runner_id,
+        lease_seconds=settings.lease_seconds,
+        slots=settings.slots,
+        version=_version(),
+        host=socket.gethostname(),
+    )
+    keys = GitKeys(settings.git_key.absolute(), settings.git_known_hosts.absolute())
+    hosts = HttpAppHost(revealed(settings.agent_token)[0], pacer)
+    secrets = _spellings(settings.secret_values())
+    executor = Executor(
+        control,
+        Tools(GitRepository(keys), builder, hosts, pacer, meter),
+        workplace,
+        RegistryPolicy(settings.registry, settings.namespace),
+        lease_seconds=settings.lease_seconds,
+        redactor=lambda more: Redactor((*secrets, *more)),
+    )
+    return Worker(control, executor, pacer, meter, slots=settings.slots, poll_seconds=settings.poll_seconds)
+
+
+def _builder(settings: RunnerSettings) -> EngineBuilder:
+    account = RegistryAccount(settings.registry, settings.username, settings.password)
+    return EngineBuilder(settings.docker_host, account, BuildPolicy(settings.pull, settings.npm_registry))
+
+
+def _application(settings: RunnerSettings, worker: Worker, builder: EngineBuilder, metrics: Metrics) -> web.Application:
+    async def control_plane() -> None:
+        if worker.trouble is not None:
+            raise ConnectionError(worker.trouble)
+
+    async def keys() -> None:
+        for path in (settings.git_key, settings.git_known_hosts):
+            if not await asyncio.to_thread(path.is_file):
+                raise FileNotFoundError(f"{path} is not there")
+
+    checks = {"control plane": control_plane, "engine": builder.ping, "git keys": keys}
+    app = web.Application(middlewares=[metrics.middleware(), problem_middleware({})])
+    app.add_routes(HealthRoutes(_SERVICE, SystemClock(), checks).table())
+    app.add_routes(metrics.table())
+    return app
+
+
+class _Site:
+    """Health and metrics on the runner's port, for the length of the block."""
+
+    def __init__(self, settings: RunnerSettings, app: web.Application) -> None:
+        self._settings = settings
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=2)
+
+    async def __aenter__(self) -> None:
+        host, port = self._settings.host, self._settings.port
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, host, port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise _CannotStart(
+                f"the runner cannot listen on {host}:{port}: {error.strerror or error}. "
+                "Free the port or choose another with RUNNER_PORT."
+            ) from None
+        logger.info("listening", extra={"host": host, "port": port, "slots": self._settings.slots})
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._runner.cleanup()
+
+
+async def _until_stopped(worker: Worker, drain_seconds: float) -> None:
+    loop = asyncio.get_running_loop()
+    async with asyncio.TaskGroup() as group:
+        working = group.create_task(worker.run(), name="slots")
+
+        def end() -> None:
+            if worker.busy:
+                logger.warning("stopping with jobs running; their leases will expire", extra={"jobs": worker.busy})
+            working.cancel()
+
+        def stop() -> None:
+            if worker.stopping:
+                end()
+                return
+            logger.info("stopping: no more claims, running jobs finish", extra={"jobs": worker.busy})
+            worker.drain()
+            loop.call_later(drain_seconds, end)
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop)
+
+
+def _spellings(secrets: tuple[str, ...]) -> tuple[str, ...]:
+    """The secrets as they are, and as URLs and base64 write them."""
+    plain = [secret for secret in secrets if secret]
+    quoted = [quote(secret, safe="") for secret in plain]
+    encoded = [base64.b64encode(secret.encode()).decode().rstrip("=") for secret in plain]
+    return (*plain, *quoted, *encoded)
+
+
+def _version() -> str:
+    try:
+        return version("funai-platform")
+    except PackageNotFoundError:
+        return "unknown"

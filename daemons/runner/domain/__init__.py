@@ -1,0 +1,1 @@
+"""What to do for a job, decided without doing it."""

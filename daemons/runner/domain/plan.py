@@ -1,0 +1,198 @@
+"""From a claimed job to a plan: which steps, from which source, to which image names, to which node.
+
+A plan is made before anything is cloned, so that a job that cannot be deployed costs nothing. Names of folders and
+images come from here and are validated here.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from daemons.runner.domain.failures import WorkFailed
+from protocol.apps import DeployApp
+from protocol.errors import JobReason
+from protocol.jobs import ClaimedJob, JobPhase, StoredPayload
+from protocol.names import BaseUrl, GitRef, RepoUrl, public_path
+
+_JOB_ID: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?")
+_COMMIT: Final = re.compile(r"[0-9a-f]{40}")
+_DEFAULT_REF: Final = "main"
+_DEFAULT_TAG: Final = "latest"
+_DEFAULT_PORT: Final = 3000
+_URL: Final = TypeAdapter[str](RepoUrl)
+_REF: Final = TypeAdapter[str](GitRef)
+_AGENT: Final = TypeAdapter[str](BaseUrl)
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryPolicy:
+    """Where images go when the payload does not say. Without a host, runner and agent share one engine."""
+
+    host: str
+    namespace: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One claim of a job: who it is and what proves that it is ours. The lease is in seconds."""
+
+    job_id: str
+    number: int
+    lease_token: str | None
+    lease_seconds: float
+
+    @property
+    def folder_name(self) -> str:
+        """Name of the attempt's own work folder."""
+        return f"{self.job_id}-{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What to clone. Exists only with an address and a reference that are safe to hand to git."""
+
+    url: str
+    ref: str
+
+    def __post_init__(self) -> None:
+        for adapter, value, name in ((_URL, self.url, "repoSshUrl"), (_REF, self.ref, "gitRef")):
+            try:
+                adapter.validate_python(value)
+            except ValidationError as error:
+                rule = error.errors(include_input=False)[0]["msg"].removeprefix("Value error, ")
+                raise WorkFailed(JobReason.INVALID_PAYLOAD, f"{name} {rule}; nothing was cloned") from None
+
+    def full_refs(self) -> tuple[str, ...]:
+        """What to ask the server for, in this order: a branch wins over a tag of the same name."""
+        if _COMMIT.fullmatch(self.ref) or self.ref.startswith("refs/"):
+            return (self.ref,)
+        return (f"refs/heads/{self.ref}", f"refs/tags/{self.ref}")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageNames:
+    """The names of one build: one that never moves, and the documented tag, which does."""
+
+    immutable: str
+    moving: str
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Both, without repetition, the immutable one first."""
+        return tuple(dict.fromkeys((self.immutable, self.moving)))
+
+
+@dataclass(frozen=True, slots=True)
+class BuildPlan:
+    """How the image comes to be."""
+
+    source: Source
+    repository: str
+    tag: str
+    registry: str
+
+    def names(self, commit: str, serial: str) -> ImageNames:
+        """Image names of a commit; `serial` is unique to the attempt among all of the app's."""
+        return ImageNames(f"{self.repository}:{commit[:12]}-{serial}", f"{self.repository}:{self.tag}")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything the steps need. Exactly one of `build` and `image` is there."""
+
+    job_id: str
+    user_id: str
+    app_id: str
+    agent_url: str
+    fence: int | None
+    serial: str
+    container_port: int
+    base_path: str
+    health_check_path: str | None
+    build: BuildPlan | None
+    image: str | None
+
+    @property
+    def steps(self) -> tuple[JobPhase, ...]:
+        """The phases in their order."""
+        if self.build is None:
+            return (JobPhase.DEPLOY,)
+        push = (JobPhase.PUSH,) if self.build.registry else ()
+        return (JobPhase.CLONE, JobPhase.BUILD, *push, JobPhase.DEPLOY)
+
+    def order(self, image: str) -> DeployApp:
+        """What the agent is asked for."""
+        return DeployApp(
+            user_id=self.user_id,
+            app_id=self.app_id,
+            image=image,
+            container_port=self.container_port,
+            base_path=self.base_path,
+            health_check_path=self.health_check_path,
+            fence=self.fence,
+            job_id=self.job_id,
+        )
+
+
+def attempt_of(job: ClaimedJob, lease_seconds: float) -> Attempt:
+    """The attempt a claim started; `lease_seconds` is what was asked for, in case the answer does not say.
+
+    Raises ValueError for a job id that cannot name a folder or stand in a URL.
+    """
+    if not _JOB_ID.fullmatch(job.id):
+        raise ValueError("the control plane handed out a job whose id is not letters, digits and '-'")
+    return Attempt(
+        job.id, max(job.attempt, job.payload.attempt or 0), job.lease_token, job.lease_seconds or lease_seconds
+    )
+
+
+def plan(job: ClaimedJob, registry: RegistryPolicy) -> Plan:
+    """The plan of a job. Raises WorkFailed when the job cannot be carried out, whatever would be built."""
+    payload = job.payload
+    return Plan(
+        job_id=job.id,
+        user_id=payload.user_id,
+        app_id=payload.app_id,
+        agent_url=_agent_url(job),
+        fence=job.fence,
+        serial=str(job.fence) if job.fence is not None else f"{job.id[:8].lower()}-{job.attempt}",
+        container_port=payload.container_port or _DEFAULT_PORT,
+        base_path=payload.base_path or public_path(payload.app_id),
+        health_check_path=payload.health_check_path,
+        build=None if payload.image else _build(payload, registry),
+        image=payload.image,
+    )
+
+
+def _agent_url(job: ClaimedJob) -> str:
+    url = job.runtime_node.agent_base_url if job.runtime_node else None
+    if not url:
+        raise WorkFailed(
+            JobReason.DEPLOY_FAILED,
+            "no runtime node was assigned to this job, so nothing was cloned or built",
+            advice="Check that a runtime node is registered, enabled and fresh and has free disk, then deploy again.",
+        )
+    try:
+        return _AGENT.validate_python(url)
+    except ValidationError:
+        raise WorkFailed(
+            JobReason.DEPLOY_FAILED,
+            "the runtime node's agentBaseUrl is not http(s)://host[:port], so nothing was cloned or built",
+            advice="Mend the node's agentBaseUrl, then deploy again.",
+        ) from None
+
+
+def _build(payload: StoredPayload, registry: RegistryPolicy) -> BuildPlan:
+    if not payload.repo_ssh_url:
+        raise WorkFailed(JobReason.INVALID_PAYLOAD, "the job names neither an image nor a repository (repoSshUrl)")
+    host = payload.acr_registry or registry.host
+    namespace = payload.acr_namespace or registry.namespace
+    name = f"{namespace}/u{payload.user_id}-app{payload.app_id}"
+    return BuildPlan(
+        source=Source(payload.repo_ssh_url, payload.git_ref or _DEFAULT_REF),
+        repository=f"{host}/{name}" if host else name,
+        tag=payload.image_tag or _DEFAULT_TAG,
+        registry=host,
+    )

@@ -1,0 +1,181 @@
+"""What the runner needs of the world, each as the narrowest protocol that serves it."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from daemons.runner.domain.plan import Attempt, ImageNames, Source
+from protocol.apps import DeployApp
+from protocol.errors import JobReason
+from protocol.jobs import ClaimedJob, JobPhase, JobStatus
+
+
+class ControlPlaneDown(Exception):
+    """The control plane did not answer, or not in a way that settles anything. Trying again is safe."""
+
+
+class LeaseLost(Exception):
+    """The attempt is no longer ours, or the job is no longer running: its work must end, unreported."""
+
+
+class NoFolder(Exception):
+    """A work folder could not be made; the text says where and why."""
+
+
+class LogGap(Exception):
+    """The control plane has fewer bytes of the log than were assumed."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__(f"the control plane holds {length} bytes of the log")
+        self.length = length
+
+
+class LogRefused(Exception):
+    """The control plane takes no further bytes of this log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ended, as it is reported; `log_length` in bytes."""
+
+    status: JobStatus
+    reason: JobReason | None = None
+    message: str | None = None
+    image: str | None = None
+    image_digest: str | None = None
+    commit: str | None = None
+    log_length: int | None = None
+
+
+class ControlPlane(Protocol):
+    """Raises ControlPlaneDown from every method; the others as they say."""
+
+    async def claim(self, wait_seconds: float) -> ClaimedJob | None:
+        """A job, or None after at most `wait_seconds` without one."""
+        ...
+
+    async def renew(self, attempt: Attempt, phase: JobPhase | None, wait_seconds: float) -> JobStatus:
+        """Extend the lease from now; answered when the job leaves RUNNING or the wait is over. Raises LeaseLost."""
+        ...
+
+    async def report(self, attempt: Attempt, outcome: Outcome) -> None:
+        """End the attempt; repeating it is harmless. Raises LeaseLost when it is not ours to end."""
+        ...
+
+    async def upload(self, attempt: Attempt, offset: int, data: bytes) -> int:
+        """Append to the job's log; answers its length in bytes. Raises LogGap and LogRefused."""
+        ...
+
+
+class LogSink(Protocol):
+    """Where a step's output goes."""
+
+    async def write(self, text: str) -> None:
+        """Take a piece of text, whole lines or not."""
+        ...
+
+
+class Repository(Protocol):
+    """Fetches sources."""
+
+    async def checkout(self, source: Source, folder: Path, log: LogSink) -> str:
+        """Put the tree into `folder/source` and answer its commit, 40 hexadecimal digits. Raises WorkFailed.
+
+        A cancelled call leaves no process behind.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOrder:
+    """What to build: the folder with the sources in `source`, the names to give, the labels to carry."""
+
+    folder: Path
+    names: ImageNames
+    labels: Mapping[str, str]
+
+
+class Builder(Protocol):
+    """Builds and pushes images."""
+
+    async def build(self, order: BuildOrder, log: LogSink) -> None:
+        """Build and name the image. Raises WorkFailed. A cancelled call ends the build in the engine."""
+        ...
+
+    async def push(self, image: str, log: LogSink) -> str:
+        """Push one name; answers the digest the registry gave it. Raises WorkFailed."""
+        ...
+
+    async def remove(self, images: Sequence[str]) -> None:
+        """Remove local names; those in use or absent stay as they are."""
+        ...
+
+
+class AppHost(Protocol):
+    """A runtime node's agent."""
+
+    async def deploy(self, agent_url: str, order: DeployApp) -> None:
+        """Returns when the app is live. Raises WorkFailed with what the agent said."""
+        ...
+
+
+class Spool(Protocol):
+    """A job's log on the runner's own disk."""
+
+    async def append(self, data: bytes) -> int:
+        """Add bytes at the end; answers the length. Raises OSError when the disk is full."""
+        ...
+
+    async def read(self, offset: int, most: int) -> bytes:
+        """At most `most` bytes from `offset`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WorkFolder:
+    """The attempt's own folder and its log."""
+
+    path: Path
+    spool: Spool
+
+
+class Workplace(Protocol):
+    """Hands out work folders."""
+
+    def folder(self, name: str) -> AbstractAsyncContextManager[WorkFolder]:
+        """An empty folder that is gone, with all in it, at the end of the block. Raises NoFolder on entering."""
+        ...
+
+
+class Pacer(Protocol):
+    """Time as the runner's loops see it, so that tests can do without it."""
+
+    def now(self) -> float:
+        """Seconds on a clock that never goes back."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+    def limit(self, seconds: float) -> AbstractAsyncContextManager[object]:
+        """Raises TimeoutError from the block when it takes longer."""
+        ...
+
+
+class Meter(Protocol):
+    """Counts what the runner does."""
+
+    def busy(self, slots: int) -> None:
+        """So many slots hold a job now."""
+        ...
+
+    def finished(self, result: str) -> None:
+        """A job ended: a status, or `abandoned` when nothing was reported."""
+        ...
+
+    def step(self, phase: JobPhase, seconds: float) -> None:
+        """A step took so long."""
+        ...

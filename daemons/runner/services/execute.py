@@ -1,0 +1,166 @@
+"""One claimed job, from its folder to its one report.
+
+The work, the lease and the log's upload run side by side in one task group. When the lease says that the job is no
+longer ours, the work is cancelled where it stands, nothing further starts and nothing is reported. Otherwise exactly
+one terminal report leaves, and it is repeated, never changed, until it is answered.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import Final, Protocol
+
+from daemons.kit.logs import Redactor
+from daemons.kit.tasks import shielded
+from daemons.runner.domain.failures import WorkFailed, explain
+from daemons.runner.domain.plan import Attempt, RegistryPolicy, attempt_of, plan
+from daemons.runner.ports import (
+    ControlPlane,
+    ControlPlaneDown,
+    LeaseLost,
+    NoFolder,
+    Outcome,
+    WorkFolder,
+    Workplace,
+)
+from daemons.runner.services.joblog import JobLog, LogUploader
+from daemons.runner.services.lease import LeaseKeeper
+from daemons.runner.services.pace import backoff
+from daemons.runner.services.steps import Steps, Tools
+from protocol.errors import JobReason
+from protocol.jobs import ClaimedJob, JobStatus
+
+logger = logging.getLogger(__name__)
+
+_FLUSH_SECONDS: Final = 5.0
+_LATE_FLUSH_SECONDS: Final = 20.0
+_LAST_REPORT_SECONDS: Final = 2.0
+_MOST_PAUSE_SECONDS: Final = 10.0
+_FOLDER_ADVICE: Final = "Check that RUNNER_WORKDIR exists, is writable and has free space, then deploy again."
+ABANDONED: Final = "abandoned"
+
+
+class Executes(Protocol):
+    """What the worker needs of this module."""
+
+    async def run(self, job: ClaimedJob) -> None:
+        """Carry out a job; never raises for what the job does."""
+        ...
+
+
+class Executor:
+    """Carries out jobs, any number at a time."""
+
+    def __init__(
+        self,
+        control: ControlPlane,
+        tools: Tools,
+        workplace: Workplace,
+        registry: RegistryPolicy,
+        *,
+        lease_seconds: float,
+        redactor: Callable[[tuple[str, ...]], Redactor],
+    ) -> None:
+        self._control = control
+        self._tools = tools
+        self._workplace = workplace
+        self._registry = registry
+        self._lease_seconds = lease_seconds
+        self._redactor = redactor
+
+    async def run(self, job: ClaimedJob) -> None:
+        """Carry out a job and report it once."""
+        try:
+            attempt = attempt_of(job, self._lease_seconds)
+        except ValueError as error:
+            logger.error("a job cannot be carried out", extra={"error": str(error)})  # noqa: TRY400 - no traceback
+            return
+        keys = {"job_id": job.id, "app_id": job.app_id, "attempt": attempt.number}
+        logger.info("a job was claimed", extra=keys)
+        result = ABANDONED
+        try:
+            result = await self._in_folder(job, attempt)
+        finally:
+            self._tools.meter.finished(result)
+            logger.info("a job ended here", extra=keys | {"result": result})
+
+    async def _in_folder(self, job: ClaimedJob, attempt: Attempt) -> str:
+        try:
+            async with self._workplace.folder(attempt.folder_name) as folder, AsyncExitStack() as afterwards:
+                return await self._attempt(job, attempt, folder, afterwards)
+        except NoFolder as error:
+            failure = WorkFailed(JobReason.CLONE_FAILED, str(error), advice=_FOLDER_ADVICE)
+            outcome = Outcome(JobStatus.FAILED, failure.reason, explain(failure, ()), log_length=0)
+            return outcome.status.value if await self._report(attempt, outcome) else ABANDONED
+
+    async def _attempt(self, job: ClaimedJob, attempt: Attempt, folder: WorkFolder, afterwards: AsyncExitStack) -> str:
+        redactor = self._redactor((attempt.lease_token,) if attempt.lease_token else ())
+        log = JobLog(folder.spool, redactor.text)
+        uploader = LogUploader(self._control, attempt, log, self._tools.pacer)
+        keeper = LeaseKeeper(self._control, attempt, self._tools.pacer)
+        outcome = await self._beside_the_lease(
+            keeper, uploader, lambda: self._work(job, folder, log, keeper, redactor, afterwards)
+        )
+        if outcome is None:
+            await log.write("[stopped] the job was cancelled or is no longer this runner's\n")
+            await uploader.finish(_FLUSH_SECONDS)
+            return ABANDONED
+        # The lease is no longer renewed here; the rest of it must suffice for the last bytes and the report.
+        await uploader.finish(min(_FLUSH_SECONDS, attempt.lease_seconds / 6))
+        reporting = self._report(attempt, replace(outcome, log_length=log.length))
+        if not await shielded(reporting, seconds=_LAST_REPORT_SECONDS):
+            return ABANDONED
+        await uploader.finish(_LATE_FLUSH_SECONDS)
+        return outcome.status.value
+
+    async def _beside_the_lease(
+        self, keeper: LeaseKeeper, uploader: LogUploader, work: Callable[[], Awaitable[Outcome]]
+    ) -> Outcome | None:
+        """The work's outcome, or None when the work was stopped because the job is no longer ours."""
+        outcome: Outcome | None = None
+        try:
+            async with asyncio.TaskGroup() as group:
+                beside = [group.create_task(keeper.keep()), group.create_task(uploader.run())]
+                outcome = await work()
+                for task in beside:
+                    task.cancel()
+        except* LeaseLost as lost:
+            reasons = "; ".join(str(error) for error in lost.exceptions)
+            logger.warning("a job's work was stopped", extra={"why": reasons})
+            outcome = None
+        return outcome
+
+    async def _work(
+        self,
+        job: ClaimedJob,
+        folder: WorkFolder,
+        log: JobLog,
+        keeper: LeaseKeeper,
+        redactor: Redactor,
+        afterwards: AsyncExitStack,
+    ) -> Outcome:
+        try:
+            steps = Steps(self._tools, plan(job, self._registry), folder, log, keeper.enter)
+            afterwards.push_async_callback(steps.tidy)
+            return await steps.run()
+        except WorkFailed as failure:
+            message = redactor.text(explain(failure, log.tail()))
+            await log.write(f"[failed] {failure.reason.value}: {redactor.text(failure.text)}\n")
+            return Outcome(JobStatus.FAILED, failure.reason, message)
+
+    async def _report(self, attempt: Attempt, outcome: Outcome) -> bool:
+        """Whether the control plane took the report; false when the attempt turned out not to be ours any more."""
+        pauses = backoff(0.5, _MOST_PAUSE_SECONDS)
+        while True:
+            try:
+                await self._control.report(attempt, outcome)
+            except LeaseLost as error:
+                logger.warning("a report was not wanted", extra={"job_id": attempt.job_id, "error": str(error)})
+                return False
+            except ControlPlaneDown as error:
+                logger.warning("a report was not answered", extra={"job_id": attempt.job_id, "error": str(error)})
+                await self._tools.pacer.sleep(next(pauses))
+            else:
+                return True

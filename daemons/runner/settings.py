@@ -1,0 +1,62 @@
+"""The runner's settings; names and defaults are the documented ones."""
+
+from pathlib import Path
+from typing import Annotated, ClassVar, Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from daemons.kit.settings import Settings, Tokens
+from protocol.names import BaseUrl, Namespace, Port, RegistryHost, RunnerId
+
+
+class RunnerSettings(Settings):
+    """Read once at start."""
+
+    service: ClassVar[str] = "runner"
+
+    host: str = Field("127.0.0.1", alias="RUNNER_HOST")
+    port: Port = Field(7003, alias="RUNNER_PORT")
+    deploy_url: BaseUrl = Field("http://127.0.0.1:7002", alias="DEPLOY_BASE_URL")
+    runner_token: Tokens = Field(alias="DEPLOY_RUNNER_TOKEN")
+    agent_token: Tokens = Field(alias="RUNTIME_AGENT_TOKEN")
+    runner_id: RunnerId = Field("runner-01", alias="RUNNER_ID")
+    slots: Annotated[int, Field(ge=1, le=64)] = Field(2, alias="RUNNER_SLOTS")
+    lease_seconds: Annotated[int, Field(ge=5, le=3600)] = Field(30, alias="JOB_LEASE_SECONDS")
+    poll_seconds: Annotated[float, Field(gt=0, le=30)] = Field(3, alias="POLL_SECONDS")
+    drain_seconds: Annotated[float, Field(ge=0, le=7200)] = Field(600, alias="RUNNER_DRAIN_SECONDS")
+    git_key: Path = Field(Path("/opt/fun-ai-studio/keys/gitea/runner_bot_ed25519"), alias="GIT_SSH_KEY_PATH")
+    git_known_hosts: Path = Field(Path("/opt/fun-ai-studio/keys/gitea/known_hosts"), alias="GIT_KNOWN_HOSTS_PATH")
+    workdir: Path = Field(Path("/data/funai/runner/workdir"), alias="RUNNER_WORKDIR")
+    docker_host: str = Field("unix:///var/run/docker.sock", alias="DOCKER_HOST")
+    #: Documented default: true. Without a registry, base images may exist in the shared engine only, and a pull
+    #: would fail the build, so the default follows the registry.
+    build_pull: bool | None = Field(None, alias="RUNNER_DOCKER_BUILD_PULL")
+    registry: RegistryHost | Annotated[str, Field(max_length=0)] = Field("", alias="ACR_REGISTRY")
+    namespace: Namespace = Field("funaistudio", alias="ACR_NAMESPACE")
+    registry_username: str = Field("", alias="REGISTRY_USERNAME")
+    registry_password: SecretStr = Field(SecretStr(""), alias="REGISTRY_PASSWORD")
+    acr_username: str = Field("", alias="ACR_USERNAME")
+    acr_password: SecretStr = Field(SecretStr(""), alias="ACR_PASSWORD")
+    npm_registry: str = Field("", alias="NPM_REGISTRY")
+
+    @model_validator(mode="after")
+    def _credentials_name_their_registry(self) -> Self:
+        """A job may name a registry of its own; credentials must never be sent to any but the one they are for."""
+        if self.username and not self.registry:
+            raise ValueError("REGISTRY_USERNAME is set without ACR_REGISTRY; set ACR_REGISTRY to the host it is for")
+        return self
+
+    @property
+    def pull(self) -> bool:
+        """Whether a build looks for newer base images."""
+        return bool(self.registry) if self.build_pull is None else self.build_pull
+
+    @property
+    def username(self) -> str:
+        """The registry account; the documented older name is the fallback."""
+        return self.registry_username or self.acr_username
+
+    @property
+    def password(self) -> str:
+        """Its password."""
+        return self.registry_password.get_secret_value() or self.acr_password.get_secret_value()
