@@ -13,6 +13,7 @@ import uvloop
 from aiohttp import web
 
 from daemons.kit import logs
+from daemons.kit.database import DatabaseMisconfigured
 from daemons.kit.settings import Misconfigured, Settings, load
 
 EX_CONFIG: Final = 78
@@ -38,7 +39,7 @@ def settings_or_exit(kind: type[S]) -> S:
 
 
 def serve(build: Callable[[], Awaitable[web.Application]], *, host: str, port: int, service: str) -> None:
-    """Serve the application until a signal. A port that is taken is named, with exit 78."""
+    """Serve the application until a signal. What must be mended first (a taken port, a database) is named, exit 78."""
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     loop = asyncio.new_event_loop()
     logger.info("listening", extra={"service": service, "host": host, "port": port})
@@ -53,6 +54,8 @@ def serve(build: Callable[[], Awaitable[web.Application]], *, host: str, port: i
             shutdown_timeout=5,
             handle_signals=True,
         )
+    except (Misconfigured, DatabaseMisconfigured) as error:
+        _refuse(f"{service} cannot start: {error}")
     except OSError as error:
         if error.errno is not None and "address" in str(error).lower():
             _refuse(
