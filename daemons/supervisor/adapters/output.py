@@ -27,24 +27,21 @@ class Output:
         self._folder = folder
         self._stream: _Stream = stream
         self._file_bytes = file_bytes
-        self._lines: queue.Queue[tuple[str, bytes] | None] = queue.Queue(_QUEUED_LINES)
+        self._lines: queue.SimpleQueue[tuple[str, bytes] | None] = queue.SimpleQueue()
         self._dropped = 0
         self._thread = threading.Thread(target=self._write_all, name="output", daemon=True)
         self._thread.start()
 
     def line(self, name: str, text: bytes) -> None:
         """One line of a child, without its line end. Never blocks."""
-        try:
-            self._lines.put_nowait((name, text))
-        except queue.Full:
+        if self._lines.qsize() < _QUEUED_LINES:
+            self._lines.put((name, text))
+        else:
             self._dropped += 1
 
     def close(self, seconds: float = 2) -> None:
         """Write what is queued, for at most that long."""
-        try:
-            self._lines.put(None, timeout=seconds)
-        except queue.Full:
-            return
+        self._lines.put(None)
         self._thread.join(seconds)
 
     def _write_all(self) -> None:

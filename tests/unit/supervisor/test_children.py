@@ -1,0 +1,67 @@
+"""Each child gets its own settings and secrets, in the environment and never on its command line."""
+
+from pathlib import Path
+
+import pytest
+
+from daemons.supervisor.domain import credentials
+from daemons.supervisor.domain.network import Ports
+from daemons.supervisor.ports import Child
+from daemons.supervisor.services.children import Plan
+from daemons.supervisor.services.platform import STOP_ORDER, WAVES
+from daemons.supervisor.settings import Layout
+
+SECRETS = {name: f"secret-of-{name}" for name in credentials.NAMES}
+
+
+def children(environment: dict[str, str] | None = None, database_url: str | None = None) -> dict[str, Child]:
+    plan = Plan(
+        layout=Layout(Path("/srv/funai")),
+        ports=Ports(),
+        credentials=SECRETS,
+        environment=environment or {},
+        engine_url="unix:///srv/engine.sock",
+        python="/venv/bin/python",
+        haproxy="/usr/sbin/haproxy",
+        database_url=database_url,
+    )
+    return {child.name: child for child in plan.children()}
+
+
+def test_everything_is_started_and_stopped() -> None:
+    assert set(children()) == {name for wave in WAVES for name in wave} == set(STOP_ORDER)
+
+
+@pytest.mark.parametrize("name", credentials.NEEDED_BY)
+def test_a_child_knows_its_own_secrets_and_no_others(name: str) -> None:
+    caller = {**SECRETS, "HOME": "/root", "UNRELATED_PASSWORD": "hunter2"}
+    environment = children(caller)[name].environment
+    held = {value for value in environment.values() if value.startswith("secret-of-")}
+    assert held == {SECRETS[secret] for secret in credentials.NEEDED_BY[name]}
+    assert "UNRELATED_PASSWORD" not in environment
+
+
+def test_no_secret_is_on_a_command_line() -> None:
+    lines = [" ".join(child.argv) for child in children(database_url="mysql://u:pass@h/n").values()]
+    assert not [line for line in lines if "secret" in line or "pass" in line]
+
+
+def test_the_database_is_a_file_unless_one_is_named() -> None:
+    assert children()["deploy"].environment["DEPLOY_DB_URL"] == "sqlite:////srv/funai/deploy.db"
+    assert children(database_url="mysql://u:p@h:1/n")["deploy"].environment["DEPLOY_DB_URL"] == "mysql://u:p@h:1/n"
+
+
+def test_settings_of_the_caller_reach_the_child_they_are_for() -> None:
+    built = children({"RUNNER_SLOTS": "4", "RUNTIME_APP_MEMORY": "1g", "DEPLOY_JOB_MAX_ATTEMPTS": "5"})
+    assert built["runner"].environment["RUNNER_SLOTS"] == "4"
+    assert built["agent"].environment["RUNTIME_APP_MEMORY"] == "1g"
+    assert built["deploy"].environment["DEPLOY_JOB_MAX_ATTEMPTS"] == "5"
+    assert "RUNNER_SLOTS" not in built["agent"].environment
+
+
+def test_a_long_or_odd_data_folder_has_a_short_plain_name_for_sockets() -> None:
+    plain = Layout(Path("/srv/funai"))
+    assert plain.short == plain.root
+    for root in (Path("/srv") / ("x" * 90), Path("/srv/with space")):
+        assert len(str(Layout(root).gateway_socket)) < 60
+        assert " " not in str(Layout(root).gateway_socket)
