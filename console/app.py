@@ -1,5 +1,7 @@
 """The console: the feed's newest value goes to the screen, the screen's wishes go to the control plane."""
 
+import asyncio
+import sys
 import time
 from typing import ClassVar, Protocol
 
@@ -24,7 +26,7 @@ from console.messages import (
 )
 from console.screens.deploy_form import DeployForm
 from console.screens.main import MainScreen
-from console.settings import ConsoleSettings
+from console.settings import ConsoleSettings, NotConfigured, read
 from protocol.client.transport import ClientError
 
 THEME = Theme(
@@ -151,8 +153,18 @@ class ConsoleApp(App[None]):
         self.main.say(event.sentence, problem=event.problem)
 
 
-async def run(settings: ConsoleSettings) -> None:
-    """Open the console on this terminal until the operator leaves it."""
+def run() -> int:
+    """Open the console on this terminal until the operator leaves it; the exit code (2: it is not configured)."""
+    try:
+        settings = read()
+    except NotConfigured as problem:
+        sys.stderr.write(f"funai: {problem}\n")
+        return 2
+    asyncio.run(_open(settings))
+    return 0
+
+
+async def _open(settings: ConsoleSettings) -> None:
     client = admin(settings)
     async with client.transport:
         await ConsoleApp(client, settings.place).run_async()

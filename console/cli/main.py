@@ -21,6 +21,9 @@ _PLACES: Final[Mapping[str, str]] = {
     "deploy": "console.cli.actions",
     "cancel": "console.cli.actions",
     "logs": "console.cli.actions",
+    "drain": "console.cli.actions",
+    "undrain": "console.cli.actions",
+    "screenshot": "console.cli.actions",
 }
 
 

@@ -106,7 +106,7 @@ def disk_bar(free: float | None) -> str:
     if free is None:
         return "no figures yet"
     filled = round(free / 100 * _BAR_CELLS)
-    bar = "".join("█" if step < filled else "░" for step in range(_BAR_CELLS))
+    bar = "".join("█" if step < filled else "·" for step in range(_BAR_CELLS))
     floor, drain = int(FLOOR_PERCENT * _BAR_CELLS / 100), int(DRAIN_PERCENT * _BAR_CELLS / 100)
     sign = {Tone.BAD: " !!", Tone.WARN: " !"}.get(disk_tone(free), "")
     return f"{bar[:floor]}│{bar[floor:drain]}│{bar[drain:]} {free:3.0f}%{sign}"

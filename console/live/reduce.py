@@ -22,6 +22,7 @@ from protocol.jobs import JobStatus, JobView
 MOST_JOBS: Final = 5_000
 _KEPT_JOBS: Final = 4_500
 _REREAD_SECONDS: Final = 10.0
+_REASON_SECONDS: Final = 2.0
 _LEASE_NEAR: Final = timedelta(seconds=10)
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -61,6 +62,9 @@ def apply(model: Model, event: AnyEvent, local: float) -> Model:
 def _change(model: Model, event: JobEvent | NodeEvent | RunnerEvent | PlacementEvent) -> Model:
     match event:
         case JobEvent():
+            known = model.jobs.get(event.job.id)
+            if known is not None and known.updated_at > event.job.updated_at:
+                return model  # a snapshot may be newer than its number
             return replace(model, jobs=_bounded(_with(model.jobs, event.job.id, event.job)))
         case NodeEvent():
             return replace(model, nodes=_with(model.nodes, event.node.node_id, event.node))
@@ -76,10 +80,13 @@ def wants_snapshot(model: Model, local: float) -> bool:
     """Whether shown figures may have moved on without an event.
 
     Lease renewals and the reasons of waiting jobs are not rows of the event log; while there are such jobs the
-    snapshot is read again, at most every 10 s.
+    snapshot is read again, at most every 10 s; after 2 s when a waiting job has no reason yet, as in events.
     """
-    if local - model.snapshot_at < _REREAD_SECONDS:
+    age = local - model.snapshot_at
+    if age < _REASON_SECONDS:
         return False
+    if age < _REREAD_SECONDS:
+        return any(job.status is JobStatus.PENDING and job.waiting_for is None for job in model.jobs.values())
     soon = model.server_time(local) + _LEASE_NEAR
     return any(_ages(job, soon) for job in model.jobs.values())
 

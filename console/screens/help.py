@@ -15,7 +15,7 @@ from console.live.cells import DRAIN_PERCENT, FLOOR_PERCENT
 _SIGNS = (
     ("○ ▶ ✓ ✗ –", "a job is pending, running, succeeded, failed, cancelled"),
     (
-        "███│██│░░░",
+        "███│██│···",
         f"free space; the marks are {FLOOR_PERCENT:.0f} % (no deployments) and {DRAIN_PERCENT:.0f} % (no new apps)",
     ),
     ("! and !!", "below the second and below the first mark"),
@@ -47,7 +47,7 @@ class Help(ModalScreen[None]):
             by_action: dict[str, tuple[list[str], str]] = {}
             for binding in bindings:
                 keys, _ = by_action.setdefault(binding.action, ([], binding.tooltip or binding.description))
-                keys.append(self.app.get_key_display(binding))
+                keys.append(self.app.get_key_display(binding.with_key(binding.key)))
             lines += [(" ".join(keys), words) for keys, words in by_action.values() if words]
         return _two_columns(lines)
 

@@ -1,0 +1,177 @@
+"""`funai deploy|cancel|logs|drain|undrain|screenshot`: what the console does, in one command each."""
+
+import re
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from console.cli.outcome import FAILED, USAGE, Failure, run
+from console.live.feed import log_pieces
+from console.live.order import InvalidOrder, Wish, order, wish_of
+from console.live.plain import PlainText
+from console.live.select import View, short
+from protocol.client.deploy import AdminClient
+from protocol.client.transport import Refused
+from protocol.jobs import JobStatus, JobView
+
+app = typer.Typer(rich_markup_mode=None)
+_JOB_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{3,63}")
+_SEARCHED_JOBS: Final = 200
+
+JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="A job's id, or how it begins.")]
+
+
+@app.command()
+def deploy(
+    app_id: Annotated[str, typer.Argument(metavar="APP", help="The app's id.")],
+    ref: Annotated[str, typer.Option(metavar="REF", help="Branch, tag or commit to build.")] = "",
+    user: Annotated[str, typer.Option(metavar="ID", help="The app's owner; known after the first job.")] = "",
+    repo: Annotated[str, typer.Option(metavar="URL", help="ssh:// URL to build from; known after the first job.")] = "",
+    image: Annotated[str, typer.Option(metavar="IMAGE", help="Deploy this image without a build.")] = "",
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Show the log until the job ended.")] = False,
+) -> None:
+    """Deploy an app; what is not given is taken from its newest job."""
+    if image and (ref or repo):
+        raise typer.BadParameter("--image deploys without a build; leave out --ref and --repo")
+
+    async def work(client: AdminClient) -> None:
+        job = await submit(client, Wish(app_id, user, ref, repo, image))
+        sys.stdout.write(f"{job.id}\n")
+        sys.stdout.flush()
+        if follow:
+            await show_log(client, job.id, follow=True)
+            _judge(await client.get(job.id))
+
+    run(work, f"app {app_id} was not deployed")
+
+
+@app.command()
+def cancel(job: JobArgument) -> None:
+    """Cancel a job; what runs of its app keeps running."""
+
+    async def work(client: AdminClient) -> None:
+        done = await client.cancel((await find(client, job)).id)
+        sys.stdout.write(f"job {done.id} of app {done.app_id} is {done.status.value}\n")
+
+    run(work, f"job {job} was not cancelled")
+
+
+@app.command()
+def logs(
+    job: JobArgument,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job ended.")] = False,
+) -> None:
+    """Write a job's log to standard output."""
+
+    async def work(client: AdminClient) -> None:
+        await show_log(client, (await find(client, job)).id, follow=follow)
+
+    run(work, f"the log of job {job} cannot be read")
+
+
+@app.command()
+def drain(node: Annotated[str, typer.Argument(metavar="NODE")]) -> None:
+    """Take a node out: no new deployments there; apps that run keep running."""
+    _set_enabled(node, enabled=False)
+
+
+@app.command()
+def undrain(node: Annotated[str, typer.Argument(metavar="NODE")]) -> None:
+    """Take a node back: it gets new deployments again."""
+    _set_enabled(node, enabled=True)
+
+
+@app.command()
+def screenshot(
+    view: Annotated[View, typer.Argument()],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.svg", help="Where to write it.")],
+    size: Annotated[str, typer.Option(metavar="COLUMNSxROWS")] = "120x40",
+) -> None:
+    """Draw a view of the console, on live data, into an SVG file."""
+    if not re.fullmatch(r"[1-9]\d{1,2}x[1-9]\d{1,2}", size):
+        raise typer.BadParameter("must be COLUMNSxROWS, each from 10 to 999", param_hint="--size")
+    argv = [sys.executable, "-m", "console.screenshot", view.value, str(output), *size.split("x")]
+    raise typer.Exit(subprocess.run(argv, check=False).returncode)
+
+
+async def submit(client: AdminClient, wish: Wish) -> JobView:
+    """Create a job from the wish and, for what it leaves open, the app's newest job.
+
+    Raises Failure when that is not enough, ClientError when the control plane refuses.
+    """
+    try:
+        newest = await client.of_app(wish.app_id, 1)
+        earlier = newest[0].payload if newest else None
+        before = wish_of(earlier) if earlier else Wish()
+        complete = Wish(
+            wish.app_id,
+            wish.user_id or before.user_id,
+            wish.git_ref or before.git_ref,
+            wish.repo or before.repo,
+            wish.image or ("" if wish.git_ref or wish.repo else before.image),
+        )
+        ready = order(complete, earlier)
+    except InvalidOrder as problem:
+        options = {
+            "userId": " (--user)",
+            "repoSshUrl": " (--repo, --image)",
+            "gitRef": " (--ref)",
+            "image": " (--image)",
+        }
+        raise Failure(f"{problem.field}{options.get(problem.field, '')} {problem.message}", USAGE) from None
+    return await client.create(ready, idempotency_key=uuid.uuid4().hex)
+
+
+async def find(client: AdminClient, text: str) -> JobView:
+    """The job with this id, or the one recent job whose id begins so. Raises Failure, ClientError."""
+    if not _JOB_ID.fullmatch(text):
+        raise Failure(f"{text!r} is not a job's id; give at least its first four characters", USAGE)
+    try:
+        return await client.get(text)
+    except Refused as refusal:
+        if refusal.status != 404:
+            raise
+    found = [job for job in await client.newest(_SEARCHED_JOBS) if job.id.startswith(text)]
+    if not found:
+        raise Failure(f"there is no job {text}; see `funai jobs`")
+    if len(found) > 1:
+        raise Failure(f"{len(found)} jobs begin with {text}; give more of the id", USAGE)
+    return found[0]
+
+
+async def show_log(client: AdminClient, job_id: str, *, follow: bool) -> None:
+    """Write the log's bytes as they come: as they are into a file or pipe, without control sequences to a terminal."""
+    plain = PlainText() if sys.stdout.isatty() else None
+    async for piece in log_pieces(client, job_id, follow=follow):
+        if piece.problem:
+            sys.stderr.write(f"funai: {piece.problem}; trying again\n")
+        _write(plain.feed(piece.data).encode() if plain else piece.data)
+    if plain:
+        _write(plain.feed(b"", last=True).encode())
+
+
+def _write(data: bytes) -> None:
+    if data:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+
+def _judge(job: JobView) -> None:
+    if job.status is JobStatus.SUCCEEDED:
+        sys.stderr.write(f"funai: job {short(job.id)} SUCCEEDED{f': {job.deploy_url}' if job.deploy_url else ''}\n")
+        return
+    why = ": ".join(part for part in (job.reason, job.error_message) if part)
+    raise Failure(f"job {short(job.id)} {job.status.value}{f': {why}' if why else ''}", FAILED)
+
+
+def _set_enabled(node: str, *, enabled: bool) -> None:
+    async def work(client: AdminClient) -> None:
+        await client.set_enabled(node, enabled=enabled)
+        takes = "takes new deployments again" if enabled else "takes no new deployments; apps that run keep running"
+        sys.stdout.write(f"node {node} {takes}\n")
+
+    run(work, f"node {node} was not changed")

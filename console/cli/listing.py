@@ -1,0 +1,126 @@
+"""`funai jobs|nodes|placements|runners|apps`: what the console shows, once, for people or as JSON."""
+
+import shutil
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated, Final
+
+import orjson
+import typer
+from rich.cells import cell_len, set_cell_size
+
+from console.cli.outcome import run
+from console.live.cells import Column, Row
+from console.live.model import Model
+from console.live.reduce import load
+from console.live.select import APP_COLUMNS, COLUMNS, View, app_rows, rows
+from protocol.base import Wire
+from protocol.client.deploy import AdminClient
+from protocol.events import Snapshot
+
+app = typer.Typer(rich_markup_mode=None)
+_GAP: Final = "  "
+
+
+class Output(StrEnum):
+    """How a listing is written."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+OutputOption = Annotated[Output, typer.Option("--output", "-o", help="table for people, json for programs.")]
+LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, max=5000, help="At most so many rows.")]
+
+
+@app.command()
+def jobs(output: OutputOption = Output.TABLE, limit: LimitOption = 50) -> None:
+    """List jobs, newest first."""
+    _list(View.JOBS, output, limit)
+
+
+@app.command()
+def nodes(output: OutputOption = Output.TABLE, limit: LimitOption = 1000) -> None:
+    """List runtime nodes with their free disk and what speaks against them."""
+    _list(View.NODES, output, limit)
+
+
+@app.command()
+def placements(output: OutputOption = Output.TABLE, limit: LimitOption = 1000) -> None:
+    """List which node each app lives on."""
+    _list(View.PLACEMENTS, output, limit)
+
+
+@app.command()
+def runners(output: OutputOption = Output.TABLE, limit: LimitOption = 1000) -> None:
+    """List runners and the jobs they hold."""
+    _list(View.RUNNERS, output, limit)
+
+
+@app.command()
+def apps(output: OutputOption = Output.TABLE, limit: LimitOption = 1000) -> None:
+    """List apps and what became of their last job."""
+    _list(None, output, limit)
+
+
+def table(columns: Sequence[Column], shown: Sequence[Row], width: int | None) -> str:
+    """The rows as aligned text with a header; the flexible column is cut to `width` cells, or never when None."""
+    lines = [
+        tuple(column.title.strip() for column in columns),
+        *(tuple(cell.text for cell in row.cells) for row in shown),
+    ]
+    widths = [max(cell_len(line[index]) for line in lines) for index in range(len(columns))]
+    if width is not None:
+        taken = sum(size for size, column in zip(widths, columns, strict=True) if not column.flex)
+        room = max(20, width - taken - len(_GAP) * (len(columns) - 1))
+        widths = [min(size, room) if column.flex else size for size, column in zip(widths, columns, strict=True)]
+    return "\n".join(_line(line, columns, widths) for line in lines)
+
+
+def _line(texts: Sequence[str], columns: Sequence[Column], widths: Sequence[int]) -> str:
+    parts = []
+    for text, column, width in zip(texts, columns, widths, strict=True):
+        cut = text if cell_len(text) <= width else set_cell_size(text, width - 1) + "…"
+        blanks = " " * (width - cell_len(cut))
+        parts.append(blanks + cut if column.right else cut + blanks)
+    return _GAP.join(parts).rstrip()
+
+
+def _list(view: View | None, output: Output, limit: int) -> None:
+    async def work(client: AdminClient) -> None:
+        snapshot = await client.snapshot()
+        text = _json(view, snapshot, limit) if output is Output.JSON else _table(view, snapshot, limit)
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+    run(work, f"{view.value if view else 'apps'} cannot be listed")
+
+
+def _table(view: View | None, snapshot: Snapshot, limit: int) -> str:
+    model = load(snapshot, 0)
+    columns = COLUMNS[view] if view else APP_COLUMNS
+    shown = rows(view, model, snapshot.at) if view else app_rows(model, snapshot.at)
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    return table(columns, shown[:limit], width)
+
+
+def _json(view: View | None, snapshot: Snapshot, limit: int) -> str:
+    model = load(snapshot, 0)
+    shown = rows(view, model, snapshot.at) if view else app_rows(model, snapshot.at)
+    found = [_object(view, model, row.key).to_data() for row in shown[:limit]]
+    return orjson.dumps(found, option=orjson.OPT_INDENT_2).decode()
+
+
+def _object(view: View | None, model: Model, key: str) -> Wire:
+    match view:
+        case View.JOBS:
+            return model.jobs[key]
+        case View.NODES:
+            return model.nodes[int(key)]
+        case View.PLACEMENTS:
+            return model.placements[key]
+        case View.RUNNERS:
+            return model.runners[key]
+        case None:
+            return model.apps[key]

@@ -1,0 +1,57 @@
+"""`python -m console.screenshot VIEW FILE COLUMNS ROWS`: the console drawn once, on live data, into an SVG file.
+
+A program of its own, so that one-shot commands never load Textual.
+"""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Final
+
+from console.app import ConsoleApp
+from console.connect import admin
+from console.live.select import View
+from console.settings import ConsoleSettings, NotConfigured, read
+
+_WAIT_SECONDS: Final = 10.0
+
+
+class Unshown(Exception):
+    """There was nothing to draw; the message says why."""
+
+
+async def draw(settings: ConsoleSettings, view: View, size: tuple[int, int]) -> str:
+    """The view as SVG text, `size` in columns and rows. Raises Unshown when no data came within 10 s."""
+    client = admin(settings)
+    async with client.transport:
+        app = ConsoleApp(client, settings.place)
+        async with app.run_test(size=size) as pilot:
+            try:
+                async with asyncio.timeout(_WAIT_SECONDS):
+                    while app.main.live.model is None:
+                        await pilot.pause(0.05)
+            except TimeoutError:
+                problem = app.main.live.link.problem or "no answer"
+                raise Unshown(f"nothing to draw: {problem}; check that the platform runs") from None
+            app.main.view = view
+            await pilot.pause()
+            return app.export_screenshot(title=f"funai {view.value}")
+
+
+def main(arguments: list[str]) -> int:
+    """The exit code: 0 drawn, 2 usage, 3 no data."""
+    try:
+        view, path, columns, rows = arguments
+        text = asyncio.run(draw(read(), View(view), (int(columns), int(rows))))
+        Path(path).write_text(text, "utf-8")
+    except Unshown as problem:
+        sys.stderr.write(f"funai: {problem}\n")
+        return 3
+    except (NotConfigured, ValueError, OSError) as problem:
+        sys.stderr.write(f"funai: no screenshot was made: {problem}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
