@@ -1,0 +1,240 @@
+"""The Docker Engine through aiodocker. Its errors and time limits become EngineError with the engine's own words.
+
+aiodocker builds URL paths from names, so every name and reference is checked here once more before it gets there.
+"""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+from aiodocker import Docker
+from aiodocker.exceptions import DockerError
+
+from daemons.agent.domain.apps import named_by_us
+from daemons.agent.domain.containers import APP_ID, MANAGED, USER_ID, ContainerSpec, engine_config
+from daemons.agent.domain.images import LocalImage
+from daemons.agent.domain.probing import ContainerState, Listener, listeners
+from daemons.agent.ports import EngineError, OwnContainer, PortTaken
+from protocol.names import image_registry
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+_REFERENCE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,254}")
+_PULLED: Final = re.compile(r"Digest: (sha256:[0-9a-f]{64})")
+_PORT_TAKEN: Final = ("port is already allocated", "address already in use")
+_QUICK_SECONDS: Final = 30.0
+_SLOW_SECONDS: Final = 120.0
+_PULL_SECONDS: Final = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Login of one registry; sent to that registry alone."""
+
+    registry: str
+    username: str
+    password: str = field(repr=False)
+
+
+class DockerEngine:
+    """One engine, named by its URL (`unix://...` or `tcp://...`)."""
+
+    def __init__(self, docker: Docker, credentials: Credentials | None = None) -> None:
+        self._docker = docker
+        self._credentials = credentials
+
+    async def ping(self) -> None:
+        """Raises EngineError unless the engine answers."""
+        async with _words("answer", 2.0):
+            await self._docker.system.info()
+
+    async def root_dir(self) -> str:
+        """The folder where the engine keeps images and containers. Raises EngineError."""
+        async with _words("say where its data is", _QUICK_SECONDS):
+            return str((await self._docker.system.info())["DockerRootDir"])
+
+    async def pull(self, reference: str) -> str:
+        """The id of what was pulled, by the digest that the registry answered. Raises EngineError."""
+        digest = None
+        async with _words(f"pull {reference}", _PULL_SECONDS):
+            pulling = self._docker.images.pull(_reference(reference), auth=self._auth(reference), stream=True)
+            async for step in pulling:
+                if found := _PULLED.match(str(step.get("status", ""))):
+                    digest = found[1]
+        if digest is None:
+            raise EngineError(f"the engine ended the pull of {reference} without a digest; try again")
+        repository = reference.partition("@")[0].removesuffix(f":{_tag(reference)}")
+        found_id = await self.image_id(f"{repository}@{digest}")
+        if found_id is None:
+            raise EngineError(f"the engine pulled {reference} but does not have it")
+        return found_id
+
+    async def image_id(self, reference: str) -> str | None:
+        """Raises EngineError."""
+        async with _words(f"look at image {reference}", _QUICK_SECONDS):
+            document = await _absent(self._docker.images.inspect(_reference(reference)))
+        return str(document["Id"]) if document is not None else None
+
+    async def images(self) -> Sequence[LocalImage]:
+        """Raises EngineError."""
+        async with _words("list its images", _QUICK_SECONDS):
+            documents = await self._docker.images.list()
+        return [LocalImage(str(document["Id"]), _references(document)) for document in documents]
+
+    async def remove_image(self, reference: str) -> None:
+        """Raises EngineError."""
+        async with _words(f"remove image {reference}", _SLOW_SECONDS):
+            await _absent(self._docker.images.delete(_reference(reference)))
+
+    async def create(self, spec: ContainerSpec) -> None:
+        """Raises EngineError."""
+        async with _words(f"create container {spec.name}", _SLOW_SECONDS):
+            await self._docker.containers.create(engine_config(spec), name=_name(spec.name))
+
+    async def start(self, name: str) -> None:
+        """Raises EngineError, PortTaken."""
+        async with _words(f"start container {name}", _SLOW_SECONDS):
+            await self._docker.containers.container(_name(name)).start()
+
+    async def state(self, name: str) -> ContainerState | None:
+        """Raises EngineError."""
+        async with _words(f"look at container {name}", _QUICK_SECONDS):
+            document = await _absent(self._docker.containers.container(_name(name)).show())
+        return _state(document) if document is not None else None
+
+    async def keep_running(self, name: str) -> None:
+        """Raises EngineError."""
+        policy = {"RestartPolicy": {"Name": "unless-stopped", "MaximumRetryCount": 0}}
+        async with _words(f"update container {name}", _QUICK_SECONDS):
+            # aiodocker has no method for ContainerUpdate.
+            await self._docker._query_json(f"containers/{_name(name)}/update", "POST", data=policy)
+
+    async def stop(self, name: str, grace_seconds: int) -> None:
+        """Raises EngineError."""
+        async with _words(f"stop container {name}", grace_seconds + _SLOW_SECONDS):
+            await _absent(self._docker.containers.container(_name(name)).stop(t=grace_seconds))
+
+    async def remove(self, name: str) -> None:
+        """Raises EngineError."""
+        async with _words(f"remove container {name}", _SLOW_SECONDS):
+            await _absent(self._docker.containers.container(_name(name)).delete(force=True, v=True))
+
+    async def logs(self, name: str, tail: int) -> str:
+        """The engine rotates an app's output at 10 MB a file, which bounds what is read here. Raises EngineError."""
+        async with _words(f"read the output of container {name}", _QUICK_SECONDS):
+            container = self._docker.containers.container(_name(name))
+            return "".join(await _absent(container.log(stdout=True, stderr=True, tail=tail)) or ())
+
+    async def listeners(self, name: str) -> Sequence[Listener]:
+        """Read from the container's own network namespace by way of its process on this node."""
+        async with _words(f"look at container {name}", _QUICK_SECONDS):
+            document = await _absent(self._docker.containers.container(_name(name)).show())
+        pid = int(document["State"]["Pid"]) if document is not None else 0
+        return await asyncio.to_thread(_read_listeners, pid) if pid > 0 else ()
+
+    async def own(self) -> Sequence[OwnContainer]:
+        """Raises EngineError."""
+        filters = {"label": [f"{MANAGED}=1"]}
+        async with _words("list its containers", _QUICK_SECONDS):
+            found = await self._docker.containers.list(all=True, filters=filters)
+        return [own for container in found if (own := _own(container._container)) is not None]
+
+    def _auth(self, reference: str) -> Mapping[str, str] | None:
+        known = self._credentials
+        if known is None or image_registry(reference) != known.registry:
+            return None
+        return {"username": known.username, "password": known.password}
+
+
+@asynccontextmanager
+async def _words(what: str, seconds: float) -> AsyncIterator[None]:
+    """Every way in which the engine fails, in its own words."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except DockerError as error:
+        kind = PortTaken if any(sign in error.message for sign in _PORT_TAKEN) else EngineError
+        raise kind(f"the engine could not {what}: {error.message.strip()}") from error
+    except TimeoutError as error:
+        raise EngineError(f"the engine did not {what} within {seconds:g} s") from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise EngineError(f"the engine could not {what}: {str(error) or type(error).__name__}") from error
+
+
+async def _absent(call: Any) -> Any:
+    """The call's answer, or None when the engine knows no such thing (404) or has nothing to do (304)."""
+    try:
+        return await call
+    except DockerError as error:
+        if error.status in (304, 404):
+            return None
+        raise
+
+
+def _state(document: Mapping[str, Any]) -> ContainerState:
+    state = document["State"]
+    return ContainerState(
+        running=bool(state.get("Running")),
+        exit_code=int(state.get("ExitCode") or 0),
+        oom_killed=bool(state.get("OOMKilled")),
+        restarting=bool(state.get("Restarting")),
+        restarts=int(document.get("RestartCount") or 0),
+        error=str(state.get("Error") or ""),
+        image=str(document["Config"].get("Image") or ""),
+        host_port=_published(document),
+    )
+
+
+def _published(document: Mapping[str, Any]) -> int | None:
+    for bindings in (document.get("NetworkSettings", {}).get("Ports") or {}).values():
+        for binding in bindings or ():
+            if binding.get("HostIp") == "127.0.0.1":
+                return int(binding["HostPort"])
+    return None
+
+
+def _own(document: Mapping[str, Any]) -> OwnContainer | None:
+    labels = document.get("Labels") or {}
+    user_id, app_id = str(labels.get(USER_ID, "")), str(labels.get(APP_ID, ""))
+    for name in document.get("Names") or ():
+        plain = str(name).removeprefix("/")
+        if named_by_us(plain, user_id, app_id):
+            return OwnContainer(plain, user_id, app_id, document.get("State") == "running")
+    return None
+
+
+def _references(document: Mapping[str, Any]) -> tuple[str, ...]:
+    names = (document.get("RepoTags") or []) + (document.get("RepoDigests") or [])
+    return tuple(str(name) for name in names if "<none>" not in name)
+
+
+def _read_listeners(pid: int) -> tuple[Listener, ...]:
+    found: tuple[Listener, ...] = ()
+    for table in ("tcp", "tcp6"):
+        try:
+            found += listeners(Path(f"/proc/{pid}/net/{table}").read_text(encoding="ascii"))
+        except OSError:
+            # Another machine's engine, or not ours to see: the advice is then given without it.
+            continue
+    return found
+
+
+def _tag(reference: str) -> str:
+    tail = reference.partition("@")[0].rpartition("/")[2]
+    return tail.partition(":")[2]
+
+
+def _name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise EngineError("a container's name holds characters that no name of ours has")
+    return name
+
+
+def _reference(reference: str) -> str:
+    if not _REFERENCE.fullmatch(reference) or ".." in reference or "//" in reference:
+        raise EngineError("an image reference holds characters that no reference has")
+    return reference

@@ -1,0 +1,193 @@
+"""The composition root of the runtime agent."""
+
+import logging
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+from aiodocker import Docker
+from aiohttp import web
+
+from daemons.agent.adapters.control_plane import DeployPlane, NoControlPlane, NodeIdentity
+from daemons.agent.adapters.docker import Credentials, DockerEngine
+from daemons.agent.adapters.haproxy import HaproxyGateway
+from daemons.agent.adapters.node import EngineDisk, HttpProbe, LocalPorts
+from daemons.agent.adapters.state import JsonStates
+from daemons.agent.domain.apps import FenceRequired, ForeignApp, StaleFence
+from daemons.agent.domain.containers import Limits
+from daemons.agent.http.apps import AppRoutes, HealthRoutes
+from daemons.agent.ports import (
+    ControlPlane,
+    Disk,
+    Engine,
+    EngineError,
+    Gateway,
+    HostPorts,
+    Probe,
+    StateError,
+    StateFiles,
+)
+from daemons.agent.services.apps import Apps, StopFailed, UnknownApp
+from daemons.agent.services.heartbeat import Heartbeat
+from daemons.agent.services.ledger import AppBusy, Ledger, Recovering
+from daemons.agent.services.recovery import Recovery
+from daemons.agent.services.retirement import Retirement
+from daemons.agent.services.rollout import ConfirmationUnavailable, DeployFailed, NotConfirmed, Policy, Rollout
+from daemons.agent.services.startup import Startup
+from daemons.agent.settings import AgentSettings
+from daemons.kit.auth import AUTH_PROBLEMS, Access, Gate
+from daemons.kit.clock import SystemClock
+from daemons.kit.daemon import MAX_BODY_BYTES
+from daemons.kit.health import Check
+from daemons.kit.health import HealthRoutes as ReadyRoutes
+from daemons.kit.metrics import Metrics
+from daemons.kit.problems import Problems, as_detail, problem_middleware
+from daemons.kit.settings import revealed
+from daemons.kit.tasks import background
+from protocol import headers
+from protocol.client.deploy import NodeClient
+from protocol.client.transport import Transport
+from protocol.errors import ErrorReason
+
+logger = logging.getLogger(__name__)
+
+VERSION: Final = "0.1.0"
+#: Callers of a stop give up after ten seconds, so it waits less long for requests in flight than a switch does.
+_STOP_DRAIN_SECONDS: Final = 3.0
+
+PROBLEMS: Final[Problems] = {
+    **AUTH_PROBLEMS,
+    FenceRequired: (400, ErrorReason.INVALID_REQUEST),
+    StaleFence: (409, ErrorReason.STALE_FENCE),
+    NotConfirmed: (409, ErrorReason.STALE_FENCE),
+    AppBusy: (409, ErrorReason.APP_BUSY),
+    ForeignApp: (409, ErrorReason.ALREADY_EXISTS),
+    UnknownApp: (404, ErrorReason.NOT_FOUND),
+    DeployFailed: (500, ErrorReason.DEPLOY_FAILED),
+    StopFailed: (500, ErrorReason.DEPLOY_FAILED),
+    EngineError: (500, ErrorReason.PEER_FAILED),
+    StateError: (500, ErrorReason.INTERNAL),
+    ConfirmationUnavailable: (503, ErrorReason.PEER_FAILED),
+    Recovering: (503, ErrorReason.UNAVAILABLE),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything outside the agent."""
+
+    engine: Engine
+    gateway: Gateway
+    states: StateFiles
+    control_plane: ControlPlane
+    probe: Probe
+    ports: HostPorts
+    disk: Disk
+    checks: Mapping[str, Check]
+
+
+def build_app(settings: AgentSettings, parts: Parts) -> web.Application:
+    """The agent's HTTP application with its loops, over any parts."""
+    ledger = Ledger(parts.states)
+    retirement = Retirement(parts.engine, parts.gateway, ledger, settings.drain_seconds)
+    startup = Startup(parts.engine, parts.probe, parts.ports, settings.start_seconds)
+    rollout = Rollout(parts.engine, parts.gateway, ledger, parts.control_plane, startup, retirement, _policy(settings))
+    stop_drain = min(settings.drain_seconds, _STOP_DRAIN_SECONDS)
+    apps = Apps(parts.engine, parts.gateway, ledger, retirement, stop_drain)
+    recovery = Recovery(parts.engine, parts.gateway, ledger, retirement)
+    heartbeat = Heartbeat(parts.control_plane, parts.engine, parts.disk, settings.heartbeat_seconds)
+
+    async def recovered() -> None:
+        recovery.check()
+
+    access, metrics = Access(), Metrics()
+    runtime = Gate("runtime", headers.AGENT_TOKEN, revealed(settings.tokens))
+    app = web.Application(
+        middlewares=[metrics.middleware(), problem_middleware(PROBLEMS, as_detail), access.middleware()],
+        client_max_size=MAX_BODY_BYTES,
+    )
+    routes = AppRoutes(rollout, apps, recovery, heartbeat, settings.gateway_url)
+    ready = ReadyRoutes("agent", SystemClock(), {**parts.checks, "recovery": recovered})
+    app.add_routes(access.routes(routes.table(), runtime))
+    app.add_routes(access.routes(HealthRoutes().table()))
+    app.add_routes(access.routes([web.get("/internal/ready", ready.ready)]))
+    app.add_routes(access.routes(metrics.table()))
+    beats = [heartbeat.run] if _reports(settings) else []
+    app.cleanup_ctx.append(background(recovery.run, retirement.run, *beats))
+    return app
+
+
+async def build(settings: AgentSettings) -> web.Application:
+    """The agent over a real engine, gateway and control plane."""
+    stack = AsyncExitStack()
+    session = await stack.enter_async_context(
+        aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=64, force_close=True), cookie_jar=aiohttp.DummyCookieJar()
+        )
+    )
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
+    docker = await stack.enter_async_context(Docker(url=settings.docker_host, timeout=timeout))
+    engine = DockerEngine(docker, _credentials(settings))
+    gateway = HaproxyGateway(_absolute(settings.gateway_map), _absolute(settings.gateway_socket))
+    parts = Parts(
+        engine=engine,
+        gateway=gateway,
+        states=JsonStates(_absolute(settings.data_dir)),
+        control_plane=await _control_plane(settings, stack),
+        probe=HttpProbe(session),
+        ports=LocalPorts(*settings.app_ports),
+        disk=EngineDisk(engine.root_dir),
+        checks={"engine": engine.ping, "gateway": gateway.ping},
+    )
+    app = build_app(settings, parts)
+
+    async def close(_app: web.Application) -> AsyncIterator[None]:
+        async with stack:
+            yield
+
+    # First in, last out: the loops end before what they use is closed.
+    app.cleanup_ctx.insert(0, close)
+    return app
+
+
+async def _control_plane(settings: AgentSettings, stack: AsyncExitStack) -> ControlPlane:
+    if not settings.confirms:
+        logger.warning("no deploy is configured: this node sends no heartbeats and asks nobody before a switch")
+        return NoControlPlane()
+    token = settings.node_token.get_secret_value()
+    transport = await stack.enter_async_context(
+        Transport(settings.deploy_url, {headers.NODE_TOKEN: token}, timeout=3.0)
+    )
+    if not _reports(settings):
+        logger.warning(
+            "no heartbeats are sent: set RUNTIME_NODE_AGENT_BASE_URL and RUNTIME_NODE_GATEWAY_BASE_URL to the "
+            "addresses of this agent and of its gateway"
+        )
+    identity = NodeIdentity(
+        settings.node_name, settings.agent_url, settings.gateway_url, settings.heartbeat_seconds, VERSION
+    )
+    return DeployPlane(NodeClient(transport), identity)
+
+
+def _reports(settings: AgentSettings) -> bool:
+    return bool(settings.confirms and settings.agent_url and settings.gateway_url)
+
+
+def _policy(settings: AgentSettings) -> Policy:
+    limits = Limits(settings.memory_bytes, settings.nano_cpus, settings.pids_limit)
+    return Policy(limits, settings.network, settings.require_fence, settings.confirms)
+
+
+def _credentials(settings: AgentSettings) -> Credentials | None:
+    password = settings.registry_password.get_secret_value()
+    if not (settings.registry_url and settings.registry_username and password):
+        return None
+    registry = settings.registry_url.removeprefix("https://").removeprefix("http://").partition("/")[0]
+    return Credentials(registry, settings.registry_username, password)
+
+
+def _absolute(path: Path) -> Path:
+    return Path.cwd() / path

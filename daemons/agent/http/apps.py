@@ -1,0 +1,120 @@
+"""What runners and the control plane ask of this node."""
+
+from aiohttp import web
+
+from daemons.agent.domain.apps import Instance
+from daemons.agent.services.apps import Apps, Removal, Standing
+from daemons.agent.services.heartbeat import Heartbeat
+from daemons.agent.services.recovery import Recovery
+from daemons.agent.services.rollout import Order, Rollout
+from daemons.kit.bodies import bare, number, query, read
+from protocol.apps import AppRef, AppStatus, DeletedApp, DeployApp, DeployedApp, RemovedImages, StoppedApp
+from protocol.names import image_registry, public_path
+
+
+class AppRoutes:
+    """`/agent/apps/*`."""
+
+    def __init__(
+        self, rollout: Rollout, apps: Apps, recovery: Recovery, heartbeat: Heartbeat, gateway_url: str
+    ) -> None:
+        self._rollout = rollout
+        self._apps = apps
+        self._recovery = recovery
+        self._heartbeat = heartbeat
+        self._gateway_url = gateway_url.rstrip("/")
+
+    def table(self) -> list[web.RouteDef]:
+        """The routes, for callers with the runtime token."""
+        return [
+            web.post("/agent/apps/deploy", self.deploy),
+            web.post("/agent/apps/stop", self.stop),
+            web.post("/agent/apps/delete", self.delete),
+            web.get("/agent/apps/status", self.status),
+            web.get("/agent/apps/logs", self.logs),
+        ]
+
+    async def deploy(self, request: web.Request) -> web.Response:
+        """Answered when the app is live, or why it is not."""
+        body = await read(request, DeployApp)
+        self._recovery.check()
+        try:
+            instance = await self._rollout.deploy(_order(body))
+        finally:
+            self._heartbeat.soon()
+        return bare(self._deployed(body, instance))
+
+    async def stop(self, request: web.Request) -> web.Response:
+        """Answered when the engine confirmed it."""
+        body = await read(request, AppRef)
+        self._recovery.check()
+        await self._apps.stop(body.user_id, body.app_id, body.fence)
+        return bare(StoppedApp(app_id=body.app_id))
+
+    async def delete(self, request: web.Request) -> web.Response:
+        """Answered when the engine confirmed it."""
+        body = await read(request, AppRef)
+        self._recovery.check()
+        removal = await self._apps.delete(body.user_id, body.app_id, body.fence)
+        return bare(_deleted(body.app_id, removal))
+
+    async def status(self, request: web.Request) -> web.Response:
+        """What the engine says."""
+        asked = query(request, AppRef)
+        self._recovery.check()
+        return bare(_status(asked.app_id, await self._apps.status(asked.user_id, asked.app_id)))
+
+    async def logs(self, request: web.Request) -> web.Response:
+        """The app's own output, as text."""
+        asked = query(request, AppRef)
+        tail = number(request, "tail", default=200, low=1, high=2000)
+        self._recovery.check()
+        text = await self._apps.logs(asked.user_id, asked.app_id, tail)
+        headers = {"X-Content-Type-Options": "nosniff"}
+        return web.Response(text=text, content_type="text/plain", charset="utf-8", headers=headers)
+
+    def _deployed(self, body: DeployApp, instance: Instance) -> DeployedApp:
+        path = (body.base_path or public_path(body.app_id)).rstrip("/")
+        url = f"{self._gateway_url}{path}/" if self._gateway_url else None
+        return DeployedApp(app_id=body.app_id, container_name=instance.container, preview_url=url)
+
+
+class HealthRoutes:
+    """The answers that existing callers know."""
+
+    def table(self) -> list[web.RouteDef]:
+        """Open to anyone."""
+        return [web.get("/internal", self.alive), web.get("/internal/health", self.alive)]
+
+    async def alive(self, _request: web.Request) -> web.Response:
+        """The process answers."""
+        return bare({"ok": True})
+
+
+def _order(body: DeployApp) -> Order:
+    return Order(
+        user_id=body.user_id,
+        app_id=body.app_id,
+        image=body.image,
+        from_registry=image_registry(body.image) is not None,
+        container_port=body.container_port,
+        health_path=body.health_check_path or "/",
+        fence=body.fence,
+    )
+
+
+def _status(app_id: str, standing: Standing) -> AppStatus:
+    return AppStatus(
+        app_id=app_id,
+        container_name=standing.container,
+        exists=standing.state is not None,
+        running=standing.state is not None and standing.state.running,
+        image=standing.image if standing.state is not None else None,
+        port=standing.port if standing.state is not None else None,
+        fence=standing.fence,
+    )
+
+
+def _deleted(app_id: str, removal: Removal) -> DeletedApp:
+    images = RemovedImages(removed=removal.removed, kept=removal.kept, error=removal.problem)
+    return DeletedApp(app_id=app_id, images=images)

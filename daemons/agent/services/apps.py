@@ -1,0 +1,134 @@
+"""Stop, delete, and what can be asked of an app. An engine that fails is an error, never a pretended success."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from daemons.agent.domain.apps import AppState, admit, forget, named_by_us, retired, withdraw
+from daemons.agent.domain.images import of_app
+from daemons.agent.domain.probing import ContainerState
+from daemons.agent.ports import Engine, EngineError, Gateway, GatewayError
+from daemons.agent.services.ledger import Ledger
+from daemons.agent.services.retirement import Retirement
+
+logger = logging.getLogger(__name__)
+
+
+class StopFailed(Exception):
+    """The app was not stopped, or not all of it was removed."""
+
+
+class UnknownApp(Exception):
+    """The app has no container on this node."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An app as it stands: its container's state is None when it has none."""
+
+    container: str
+    fence: int | None
+    image: str | None = None
+    port: int | None = None
+    state: ContainerState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """References of images that went and that stayed; `problem` says why one stayed."""
+
+    removed: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    problem: str | None = None
+
+
+class Apps:
+    """Everything but the rollout. `drain_seconds` bounds the wait for requests in flight before a stop."""
+
+    def __init__(
+        self, engine: Engine, gateway: Gateway, ledger: Ledger, retirement: Retirement, drain_seconds: float
+    ) -> None:
+        self._engine = engine
+        self._gateway = gateway
+        self._ledger = ledger
+        self._retirement = retirement
+        self._drain_seconds = drain_seconds
+
+    async def stop(self, user_id: str, app_id: str, fence: int | None) -> None:
+        """Take the app's route away, let requests in flight end, stop and remove its containers; its fence stays.
+
+        Raises AppBusy, StaleFence, ForeignApp, StopFailed and StateError.
+        """
+        with self._ledger.hold(app_id):
+            await self._stop(user_id, app_id, fence)
+
+    async def delete(self, user_id: str, app_id: str, fence: int | None) -> Removal:
+        """Stop the app, remove its local images and forget it; raises like `stop`."""
+        with self._ledger.hold(app_id):
+            await self._stop(user_id, app_id, fence)
+            removal = await self._remove_images(user_id, app_id)
+            await self._ledger.change(app_id, forget)
+            return removal
+
+    async def status(self, user_id: str, app_id: str) -> Standing:
+        """How the app stands. Raises EngineError when the engine cannot be asked."""
+        state = self._ledger.get(app_id)
+        current = state.current
+        fence = state.fence or None
+        if current is None or state.user_id != user_id:
+            return Standing(f"rt-u-{user_id}-{app_id}", fence if state.user_id == user_id else None)
+        found = await self._engine.state(current.container)
+        return Standing(current.container, current.fence or None, current.image, current.port, found)
+
+    async def logs(self, user_id: str, app_id: str, tail: int) -> str:
+        """The last lines of the app's output. Raises UnknownApp and EngineError."""
+        state = self._ledger.get(app_id)
+        if state.current is None or state.user_id != user_id:
+            raise UnknownApp(f"app {app_id} of user {user_id} has no container on this node")
+        return await self._engine.logs(state.current.container, tail)
+
+    async def _stop(self, user_id: str, app_id: str, fence: int | None) -> None:
+        await self._ledger.change(app_id, partial(admit, user_id=user_id, fence=fence, required=False))
+        state = await self._ledger.change(app_id, withdraw)
+        try:
+            await self._gateway.remove(app_id)
+            await self._drain(state)
+            for name in await self._containers(state, user_id):
+                await self._retirement.end(name)
+                await self._ledger.change(app_id, partial(retired, container=name))
+        except (EngineError, GatewayError) as error:
+            # The state lists what is left: repeating the stop, or the next start of the agent, ends it.
+            raise StopFailed(f"app {app_id} is not stopped: {error}") from error
+        logger.info("an app was stopped", extra={"app_id": app_id, "user_id": user_id})
+
+    async def _drain(self, state: AppState) -> None:
+        for instance in state.retiring:
+            await self._retirement.drain(instance.port, self._drain_seconds)
+
+    async def _containers(self, state: AppState, user_id: str) -> Sequence[str]:
+        """Those that the state names and those that only the engine knows of."""
+        known = [instance.container for instance in state.retiring]
+        for container in await self._engine.own():
+            if container.name not in known and named_by_us(container.name, user_id, state.app_id):
+                known.append(container.name)
+        return known
+
+    async def _remove_images(self, user_id: str, app_id: str) -> Removal:
+        removed: list[str] = []
+        kept: list[str] = []
+        problem = None
+        try:
+            references = [
+                name for image in of_app(await self._engine.images(), user_id, app_id) for name in image.references
+            ]
+        except EngineError as error:
+            return Removal(problem=str(error))
+        for reference in sorted(references, key=lambda name: "@" in name):
+            try:
+                await self._engine.remove_image(reference)
+                removed.append(reference)
+            except EngineError as error:
+                kept.append(reference)
+                problem = str(error)
+        return Removal(tuple(removed), tuple(kept), problem)

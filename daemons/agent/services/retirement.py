@@ -1,0 +1,111 @@
+"""What happens after a switch: old containers finish what they serve, then go; superfluous images are removed.
+
+Every retiring container stands in the state on disk until it is gone, so a crash only delays it.
+"""
+
+import asyncio
+import logging
+import time
+from functools import partial
+from typing import Final
+
+from daemons.agent.domain.apps import AppState, Instance, retired
+from daemons.agent.domain.images import of_app, outdated
+from daemons.agent.ports import Engine, EngineError, Gateway, GatewayDown, GatewayError, StateError
+from daemons.agent.services.ledger import AppBusy, Ledger
+
+logger = logging.getLogger(__name__)
+
+_STOP_GRACE_SECONDS: Final = 10
+_DRAIN_POLL_SECONDS: Final = 0.1
+_RETRY_SECONDS: Final = 5.0
+
+
+class Retirement:
+    """Drains, stops and removes; `run` is the loop that owns the work."""
+
+    def __init__(self, engine: Engine, gateway: Gateway, ledger: Ledger, drain_seconds: float) -> None:
+        self._engine = engine
+        self._gateway = gateway
+        self._ledger = ledger
+        self._drain_seconds = drain_seconds
+        self._queue: asyncio.Queue[tuple[str, Instance | None]] = asyncio.Queue()
+        self._busy: set[str] = set()
+
+    def after_success(self, state: AppState) -> None:
+        """Retire what the switch left behind, then prune the app's images."""
+        self.resume(state)
+        self._queue.put_nowait((state.app_id, None))
+
+    def resume(self, state: AppState) -> None:
+        """Queue every retiring container of the app."""
+        for instance in state.retiring:
+            if instance.container not in self._busy:
+                self._busy.add(instance.container)
+                self._queue.put_nowait((state.app_id, instance))
+
+    async def run(self) -> None:
+        """Work for ever; every retirement is a task of this one."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                app_id, instance = await self._queue.get()
+                group.create_task(self._prune(app_id) if instance is None else self._retire(app_id, instance))
+
+    async def drain(self, port: int, seconds: float) -> None:
+        """Wait until nothing is in flight to the port, twice in a row, or the time is up. Raises GatewayError."""
+        deadline = time.monotonic() + seconds
+        quiet = 0
+        while quiet < 2 and time.monotonic() < deadline:
+            try:
+                quiet = quiet + 1 if await self._gateway.in_flight(port) == 0 else 0
+            except GatewayDown:
+                return
+            if quiet < 2:
+                await asyncio.sleep(_DRAIN_POLL_SECONDS)
+
+    async def end(self, container: str) -> None:
+        """Stop and remove one container. Raises EngineError."""
+        await self._engine.stop(container, _STOP_GRACE_SECONDS)
+        await self._engine.remove(container)
+
+    async def _retire(self, app_id: str, instance: Instance) -> None:
+        """Until it is gone: a gateway that still routes to it is mended first, an engine that fails is asked again."""
+        try:
+            while True:
+                try:
+                    await self._no_longer_routed()
+                    await self.drain(instance.port, self._drain_seconds)
+                    await self.end(instance.container)
+                    await self._ledger.change(app_id, partial(retired, container=instance.container))
+                except (EngineError, GatewayError, StateError) as error:
+                    logger.warning(
+                        "an old container could not be retired yet and will be tried again",
+                        extra={"app_id": app_id, "container": instance.container, "error": str(error)},
+                    )
+                    await asyncio.sleep(_RETRY_SECONDS)
+                    continue
+                return
+        finally:
+            self._busy.discard(instance.container)
+
+    async def _no_longer_routed(self) -> None:
+        try:
+            await self._gateway.reconcile(self._ledger.routes)
+        except GatewayDown:
+            return
+
+    async def _prune(self, app_id: str) -> None:
+        """Keep the images of what runs and of what ran before; best effort, repeated at the next success."""
+        try:
+            with self._ledger.hold(app_id):
+                state = self._ledger.get(app_id)
+                if state.current is None or state.user_id is None:
+                    return
+                keep = frozenset(filter(None, (state.current.image_id, state.previous_image_id)))
+                images = of_app(await self._engine.images(), state.user_id, app_id)
+                for reference in outdated(images, keep=keep, below=state.fence):
+                    await self._engine.remove_image(reference)
+        except AppBusy:
+            return
+        except EngineError as error:
+            logger.info("old images could not be removed", extra={"app_id": app_id, "error": str(error)})

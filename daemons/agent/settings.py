@@ -1,0 +1,97 @@
+"""Settings of the runtime agent."""
+
+import re
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Annotated, ClassVar, Final, Self
+
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic_settings import NoDecode
+
+from daemons.kit.settings import Misconfigured, Settings, Tokens
+
+_SIZE: Final = re.compile(r"([0-9]+)([bkmg]?)b?", re.IGNORECASE)
+_UNITS: Final = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+_RANGE: Final = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
+
+
+def _bytes(value: object) -> object:
+    """Sizes as Docker writes them: 512m, 1g, or plain bytes."""
+    if not isinstance(value, str):
+        return value
+    found = _SIZE.fullmatch(value.strip())
+    if not found:
+        raise ValueError("must be a size such as 512m or 1g")
+    return int(found[1]) * _UNITS[found[2].lower()]
+
+
+def _nano_cpus(value: object) -> object:
+    """CPUs as Docker writes them: 0.5 is half of one."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return int(Decimal(value.strip()) * 10**9)
+    except (InvalidOperation, ValueError, OverflowError):
+        raise ValueError("must be a number of CPUs such as 0.5 or 2") from None
+
+
+def _ports(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    found = _RANGE.fullmatch(value.strip())
+    if not found or not 1024 <= int(found[1]) <= int(found[2]) <= 65535:
+        raise ValueError("must be a range of ports such as 20000-29999, from 1024 to 65535")
+    return int(found[1]), int(found[2])
+
+
+class AgentSettings(Settings):
+    """What the agent reads from its environment."""
+
+    service: ClassVar[str] = "agent"
+
+    host: str = Field("0.0.0.0", alias="RUNTIME_AGENT_HOST")
+    port: int = Field(7005, ge=1, le=65535, alias="RUNTIME_AGENT_PORT")
+    tokens: Tokens = Field(alias="RUNTIME_AGENT_TOKEN")
+
+    node_name: str = Field("rt-node-01", alias="RUNTIME_NODE_NAME")
+    agent_url: str = Field("", alias="RUNTIME_NODE_AGENT_BASE_URL")
+    gateway_url: str = Field("", alias="RUNTIME_NODE_GATEWAY_BASE_URL")
+    deploy_url: str = Field("", alias="DEPLOY_BASE_URL")
+    node_token: SecretStr = Field(SecretStr(""), alias="DEPLOY_NODE_TOKEN")
+    heartbeat_seconds: float = Field(10, gt=0, le=3600, alias="DEPLOY_HEARTBEAT_SECONDS")
+
+    docker_host: str = Field("unix:///var/run/docker.sock", alias="DOCKER_HOST")
+    data_dir: Path = Field(Path("agent"), alias="RUNTIME_DATA_DIR")
+    gateway_map: Path = Field(Path("gateway/routes.map"), alias="RUNTIME_GATEWAY_MAP")
+    gateway_socket: Path = Field(Path("gateway/admin.sock"), alias="RUNTIME_GATEWAY_SOCKET")
+    require_fence: bool = Field(True, alias="RUNTIME_REQUIRE_FENCE")
+    start_seconds: float = Field(60, gt=0, le=600, alias="RUNTIME_START_SECONDS")
+    drain_seconds: float = Field(30, ge=0, le=3600, alias="RUNTIME_DRAIN_SECONDS")
+
+    network: str = Field("", pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]{0,127})?$", alias="RUNTIME_DOCKER_NETWORK")
+    nano_cpus: Annotated[int, BeforeValidator(_nano_cpus)] = Field(10**9, ge=10**7, alias="RUNTIME_APP_CPUS")
+    memory_bytes: Annotated[int, BeforeValidator(_bytes)] = Field(
+        512 * 1024**2, ge=6 * 1024**2, alias="RUNTIME_APP_MEMORY"
+    )
+    pids_limit: int = Field(256, ge=8, le=100_000, alias="RUNTIME_APP_PIDS_LIMIT")
+    app_ports: Annotated[tuple[int, int], NoDecode, BeforeValidator(_ports)] = Field(
+        (20000, 29999), alias="RUNTIME_APP_PORTS"
+    )
+
+    registry_url: str = Field("", alias="REGISTRY_URL")
+    registry_username: str = Field("", alias="REGISTRY_USERNAME")
+    registry_password: SecretStr = Field(SecretStr(""), alias="REGISTRY_PASSWORD")
+
+    @property
+    def confirms(self) -> bool:
+        """Whether there is a deploy to ask before a switch."""
+        return bool(self.deploy_url and self.node_token.get_secret_value())
+
+    @model_validator(mode="after")
+    def _fences_can_be_confirmed(self) -> Self:
+        if self.require_fence and not self.confirms:
+            raise Misconfigured(
+                "agent cannot start: RUNTIME_REQUIRE_FENCE is true, so DEPLOY_BASE_URL and DEPLOY_NODE_TOKEN must be "
+                "set; set them, or RUNTIME_REQUIRE_FENCE=false to admit callers that send no fence"
+            )
+        return self
