@@ -91,7 +91,7 @@ class Steps:
         )
         await self._log.write(f"commit {commit}\n")
         names = build.names(commit, self._plan.serial)
-        labels = {"funai.managed": "1", "funai.app": self._plan.app_id, "funai.user": self._plan.user_id}
+        labels = {"funai.managed": "1", "funai.app-id": self._plan.app_id, "funai.user-id": self._plan.user_id}
         order = BuildOrder(self._folder.path, names, labels)
         self._built = names
         await self._step(
