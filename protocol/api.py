@@ -1,17 +1,30 @@
 """The API entry on the wire: what people send and see, and the access file it writes for the git server."""
 
 import re
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Annotated, Final
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, AwareDatetime, StringConstraints
 
 from protocol.base import Wire
-from protocol.names import ShortText
+from protocol.names import AppId, GitRef, HttpPath, ImageRef, ImageTag, Port, ShortText, UserId
 
+_JOB_ID: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?")
 _REPOSITORY: Final = re.compile(r"\*|[a-z0-9][a-z0-9_-]{0,63}/[a-z0-9][a-z0-9._-]{0,99}")
 _FINGERPRINT: Final = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 _PUBLIC_KEY: Final = re.compile(r"[a-z0-9@.-]{1,64} [A-Za-z0-9+/]{16,8192}={0,2}")
+
+
+def _job_id(value: str) -> str:
+    if not _JOB_ID.fullmatch(value):
+        raise ValueError("must be a job's id: at most 64 letters, digits or '-'")
+    return value
+
+
+def _line(value: str) -> str:
+    if not value.isprintable() or value != value.strip() or not value:
+        raise ValueError("must be one line of printable characters without spaces at the ends")
+    return value
 
 
 def _repository(value: str) -> str:
@@ -30,6 +43,123 @@ def _public_key(value: str) -> str:
     if not _PUBLIC_KEY.fullmatch(value):
         raise ValueError("must be a public key: its type, a space and its base64, on one line")
     return value
+
+
+JobId = Annotated[str, AfterValidator(_job_id)]
+Line = Annotated[str, StringConstraints(max_length=255), AfterValidator(_line)]
+
+
+class AppState(IntEnum):
+    """`appStatus`; UPLOADED is also the state after a stop or a cancelled job."""
+
+    CREATED = 0
+    UPLOADED = 1
+    DEPLOYING = 2
+    READY = 3
+    FAILED = 4
+    DISABLED = 5
+
+
+class UserInfo(Wire):
+    """`GET /api/fun-ai/user/me`: whose token this is."""
+
+    user_id: int
+    user_name: str
+    user_type: int = 0
+
+
+class OfUser(Wire):
+    """Query of calls about a user's things; `userId` may be left out, and must be the caller's when it is there."""
+
+    user_id: UserId | None = None
+
+
+class OfApp(OfUser):
+    """Query of calls about one app."""
+
+    app_id: AppId
+
+
+class OfJob(Wire):
+    """Query of calls about one job."""
+
+    job_id: JobId
+
+
+class OfKey(Wire):
+    """Query of calls about one of the caller's SSH keys."""
+
+    key_id: int
+
+
+class CreateApp(Wire):
+    """Body of `POST /api/fun-ai/app/create`; an app without a name is called `Untitled app N`."""
+
+    app_name: Line | None = None
+    app_description: Annotated[str, StringConstraints(max_length=255)] | None = None
+    app_type: Annotated[str, StringConstraints(max_length=64)] | None = None
+
+
+class AppInfo(Wire):
+    """An app as its owner sees it. `deployAccessUrl` and the older `accessUrl` are set while it is READY."""
+
+    id: int
+    user_id: int
+    app_name: str
+    app_description: str | None = None
+    app_type: str | None = None
+    app_status: AppState
+    last_deploy_error: str | None = None
+    last_job_id: str | None = None
+    deploy_url: str | None = None
+    deploy_access_url: str | None = None
+    access_url: str | None = None
+    repo_ssh_url: str
+    create_time: AwareDatetime
+    update_time: AwareDatetime
+
+
+class AppIds(Wire):
+    """`GET /api/fun-ai/internal/apps/ids`: every app there is."""
+
+    app_ids: tuple[int, ...]
+    count: int
+
+
+class StartDeployment(Wire):
+    """Body of `POST /api/fun-ai/deploy/job/create`; what is left out gets its documented default."""
+
+    container_port: Port | None = None
+    git_ref: GitRef | None = None
+    base_path: HttpPath | None = None
+    health_check_path: HttpPath | None = None
+    image_tag: ImageTag | None = None
+    image: ImageRef | None = None
+
+
+class StoppedDeployment(Wire):
+    """Answer of `POST /api/fun-ai/deploy/app/stop`."""
+
+    user_id: int
+    app_id: str
+    status: str = "STOPPED"
+
+
+class AddGitKey(Wire):
+    """Body of `POST /api/fun-ai/git/keys`: one line as `ssh-keygen` writes it to a `.pub` file."""
+
+    title: Line
+    public_key: Annotated[str, StringConstraints(min_length=1, max_length=16_384)]
+
+
+class GitKeyInfo(Wire):
+    """One of the caller's SSH keys."""
+
+    id: int
+    title: str
+    fingerprint: str
+    public_key: str
+    create_time: AwareDatetime
 
 
 class GitAccess(StrEnum):

@@ -1,0 +1,1 @@
+"""Database, deploy control plane and access file."""

@@ -1,0 +1,111 @@
+"""The deploy control plane over HTTP."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+from daemons.api import ports
+from protocol.apps import AppCommand
+from protocol.client.deploy import JobsClient
+from protocol.client.transport import ClientError, Refused, Unintelligible
+from protocol.errors import ErrorReason
+from protocol.jobs import CreateJob, JobPayload, JobType, JobView
+
+_AT_ONCE: Final = 8
+_BY_REASON: Final[Mapping[str, type[ports.PlaneRefused]]] = {
+    ErrorReason.APP_BUSY: ports.AppBusy,
+    ErrorReason.TOO_LATE: ports.TooLate,
+    ErrorReason.ILLEGAL_TRANSITION: ports.JobEnded,
+    ErrorReason.NO_NODE: ports.NodeRefused,
+    ErrorReason.NODE_DISABLED: ports.NodeRefused,
+    ErrorReason.NODE_STALE: ports.NodeRefused,
+    ErrorReason.NODE_FULL: ports.NodeRefused,
+    ErrorReason.PEER_FAILED: ports.AgentFailed,
+}
+_BY_STATUS: Final[Mapping[int, type[ports.PlaneRefused]]] = {
+    400: ports.PlaneInvalid,
+    404: ports.PlaneNotFound,
+    413: ports.PlaneInvalid,
+    422: ports.PlaneInvalid,
+}
+_UNREACHABLE: Final = (
+    "the deploy control plane cannot be asked now, try again in a minute; operators: check that it runs at the "
+    "address in DEPLOY_PROXY_BASE_URL"
+)
+_MISTRUSTED: Final = (
+    "the deploy control plane does not admit this API; operators: DEPLOY_PROXY_AUTH_SHARED_SECRET must be the same in "
+    "both, and this address on its allowlist"
+)
+
+
+class HttpDeployPlane:
+    """JobsClient in the words of the port."""
+
+    def __init__(self, client: JobsClient) -> None:
+        self._client = client
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def create(self, payload: JobPayload, idempotency_key: str | None) -> JobView:
+        """Queue a deployment."""
+        order = CreateJob(type=JobType.BUILD_AND_DEPLOY, payload=payload)
+        async with self._asking():
+            return await self._client.create(order, idempotency_key=idempotency_key)
+
+    async def job(self, job_id: str) -> JobView:
+        """One job."""
+        async with self._asking():
+            return await self._client.get(job_id)
+
+    async def jobs_of(self, app_ids: Sequence[int], limit: int) -> Mapping[int, Sequence[JobView]]:
+        """The newest jobs of each app; the apps are asked for a few at a time."""
+        async with self._asking():
+            try:
+                async with asyncio.TaskGroup() as group:
+                    asked = {app_id: group.create_task(self._of_app(app_id, limit)) for app_id in app_ids}
+            except BaseExceptionGroup as errors:
+                raise errors.exceptions[0] from None
+            return {app_id: task.result() for app_id, task in asked.items()}
+
+    async def cancel(self, job_id: str) -> JobView:
+        """Cancel a job."""
+        async with self._asking():
+            return await self._client.cancel(job_id)
+
+    async def stop(self, user_id: int, app_id: int) -> None:
+        """Stop the app on its node."""
+        async with self._asking():
+            await self._client.stop_app(AppCommand(user_id=str(user_id), app_id=str(app_id)))
+
+    async def check(self) -> None:
+        """Ask for its health."""
+        async with self._asking():
+            await self._client.health()
+
+    async def _of_app(self, app_id: int, limit: int) -> Sequence[JobView]:
+        async with self._turns:
+            return await self._client.of_app(str(app_id), limit)
+
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except Refused as error:
+            raise _refusal(error) from error
+        except Unintelligible as error:
+            raise ports.PlaneUnreachable(
+                f"the deploy control plane gave an answer of another contract: {error}"
+            ) from error
+        except ClientError as error:
+            raise ports.PlaneUnreachable(_UNREACHABLE) from error
+
+
+def _refusal(error: Refused) -> ports.PlaneError:
+    if error.status in (401, 403):
+        return ports.PlaneUnreachable(_MISTRUSTED)
+    kind = _BY_REASON.get(error.reason or "") or _BY_STATUS.get(error.status)
+    if kind is not None:
+        return kind(str(error))
+    if error.status >= 500 or error.status == 429:
+        return ports.PlaneUnreachable(f"the deploy control plane cannot serve now: {error}")
+    return ports.PlaneRefused(str(error))

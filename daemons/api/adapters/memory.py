@@ -1,0 +1,85 @@
+"""A deploy control plane in memory, for tests of what stands on it: the same contract suite runs against both."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from daemons.api import ports
+from daemons.kit.clock import Clock
+from protocol.jobs import JobPayload, JobStatus, JobType, JobView, StoredPayload
+from protocol.names import public_path
+
+_GATEWAY = "http://127.0.0.1:8088"
+
+
+class MemoryDeployPlane:
+    """One job per app at a time; tests move jobs on with `move`."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._jobs: dict[str, JobView] = {}
+        self._by_key: dict[str, str] = {}
+        self.stopped: list[tuple[int, int]] = []
+        self.failing: ports.PlaneError | None = None
+
+    async def create(self, payload: JobPayload, idempotency_key: str | None) -> JobView:
+        """Queue a deployment."""
+        self._fail()
+        if idempotency_key is not None and idempotency_key in self._by_key:
+            return self._jobs[self._by_key[idempotency_key]]
+        if any(job.app_id == payload.app_id and not job.status.terminal for job in self._jobs.values()):
+            raise ports.AppBusy(f"app {payload.app_id} has an active job")
+        number = len(self._jobs) + 1
+        now = self._clock.now() + timedelta(milliseconds=number)
+        job = JobView(
+            id=f"00000000-0000-4000-8000-{number:012d}",
+            type=JobType.BUILD_AND_DEPLOY,
+            status=JobStatus.PENDING,
+            payload=StoredPayload(**payload.model_dump()),
+            deploy_url=f"{_GATEWAY}{payload.base_path or public_path(payload.app_id)}/",
+            created_at=now,
+            updated_at=now,
+            app_id=payload.app_id,
+            user_id=payload.user_id,
+        )
+        self._jobs[job.id] = job
+        if idempotency_key is not None:
+            self._by_key[idempotency_key] = job.id
+        return job
+
+    async def job(self, job_id: str) -> JobView:
+        """One job."""
+        self._fail()
+        if job_id not in self._jobs:
+            raise ports.PlaneNotFound(f"there is no job {job_id}")
+        return self._jobs[job_id]
+
+    async def jobs_of(self, app_ids: Sequence[int], limit: int) -> Mapping[int, Sequence[JobView]]:
+        """The newest jobs of each app."""
+        self._fail()
+        newest = sorted(self._jobs.values(), key=lambda job: job.id, reverse=True)
+        return {app_id: [job for job in newest if job.app_id == str(app_id)][:limit] for app_id in app_ids}
+
+    async def cancel(self, job_id: str) -> JobView:
+        """Cancel a job."""
+        job = await self.job(job_id)
+        if job.status in (JobStatus.SUCCEEDED, JobStatus.FAILED):
+            raise ports.JobEnded(f"job {job_id} is {job.status} and cannot be cancelled")
+        return self.move(job_id, JobStatus.CANCELLED)
+
+    async def stop(self, user_id: int, app_id: int) -> None:
+        """Stop the app."""
+        self._fail()
+        self.stopped.append((user_id, app_id))
+
+    async def check(self) -> None:
+        """Answer unless told to fail."""
+        self._fail()
+
+    def move(self, job_id: str, status: JobStatus, error: str | None = None) -> JobView:
+        """Put a job into another state."""
+        self._jobs[job_id] = self._jobs[job_id].model_copy(update={"status": status, "error_message": error})
+        return self._jobs[job_id]
+
+    def _fail(self) -> None:
+        if self.failing is not None:
+            raise self.failing

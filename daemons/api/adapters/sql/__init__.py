@@ -1,0 +1,1 @@
+"""Tables of the API entry in SQLite or MySQL."""

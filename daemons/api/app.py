@@ -1,0 +1,175 @@
+"""Composition root of the API entry: what it is made of, and which exception is which answer."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Final
+
+from aiohttp import web
+
+from daemons.api import ports
+from daemons.api.adapters.access_file import DiskGitAccess
+from daemons.api.adapters.deploy_plane import HttpDeployPlane
+from daemons.api.adapters.sql.stores import COMPONENT, MIGRATIONS, QUERIES, SqlApps, SqlKeys, SqlUsers
+from daemons.api.domain.access import NotFound, WrongUser
+from daemons.api.domain.apps import AppLimit, NameTaken
+from daemons.api.domain.deployments import Hosting, InvalidDeployment
+from daemons.api.domain.keys import InvalidPublicKey
+from daemons.api.http.apps import AppRoutes
+from daemons.api.http.callers import admin_gate, user_gates
+from daemons.api.http.deployments import DeploymentRoutes
+from daemons.api.http.keys import KeyRoutes
+from daemons.api.http.users import UserRoutes
+from daemons.api.services.apps import Apps
+from daemons.api.services.deployments import Deployments
+from daemons.api.services.keys import KeyRing
+from daemons.api.services.ownership import Ownership
+from daemons.api.services.places import Places
+from daemons.api.settings import ApiSettings
+from daemons.kit.auth import AUTH_PROBLEMS, Access
+from daemons.kit.clock import Clock, SystemClock
+from daemons.kit.daemon import MAX_BODY_BYTES
+from daemons.kit.health import HealthRoutes
+from daemons.kit.metrics import Metrics
+from daemons.kit.problems import Problems, problem_middleware
+from daemons.kit.settings import Misconfigured, revealed
+from daemons.kit.sql import Database, DatabaseUnavailable, migrate, open_database
+from daemons.kit.tasks import background, every
+from protocol import headers
+from protocol.api import GitAccess, GitGrant
+from protocol.client.deploy import JobsClient
+from protocol.client.transport import Transport
+from protocol.errors import ErrorReason
+from protocol.jobs import JobPayload
+
+DEMO_USER: Final = 1
+_REPUBLISH_SECONDS: Final = 30.0
+_PLANE_SECONDS: Final = 8.0
+
+PROBLEMS: Final[Problems] = {
+    **AUTH_PROBLEMS,
+    WrongUser: (403, ErrorReason.FORBIDDEN),
+    NotFound: (404, ErrorReason.NOT_FOUND),
+    AppLimit: (409, ErrorReason.APP_LIMIT),
+    NameTaken: (409, ErrorReason.ALREADY_EXISTS),
+    InvalidDeployment: (400, ErrorReason.INVALID_REQUEST),
+    InvalidPublicKey: (400, ErrorReason.INVALID_REQUEST),
+    ports.KeyTaken: (409, ErrorReason.ALREADY_EXISTS),
+    ports.KeyLimit: (409, ErrorReason.ALREADY_EXISTS),
+    ports.AccessUnwritten: (503, ErrorReason.UNAVAILABLE),
+    ports.PlaneUnreachable: (503, ErrorReason.UNAVAILABLE),
+    ports.PlaneInvalid: (400, ErrorReason.INVALID_REQUEST),
+    ports.PlaneNotFound: (404, ErrorReason.NOT_FOUND),
+    ports.AppBusy: (409, ErrorReason.APP_BUSY),
+    ports.TooLate: (409, ErrorReason.TOO_LATE),
+    ports.JobEnded: (409, ErrorReason.ILLEGAL_TRANSITION),
+    ports.NodeRefused: (409, ErrorReason.NO_NODE),
+    ports.AgentFailed: (502, ErrorReason.PEER_FAILED),
+    ports.PlaneRefused: (409, ErrorReason.DEPLOY_FAILED),
+    DatabaseUnavailable: (503, ErrorReason.UNAVAILABLE),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What an application is made of; tests exchange the control plane and the clock."""
+
+    database: Database
+    plane: ports.DeployPlane
+    access: ports.GitAccess
+    hosting: Hosting
+    user_tokens: Mapping[int, Sequence[str]] = field(repr=False)
+    admin_tokens: Sequence[str] = field(repr=False)
+    clock: Clock = field(default_factory=SystemClock)
+
+
+async def build_app(parts: Parts) -> web.Application:
+    """The application over its parts. The access file is written before the first request is served."""
+    apps, users = SqlApps(parts.database), SqlUsers(parts.database)
+    for user_id in parts.user_tokens:
+        await users.ensure(user_id, "demo" if user_id == DEMO_USER else f"user{user_id}")
+    keys = KeyRing(SqlKeys(parts.database), apps, parts.access, parts.hosting)
+    ownership = Ownership(apps, parts.plane)
+    deployments = Deployments(apps, parts.plane, ownership, Places(apps, parts.plane), parts.hosting)
+    app_routes = AppRoutes(Apps(apps, parts.plane, ownership, keys), parts.hosting)
+    await keys.publish()
+
+    access, metrics = Access(), Metrics()
+    middlewares = [metrics.middleware(), problem_middleware(PROBLEMS), access.middleware()]
+    app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY_BYTES)
+    people = [
+        UserRoutes(users).table(),
+        app_routes.table(),
+        DeploymentRoutes(deployments).table(),
+        KeyRoutes(keys).table(),
+    ]
+    for table in people:
+        app.add_routes(access.routes(table, *user_gates(parts.user_tokens)))
+    app.add_routes(access.routes(app_routes.admin_table(), admin_gate(parts.admin_tokens)))
+    checks = {"database": parts.database.check, "deploy": parts.plane.check}
+    health = HealthRoutes("fun-ai-studio-api", parts.clock, checks)
+    app.add_routes(access.routes([*health.table(), *metrics.table()]))
+
+    async def republish() -> None:
+        """Also mends an access file that was deleted, or that could not be written at its time."""
+        await every(_REPUBLISH_SECONDS, keys.publish, expected=(ports.AccessUnwritten, DatabaseUnavailable))
+
+    app.cleanup_ctx.append(background(republish))
+    return app
+
+
+async def build(settings: ApiSettings) -> web.Application:
+    """The application as `python -m daemons.api` runs it."""
+    settings.distinct(
+        API_ADMIN_TOKEN=settings.admin_tokens,
+        API_USER_TOKEN=settings.user_tokens,
+        DEPLOY_PROXY_AUTH_SHARED_SECRET=settings.deploy_secret,
+    )
+    hosting = hosting_of(settings)
+    stack = AsyncExitStack()
+    try:
+        url = settings.db_url.get_secret_value()
+        database = await stack.enter_async_context(open_database(url, QUERIES))
+        await migrate(database, COMPONENT, MIGRATIONS)
+        secret = {headers.DEPLOY_SECRET: revealed(settings.deploy_secret)[0]}
+        transport = await stack.enter_async_context(Transport(settings.deploy_url, secret, timeout=_PLANE_SECONDS))
+        app = await build_app(
+            Parts(
+                database=database,
+                plane=HttpDeployPlane(JobsClient(transport)),
+                access=DiskGitAccess(settings.access_file, settings.bot_key_path),
+                hosting=hosting,
+                user_tokens={DEMO_USER: revealed(settings.user_tokens)},
+                admin_tokens=revealed(settings.admin_tokens),
+            )
+        )
+    except BaseException:
+        await stack.aclose()
+        raise
+    app.on_cleanup.append(lambda _app: stack.aclose())
+    return app
+
+
+def hosting_of(settings: ApiSettings) -> Hosting:
+    """Where repositories and images live. Raises Misconfigured when the names do not make a repository's URL."""
+    hosting = Hosting(
+        git_host=settings.git_host,
+        git_port=settings.git_port,
+        git_owner=settings.git_owner,
+        repository_template=settings.repository_template,
+        git_ref=settings.git_ref,
+        registry=settings.registry,
+        namespace=settings.namespace,
+    )
+    names = {hosting.repository(user, app) for user in (1, 2) for app in (20001, 20002)}
+    try:
+        JobPayload(user_id="1", app_id="20001", repo_ssh_url=hosting.repository_url(1, 20001))
+        grants = [GitGrant(repository=name, access=GitAccess.READ) for name in names]
+    except ValueError:
+        grants = []
+    if len(grants) < 4:
+        raise Misconfigured(
+            "DEPLOY_GIT_SSH_HOST, DEPLOY_GIT_REPO_OWNER and DEPLOY_GIT_REPO_NAME_TEMPLATE must make "
+            "ssh://git@HOST:PORT/OWNER/NAME.git in lower case, with {userId} and {appId} in the template"
+        )
+    return hosting

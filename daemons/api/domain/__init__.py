@@ -1,0 +1,1 @@
+"""Decisions of the API entry: no I/O, no clock, no logging."""

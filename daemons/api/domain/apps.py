@@ -1,0 +1,122 @@
+"""Apps and what their jobs say about them. The owner never sets an app's status: it follows from the jobs."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Final, assert_never
+
+from protocol.api import AppState
+from protocol.jobs import JobStatus
+
+FIRST_APP_ID: Final = 20001
+MOST_APPS: Final = 20
+MOST_LIVE_APPS: Final = 3
+#: A place taken for a deployment younger than this is never given away: its job may be on its way to the queue.
+FRESH_PLACE_MS: Final = 60_000
+
+
+class AppLimit(Exception):
+    """The user has as many apps, or as many live apps, as allowed."""
+
+
+class NameTaken(Exception):
+    """The user already has an app of this name."""
+
+    data: Final = {"fields": ["appName"]}
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An app as its owner asks for it."""
+
+    name: str | None = None
+    description: str | None = None
+    type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """A stored app; times are epoch milliseconds.
+
+    `live_since` is when it took one of its owner's places for live apps, `stopped_job` the newest job that had ended
+    at the last stop.
+    """
+
+    id: int
+    user_id: int
+    name: str
+    description: str | None
+    type: str | None
+    live_since: int | None
+    stopped_job: str | None
+    created_at: int
+    updated_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What a job says about its app."""
+
+    job_id: str
+    status: JobStatus
+    error: str | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An app's state as derived; `url` answers as long as a version of the app is meant to run."""
+
+    status: AppState
+    last_job: str | None = None
+    error: str | None = None
+    url: str | None = None
+
+
+def standing(app: App, attempts: Sequence[Attempt]) -> Standing:
+    """The state of an app from its jobs, newest first."""
+    if not attempts:
+        return Standing(AppState.CREATED)
+    newest = attempts[0]
+    live = next((attempt for attempt in _since_stop(app, attempts) if attempt.status is JobStatus.SUCCEEDED), None)
+    return Standing(
+        status=_status(newest, stopped=newest.job_id == app.stopped_job),
+        last_job=newest.job_id,
+        error=newest.error if newest.status is JobStatus.FAILED else None,
+        url=live.url if live else None,
+    )
+
+
+def live(app: App, attempts: Sequence[Attempt]) -> bool:
+    """Whether the app is deploying or a version of it runs: then it needs one of its owner's places."""
+    if any(not attempt.status.terminal for attempt in attempts):
+        return True
+    return any(attempt.status is JobStatus.SUCCEEDED for attempt in _since_stop(app, attempts))
+
+
+def untitled(names: Collection[str]) -> str:
+    """The first free name `Untitled app N`."""
+    number = len(names) + 1
+    while f"Untitled app {number}" in names:
+        number += 1
+    return f"Untitled app {number}"
+
+
+def _since_stop(app: App, attempts: Sequence[Attempt]) -> Sequence[Attempt]:
+    for place, attempt in enumerate(attempts):
+        if attempt.job_id == app.stopped_job:
+            return attempts[:place]
+    return attempts
+
+
+def _status(newest: Attempt, *, stopped: bool) -> AppState:
+    match newest.status:
+        case JobStatus.PENDING | JobStatus.RUNNING:
+            return AppState.DEPLOYING
+        case JobStatus.SUCCEEDED:
+            return AppState.UPLOADED if stopped else AppState.READY
+        case JobStatus.FAILED:
+            return AppState.UPLOADED if stopped else AppState.FAILED
+        case JobStatus.CANCELLED:
+            return AppState.UPLOADED
+        case _:
+            assert_never(newest.status)

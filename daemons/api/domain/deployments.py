@@ -1,0 +1,46 @@
+"""What a deployment asks the control plane for: the owner's wishes, completed with the platform's defaults."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+_OF_AN_APP: Final = re.compile(r"u[1-9][0-9]*-app[a-z0-9-]+")
+
+
+class InvalidDeployment(Exception):
+    """The deployment asks for what is not the app's own; `data` names the field."""
+
+    def __init__(self, field: str, rule: str) -> None:
+        super().__init__(f"{field}: {rule}")
+        self.data = {"fields": [field]}
+
+
+@dataclass(frozen=True, slots=True)
+class Hosting:
+    """Where repositories and images live."""
+
+    git_host: str
+    git_port: int
+    git_owner: str = "funai"
+    repository_template: str = "u{userId}-app{appId}"
+    git_ref: str = "main"
+    registry: str | None = None
+    namespace: str | None = None
+
+    def repository(self, user_id: int, app_id: int) -> str:
+        """`owner/name` of the app's repository."""
+        name = self.repository_template.replace("{userId}", str(user_id)).replace("{appId}", str(app_id))
+        return f"{self.git_owner}/{name}"
+
+    def repository_url(self, user_id: int, app_id: int) -> str:
+        """Where the app's source is pushed to and cloned from."""
+        return f"ssh://git@{self.git_host}:{self.git_port}/{self.repository(user_id, app_id)}.git"
+
+
+def check_image(image: str | None, user_id: int, app_id: int) -> None:
+    """Raises InvalidDeployment for an image that was built for another app: its layers are its owner's."""
+    if image is None:
+        return
+    path = image.partition("@")[0].rpartition("/")[2].partition(":")[0]
+    if _OF_AN_APP.fullmatch(path) and path != f"u{user_id}-app{app_id}":
+        raise InvalidDeployment("image", "must not be the image of another app")

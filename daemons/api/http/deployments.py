@@ -1,0 +1,61 @@
+"""Deployments of a user's apps."""
+
+from aiohttp import web
+
+from daemons.api.domain.access import check_named
+from daemons.api.http.callers import idempotency_key, subject
+from daemons.api.services.deployments import Deployments
+from daemons.kit.bodies import number, query, read, reply
+from protocol.api import OfApp, OfJob, StartDeployment, StoppedDeployment
+
+
+class DeploymentRoutes:
+    """`/api/fun-ai/deploy`."""
+
+    def __init__(self, deployments: Deployments) -> None:
+        self._deployments = deployments
+
+    def table(self) -> list[web.RouteDef]:
+        """Routes for people."""
+        return [
+            web.post("/api/fun-ai/deploy/job/create", self.start),
+            web.get("/api/fun-ai/deploy/job/info", self.info),
+            web.get("/api/fun-ai/deploy/job/list", self.newest),
+            web.get("/api/fun-ai/deploy/job/history", self.history),
+            web.post("/api/fun-ai/deploy/job/cancel", self.cancel),
+            web.post("/api/fun-ai/deploy/app/stop", self.stop),
+        ]
+
+    async def start(self, request: web.Request) -> web.Response:
+        """Queue a deployment."""
+        named = query(request, OfApp)
+        check_named(subject(request), named.user_id)
+        order = await read(request, StartDeployment)
+        return reply(await self._deployments.start(subject(request), named.app_id, order, idempotency_key(request)))
+
+    async def info(self, request: web.Request) -> web.Response:
+        """One job."""
+        return reply(await self._deployments.job(subject(request), query(request, OfJob).job_id))
+
+    async def newest(self, request: web.Request) -> web.Response:
+        """The caller's newest jobs."""
+        limit = number(request, "limit", default=50, low=1, high=200)
+        return reply(await self._deployments.newest(subject(request), limit))
+
+    async def history(self, request: web.Request) -> web.Response:
+        """The newest jobs of one app."""
+        named = query(request, OfApp)
+        check_named(subject(request), named.user_id)
+        limit = number(request, "limit", default=20, low=1, high=200)
+        return reply(await self._deployments.history(subject(request), named.app_id, limit))
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        """Cancel a job."""
+        return reply(await self._deployments.cancel(subject(request), query(request, OfJob).job_id))
+
+    async def stop(self, request: web.Request) -> web.Response:
+        """Stop a running app."""
+        named = query(request, OfApp)
+        check_named(subject(request), named.user_id)
+        app = await self._deployments.stop(subject(request), named.app_id)
+        return reply(StoppedDeployment(user_id=app.user_id, app_id=str(app.id)))

@@ -1,0 +1,61 @@
+"""A user's apps, each with what its jobs say about it."""
+
+from collections.abc import Sequence
+
+from daemons.api.domain.access import Subject
+from daemons.api.domain.apps import MOST_APPS, App, Draft, Standing, standing
+from daemons.api.ports import AppStore, DeployPlane
+from daemons.api.services.attempts import attempts
+from daemons.api.services.keys import KeyRing
+from daemons.api.services.ownership import Ownership
+from protocol.api import AppState
+
+_HISTORY = 20
+_DEPLOYED = (AppState.DEPLOYING, AppState.READY, AppState.FAILED)
+
+AppWithStanding = tuple[App, Standing]
+
+
+class Apps:
+    """Create, list, look up."""
+
+    def __init__(self, store: AppStore, plane: DeployPlane, ownership: Ownership, keys: KeyRing) -> None:
+        self._store = store
+        self._plane = plane
+        self._ownership = ownership
+        self._keys = keys
+
+    async def create(self, subject: Subject, draft: Draft, idempotency_key: str | None) -> AppWithStanding:
+        """A new app, whose repository its owner may push to as soon as this answers.
+
+        Raises AppLimit, NameTaken, AccessUnwritten (the app is there; repeat with the same idempotency key).
+        """
+        app = await self._store.create(subject.user_id, draft, idempotency_key, MOST_APPS)
+        await self._keys.publish()
+        return app, Standing(AppState.CREATED)
+
+    async def one(self, subject: Subject, app_id: str) -> AppWithStanding:
+        """One app. Raises NotFound, PlaneError."""
+        app = await self._ownership.app(subject, app_id)
+        return (await self._with_standing([app]))[0]
+
+    async def of(self, subject: Subject) -> Sequence[AppWithStanding]:
+        """All the subject's apps, oldest first. Raises PlaneError."""
+        return await self._with_standing(await self._store.of_user(subject.user_id))
+
+    async def deployed(self, subject: Subject, app_id: str | None) -> Sequence[AppWithStanding]:
+        """Those that are deploying, ready or failed; of one app when it is named. Raises NotFound, PlaneError."""
+        found = [await self.one(subject, app_id)] if app_id is not None else await self.of(subject)
+        return [(app, state) for app, state in found if state.status in _DEPLOYED]
+
+    async def every(self) -> Sequence[AppWithStanding]:
+        """All apps of all users, for operators. Raises PlaneError."""
+        return await self._with_standing(await self._store.every())
+
+    async def ids(self) -> Sequence[int]:
+        """The ids of all apps."""
+        return [app.id for app in await self._store.every()]
+
+    async def _with_standing(self, apps: Sequence[App]) -> Sequence[AppWithStanding]:
+        jobs = await self._plane.jobs_of([app.id for app in apps], _HISTORY)
+        return [(app, standing(app, attempts(jobs.get(app.id, ())))) for app in apps]

@@ -1,0 +1,105 @@
+"""Deployments of a user's apps, on the deploy control plane."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+from daemons.api.domain.access import Subject
+from daemons.api.domain.apps import App
+from daemons.api.domain.deployments import Hosting, InvalidDeployment, check_image
+from daemons.api.ports import AppStore, DeployPlane, PlaneRefused
+from daemons.api.services.ownership import Ownership
+from daemons.api.services.places import Places
+from protocol.api import StartDeployment
+from protocol.jobs import JobPayload, JobView
+from protocol.names import own_base_path, public_path
+
+logger = logging.getLogger(__name__)
+
+_PORT = 3000
+_TAG = "latest"
+_HISTORY = 20
+
+
+class Deployments:
+    """Start, follow, cancel, stop."""
+
+    def __init__(
+        self, apps: AppStore, plane: DeployPlane, ownership: Ownership, places: Places, hosting: Hosting
+    ) -> None:
+        self._apps = apps
+        self._plane = plane
+        self._ownership = ownership
+        self._places = places
+        self._hosting = hosting
+
+    async def start(
+        self, subject: Subject, app_id: str, order: StartDeployment, idempotency_key: str | None
+    ) -> JobView:
+        """Queue a deployment. Raises NotFound, InvalidDeployment, AppLimit, AppBusy and every other PlaneError."""
+        app = await self._ownership.app(subject, app_id)
+        payload = self._payload(app, order)
+        key = f"u{subject.user_id}-a{app.id}-{idempotency_key}" if idempotency_key else None
+        taken_at = await self._places.take(app)
+        try:
+            job = await self._plane.create(payload, key)
+        except PlaneRefused:
+            await self._places.leave(app, taken_at)
+            raise
+        logger.info("queued a deployment", extra={"job_id": job.id, "app_id": app.id, "user_id": app.user_id})
+        return job
+
+    async def job(self, subject: Subject, job_id: str) -> JobView:
+        """One job. Raises NotFound, PlaneError."""
+        return await self._ownership.job(subject, job_id)
+
+    async def cancel(self, subject: Subject, job_id: str) -> JobView:
+        """Cancel a job. Raises NotFound, TooLate, JobEnded and every other PlaneError."""
+        job = await self._ownership.job(subject, job_id)
+        return await self._plane.cancel(job.id)
+
+    async def newest(self, subject: Subject, limit: int) -> Sequence[JobView]:
+        """The newest jobs of all the subject's apps. Raises PlaneError."""
+        apps = await self._apps.of_user(subject.user_id)
+        found = await self._plane.jobs_of([app.id for app in apps], limit)
+        jobs = [job for of_app in found.values() for job in of_app]
+        return sorted(jobs, key=lambda job: (job.created_at, job.id), reverse=True)[:limit]
+
+    async def history(self, subject: Subject, app_id: str, limit: int) -> Sequence[JobView]:
+        """The newest jobs of one app. Raises NotFound, PlaneError."""
+        app = await self._ownership.app(subject, app_id)
+        return (await self._plane.jobs_of([app.id], limit)).get(app.id, ())
+
+    async def stop(self, subject: Subject, app_id: str) -> App:
+        """Stop the app on its node and free its place. Raises NotFound, NodeRefused, AgentFailed, PlaneError."""
+        app = await self._ownership.app(subject, app_id)
+        before = (await self._plane.jobs_of([app.id], _HISTORY)).get(app.id, ())
+        await self._plane.stop(app.user_id, app.id)
+        newest = next((job.id for job in before if job.status.terminal), None)
+        await self._apps.mark_stopped(app.id, newest)
+        stopped = replace(app, stopped_job=newest)
+        await self._places.settle(stopped)
+        logger.info("stopped an app", extra={"app_id": app.id, "user_id": app.user_id})
+        return stopped
+
+    def _payload(self, app: App, order: StartDeployment) -> JobPayload:
+        app_id = str(app.id)
+        check_image(order.image, app.user_id, app.id)
+        try:
+            base_path = own_base_path(order.base_path, app_id) or public_path(app_id)
+        except ValueError as error:
+            raise InvalidDeployment("basePath", str(error)) from None
+        return JobPayload(
+            user_id=str(app.user_id),
+            app_id=app_id,
+            app_name=app.name,
+            repo_ssh_url=self._hosting.repository_url(app.user_id, app.id),
+            git_ref=order.git_ref or self._hosting.git_ref,
+            base_path=base_path,
+            container_port=order.container_port or _PORT,
+            health_check_path=order.health_check_path,
+            image_tag=order.image_tag or _TAG,
+            image=order.image,
+            acr_registry=self._hosting.registry,
+            acr_namespace=self._hosting.namespace,
+        )

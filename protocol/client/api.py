@@ -1,0 +1,131 @@
+"""Clients of the API entry: people with a bearer token, operators with the admin token."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from pydantic import TypeAdapter
+
+from protocol import headers
+from protocol.api import (
+    AddGitKey,
+    AppIds,
+    AppInfo,
+    CreateApp,
+    GitKeyInfo,
+    StartDeployment,
+    StoppedDeployment,
+    UserInfo,
+)
+from protocol.client.transport import Transport
+from protocol.jobs import JobView
+from protocol.nodes import ServiceHealth
+
+_APPS: Final = TypeAdapter(tuple[AppInfo, ...])
+_JOBS: Final = TypeAdapter(tuple[JobView, ...])
+_KEYS: Final = TypeAdapter(tuple[GitKeyInfo, ...])
+_NOTHING: Final[TypeAdapter[None]] = TypeAdapter(None)
+_STOP_SECONDS: Final = 70.0
+
+Query = Mapping[str, str | int | None]
+
+
+def bearer(token: str) -> dict[str, str]:
+    """The header that carries a person's token."""
+    return {headers.AUTHORIZATION: f"Bearer {token}"}
+
+
+def _once(idempotency_key: str | None) -> dict[str, str]:
+    return {headers.IDEMPOTENCY_KEY: idempotency_key} if idempotency_key else {}
+
+
+class ApiClient:
+    """What people call. The token says whose things these are; no call names a user."""
+
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
+
+    async def health(self) -> ServiceHealth:
+        """The daemon is alive."""
+        return await self.transport.call("GET", "/internal/health", ServiceHealth)
+
+    async def ready(self) -> ServiceHealth:
+        """The daemon is ready; raises Refused 503 that names the failing checks."""
+        return await self.transport.call("GET", "/internal/ready", ServiceHealth)
+
+    async def me(self) -> UserInfo:
+        """Whose token this is."""
+        return await self.transport.call("GET", "/api/fun-ai/user/me", UserInfo)
+
+    async def create_app(self, order: CreateApp | None = None, *, idempotency_key: str | None = None) -> AppInfo:
+        """A new app. Raises Refused 409 `app_limit` or `already_exists`."""
+        path, body = "/api/fun-ai/app/create", order or CreateApp()
+        return await self.transport.call("POST", path, AppInfo, body=body, headers=_once(idempotency_key))
+
+    async def apps(self) -> tuple[AppInfo, ...]:
+        """All one's apps."""
+        return await self.transport.call("GET", "/api/fun-ai/app/list", _APPS)
+
+    async def app(self, app_id: str) -> AppInfo:
+        """One app."""
+        return await self.transport.call("GET", "/api/fun-ai/app/info", AppInfo, query={"appId": app_id})
+
+    async def deployed_apps(self, app_id: str | None = None) -> tuple[AppInfo, ...]:
+        """One's apps that are deploying, ready or failed."""
+        return await self.transport.call("GET", "/api/fun-ai/deploy/app/list", _APPS, query={"appId": app_id})
+
+    async def deploy(
+        self, app_id: str, order: StartDeployment | None = None, *, idempotency_key: str | None = None
+    ) -> JobView:
+        """Queue a deployment. Raises Refused 409 `app_busy` or `app_limit`."""
+        path, query, body = "/api/fun-ai/deploy/job/create", {"appId": app_id}, order or StartDeployment()
+        once = _once(idempotency_key)
+        return await self.transport.call("POST", path, JobView, body=body, query=query, headers=once)
+
+    async def job(self, job_id: str) -> JobView:
+        """One job."""
+        return await self.transport.call("GET", "/api/fun-ai/deploy/job/info", JobView, query={"jobId": job_id})
+
+    async def jobs(self, limit: int = 50) -> tuple[JobView, ...]:
+        """One's newest jobs."""
+        return await self.transport.call("GET", "/api/fun-ai/deploy/job/list", _JOBS, query={"limit": limit})
+
+    async def history(self, app_id: str, limit: int = 20) -> tuple[JobView, ...]:
+        """The newest jobs of one app."""
+        query: Query = {"appId": app_id, "limit": limit}
+        return await self.transport.call("GET", "/api/fun-ai/deploy/job/history", _JOBS, query=query)
+
+    async def cancel(self, job_id: str) -> JobView:
+        """Cancel a job. Raises Refused 409 `too_late` or `illegal_transition`."""
+        return await self.transport.call("POST", "/api/fun-ai/deploy/job/cancel", JobView, query={"jobId": job_id})
+
+    async def stop(self, app_id: str) -> StoppedDeployment:
+        """Stop a running app."""
+        path, query = "/api/fun-ai/deploy/app/stop", {"appId": app_id}
+        return await self.transport.call("POST", path, StoppedDeployment, query=query, seconds=_STOP_SECONDS)
+
+    async def keys(self) -> tuple[GitKeyInfo, ...]:
+        """One's SSH keys."""
+        return await self.transport.call("GET", "/api/fun-ai/git/keys", _KEYS)
+
+    async def add_key(self, order: AddGitKey) -> GitKeyInfo:
+        """Register an SSH key; it opens one's repositories when this answers."""
+        return await self.transport.call("POST", "/api/fun-ai/git/keys", GitKeyInfo, body=order)
+
+    async def remove_key(self, key_id: int) -> None:
+        """Take an SSH key away."""
+        await self.transport.call("DELETE", "/api/fun-ai/git/keys", _NOTHING, query={"keyId": key_id})
+
+
+class ApiAdminClient:
+    """What operators call."""
+
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
+
+    async def apps(self) -> tuple[AppInfo, ...]:
+        """All apps of all users."""
+        return await self.transport.call("GET", "/api/fun-ai/admin/apps", _APPS)
+
+    async def app_ids(self) -> AppIds:
+        """The ids of all apps."""
+        return await self.transport.call("GET", "/api/fun-ai/internal/apps/ids", AppIds)
