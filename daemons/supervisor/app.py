@@ -30,7 +30,6 @@ from daemons.supervisor.settings import Layout, SupervisorSettings
 logger = logging.getLogger(__name__)
 
 EX_MACHINE_LACKS: Final = 3
-DEMO_USER: Final = "1"
 _PORT_TRIES: Final = 10
 
 
@@ -166,13 +165,11 @@ async def _announce(settings: SupervisorSettings, plan: Plan) -> None:
 
 async def _demo(plan: Plan) -> str | None:
     layout = plan.layout
-    async with HttpDemoApi(plan.ports.url("api"), plan.credentials["API_USER_TOKEN"], DEMO_USER) as api:
+    async with HttpDemoApi(plan.ports.url("api"), plan.credentials["API_USER_TOKEN"]) as api:
         demo = Demo(
             api=api,
             repository=WorkingCopy(
                 layout.root / "demo",
-                git_url=plan.ports.url("git"),
-                user_id=DEMO_USER,
                 key=layout.demo_key,
                 known_hosts=layout.known_hosts,
             ),

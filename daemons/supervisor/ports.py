@@ -64,11 +64,19 @@ class Ticker(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class DemoApp:
+    """The demo user's app and the address of its repository."""
+
+    id: str
+    repository: str
+
+
 class DemoApi(Protocol):
     """The API entry, as the demo user calls it."""
 
-    async def ensure_app(self) -> str:
-        """The id of the demo user's app, made if it is not there."""
+    async def ensure_app(self) -> DemoApp:
+        """The demo user's app, made if it is not there."""
         ...
 
     async def register_key(self, public_key: str) -> None:
@@ -87,7 +95,7 @@ class DemoApi(Protocol):
 class DemoRepository(Protocol):
     """The demo user's working copy."""
 
-    async def push(self, app_id: str) -> None:
+    async def push(self, app: DemoApp) -> None:
         """Commit the demo files and push them to main. Raises DemoFailed with git's own words."""
         ...
 

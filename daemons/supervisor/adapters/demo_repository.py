@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Final
 
+from daemons.supervisor.ports import DemoApp
 from daemons.supervisor.services.demo import DemoFailed
 
 FILES: Final = Path(__file__).resolve().parent.parent / "demo"
@@ -16,22 +17,19 @@ _SECONDS: Final = 60.0
 class WorkingCopy:
     """A clone of our own below the data folder."""
 
-    def __init__(self, folder: Path, *, git_url: str, user_id: str, key: Path, known_hosts: Path) -> None:
+    def __init__(self, folder: Path, *, key: Path, known_hosts: Path) -> None:
         self._folder = folder
-        self._git_url = git_url
-        self._user_id = user_id
         self._key = key
         self._known_hosts = known_hosts
 
-    async def push(self, app_id: str) -> None:
+    async def push(self, app: DemoApp) -> None:
         """Commit what changed in the demo files and push main. Raises DemoFailed with git's own words."""
-        copy = self._folder / app_id
+        copy = self._folder / app.id
         await asyncio.to_thread(shutil.copytree, FILES, copy, dirs_exist_ok=True)
-        remote = f"{self._git_url}/funai/u{self._user_id}-app{app_id}.git"
         await self._git(copy, "init", "--quiet", "--initial-branch=main")
         await self._git(copy, "add", "--all")
         await self._git(copy, "commit", "--quiet", "--allow-empty", "--message", "Say hello from the demo app")
-        await self._git(copy, "push", "--quiet", "--force", remote, "HEAD:refs/heads/main")
+        await self._git(copy, "push", "--quiet", "--force", app.repository, "HEAD:refs/heads/main")
 
     async def _git(self, copy: Path, *arguments: str) -> None:
         process = await asyncio.create_subprocess_exec(

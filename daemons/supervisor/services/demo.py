@@ -36,13 +36,14 @@ class Demo:
 
     async def bring_up(self) -> str:
         """The id of the running app. Raises DemoFailed."""
-        app_id = await self._api.ensure_app()
+        app = await self._api.ensure_app()
+        app_id = app.id
         if await self._page.answers(app_id):
             logger.info("the demo app %s answers", app_id)
             return app_id
         logger.info("pushing the demo app %s to its repository", app_id)
         await self._api.register_key(self._public_key())
-        await self._repository.push(app_id)
+        await self._repository.push(app)
         job_id = await self._api.deploy(app_id)
         logger.info("job %s builds and deploys the demo app %s", job_id, app_id)
         await self._follow(job_id)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from daemons.supervisor.ports import DemoApp
 from daemons.supervisor.services.demo import Demo, DemoFailed
 from tests.unit.supervisor.twins import MemoryTicker
 
@@ -15,8 +16,8 @@ class World:
         self._served = served
         self._serves_after = serves_after
 
-    async def ensure_app(self) -> str:
-        return "20001"
+    async def ensure_app(self) -> DemoApp:
+        return DemoApp("20001", "ssh://git@127.0.0.1:2222/funai/u1-app20001.git")
 
     async def register_key(self, public_key: str) -> None:
         self.steps.append(f"key {public_key}")
@@ -30,8 +31,8 @@ class World:
         self._served = self._serves_after and found[0] == "SUCCEEDED"
         return found
 
-    async def push(self, app_id: str) -> None:
-        self.steps.append(f"push {app_id}")
+    async def push(self, app: DemoApp) -> None:
+        self.steps.append(f"push {app.repository}")
 
     async def answers(self, app_id: str) -> bool:
         return self._served
@@ -44,7 +45,11 @@ def demo(world: World) -> Demo:
 async def test_the_first_start_pushes_deploys_and_sees_the_page() -> None:
     world = World(("PENDING", "no runner yet"), ("RUNNING", None), ("SUCCEEDED", None))
     assert await demo(world).bring_up() == "20001"
-    assert world.steps == ["key ssh-ed25519 AAAA", "push 20001", "deploy 20001"]
+    assert world.steps == [
+        "key ssh-ed25519 AAAA",
+        "push ssh://git@127.0.0.1:2222/funai/u1-app20001.git",
+        "deploy 20001",
+    ]
 
 
 async def test_a_page_that_answers_is_left_alone() -> None:
