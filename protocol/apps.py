@@ -135,6 +135,18 @@ class AppPurged(Wire):
     deleted_placements: int
 
 
+class AppCleaned(Wire):
+    """What became of each step of a clean-up; every step answers for itself."""
+
+    user_id: str
+    app_id: str
+    image_tags: tuple[str, ...] = ()
+    cancelled_jobs: tuple[str, ...] = ()
+    registry: dict[str, object]
+    runtime: dict[str, object]
+    purge: dict[str, object]
+
+
 class AppRunView(Wire):
     """The last known state of an app, as the console lists it; times are epoch milliseconds."""
 

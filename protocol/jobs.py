@@ -3,7 +3,14 @@
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AwareDatetime, Field, ValidationInfo, field_validator
+from pydantic import (
+    AwareDatetime,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+)
 
 from protocol.base import Wire
 from protocol.errors import JobReason
@@ -83,12 +90,17 @@ class JobPayload(Wire):
 
 
 class StoredPayload(JobPayload):
-    """The payload as answered: the submitted keys and those the control plane wrote."""
+    """The payload as answered: the submitted keys and those the control plane wrote. An absent key stays absent: existing
+    runners give it a default, which a null would override."""
 
     run_started_at: int | None = None
     attempt: int | None = None
     phase: str | None = None
     phase_message: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_nulls(self, serialize: SerializerFunctionWrapHandler) -> dict[str, object]:
+        return {key: value for key, value in serialize(self).items() if value is not None}
 
 
 class CreateJob(Wire):
@@ -132,12 +144,16 @@ class RenewLease(Wire):
 
 
 class ReportJob(Wire):
-    """`POST /deploy/jobs/{id}/report`: the one report that ends an attempt; repeating it is answered, not rewritten."""
+    """`POST /deploy/jobs/{id}/report`: the one report that ends an attempt; repeating it is answered, not rewritten.
+
+    `errorMessage` has no limit of its own: existing runners send all output of the failing command, and the control plane
+    keeps its head and tail.
+    """
 
     runner_id: RunnerId
     lease_token: ShortText | None = None
     status: JobStatus
-    error_message: LongText | None = None
+    error_message: str | None = None
     reason: JobReason | None = None
     image: ImageRef | None = None
     image_digest: ImageDigest | None = None

@@ -12,6 +12,7 @@ from protocol.base import Wire
 
 Model = TypeVar("Model", bound=Wire)
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
+_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
 class InvalidRequest(Exception):
@@ -41,18 +42,16 @@ def parse(body: bytes, model: type[Model]) -> Model:
 
 
 def query(request: web.Request, model: type[Model]) -> Model:
-    """The request's query parameters as a wire model; whole numbers and booleans are read from their text."""
-    values: dict[str, Any] = {}
-    for key, text in request.query.items():
-        field = next((f for name, f in model.model_fields.items() if key in (f.alias, name)), None)
-        numeric = field is not None and field.annotation is not None and "int" in str(field.annotation)
-        if numeric and _INTEGER.fullmatch(text):
-            values[key] = int(text)
-        elif text in ("true", "false"):
-            values[key] = text == "true"
-        else:
-            values[key] = text
-    return parse(orjson.dumps(values), model)
+    """The request's query parameters as a wire model; whole numbers and booleans are read from their text, where the
+    model has them. Raises InvalidRequest that names every bad field."""
+    kinds = {f.alias or name: str(f.annotation) for name, f in model.model_fields.items()}
+    return parse(orjson.dumps({key: _typed(text, kinds.get(key, "")) for key, text in request.query.items()}), model)
+
+
+def _typed(text: str, kind: str) -> object:
+    if "bool" in kind and text in _BOOLEANS:
+        return _BOOLEANS[text]
+    return int(text) if "int" in kind and _INTEGER.fullmatch(text) else text
 
 
 def number(request: web.Request, name: str, *, default: int, low: int, high: int) -> int:

@@ -9,12 +9,14 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Refresh = Callable[[], Awaitable[None]]
 
 
 class Metrics:
     """A registry per daemon (never the global one), with the request figures in it."""
 
     def __init__(self) -> None:
+        self._refreshes: list[Refresh] = []
         self.registry = CollectorRegistry()
         self._requests = Counter(
             "funai_http_requests_total",
@@ -29,12 +31,18 @@ class Metrics:
             registry=self.registry,
         )
 
+    def before(self, refresh: Refresh) -> None:
+        """Await `refresh` before figures are shown: it sets gauges whose truth lies elsewhere."""
+        self._refreshes.append(refresh)
+
     def table(self) -> list[web.RouteDef]:
         """`GET /metrics`, open to anyone who reaches the port."""
         return [web.get("/metrics", self.expose)]
 
     async def expose(self, _request: web.Request) -> web.Response:
         """The text format."""
+        for refresh in self._refreshes:
+            await refresh()
         return web.Response(body=generate_latest(self.registry), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
     def middleware(self) -> Any:

@@ -9,6 +9,7 @@ replaced by the other. Error messages name variables and never values.
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
 
@@ -17,6 +18,9 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 _PLACEHOLDER: Final = "CHANGE_ME"
 _LEAST_TOKEN_CHARACTERS: Final = 16
+_MISSING: Final = "is not set; set it to a secret of at least 16 characters or to the documented value"
+
+Network = IPv4Network | IPv6Network
 
 
 class Misconfigured(Exception):
@@ -42,8 +46,26 @@ def _tokens(value: object) -> object:
     return tuple(parts)
 
 
+def _optional_tokens(value: object) -> object:
+    return _tokens(value) if _split(value) else ()
+
+
+def _networks(value: object) -> object:
+    parts = _split(value)
+    if not isinstance(parts, tuple | list):
+        raise ValueError("must be a comma-separated list of addresses or CIDR networks")
+    try:
+        return tuple(ip_network(str(part)) for part in parts)
+    except ValueError:
+        raise ValueError("must be a comma-separated list of addresses or CIDR networks") from None
+
+
 #: One or two live tokens of a role; refuses placeholders, empty and short values.
 Tokens = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_tokens)]
+#: The same for a role that may be switched off: empty is allowed; `require` refuses it while the role is on.
+OptionalTokens = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_optional_tokens)]
+#: A comma-separated list of addresses and CIDR networks.
+Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)]
 #: A comma-separated list of plain words.
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
@@ -80,6 +102,12 @@ class Settings(BaseSettings):
     def secret_values(self) -> tuple[str, ...]:
         """Every secret in these settings, for the log redactor."""
         return tuple(_secrets(self.__dict__.values()))
+
+    def require(self, **roles: tuple[SecretStr, ...]) -> None:
+        """Raises Misconfigured that names every variable whose tokens are missing."""
+        lines = [f"  {name} {_MISSING}" for name, tokens in roles.items() if not tokens]
+        if lines:
+            raise Misconfigured(f"{self.service} cannot start:\n" + "\n".join(lines))
 
     def distinct(self, **roles: tuple[SecretStr, ...]) -> None:
         """Raises Misconfigured when two roles share a token: a leak of one would be a leak of both."""
@@ -142,5 +170,5 @@ def _line(problem: Any) -> str:
     name = str(problem["loc"][0]) if problem["loc"] else "settings"
     message = str(problem["msg"]).removeprefix("Value error, ")
     if problem["type"] == "missing":
-        message = "is not set; set it to a secret of at least 16 characters or to the documented value"
+        message = _MISSING
     return f"  {name} {message}"

@@ -64,6 +64,11 @@ class Broadcast(Generic[Item]):
         finally:
             self._subscriptions.discard(subscription)
 
+    @property
+    def watched(self) -> bool:
+        """Whether anybody is subscribed."""
+        return bool(self._subscriptions)
+
     def publish(self, item: Item) -> None:
         """Offer an item to all."""
         for subscription in tuple(self._subscriptions):

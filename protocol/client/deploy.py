@@ -1,13 +1,13 @@
 """Clients of the deploy control plane, one class per kind of caller: each holds one secret and the calls it opens."""
 
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 import httpx
 from pydantic import TypeAdapter
 
 from protocol import headers
-from protocol.apps import AppCommand, AppPurged, AppStopped, ConfirmFence, FenceConfirmed
+from protocol.apps import AppCleaned, AppCommand, AppPurged, AppStopped, ConfirmFence, FenceConfirmed
 from protocol.base import Wire
 from protocol.client.stream import events
 from protocol.client.transport import DEFAULT_SECONDS, Refused, Transport
@@ -39,8 +39,8 @@ _JOBS: Final = TypeAdapter(tuple[JobView, ...])
 _NODES: Final = TypeAdapter(tuple[NodeView, ...])
 _RUNNERS: Final = TypeAdapter(tuple[RunnerView, ...])
 _CLAIM: Final[TypeAdapter[ClaimedJob | None]] = TypeAdapter(ClaimedJob | None)
-_FREE: Final[TypeAdapter[dict[str, Any]]] = TypeAdapter(dict[str, Any])
 _PARKED_MARGIN_SECONDS: Final = 10.0
+_QUIET_BUILD_SECONDS: Final = 1800.0
 
 
 class _Client:
@@ -88,7 +88,8 @@ class JobsClient(_Client):
     async def log(self, job_id: str, *, offset: int = 0, follow: bool = False) -> AsyncIterator[bytes]:
         """The log's bytes from `offset`; with `follow`, until the job ended and all is read."""
         query: Mapping[str, str | int | None] = {"offset": offset, "follow": 1 if follow else 0}
-        async with self.transport.stream(f"/deploy/jobs/{job_id}/log", query=query) as response:
+        path = f"/deploy/jobs/{job_id}/log"
+        async with self.transport.stream(path, query=query, silence_seconds=_QUIET_BUILD_SECONDS) as response:
             async for chunk in response.aiter_raw():
                 yield chunk
 
@@ -100,9 +101,9 @@ class JobsClient(_Client):
         """Delete what the control plane knows of the app."""
         return await self.transport.call("POST", "/deploy/apps/purge", AppPurged, body=command)
 
-    async def cleanup_app(self, command: AppCommand) -> dict[str, Any]:
+    async def cleanup_app(self, command: AppCommand) -> AppCleaned:
         """Delete the app on its node and what is known of it; the answer says what succeeded."""
-        return await self.transport.call("POST", "/deploy/apps/cleanup", _FREE, body=command, seconds=60)
+        return await self.transport.call("POST", "/deploy/apps/cleanup", AppCleaned, body=command, seconds=60)
 
 
 class AdminClient(JobsClient):

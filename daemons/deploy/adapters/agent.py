@@ -1,0 +1,36 @@
+"""Calls runtime agents, ours or existing ones: one connection per call, because calls to an agent are rare."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from daemons.deploy.ports import AgentFailed
+from protocol.apps import AppRef
+from protocol.client.transport import ClientError, Transport
+from protocol.headers import AGENT_TOKEN
+
+_ANSWER: Final[type[dict[str, object]]] = dict
+
+
+class HttpAgent:
+    """The port `Agent` over HTTP. `token` None means that no token is configured: every call fails, saying so."""
+
+    def __init__(self, token: str | None, timeout_seconds: float) -> None:
+        self._token = token
+        self._timeout_seconds = timeout_seconds
+
+    async def stop(self, base_url: str, user_id: str, app_id: str, fence: int) -> Mapping[str, object]:
+        """The agent's answer, verbatim. Raises AgentFailed."""
+        return await self._post(base_url, "/agent/apps/stop", AppRef(user_id=user_id, app_id=app_id, fence=fence))
+
+    async def delete(self, base_url: str, user_id: str, app_id: str, fence: int) -> Mapping[str, object]:
+        """The agent's answer, verbatim. Raises AgentFailed."""
+        return await self._post(base_url, "/agent/apps/delete", AppRef(user_id=user_id, app_id=app_id, fence=fence))
+
+    async def _post(self, base_url: str, path: str, order: AppRef) -> Mapping[str, object]:
+        if self._token is None:
+            raise AgentFailed("no token for runtime agents is configured; set RUNTIME_AGENT_TOKEN")
+        try:
+            async with Transport(base_url, {AGENT_TOKEN: self._token}, timeout=self._timeout_seconds) as transport:
+                return await transport.bare("POST", path, _ANSWER, body=order)
+        except ClientError as error:
+            raise AgentFailed(f"the runtime agent did not do it: {error}") from error

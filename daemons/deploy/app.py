@@ -1,0 +1,195 @@
+"""Composition of the control plane: the only place that knows which parts stand behind which ports."""
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+
+from daemons.deploy.adapters.agent import HttpAgent
+from daemons.deploy.adapters.store import open_store
+from daemons.deploy.domain.jobs import AppBusy, IllegalTransition, JobNotFound, LeaseLost, LogFull, LogGap, TooLate
+from daemons.deploy.domain.nodes import NodeNotFound, NodePolicy
+from daemons.deploy.domain.placement import NodeDisabled, NodeFull, NodeStale
+from daemons.deploy.http.admin import AdminRoutes
+from daemons.deploy.http.apps import AppRoutes
+from daemons.deploy.http.events import EventRoutes
+from daemons.deploy.http.figures import Figures
+from daemons.deploy.http.jobs import JobRoutes
+from daemons.deploy.http.logs import LogRoutes
+from daemons.deploy.http.nodes import NodeRoutes
+from daemons.deploy.http.runners import RunnerRoutes
+from daemons.deploy.ports import Agent, AgentFailed, Store, StoreUnavailable
+from daemons.deploy.services.apps import AppNotPlaced, Apps
+from daemons.deploy.services.bells import Bells
+from daemons.deploy.services.claims import Claims
+from daemons.deploy.services.feed import Feed
+from daemons.deploy.services.leases import Leases
+from daemons.deploy.services.logs import Logs
+from daemons.deploy.services.placements import Placements, SameNode
+from daemons.deploy.services.queue import JobQueue
+from daemons.deploy.services.reading import Reader, Thresholds
+from daemons.deploy.services.reaper import Limits, Reaper
+from daemons.deploy.services.registry import NodeRegistry, RunnerRegistry
+from daemons.deploy.settings import DeploySettings
+from daemons.kit.auth import AUTH_PROBLEMS, Access, Gate
+from daemons.kit.clock import SystemClock
+from daemons.kit.daemon import MAX_BODY_BYTES
+from daemons.kit.health import HealthRoutes
+from daemons.kit.metrics import Metrics
+from daemons.kit.problems import Problems, problem_middleware
+from daemons.kit.settings import revealed
+from daemons.kit.tasks import Loop, background, every
+from protocol import headers
+from protocol.errors import ErrorReason
+
+SERVICE: Final = "fun-ai-studio-deploy"
+ACCESS: Final = web.AppKey("access", Access)
+
+PROBLEMS: Final[Problems] = {
+    **AUTH_PROBLEMS,
+    SameNode: (400, ErrorReason.INVALID_REQUEST),
+    JobNotFound: (404, ErrorReason.NOT_FOUND),
+    NodeNotFound: (404, ErrorReason.NOT_FOUND),
+    AppNotPlaced: (404, ErrorReason.NOT_FOUND),
+    AppBusy: (409, ErrorReason.APP_BUSY),
+    IllegalTransition: (409, ErrorReason.ILLEGAL_TRANSITION),
+    LeaseLost: (409, ErrorReason.LEASE_LOST),
+    TooLate: (409, ErrorReason.TOO_LATE),
+    LogGap: (409, ErrorReason.LOG_GAP),
+    NodeDisabled: (409, ErrorReason.NODE_DISABLED),
+    NodeStale: (409, ErrorReason.NODE_STALE),
+    NodeFull: (409, ErrorReason.NODE_FULL),
+    LogFull: (413, ErrorReason.PAYLOAD_TOO_LARGE),
+    AgentFailed: (502, ErrorReason.PEER_FAILED),
+    StoreUnavailable: (503, ErrorReason.UNAVAILABLE),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """One gate per kind of caller."""
+
+    admin: Gate
+    api: Gate
+    runner: Gate
+    node: Gate
+
+
+class Plane:
+    """The services of one control plane, and the loops that drive them."""
+
+    def __init__(self, settings: DeploySettings, store: Store, agent: Agent) -> None:
+        policy = NodePolicy(
+            stale_ms=settings.node_stale_seconds * 1000,
+            disk_min_pct=settings.disk_min_pct,
+            disk_drain_pct=settings.disk_drain_pct,
+            disk_aware=settings.placement_strategy == "disk-aware",
+            watched=settings.node_enabled,
+        )
+        self.clock = SystemClock()
+        self.store = store
+        self.bells = Bells()
+        self.thresholds = Thresholds(policy, settings.runner_stale_seconds * 1000)
+        self.queue = JobQueue(store, self.bells)
+        self.claims = Claims(store, self.bells, policy)
+        self.leases = Leases(store, self.bells)
+        self.logs = Logs(store, self.bells)
+        self.nodes = NodeRegistry(store, self.bells, policy)
+        self.runners = RunnerRegistry(store)
+        self.placements = Placements(store, self.bells, policy)
+        self.apps = Apps(store, agent, self.bells)
+        self.reader = Reader(store, self.thresholds)
+        self.feed = Feed(store, self.bells, self.clock, self.thresholds)
+        self.reaper = Reaper(store, self.bells, Limits(settings.max_attempts, settings.max_running_seconds))
+
+    def loops(self) -> Sequence[Loop]:
+        """What runs beside the requests; a step that the database refused is tried again."""
+        calm = (StoreUnavailable,)
+        return (
+            self.claims.run,
+            lambda: every(0, self.feed.step, expected=calm),
+            lambda: every(1, self.feed.figures, expected=calm),
+            lambda: every(1, self.runners.write, expected=calm),
+            lambda: every(1, self.reaper.sweep, expected=calm),
+            lambda: every(300, self.reaper.tidy, expected=calm),
+        )
+
+    async def close(self, _app: web.Application) -> None:
+        """Answer everybody who is parked, before the server waits for them."""
+        self.bells.close()
+        self.claims.close()
+        self.feed.close()
+
+
+async def open_app(settings: DeploySettings) -> web.Application:
+    """The control plane over the database that the settings name; it is closed with the application."""
+    tokens = revealed(settings.agent_tokens)
+    agent = HttpAgent(tokens[0] if tokens else None, settings.agent_timeout_seconds)
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(open_store(settings.db_url.get_secret_value()))
+        app = build_app(settings, store=store, agent=agent)
+        opened = stack.pop_all()
+
+    async def close(_app: web.Application) -> None:
+        await opened.aclose()
+
+    app.on_cleanup.append(close)
+    return app
+
+
+def build_app(settings: DeploySettings, *, store: Store, agent: Agent) -> web.Application:
+    """The control plane over the given parts."""
+    plane, metrics = Plane(settings, store, agent), Metrics()
+    access = Access(trusted_proxies=settings.trusted_proxies)
+    figures = Figures(metrics.registry, plane.reader, plane.nodes, plane.runners, plane.thresholds)
+    metrics.before(figures.refresh)
+    app = web.Application(
+        middlewares=[metrics.middleware(), problem_middleware(PROBLEMS), access.middleware()],
+        client_max_size=MAX_BODY_BYTES,
+    )
+    app[ACCESS] = access
+    for table, gates in _routes(plane, metrics, _gates(settings), tokenless=not settings.runner_enabled):
+        app.add_routes(access.routes(table, *gates))
+    app.cleanup_ctx.append(background(*plane.loops()))
+    app.on_shutdown.append(plane.close)
+    return app
+
+
+def _routes(
+    plane: Plane, metrics: Metrics, gates: Gates, *, tokenless: bool
+) -> Sequence[tuple[list[web.RouteDef], tuple[Gate, ...]]]:
+    runners = RunnerRoutes(plane.claims, plane.leases, plane.logs, plane.runners, plane.reader, tokenless=tokenless)
+    admin = AdminRoutes(plane.nodes, plane.runners, plane.placements, plane.reader, plane.feed, plane.thresholds)
+    submitters = (gates.api, gates.admin)
+    return (
+        (runners.table(), (gates.runner,)),
+        (JobRoutes(plane.queue, plane.reader).table(), submitters),
+        (LogRoutes(plane.logs).table(), submitters),
+        (AppRoutes(plane.apps).table(), submitters),
+        (NodeRoutes(plane.nodes, plane.leases).table(), (gates.node,)),
+        (admin.table(), (gates.admin,)),
+        (EventRoutes(plane.feed).table(), (gates.admin,)),
+        (HealthRoutes(SERVICE, plane.clock, {"store": plane.store.check}).table(), ()),
+        (metrics.table(), ()),
+    )
+
+
+def _gates(settings: DeploySettings) -> Gates:
+    return Gates(
+        admin=Gate(
+            "admin",
+            headers.ADMIN_TOKEN,
+            revealed(settings.admin_tokens),
+            settings.admin_enabled,
+            settings.admin_networks,
+        ),
+        api=Gate(
+            "api", headers.DEPLOY_SECRET, revealed(settings.api_tokens), settings.api_enabled, settings.api_networks
+        ),
+        runner=Gate("runner", headers.RUNNER_TOKEN, revealed(settings.runner_tokens), settings.runner_enabled),
+        node=Gate(
+            "node", headers.NODE_TOKEN, revealed(settings.node_tokens), settings.node_enabled, settings.node_networks
+        ),
+    )

@@ -1,0 +1,62 @@
+"""Jobs, for the API and for operators."""
+
+from aiohttp import web
+
+from daemons.deploy.domain.views import job_view
+from daemons.deploy.http.requests import caller, job_id
+from daemons.deploy.services.queue import JobQueue
+from daemons.deploy.services.reading import Reader
+from daemons.kit.bodies import InvalidRequest, number, read, reply
+from protocol.jobs import CreateJob, JobStatus, TransitionJob
+
+
+class JobRoutes:
+    """`/deploy/jobs`."""
+
+    def __init__(self, queue: JobQueue, reader: Reader) -> None:
+        self._queue = queue
+        self._reader = reader
+
+    def table(self) -> list[web.RouteDef]:
+        """The routes."""
+        return [
+            web.post("/deploy/jobs", self.create),
+            web.get("/deploy/jobs", self.newest),
+            web.get("/deploy/jobs/by-app", self.of_app),
+            web.get("/deploy/jobs/{job_id}", self.get),
+            web.post("/deploy/jobs/{job_id}/transition", self.transition),
+            web.post("/deploy/jobs/{job_id}/cancel", self.cancel),
+        ]
+
+    async def create(self, request: web.Request) -> web.Response:
+        """A new job."""
+        order = await read(request, CreateJob)
+        return reply(job_view(await self._queue.create(order, caller(request))))
+
+    async def get(self, request: web.Request) -> web.Response:
+        """One job."""
+        return reply(await self._reader.view(await self._queue.get(job_id(request))))
+
+    async def newest(self, request: web.Request) -> web.Response:
+        """Newest created first."""
+        limit = number(request, "limit", default=50, low=1, high=200)
+        return reply(await self._reader.views(await self._queue.newest(limit)))
+
+    async def of_app(self, request: web.Request) -> web.Response:
+        """One app's jobs; a blank id has none."""
+        if "appId" not in request.query:
+            raise InvalidRequest("appId: is required", ["appId"])
+        limit = number(request, "limit", default=50, low=1, high=200)
+        app_id = request.query["appId"].strip()
+        return reply(await self._reader.views(await self._queue.of_app(app_id, limit) if app_id else ()))
+
+    async def transition(self, request: web.Request) -> web.Response:
+        """Move a job by hand."""
+        order = await read(request, TransitionJob)
+        if order.to_status is JobStatus.RUNNING:
+            raise InvalidRequest("toStatus: RUNNING is reached by a claim only", ["toStatus"])
+        return reply(job_view(await self._queue.transition(job_id(request), order, caller(request))))
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        """Cancel a job."""
+        return reply(job_view(await self._queue.cancel(job_id(request), caller(request))))

@@ -1,0 +1,38 @@
+"""What runtime agents call."""
+
+from aiohttp import web
+
+from daemons.deploy.domain.views import raw_node
+from daemons.deploy.http.requests import caller
+from daemons.deploy.services.leases import Leases
+from daemons.deploy.services.registry import NodeRegistry
+from daemons.kit.bodies import read, reply
+from protocol.apps import ConfirmFence, FenceConfirmed
+from protocol.errors import ErrorReason
+from protocol.nodes import NodeHeartbeat
+
+
+class NodeRoutes:
+    """`/internal/runtime-nodes/heartbeat` and `/internal/fences/confirm`."""
+
+    def __init__(self, registry: NodeRegistry, leases: Leases) -> None:
+        self._registry = registry
+        self._leases = leases
+
+    def table(self) -> list[web.RouteDef]:
+        """The routes."""
+        return [
+            web.post("/internal/runtime-nodes/heartbeat", self.heartbeat),
+            web.post("/internal/fences/confirm", self.confirm),
+        ]
+
+    async def heartbeat(self, request: web.Request) -> web.Response:
+        """Register or refresh a node."""
+        return reply(raw_node(await self._registry.heartbeat(await read(request, NodeHeartbeat))))
+
+    async def confirm(self, request: web.Request) -> web.Response:
+        """Whether an attempt may go live."""
+        order = await read(request, ConfirmFence)
+        actor = f"node:{order.node_name}" if order.node_name else caller(request)
+        holds = await self._leases.confirm(order.app_id, order.fence, actor)
+        return reply(FenceConfirmed(holds=holds, reason=None if holds else ErrorReason.STALE_FENCE.value))

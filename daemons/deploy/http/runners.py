@@ -1,0 +1,100 @@
+"""What runners call: claim, heartbeat, report, and the upload of a log."""
+
+import asyncio
+
+import orjson
+from aiohttp import web
+
+from daemons.deploy.domain.jobs import Outcome, Progress, Proof
+from daemons.deploy.domain.views import claimed_view, job_view
+from daemons.deploy.http.requests import job_id
+from daemons.deploy.services.claims import Claims
+from daemons.deploy.services.leases import Leases
+from daemons.deploy.services.logs import Logs
+from daemons.deploy.services.reading import Reader
+from daemons.deploy.services.registry import RunnerRegistry
+from daemons.kit.bodies import InvalidRequest, number, parse, read, reply
+from protocol.base import Wire
+from protocol.headers import LEASE_TOKEN
+from protocol.jobs import ClaimJob, JobStatus, LogPosition, RenewLease, ReportJob
+from protocol.names import RunnerId
+
+
+class _Holder(Wire):
+    runner_id: RunnerId
+
+
+class RunnerRoutes:
+    """The runners' side of `/deploy/jobs`. `tokenless` admits runners that send no lease token."""
+
+    def __init__(
+        self, claims: Claims, leases: Leases, logs: Logs, runners: RunnerRegistry, reader: Reader, *, tokenless: bool
+    ) -> None:
+        self._claims = claims
+        self._leases = leases
+        self._logs = logs
+        self._runners = runners
+        self._reader = reader
+        self._tokenless = tokenless
+
+    def table(self) -> list[web.RouteDef]:
+        """The routes."""
+        return [
+            web.post("/deploy/jobs/claim", self.claim),
+            web.post("/deploy/jobs/{job_id}/heartbeat", self.heartbeat),
+            web.post("/deploy/jobs/{job_id}/report", self.report),
+            web.put("/deploy/jobs/{job_id}/log", self.append_log),
+        ]
+
+    async def claim(self, request: web.Request) -> web.Response:
+        """A job for this runner, or null; parked for `waitSeconds` until there is one."""
+        order = await read(request, ClaimJob)
+        self._runners.heard(order.runner_id, slots=order.slots, version=order.version, host=order.host)
+
+        def here() -> bool:
+            return request.transport is not None and not request.transport.is_closing()
+
+        handed = await self._claims.claim(order.runner_id, order.lease_seconds, order.wait_seconds, here)
+        if handed is None:
+            return reply(None)
+        if not here():
+            self._claims.undelivered(handed)
+            raise asyncio.CancelledError
+        return reply(claimed_view(handed.job, handed.node, order.lease_seconds))
+
+    async def heartbeat(self, request: web.Request) -> web.Response:
+        """Renew the lease; parked for `waitSeconds` until the job is no longer the runner's."""
+        order = await read(request, RenewLease)
+        proof = self._proof(order.runner_id, order.lease_token)
+        progress = Progress(order.phase, order.phase_message)
+        self._runners.heard(order.runner_id)
+        job = await self._leases.renew(job_id(request), proof, order.extend_seconds, order.wait_seconds, progress)
+        return reply(job_view(job))
+
+    async def report(self, request: web.Request) -> web.Response:
+        """The attempt's one end."""
+        order = await read(request, ReportJob)
+        if not order.status.terminal:
+            raise InvalidRequest("status: must be SUCCEEDED, FAILED or CANCELLED", ["status"])
+        self._runners.heard(order.runner_id)
+        outcome = Outcome(
+            order.status,
+            order.error_message,
+            order.reason.value if order.reason else None,
+            order.image,
+            order.image_digest,
+            order.commit,
+        )
+        job = await self._leases.report(job_id(request), self._proof(order.runner_id, order.lease_token), outcome)
+        return reply(await self._reader.view(job))
+
+    async def append_log(self, request: web.Request) -> web.Response:
+        """Raw bytes at `offset`; what is stored already is not stored twice."""
+        holder = parse(orjson.dumps(dict(request.query)), _Holder)
+        offset = number(request, "offset", default=0, low=0, high=2**62)
+        proof = self._proof(holder.runner_id, request.headers.get(LEASE_TOKEN))
+        job = await self._logs.append(job_id(request), proof, offset, await request.read())
+        return reply(LogPosition(length=job.log_length, complete=job.status is not JobStatus.RUNNING))
+
+    def _proof(self, runner_id: str, lease_token: str | None) -> Proof:
+        return Proof(runner_id, lease_token, self._tokenless)

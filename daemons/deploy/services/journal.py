@@ -1,0 +1,94 @@
+"""Writes changes together with the events that tell of them, in one transaction."""
+
+from typing import Protocol
+
+import orjson
+
+from daemons.deploy.domain.events import NewEvent
+from daemons.deploy.domain.jobs import Job
+from daemons.deploy.domain.nodes import AppRun, NodePolicy, Placement, RuntimeNode
+from daemons.deploy.domain.views import job_view, node_view, placement_view
+from daemons.deploy.ports import AppRunRows, EventRows, NodeRows, PlacementRows, StoreUnavailable, Transaction
+from protocol.jobs import JobStatus
+
+
+class RowMoved(StoreUnavailable):
+    """Somebody else wrote the row first although it was locked; nothing was changed."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"job {job_id} was changed at the same moment; try again")
+
+
+class Homes(PlacementRows, NodeRows, Protocol):
+    """What finding an app's node takes."""
+
+
+async def node_of(rows: Homes, app_id: str) -> RuntimeNode | None:
+    """The node the app lives on."""
+    placement = await rows.placement(app_id)
+    return await rows.node(placement.node_id) if placement else None
+
+
+async def write_job(tx: Transaction, job: Job, was: Job, change: str | None, actor: str) -> Job:
+    """Save the job and tell of it; an ended attempt also becomes the app's last known state. Raises RowMoved."""
+    if job is was:
+        return job
+    if not await tx.save_job(job, was):
+        raise RowMoved(job.id)
+    if job.status.terminal and job.attempt > 0:
+        await _record_run(tx, job)
+    if change is not None:
+        await tell_of_job(tx, job, change, actor)
+    return job
+
+
+async def tell_of_job(tx: Transaction, job: Job, change: str, actor: str) -> None:
+    """Append the event of a job that was written in this transaction."""
+    body = job_view(job, await node_of(tx, job.app_id)).to_json().decode()
+    await tx.append(NewEvent("job", change, job.id, actor, body))
+
+
+async def place(tx: Transaction, placement: Placement, actor: str) -> None:
+    """Write a placement and tell of it."""
+    await tx.put_placement(placement)
+    body = placement_view(placement).to_json().decode()
+    await tx.append(NewEvent("placement", "placed", placement.app_id, actor, body))
+
+
+async def displace(tx: Transaction, app_id: str, actor: str) -> bool:
+    """Delete a placement and tell of it; whether there was one."""
+    if not await tx.delete_placement(app_id):
+        return False
+    await tx.append(NewEvent("placement", "removed", app_id, actor, orjson.dumps(None).decode()))
+    return True
+
+
+async def tell_of_node(
+    tx: EventRows, node: RuntimeNode, policy: NodePolicy, now: int, change: str, actor: str, placements: int
+) -> None:
+    """Append the event of a node whose row was written in this transaction."""
+    body = node_view(node, policy, now, placements).to_json().decode()
+    await tx.append(NewEvent("node", change, str(node.id), actor, body))
+
+
+async def _record_run(tx: Transaction, job: Job) -> None:
+    before = await tx.app_run(job.app_id) or AppRun(job.app_id)
+    placement = await tx.placement(job.app_id)
+    succeeded = job.status is JobStatus.SUCCEEDED
+    await tx.put_app_run(
+        AppRun(
+            app_id=job.app_id,
+            node_id=placement.node_id if placement else before.node_id,
+            last_job_id=job.id,
+            last_job_status=job.status.value,
+            last_error=job.error_message,
+            last_deployed_at=job.finished_at if succeeded else before.last_deployed_at,
+            last_active_at=job.finished_at,
+        )
+    )
+
+
+async def stopped_run(tx: AppRunRows, app_id: str, node_id: int, now: int) -> None:
+    """Record that the app was stopped; when it was last deployed stays known."""
+    before = await tx.app_run(app_id) or AppRun(app_id)
+    await tx.put_app_run(AppRun(app_id, node_id, None, "STOPPED", None, before.last_deployed_at, now))

@@ -1,0 +1,92 @@
+"""What the holder of a job does: renew, report, and (through its agent) ask whether it may go live."""
+
+import asyncio
+from typing import Final
+
+from daemons.deploy.domain import jobs
+from daemons.deploy.domain.jobs import Job, LeaseLost, Outcome, Progress, Proof
+from daemons.deploy.ports import Store, Transaction
+from daemons.deploy.services.bells import Bell, Bells
+from daemons.deploy.services.journal import write_job
+from daemons.deploy.services.queue import found, locked
+from protocol.jobs import JobStatus
+
+_POLL_SECONDS: Final = 1.0
+
+
+class Leases:
+    """Renewals, reports and the last question before a switch."""
+
+    def __init__(self, store: Store, bells: Bells) -> None:
+        self._store = store
+        self._bells = bells
+
+    async def renew(
+        self, job_id: str, proof: Proof, extend_seconds: int, wait_seconds: float, progress: Progress
+    ) -> Job:
+        """Extend the lease to now + `extend_seconds` and answer the job: at once, or with `wait_seconds` when it leaves
+        RUNNING under this lease or the time is up (half the lease at most). Raises JobNotFound or LeaseLost."""
+
+        async def work(tx: Transaction) -> Job:
+            before = await locked(tx, job_id)
+            after = jobs.renew(before, proof, extend_seconds * 1000, progress, await tx.now())
+            change = "phase" if after.phase != before.phase else None
+            return await write_job(tx, after, before, change, f"runner:{proof.runner_id}")
+
+        with self._bells.of_job(job_id) as bell:
+            job = await self._store.transact(work)
+            if progress.phase:
+                self._bells.feed.ring()
+            if wait_seconds <= 0 or job.status is not JobStatus.RUNNING:
+                return job
+            return await self._park(job, proof, min(wait_seconds, extend_seconds / 2), bell)
+
+    async def _park(self, job: Job, proof: Proof, seconds: float, bell: Bell) -> Job:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        while not self._bells.closing and (left := until - loop.time()) > 0:
+            await bell.wait(min(_POLL_SECONDS, left))
+            job = await self._read(job.id)
+            if job.status is not JobStatus.RUNNING or not jobs.holds(job, proof):
+                break
+        if not jobs.holds(job, proof):
+            raise LeaseLost(job.id)
+        return job
+
+    async def _read(self, job_id: str) -> Job:
+        async def work(tx: Transaction) -> Job:
+            return found(await tx.job(job_id), job_id)
+
+        return await self._store.transact(work)
+
+    async def report(self, job_id: str, proof: Proof, outcome: Outcome) -> Job:
+        """End the attempt; the same report once more is answered with the stored job.
+
+        Raises JobNotFound, LeaseLost or IllegalTransition.
+        """
+
+        async def work(tx: Transaction) -> Job:
+            before = await locked(tx, job_id)
+            after = jobs.report(before, proof, outcome, await tx.now())
+            return await write_job(tx, after, before, after.status.value.lower(), f"runner:{proof.runner_id}")
+
+        job = await self._store.transact(work)
+        self._bells.changed(job.id)
+        return job
+
+    async def confirm(self, app_id: str, fence: int, actor: str) -> bool:
+        """Whether the attempt with this fence may switch traffic now; once it may, its job can no longer be
+        cancelled."""
+
+        async def work(tx: Transaction) -> bool:
+            running = (await tx.running_of({app_id})).get(app_id)
+            before = await tx.job(running.id, lock=True) if running else None
+            if before is None:
+                return False
+            after = jobs.confirm(before, fence, await tx.now())
+            if after is None:
+                return False
+            await write_job(tx, after, before, None, actor)
+            return True
+
+        return await self._store.transact(work)

@@ -1,0 +1,101 @@
+"""Where apps live, and operators moving them: a move changes the row, the container follows later."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from daemons.deploy.domain.jobs import AppBusy
+from daemons.deploy.domain.nodes import NodeNotFound, NodePolicy, Placement, RuntimeNode
+from daemons.deploy.domain.placement import require_room
+from daemons.deploy.ports import NodeRows, Store, Transaction
+from daemons.deploy.services.bells import Bells
+from daemons.deploy.services.journal import place
+
+
+class SameNode(ValueError):
+    """Source and target of a drain are one node."""
+
+    def __init__(self) -> None:
+        super().__init__("targetNodeId: must be another node than sourceNodeId")
+        self.data = {"fields": ["targetNodeId"]}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of a node's placements and how many there are."""
+
+    items: Sequence[Placement]
+    total: int
+
+
+class Placements:
+    """Reads and moves placements."""
+
+    def __init__(self, store: Store, bells: Bells, policy: NodePolicy) -> None:
+        self._store = store
+        self._bells = bells
+        self._policy = policy
+
+    async def page(self, node_id: int, offset: int, limit: int) -> Page:
+        """A node's placements by app id. Raises NodeNotFound."""
+
+        async def work(tx: Transaction) -> Page:
+            await require_node(tx, node_id)
+            total = (await tx.count_placements()).get(node_id, 0)
+            return Page(await tx.placements_on(node_id, offset, limit), total)
+
+        return await self._store.transact(work)
+
+    async def reassign(self, app_id: str, target_id: int, actor: str) -> None:
+        """Move one app. Raises NodeNotFound, AppBusy while a job of it runs, or why the target cannot take it."""
+
+        async def work(tx: Transaction) -> None:
+            target = await self._target(tx, target_id)
+            await tx.lock_app(app_id)
+            before = await tx.placement(app_id)
+            if before is not None and before.node_id == target_id:
+                return
+            running = (await tx.running_of({app_id})).get(app_id)
+            if running is not None:
+                raise AppBusy(app_id, running)
+            await place(tx, Placement(app_id, target.id, await tx.now(), _since(before)), actor)
+
+        await self._store.transact(work)
+        self._bells.changed()
+
+    async def drain(self, source_id: int, target_id: int, limit: int, actor: str) -> int:
+        """Move up to `limit` apps that have no running job; how many. Raises SameNode, NodeNotFound, or why the target
+        cannot take them."""
+        if source_id == target_id:
+            raise SameNode
+
+        async def work(tx: Transaction) -> int:
+            await require_node(tx, source_id)
+            target = await self._target(tx, target_id)
+            placements = await tx.placements_on(source_id, 0, limit)
+            busy = await tx.running_of({placement.app_id for placement in placements})
+            now = await tx.now()
+            moving = [placement for placement in placements if placement.app_id not in busy]
+            for placement in moving:
+                await place(tx, Placement(placement.app_id, target.id, now, placement.created_at), actor)
+            return len(moving)
+
+        moved = await self._store.transact(work)
+        self._bells.changed()
+        return moved
+
+    async def _target(self, tx: Transaction, node_id: int) -> RuntimeNode:
+        node = await require_node(tx, node_id)
+        require_room(node, self._policy, await tx.now())
+        return node
+
+
+async def require_node(rows: NodeRows, node_id: int) -> RuntimeNode:
+    """The node. Raises NodeNotFound."""
+    node = await rows.node(node_id)
+    if node is None:
+        raise NodeNotFound(node_id)
+    return node
+
+
+def _since(placement: Placement | None) -> int:
+    return placement.created_at if placement else 0

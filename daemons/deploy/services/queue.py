@@ -1,0 +1,94 @@
+"""Jobs as their submitters see them: create, read, cancel, move by hand."""
+
+from collections.abc import Sequence
+from uuid import uuid4
+
+from daemons.deploy.domain import jobs
+from daemons.deploy.domain.jobs import AppBusy, Job, JobNotFound
+from daemons.deploy.ports import JobRows, Store, Transaction
+from daemons.deploy.services.bells import Bells
+from daemons.deploy.services.journal import tell_of_job, write_job
+from protocol.jobs import CreateJob, JobStatus, TransitionJob
+
+_KEPT_PER_APP = 10
+
+
+class JobQueue:
+    """The queue's front door."""
+
+    def __init__(self, store: Store, bells: Bells) -> None:
+        self._store = store
+        self._bells = bells
+
+    async def create(self, order: CreateJob, actor: str) -> Job:
+        """A new PENDING job. Raises AppBusy while any job of the app is PENDING or RUNNING, expired or not."""
+        job_id = str(uuid4())
+
+        async def work(tx: Transaction) -> Job:
+            app_id = order.payload.app_id
+            await tx.lock_app(app_id)
+            active = await tx.active_jobs(app_id)
+            if active:
+                raise AppBusy(app_id, active[0])
+            job = jobs.submit(job_id, order.type, order.payload, await tx.now())
+            if not await tx.insert_job(job):
+                raise AppBusy(app_id, None)
+            await tx.prune_jobs(app_id, _KEPT_PER_APP)
+            await tell_of_job(tx, job, "created", actor)
+            return job
+
+        job = await self._store.transact(work)
+        self._bells.changed(job.id)
+        return job
+
+    async def cancel(self, job_id: str, actor: str) -> Job:
+        """Idempotent. Raises JobNotFound, TooLate or IllegalTransition."""
+        return await self.transition(job_id, TransitionJob(to_status=JobStatus.CANCELLED), actor)
+
+    async def transition(self, job_id: str, order: TransitionJob, actor: str) -> Job:
+        """Move a job by hand. Raises JobNotFound, TooLate or IllegalTransition."""
+
+        async def work(tx: Transaction) -> Job:
+            before = await locked(tx, job_id)
+            after = jobs.move(before, order.to_status, order.error_message, await tx.now())
+            return await write_job(tx, after, before, after.status.value.lower(), actor)
+
+        job = await self._store.transact(work)
+        self._bells.changed(job.id)
+        return job
+
+    async def get(self, job_id: str) -> Job:
+        """One job. Raises JobNotFound."""
+
+        async def work(tx: Transaction) -> Job:
+            return found(await tx.job(job_id), job_id)
+
+        return await self._store.transact(work)
+
+    async def newest(self, limit: int) -> Sequence[Job]:
+        """Newest created first."""
+
+        async def work(tx: Transaction) -> Sequence[Job]:
+            return await tx.newest_jobs(limit)
+
+        return await self._store.transact(work)
+
+    async def of_app(self, app_id: str, limit: int) -> Sequence[Job]:
+        """The app's jobs, newest first."""
+
+        async def work(tx: Transaction) -> Sequence[Job]:
+            return await tx.jobs_of_app(app_id, limit)
+
+        return await self._store.transact(work)
+
+
+async def locked(rows: JobRows, job_id: str) -> Job:
+    """The job, locked until the transaction ends. Raises JobNotFound."""
+    return found(await rows.job(job_id, lock=True), job_id)
+
+
+def found(job: Job | None, job_id: str) -> Job:
+    """The job that was looked up. Raises JobNotFound."""
+    if job is None:
+        raise JobNotFound(job_id)
+    return job

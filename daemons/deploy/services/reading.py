@@ -1,0 +1,95 @@
+"""Jobs with what surrounds them: the node an app lives on, and why a pending job waits. Reading never writes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from daemons.deploy.domain import views
+from daemons.deploy.domain.jobs import Job
+from daemons.deploy.domain.nodes import NodePolicy, RuntimeNode
+from daemons.deploy.domain.waiting import Surroundings, explain
+from daemons.deploy.ports import Store, Transaction
+from protocol.events import Snapshot
+from protocol.jobs import JobStatus, JobView
+
+_JOBS = 500
+_ROWS = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """What the labels of nodes and runners depend on."""
+
+    policy: NodePolicy
+    runner_stale_ms: int
+
+
+class Reader:
+    """Views of jobs and the snapshot of everything."""
+
+    def __init__(self, store: Store, thresholds: Thresholds) -> None:
+        self._store = store
+        self._thresholds = thresholds
+
+    async def views(self, jobs: Sequence[Job]) -> tuple[JobView, ...]:
+        """The jobs as readers see them."""
+
+        async def work(tx: Transaction) -> tuple[JobView, ...]:
+            return await self._views(tx, jobs)
+
+        return await self._store.transact(work) if jobs else ()
+
+    async def view(self, job: Job) -> JobView:
+        """One job as readers see it."""
+        return (await self.views([job]))[0]
+
+    async def active_jobs(self) -> Mapping[str, int]:
+        """How many jobs are PENDING and how many RUNNING."""
+
+        async def work(tx: Transaction) -> Mapping[str, int]:
+            return await tx.count_jobs()
+
+        return await self._store.transact(work)
+
+    async def snapshot(self, seq: int) -> Snapshot:
+        """Everything a console shows. `seq` must have been read before: it is what the snapshot is at least as new
+        as."""
+
+        async def work(tx: Transaction) -> Snapshot:
+            now, policy, stale_ms = await tx.now(), self._thresholds.policy, self._thresholds.runner_stale_ms
+            counts = await tx.count_placements()
+            return Snapshot(
+                seq=seq,
+                at=views.when(now),
+                jobs=await self._views(tx, await tx.newest_jobs(_JOBS)),
+                nodes=tuple(views.node_view(node, policy, now, counts.get(node.id, 0)) for node in await tx.nodes()),
+                runners=tuple(views.runner_view(runner, stale_ms, now) for runner in await tx.runners()),
+                placements=tuple(map(views.placement_view, await tx.all_placements(_ROWS))),
+                apps=tuple(map(views.app_run_view, await tx.app_runs(_ROWS))),
+            )
+
+        return await self._store.transact(work)
+
+    async def _views(self, tx: Transaction, jobs: Sequence[Job]) -> tuple[JobView, ...]:
+        app_ids = {job.app_id for job in jobs}
+        placements = await tx.placements_of(app_ids)
+        nodes = {node.id: node for node in await tx.nodes()}
+        homes = {app_id: nodes.get(placement.node_id) for app_id, placement in placements.items()}
+        pending = [job for job in jobs if job.status is JobStatus.PENDING]
+        waiting = {}
+        if pending:
+            around = await self._surroundings(tx, tuple(nodes.values()))
+            running = await tx.running_of({job.app_id for job in pending})
+            for job in pending:
+                waiting[job.id] = explain(job, running.get(job.app_id), placements.get(job.app_id), around)
+        return tuple(views.job_view(job, homes.get(job.app_id), waiting.get(job.id)) for job in jobs)
+
+    async def _surroundings(self, tx: Transaction, nodes: Sequence[RuntimeNode]) -> Surroundings:
+        counts = await tx.count_jobs()
+        return Surroundings(
+            now=await tx.now(),
+            nodes=nodes,
+            runners=await tx.runners(),
+            pending=counts.get(JobStatus.PENDING.value, 0),
+            policy=self._thresholds.policy,
+            runner_stale_ms=self._thresholds.runner_stale_ms,
+        )

@@ -1,0 +1,147 @@
+"""Who is there: runtime nodes as their agents and operators tell of them, runners as they call."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from daemons.deploy.domain import nodes
+from daemons.deploy.domain.nodes import NodeNotFound, NodePolicy, Runner, RuntimeNode
+from daemons.deploy.ports import Store, Transaction
+from daemons.deploy.services.bells import Bells
+from daemons.deploy.services.journal import tell_of_node
+from protocol.nodes import NodeHeartbeat, UpsertNode
+
+
+@dataclass(frozen=True, slots=True)
+class NodeList:
+    """All nodes with the number of apps on each, as of `now`."""
+
+    now: int
+    nodes: Sequence[RuntimeNode]
+    placements: dict[int, int]
+
+
+class NodeRegistry:
+    """Runtime nodes."""
+
+    def __init__(self, store: Store, bells: Bells, policy: NodePolicy) -> None:
+        self._store = store
+        self._bells = bells
+        self._policy = policy
+
+    async def heartbeat(self, beat: NodeHeartbeat) -> RuntimeNode:
+        """Register the node or refresh its figures. Only a new node or a new address is an event of the log."""
+
+        async def work(tx: Transaction) -> RuntimeNode:
+            now = await tx.now()
+            before = await tx.node_named(beat.node_name, lock=True)
+            actor = f"node:{beat.node_name}"
+            if before is None:
+                inserted = await tx.insert_node(nodes.registered(beat, now))
+                if inserted is not None:
+                    await self._tell(tx, inserted, now, "registered", actor)
+                    return inserted
+                before = await _named(tx, beat.node_name)
+            after = nodes.heard(before, beat, now)
+            await tx.save_node(after)
+            if (after.agent_base_url, after.gateway_base_url) != (before.agent_base_url, before.gateway_base_url):
+                await self._tell(tx, after, now, "moved", actor)
+            return after
+
+        return self._changed(await self._store.transact(work))
+
+    async def upsert(self, order: UpsertNode, actor: str) -> RuntimeNode:
+        """Register or edit a node; a new one counts as silent until its agent calls."""
+
+        async def work(tx: Transaction) -> RuntimeNode:
+            now = await tx.now()
+            before = await tx.node_named(order.name, lock=True)
+            if before is None:
+                fresh = RuntimeNode(0, order.name, None, None, created_at=now)
+                inserted = await tx.insert_node(nodes.edited(fresh, order, now))
+                if inserted is not None:
+                    await self._tell(tx, inserted, now, "registered", actor)
+                    return inserted
+                before = await _named(tx, order.name)
+            after = nodes.edited(before, order, now)
+            await tx.save_node(after)
+            await self._tell(tx, after, now, "edited", actor)
+            return after
+
+        return self._changed(await self._store.transact(work))
+
+    async def set_enabled(self, name: str, *, enabled: bool, actor: str) -> RuntimeNode:
+        """Cordon or uncordon a node. Raises NodeNotFound."""
+
+        async def work(tx: Transaction) -> RuntimeNode:
+            before = await _named(tx, name)
+            if before.enabled is enabled:
+                return before
+            now = await tx.now()
+            after = replace(before, enabled=enabled, updated_at=now)
+            await tx.save_node(after)
+            await self._tell(tx, after, now, "enabled" if enabled else "disabled", actor)
+            return after
+
+        return self._changed(await self._store.transact(work))
+
+    async def nodes(self) -> NodeList:
+        """All nodes."""
+
+        async def work(tx: Transaction) -> NodeList:
+            return NodeList(await tx.now(), await tx.nodes(), dict(await tx.count_placements()))
+
+        return await self._store.transact(work)
+
+    async def _tell(self, tx: Transaction, node: RuntimeNode, now: int, change: str, actor: str) -> None:
+        placements = (await tx.count_placements()).get(node.id, 0)
+        await tell_of_node(tx, node, self._policy, now, change, actor, placements)
+
+    def _changed(self, node: RuntimeNode) -> RuntimeNode:
+        self._bells.changed()
+        return node
+
+
+class RunnerRegistry:
+    """Runners. Calls are noted in memory and written once a second: a heartbeat costs no transaction for it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._heard: dict[str, Runner] = {}
+
+    def heard(
+        self, runner_id: str, *, slots: int | None = None, version: str | None = None, host: str | None = None
+    ) -> None:
+        """Note that a runner called; what it did not say this time stays as it was."""
+        before = self._heard.get(runner_id) or Runner(runner_id, 0)
+        self._heard[runner_id] = Runner(
+            runner_id, 0, slots or before.slots, version or before.version, host or before.host
+        )
+
+    async def write(self) -> None:
+        """Write what was noted."""
+        heard, self._heard = self._heard, {}
+        if not heard:
+            return
+
+        async def work(tx: Transaction) -> None:
+            now = await tx.now()
+            for runner in sorted(heard.values(), key=lambda runner: runner.id):
+                await tx.touch_runner(replace(runner, last_seen_at=now))
+
+        await self._store.transact(work)
+
+    async def runners(self) -> tuple[int, Sequence[Runner]]:
+        """The database's clock, and all runners."""
+        await self.write()
+
+        async def work(tx: Transaction) -> tuple[int, Sequence[Runner]]:
+            return await tx.now(), await tx.runners()
+
+        return await self._store.transact(work)
+
+
+async def _named(tx: Transaction, name: str) -> RuntimeNode:
+    node = await tx.node_named(name, lock=True)
+    if node is None:
+        raise NodeNotFound(name)
+    return node

@@ -1,0 +1,73 @@
+"""Settings of the control plane."""
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from daemons.kit.settings import Networks, OptionalTokens, Settings
+
+Percent = Annotated[float, Field(ge=0, le=100)]
+Seconds = Annotated[int, Field(ge=1)]
+
+
+class DeploySettings(Settings):
+    """The environment of the control plane. A role that is switched on must have a token of its own."""
+
+    service: ClassVar[str] = "deploy"
+
+    host: str = Field("127.0.0.1", alias="DEPLOY_HOST")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(7002, alias="DEPLOY_PORT")
+    db_url: SecretStr = Field(SecretStr("sqlite:///deploy.db"), alias="DEPLOY_DB_URL")
+    trusted_proxies: Networks = Field((), alias="DEPLOY_TRUSTED_PROXIES")
+
+    admin_enabled: bool = Field(True, alias="DEPLOY_ADMIN_ENABLED")
+    admin_tokens: OptionalTokens = Field((), alias="DEPLOY_ADMIN_TOKEN")
+    admin_networks: Networks = Field((), alias="DEPLOY_ADMIN_ALLOWED_IPS")
+
+    api_enabled: bool = Field(True, alias="DEPLOY_PROXY_AUTH_ENABLED")
+    api_tokens: OptionalTokens = Field((), alias="DEPLOY_PROXY_AUTH_SHARED_SECRET")
+    api_networks: Networks = Field((), alias="DEPLOY_PROXY_AUTH_ALLOWED_IPS")
+
+    runner_enabled: bool = Field(True, alias="DEPLOY_RUNNER_AUTH_ENABLED")
+    runner_tokens: OptionalTokens = Field((), alias="DEPLOY_RUNNER_TOKEN")
+    runner_stale_seconds: Seconds = Field(90, alias="DEPLOY_RUNNER_REGISTRY_HEARTBEAT_STALE_SECONDS")
+
+    node_enabled: bool = Field(True, alias="DEPLOY_RUNTIME_NODE_REGISTRY_ENABLED")
+    node_token: OptionalTokens = Field((), alias="DEPLOY_NODE_TOKEN")
+    node_shared_secret: OptionalTokens = Field((), alias="DEPLOY_RUNTIME_NODE_REGISTRY_SHARED_SECRET")
+    node_networks: Networks = Field((), alias="DEPLOY_RUNTIME_NODE_REGISTRY_ALLOWED_IPS")
+    node_stale_seconds: Seconds = Field(45, alias="DEPLOY_RUNTIME_NODE_REGISTRY_HEARTBEAT_STALE_SECONDS")
+    placement_strategy: Literal["disk-aware", "hash"] = Field(
+        "disk-aware", alias="DEPLOY_RUNTIME_NODE_REGISTRY_PLACEMENT_STRATEGY"
+    )
+    disk_min_pct: Percent = Field(15.0, alias="DEPLOY_RUNTIME_NODE_REGISTRY_DISK_FREE_MIN_PCT")
+    disk_drain_pct: Percent = Field(25.0, alias="DEPLOY_RUNTIME_NODE_REGISTRY_DISK_FREE_DRAIN_PCT")
+
+    agent_token: OptionalTokens = Field((), alias="RUNTIME_AGENT_TOKEN")
+    deploy_agent_token: OptionalTokens = Field((), alias="DEPLOY_RUNTIME_AGENT_TOKEN")
+    agent_timeout_seconds: Annotated[float, Field(gt=0)] = Field(60.0, alias="DEPLOY_RUNTIME_AGENT_TIMEOUT_SECONDS")
+
+    max_running_seconds: Annotated[int, Field(ge=0)] = Field(0, alias="DEPLOY_JOB_MAX_RUNNING_SECONDS")
+    max_attempts: Seconds = Field(3, alias="DEPLOY_JOB_MAX_ATTEMPTS")
+
+    @property
+    def node_tokens(self) -> tuple[SecretStr, ...]:
+        """Live tokens of runtime agents, under either name."""
+        return self.node_token + self.node_shared_secret
+
+    @property
+    def agent_tokens(self) -> tuple[SecretStr, ...]:
+        """What runtime agents are called with, under either name; the first is sent."""
+        return self.deploy_agent_token + self.agent_token
+
+    @model_validator(mode="after")
+    def _every_role_has_a_token_of_its_own(self) -> Self:
+        needed = {
+            "DEPLOY_ADMIN_TOKEN": (self.admin_enabled, self.admin_tokens),
+            "DEPLOY_PROXY_AUTH_SHARED_SECRET": (self.api_enabled, self.api_tokens),
+            "DEPLOY_RUNNER_TOKEN": (self.runner_enabled, self.runner_tokens),
+            "DEPLOY_NODE_TOKEN": (self.node_enabled, self.node_tokens),
+        }
+        self.require(**{name: tokens for name, (enabled, tokens) in needed.items() if enabled})
+        self.distinct(**{name: tokens for name, (_, tokens) in needed.items()}, RUNTIME_AGENT_TOKEN=self.agent_tokens)
+        return self
