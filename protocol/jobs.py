@@ -90,8 +90,10 @@ class JobPayload(Wire):
 
 
 class StoredPayload(JobPayload):
-    """The payload as answered: the submitted keys and those the control plane wrote. An absent key stays absent: existing
-    runners give it a default, which a null would override."""
+    """The payload as answered: the submitted keys and those the control plane wrote.
+
+    An absent key stays absent: existing runners give it a default, which a null would override.
+    """
 
     run_started_at: int | None = None
     attempt: int | None = None
@@ -146,8 +148,8 @@ class RenewLease(Wire):
 class ReportJob(Wire):
     """`POST /deploy/jobs/{id}/report`: the one report that ends an attempt; repeating it is answered, not rewritten.
 
-    `errorMessage` has no limit of its own: existing runners send all output of the failing command, and the control plane
-    keeps its head and tail.
+    `errorMessage` has no limit of its own: existing runners send all output of the failing command, and the control
+    plane keeps its head and tail.
     """
 
     runner_id: RunnerId
