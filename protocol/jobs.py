@@ -206,7 +206,7 @@ class ClaimedJob(JobView):
 
 
 class LogPosition(Wire):
-    """Where a job's log stands, in bytes; `complete` once the job ended and nothing is missing."""
+    """Where the log of a job's present attempt stands, in bytes; `complete` once the job ended."""
 
     length: int
     complete: bool = False

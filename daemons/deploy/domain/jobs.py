@@ -19,6 +19,8 @@ _MESSAGE_BYTES: Final = 16 * 1024
 _CUT_MARK: Final = "\n[... {} bytes left out ...]\n"
 #: A user's build decides how much it prints; beyond this the control plane stores no more of it.
 LOG_BYTES: Final = 64 * 1024 * 1024
+#: Written into the payload by the control plane: where the present attempt's part of the log begins.
+LOG_START: Final = "logStart"
 
 
 class JobNotFound(LookupError):
@@ -158,6 +160,7 @@ def claim(job: Job, lease: Lease, now: int) -> Job:
     return replace(
         _touched(job, now),
         status=JobStatus.RUNNING,
+        payload={**job.payload, LOG_START: job.log_length} if job.log_length else job.payload,
         attempt=job.attempt + 1,
         fence=lease.fence,
         runner_id=lease.runner_id,
@@ -284,19 +287,31 @@ def confirm(job: Job, fence: int, now: int) -> Job | None:
 
 
 def log_tail(job: Job, proof: Proof, offset: int, data: bytes) -> bytes:
-    """The part of `data` that the log does not have yet. Raises LeaseLost, LogGap or LogFull."""
+    """The part of `data` that the log does not have yet; `offset` counts from the attempt's first byte.
+
+    Raises LeaseLost, LogGap or LogFull.
+    """
     if not holds(job, proof):
         raise LeaseLost(job.id)
-    if offset > job.log_length:
-        raise LogGap(job.log_length)
-    if offset + len(data) > LOG_BYTES:
+    length = attempt_log_length(job)
+    if offset > length:
+        raise LogGap(length)
+    tail = data[length - offset :]
+    if job.log_length + len(tail) > LOG_BYTES:
         raise LogFull
-    return data[job.log_length - offset :]
+    return tail
 
 
 def logged(job: Job, size: int) -> Job:
     """The job with `size` more bytes of log."""
     return replace(job, log_length=job.log_length + size, version=job.version + 1)
+
+
+def attempt_log_length(job: Job) -> int:
+    """How many bytes of the log are of the present attempt: a runner counts from its own first byte, while readers see
+    the logs of all attempts as one stream."""
+    start = job.payload.get(LOG_START)
+    return job.log_length - (start if isinstance(start, int) else 0)
 
 
 def cut(text: str) -> str:

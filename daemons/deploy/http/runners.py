@@ -5,7 +5,7 @@ import asyncio
 import orjson
 from aiohttp import web
 
-from daemons.deploy.domain.jobs import Outcome, Progress, Proof
+from daemons.deploy.domain.jobs import Outcome, Progress, Proof, attempt_log_length
 from daemons.deploy.domain.views import claimed_view, job_view
 from daemons.deploy.http.requests import job_id
 from daemons.deploy.services.claims import Claims
@@ -16,7 +16,7 @@ from daemons.deploy.services.registry import RunnerRegistry
 from daemons.kit.bodies import InvalidRequest, number, parse, read, reply
 from protocol.base import Wire
 from protocol.headers import LEASE_TOKEN
-from protocol.jobs import ClaimJob, JobStatus, LogPosition, RenewLease, ReportJob
+from protocol.jobs import ClaimJob, LogPosition, RenewLease, ReportJob
 from protocol.names import RunnerId
 
 
@@ -89,12 +89,12 @@ class RunnerRoutes:
         return reply(await self._reader.view(job))
 
     async def append_log(self, request: web.Request) -> web.Response:
-        """Raw bytes at `offset`; what is stored already is not stored twice."""
+        """Raw bytes at `offset` of the attempt's log; what is stored already is not stored twice."""
         holder = parse(orjson.dumps(dict(request.query)), _Holder)
         offset = number(request, "offset", default=0, low=0, high=2**62)
         proof = self._proof(holder.runner_id, request.headers.get(LEASE_TOKEN))
         job = await self._logs.append(job_id(request), proof, offset, await request.read())
-        return reply(LogPosition(length=job.log_length, complete=job.status is not JobStatus.RUNNING))
+        return reply(LogPosition(length=attempt_log_length(job), complete=job.status.terminal))
 
     def _proof(self, runner_id: str, lease_token: str | None) -> Proof:
         return Proof(runner_id, lease_token, self._tokenless)
