@@ -102,7 +102,8 @@ def _worker(
 
 def _builder(settings: RunnerSettings) -> EngineBuilder:
     account = RegistryAccount(settings.registry, settings.username, settings.password)
-    return EngineBuilder(settings.docker_host, account, BuildPolicy(settings.pull, settings.npm_registry))
+    policy = BuildPolicy(settings.pull, settings.npm_registry, settings.build_memory_bytes)
+    return EngineBuilder(settings.docker_host, account, policy)
 
 
 def _application(settings: RunnerSettings, worker: Worker, builder: EngineBuilder, metrics: Metrics) -> web.Application:

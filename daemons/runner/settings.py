@@ -31,6 +31,9 @@ class RunnerSettings(Settings):
     #: Documented default: true. Without a registry, base images may exist in the shared engine only, and a pull
     #: would fail the build, so the default follows the registry.
     build_pull: bool | None = Field(None, alias="RUNNER_DOCKER_BUILD_PULL")
+    build_memory: Annotated[str, Field(pattern=r"^([0-9]{1,12}[bkmgBKMG]?)?$")] = Field(
+        "2g", alias="RUNNER_BUILD_MEMORY"
+    )
     registry: RegistryHost | Annotated[str, Field(max_length=0)] = Field("", alias="ACR_REGISTRY")
     namespace: Namespace = Field("funaistudio", alias="ACR_NAMESPACE")
     registry_username: str = Field("", alias="REGISTRY_USERNAME")
@@ -50,6 +53,12 @@ class RunnerSettings(Settings):
     def pull(self) -> bool:
         """Whether a build looks for newer base images."""
         return bool(self.registry) if self.build_pull is None else self.build_pull
+
+    @property
+    def build_memory_bytes(self) -> int:
+        """What one instruction of a build may use, in bytes; 0 when RUNNER_BUILD_MEMORY is empty: no limit."""
+        number, unit = self.build_memory.rstrip("bkmgBKMG"), self.build_memory[-1:].lower()
+        return int(number or 0) * {"k": 1024, "m": 1024**2, "g": 1024**3}.get(unit, 1)
 
     @property
     def username(self) -> str:

@@ -1,6 +1,7 @@
 """One job from claim to report, on twins: every way it can end."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -191,7 +192,7 @@ async def test_a_report_for_a_lost_lease_is_dropped() -> None:
     ],
 )
 async def test_a_job_that_cannot_be_deployed_fails_before_anything_is_cloned(
-    payload: dict[str, str | None], reason: JobReason, words: str
+    payload: dict[str, Any], reason: JobReason, words: str
 ) -> None:
     bench = Bench(claimed(**payload))
     await bench.run_next()

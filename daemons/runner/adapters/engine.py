@@ -1,0 +1,78 @@
+"""The engine's streamed calls: a request whose answer is one JSON document a line.
+
+Build and push are called here directly, over the session of an aiodocker client: its own methods take a broken
+connection for the end of the stream, leave an abandoned response open, and know neither limits nor two names.
+API: Docker Engine API 1.41, "Build an image" and "Push an image".
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import aiodocker
+import aiohttp
+
+_CHUNK_BYTES: Final = 256 * 1024
+#: The engine passes on 32 KiB of output at a time, and JSON may write each byte as six.
+_LONGEST_LINE: Final = 1024 * 1024
+_CONNECT_SECONDS: Final = 10.0
+Query = Mapping[str, str] | Sequence[tuple[str, str]]
+
+
+class StreamFailed(Exception):
+    """The engine said in the stream, or instead of it, that the call failed; `code` is a command's exit code."""
+
+    def __init__(self, message: str, code: int | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+async def stream(
+    docker: aiodocker.Docker,
+    path: str,
+    query: Query,
+    headers: Mapping[str, str],
+    body: AsyncIterator[bytes] | None = None,
+) -> AsyncGenerator[Mapping[str, Any], None]:
+    """The documents as they come; closing the generator closes the connection. Raises StreamFailed.
+
+    Raises aiohttp.ClientError when the connection breaks and ValueError when a line is not JSON.
+    """
+    url = f"{docker.docker_host}/{path}"
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS)
+    async with docker.session.post(
+        url, params=query, headers=headers, data=body, timeout=timeout, read_bufsize=_LONGEST_LINE
+    ) as response:
+        if response.status >= 400:
+            raise StreamFailed(_message(await response.text()))
+        async for line in response.content:
+            item = json.loads(line)
+            if "error" in item or "errorDetail" in item:
+                raise _failure(item)
+            yield item
+
+
+async def chunks(path: Path) -> AsyncIterator[bytes]:
+    """A file's content, read in a thread."""
+    file = await asyncio.to_thread(path.open, "rb")
+    try:
+        while data := await asyncio.to_thread(file.read, _CHUNK_BYTES):
+            yield data
+    finally:
+        file.close()
+
+
+def _failure(item: Mapping[str, Any]) -> StreamFailed:
+    detail = item.get("errorDetail")
+    detail = detail if isinstance(detail, dict) else {}
+    code = detail.get("code")
+    return StreamFailed(str(detail.get("message") or item.get("error")), code if isinstance(code, int) else None)
+
+
+def _message(text: str) -> str:
+    try:
+        return str(json.loads(text)["message"])
+    except (ValueError, KeyError, TypeError):
+        return text[:2000]
