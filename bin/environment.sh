@@ -87,7 +87,8 @@ make_environment() {
         python3 -V
         cat "$root/pyproject.toml" "$root/constraints.txt"
     } | sha256sum | cut -d' ' -f1)
-    exec 9>"$root/.venv.lock"
+    mkdir -p "$root/.venv"
+    exec 9>"$root/.venv/.lock"
     flock 9
     if [ "$(cat "$root/.venv/.installed-dev" 2>/dev/null)" != "$stamp" ] &&
         [ "$(cat "$root/.venv/.installed-$kind" 2>/dev/null)" != "$stamp" ]; then

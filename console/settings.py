@@ -61,6 +61,34 @@ def read(environ: Mapping[str, str] | None = None, folder: Path | None = None) -
     return ConsoleSettings(data_dir, deploy_url, given.get("FUNAI_API_URL") or places.get("api"), token)
 
 
+@dataclass(frozen=True, slots=True)
+class OwnerSettings:
+    """What it takes to act as the demo user, who owns apps, pushes to their repositories and visits their pages."""
+
+    api_url: str
+    gateway_url: str
+    user_token: str = field(repr=False)
+    key: Path
+    known_hosts: Path
+
+
+def read_owner(settings: ConsoleSettings, environ: Mapping[str, str] | None = None) -> OwnerSettings:
+    """The demo user's side of a platform that runs from the data folder. Raises NotConfigured."""
+    given = os.environ if environ is None else environ
+    places = _platform(settings.data_dir / "platform.json")
+    token = (
+        given.get("API_USER_TOKEN") or _credentials(settings.data_dir / "credentials.env").get("API_USER_TOKEN") or ""
+    )
+    gateway, keys = places.get("gateway"), settings.data_dir / "keys"
+    if not (settings.api_url and gateway and token):
+        raise NotConfigured(
+            f"{settings.data_dir} does not hold a running platform (platform.json, credentials.env); "
+            "start it with bin/up, or set FUNAI_DATA_DIR"
+        )
+    first = token.split(",")[0].strip()
+    return OwnerSettings(settings.api_url, gateway, first, keys / "demo_user_ed25519", keys / "known_hosts")
+
+
 def _data_dir(environ: Mapping[str, str]) -> Path:
     named = environ.get("FUNAI_DATA_DIR")
     if named:
