@@ -42,7 +42,7 @@ def serve(build: Callable[[], Awaitable[web.Application]], *, host: str, port: i
     """Serve the application until a signal. What must be mended first (a taken port, a database) is named, exit 78."""
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     loop = asyncio.new_event_loop()
-    logger.info("listening", extra={"service": service, "host": host, "port": port})
+    logger.info("starting", extra={"service": service, "host": host, "port": port})
     try:
         web.run_app(
             build(),

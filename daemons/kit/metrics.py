@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
+from aiohttp.hdrs import METH_ALL
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
@@ -59,7 +60,8 @@ class Metrics:
             finally:
                 resource = request.match_info.route.resource
                 route = resource.canonical if resource is not None else "unknown"
-                self._requests.labels(request.method, route, str(status)).inc()
-                self._seconds.labels(request.method, route).observe(time.perf_counter() - started)
+                method = request.method if request.method in METH_ALL else "OTHER"
+                self._requests.labels(method, route, str(status)).inc()
+                self._seconds.labels(method, route).observe(time.perf_counter() - started)
 
         return middleware

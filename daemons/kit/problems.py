@@ -59,9 +59,8 @@ def problem_middleware(problems: Problems, refusal: Refusal = in_envelope) -> An
             except InvalidRequest as error:
                 response = refusal(400, str(error), ErrorReason.INVALID_REQUEST, {"fields": list(error.fields)})
             except web.HTTPException as error:
-                response = refusal(
-                    error.status, error.reason, _HTTP_REASONS.get(error.status, ErrorReason.INTERNAL), None
-                )
+                reason = _HTTP_REASONS.get(error.status, ErrorReason.INTERNAL)
+                response = refusal(error.status, _said(error), reason, None)
             except Exception as error:  # noqa: BLE001 - the edge: everything below is answered here
                 response = _mapped(request, error, problems, refusal)
         if not response.prepared:
@@ -69,6 +68,10 @@ def problem_middleware(problems: Problems, refusal: Refusal = in_envelope) -> An
         return response
 
     return middleware
+
+
+def _said(error: web.HTTPException) -> str:
+    return f"body: {error.text}" if error.status == 413 else error.reason
 
 
 def _mapped(request: web.Request, error: Exception, problems: Problems, refusal: Refusal) -> web.Response:

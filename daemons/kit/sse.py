@@ -6,8 +6,8 @@ Format: WHATWG HTML, "Server-sent events", section "Parsing an event stream".
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -94,8 +94,8 @@ class Frame:
         return f"{head}event: {self.event}\n".encode() + b"data: " + self.data + b"\n\n"
 
 
-async def stream(request: web.Request, frames: AsyncIterator[Frame]) -> web.StreamResponse:
-    """Write frames until they end or the reader goes away."""
+async def stream(request: web.Request, frames: AsyncGenerator[Frame, None]) -> web.StreamResponse:
+    """Write frames until they end or the reader goes away, then close their source."""
     headers = {
         "Content-Type": "text/event-stream; charset=utf-8",
         "Cache-Control": "no-store",
@@ -104,8 +104,9 @@ async def stream(request: web.Request, frames: AsyncIterator[Frame]) -> web.Stre
     response = web.StreamResponse(headers=headers)
     await response.prepare(request)
     try:
-        async for frame in frames:
-            await response.write(frame.encode())
+        async with aclosing(frames):
+            async for frame in frames:
+                await response.write(frame.encode())
     except ConnectionResetError:
         return response
     await response.write_eof()

@@ -21,7 +21,7 @@ class EventRoutes:
 
     def table(self) -> list[web.RouteDef]:
         """The routes."""
-        return [web.get("/admin/events", self.follow)]
+        return [web.get("/admin/events", self.follow, allow_head=False)]
 
     async def follow(self, request: web.Request) -> web.StreamResponse:
         """Events after `Last-Event-ID` (or `?after=`; the header wins), or from now on."""

@@ -1,6 +1,7 @@
 """Reading and following a job's log."""
 
 import logging
+from contextlib import aclosing
 
 from aiohttp import web
 
@@ -20,7 +21,7 @@ class LogRoutes:
 
     def table(self) -> list[web.RouteDef]:
         """The routes."""
-        return [web.get("/deploy/jobs/{job_id}/log", self.read)]
+        return [web.get("/deploy/jobs/{job_id}/log", self.read, allow_head=False)]
 
     async def read(self, request: web.Request) -> web.StreamResponse:
         """The log's bytes from `offset`, with `follow=1` until the job ended."""
@@ -38,8 +39,9 @@ class LogRoutes:
         )
         await response.prepare(request)
         try:
-            async for chunk in self._logs.read(wanted, offset, follow=follow):
-                await response.write(chunk)
+            async with aclosing(self._logs.read(wanted, offset, follow=follow)) as chunks:
+                async for chunk in chunks:
+                    await response.write(chunk)
         except ConnectionResetError:
             return response
         except (LookupError, StoreUnavailable) as error:

@@ -1,7 +1,5 @@
 """What runners call: claim, heartbeat, report, and the upload of a log."""
 
-import asyncio
-
 import orjson
 from aiohttp import web
 
@@ -59,7 +57,7 @@ class RunnerRoutes:
             return reply(None)
         if not here():
             self._claims.undelivered(handed)
-            raise asyncio.CancelledError
+            return reply(None)
         return reply(claimed_view(handed.job, handed.node, order.lease_seconds))
 
     async def heartbeat(self, request: web.Request) -> web.Response:

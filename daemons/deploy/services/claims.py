@@ -138,8 +138,6 @@ class Claims:
     async def _serve(self) -> None:
         while batch := self._batch():
             handed = await self._assign(batch)
-            for waiter in batch:
-                waiter.tried = True
             for waiter, gift in zip(batch, handed, strict=False):
                 if not waiter.settle(gift):
                     self._undelivered.append(gift.job)
@@ -147,6 +145,8 @@ class Claims:
             if handed:
                 self._bells.feed.ring()
             if len(handed) < len(batch):
+                for waiter in self._waiting:
+                    waiter.tried = True
                 return
 
     async def _assign(self, batch: Sequence[_Waiter]) -> list[Handed]:

@@ -6,7 +6,8 @@ Figures of nodes and runners are compared once a second and published, without a
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Final
 
 import orjson
@@ -17,13 +18,15 @@ from daemons.deploy.ports import Store, StoreUnavailable, Transaction
 from daemons.deploy.services.bells import Bells
 from daemons.deploy.services.reading import Thresholds
 from daemons.kit.clock import Clock
-from daemons.kit.sse import Broadcast, Frame
+from daemons.kit.sse import Broadcast, Frame, Subscription
 from protocol.events import BeatEvent, NodeEvent, ResetEvent, RunnerEvent
 
 _POLL_SECONDS: Final = 0.5
 _BEAT_SECONDS: Final = 5.0
 _PAGE: Final = 500
 _LOOK_BACK: Final = 256
+
+logger = logging.getLogger(__name__)
 
 
 class Feed:
@@ -66,33 +69,43 @@ class Feed:
         await self._ready.wait()
         return self._tail.seq
 
-    async def follow(self, after: int | None) -> AsyncIterator[Frame]:
+    async def follow(self, after: int | None) -> AsyncGenerator[Frame, None]:
         """Events after number `after` (None: from now on), and a beat after five quiet seconds. When the events asked
-        for are gone there is one `reset` and the stream ends."""
-        place = await self.place()
+        for are gone there is one `reset`; after it, and when the store does not answer, the stream ends."""
+        await self._ready.wait()
         with self._broadcast.subscribed() as subscription:
             self._shown.clear()
             place = self._tail.seq
             last = place if after is None else after
-            if await self._gone(last, place):
-                yield Frame("reset", ResetEvent(seq=place).to_json())
-                return
-            yield self._beat()
-            while last < place:
-                rows = [row for row in await self._store.transact(_page_after(last)) if row.seq <= place]
-                for row in rows:
-                    yield frame_of(row)
-                last = rows[-1].seq if rows else place
-            while not self._bells.closing:
-                try:
-                    frame = await subscription.next(_BEAT_SECONDS)
-                except TimeoutError:
-                    yield self._beat()
-                    continue
-                if frame is None:
+            try:
+                if await self._gone(last, place):
+                    yield Frame("reset", ResetEvent(seq=place).to_json())
                     return
+                yield self._beat()
+                while missed := await self._missed(last, place):
+                    for frame in missed:
+                        yield frame
+                        last = frame.id or last
+            except StoreUnavailable as error:
+                logger.warning("an event stream was cut off", extra={"error": str(error)})
+                return
+            async for frame in self._live(subscription):
                 if frame.id is None or frame.id > last:
                     yield frame
+
+    async def _missed(self, last: int, place: int) -> list[Frame]:
+        rows = [row for row in await self._store.transact(_page_after(last)) if row.seq <= place]
+        return [frame_of(row) for row in rows]
+
+    async def _live(self, subscription: Subscription[Frame]) -> AsyncGenerator[Frame, None]:
+        while not self._bells.closing:
+            try:
+                frame = await subscription.next(_BEAT_SECONDS)
+            except TimeoutError:
+                frame = self._beat()
+            if frame is None:
+                return
+            yield frame
 
     async def figures(self) -> None:
         """Publish each node's and runner's view that changed since it was last published."""

@@ -1,6 +1,6 @@
 """Logs of jobs: byte streams addressed by offset, appended by the holder, followed by readers."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Final
 
 from daemons.deploy.domain import jobs
@@ -43,7 +43,7 @@ class Logs:
         """Raises JobNotFound."""
         await self._read(job_id, 0, 0)
 
-    async def read(self, job_id: str, offset: int, *, follow: bool) -> AsyncIterator[bytes]:
+    async def read(self, job_id: str, offset: int, *, follow: bool) -> AsyncGenerator[bytes, None]:
         """The bytes from `offset`; with `follow`, until the job ended and all of them were given."""
         with self._bells.of_job(job_id) as bell:
             while True:
