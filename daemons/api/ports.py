@@ -79,7 +79,7 @@ class DeployPlane(Protocol):
         ...
 
     async def stop(self, user_id: int, app_id: int) -> None:
-        """Stop the app on its node. Raises NodeRefused, AgentFailed."""
+        """Stop the app on its node. Raises PlaneNotFound when it is on none, NodeRefused, AgentFailed."""
         ...
 
     async def check(self) -> None:

@@ -17,15 +17,12 @@ class MemoryDeployPlane:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._jobs: dict[str, JobView] = {}
-        self._by_key: dict[str, str] = {}
-        self.stopped: list[tuple[int, int]] = []
+        self.running: set[int] = set()
         self.failing: ports.PlaneError | None = None
 
     async def create(self, payload: JobPayload, idempotency_key: str | None) -> JobView:
         """Queue a deployment."""
         self._fail()
-        if idempotency_key is not None and idempotency_key in self._by_key:
-            return self._jobs[self._by_key[idempotency_key]]
         if any(job.app_id == payload.app_id and not job.status.terminal for job in self._jobs.values()):
             raise ports.AppBusy(f"app {payload.app_id} has an active job")
         number = len(self._jobs) + 1
@@ -42,8 +39,6 @@ class MemoryDeployPlane:
             user_id=payload.user_id,
         )
         self._jobs[job.id] = job
-        if idempotency_key is not None:
-            self._by_key[idempotency_key] = job.id
         return job
 
     async def job(self, job_id: str) -> JobView:
@@ -67,9 +62,11 @@ class MemoryDeployPlane:
         return self.move(job_id, JobStatus.CANCELLED)
 
     async def stop(self, user_id: int, app_id: int) -> None:
-        """Stop the app."""
+        """Stop the app; one that was never placed is not known here."""
         self._fail()
-        self.stopped.append((user_id, app_id))
+        if app_id not in self.running:
+            raise ports.PlaneNotFound(f"app {app_id} is on no node")
+        self.running.discard(app_id)
 
     async def check(self) -> None:
         """Answer unless told to fail."""
@@ -77,6 +74,8 @@ class MemoryDeployPlane:
 
     def move(self, job_id: str, status: JobStatus, error: str | None = None) -> JobView:
         """Put a job into another state."""
+        if status is JobStatus.SUCCEEDED:
+            self.running.add(int(self._jobs[job_id].app_id))
         self._jobs[job_id] = self._jobs[job_id].model_copy(update={"status": status, "error_message": error})
         return self._jobs[job_id]
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from daemons.api.domain.access import Subject
 from daemons.api.domain.apps import App
 from daemons.api.domain.deployments import Hosting, InvalidDeployment, check_image
-from daemons.api.ports import AppStore, DeployPlane, PlaneRefused
+from daemons.api.ports import AppStore, DeployPlane, PlaneNotFound, PlaneRefused
 from daemons.api.services.ownership import Ownership
 from daemons.api.services.places import Places
 from protocol.api import StartDeployment
@@ -71,10 +71,13 @@ class Deployments:
         return (await self._plane.jobs_of([app.id], limit)).get(app.id, ())
 
     async def stop(self, subject: Subject, app_id: str) -> App:
-        """Stop the app on its node and free its place. Raises NotFound, NodeRefused, AgentFailed, PlaneError."""
+        """Stop the app, if it is on a node, and free its place. Raises NotFound and every PlaneError."""
         app = await self._ownership.app(subject, app_id)
         before = (await self._plane.jobs_of([app.id], _HISTORY)).get(app.id, ())
-        await self._plane.stop(app.user_id, app.id)
+        try:
+            await self._plane.stop(app.user_id, app.id)
+        except PlaneNotFound:
+            logger.info("an app to be stopped is on no node", extra={"app_id": app.id, "user_id": app.user_id})
         newest = next((job.id for job in before if job.status.terminal), None)
         await self._apps.mark_stopped(app.id, newest)
         stopped = replace(app, stopped_job=newest)

@@ -1,0 +1,111 @@
+"""Users, apps and keys over every database, and their limits under many writers at once."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from daemons.api.adapters.sql.stores import COMPONENT, MIGRATIONS, QUERIES, SqlApps, SqlKeys, SqlUsers
+from daemons.api.domain.apps import App, AppLimit, Draft, NameTaken
+from daemons.api.ports import KeyLimit, KeyTaken
+from daemons.kit.sql import Database, migrate, open_database
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    async with open_database(database_url, QUERIES) as database:
+        await migrate(database, COMPONENT, MIGRATIONS)
+        for user_id in (1, 2):
+            await SqlUsers(database).ensure(user_id, f"user{user_id}")
+        yield database
+
+
+async def made(database: Database, count: int, user_id: int = 1) -> list[App]:
+    return [await SqlApps(database).create(user_id, Draft(), None, 100) for _ in range(count)]
+
+
+async def test_users_are_made_once(database: Database) -> None:
+    users = SqlUsers(database)
+    await users.ensure(1, "another name")
+    found = await users.user(1)
+    assert found is not None
+    assert found.name == "user1"
+    assert await users.user(3) is None
+
+
+async def test_apps_count_from_20001_and_survive_a_second_migration(database: Database) -> None:
+    apps = SqlApps(database)
+    first, second = await made(database, 2)
+    assert (first.id, second.id) == (20001, 20002)
+    assert await migrate(database, COMPONENT, MIGRATIONS) == 0
+    assert await apps.app(20001) == first
+    assert await apps.app(20003) is None
+    assert await apps.of_user(1) == [first, second]
+    assert await apps.of_user(2) == []
+    (foreign,) = await made(database, 1, user_id=2)
+    assert await apps.every() == [first, second, foreign]
+
+
+async def test_names_are_unique_per_user_and_keep_their_letters(database: Database) -> None:
+    apps = SqlApps(database)
+    shop = await apps.create(1, Draft("Läden 商店 🛒", "two\nlines", "web"), None, 20)
+    assert await apps.app(shop.id) == shop
+    assert (await apps.create(1, Draft("läden 商店 🛒"), None, 20)).id != shop.id
+    with pytest.raises(NameTaken):
+        await apps.create(1, Draft("Läden 商店 🛒"), None, 20)
+    await apps.create(2, Draft("Läden 商店 🛒"), None, 20)
+
+
+async def test_a_repeated_idempotency_key_answers_the_first_app(database: Database) -> None:
+    apps = SqlApps(database)
+    found = await asyncio.gather(*(apps.create(1, Draft(), "key", 20) for _ in range(10)))
+    assert len({app.id for app in found}) == 1
+    assert len(await apps.of_user(1)) == 1
+
+
+async def test_many_creates_at_once_stop_at_the_limit(database: Database) -> None:
+    apps = SqlApps(database)
+    outcomes = await asyncio.gather(*(apps.create(1, Draft(), None, 5) for _ in range(20)), return_exceptions=True)
+    assert sum(isinstance(outcome, App) for outcome in outcomes) == 5
+    assert sum(isinstance(outcome, AppLimit) for outcome in outcomes) == 15
+
+
+async def test_many_deployments_at_once_take_exactly_the_places_there_are(database: Database) -> None:
+    apps, mine = SqlApps(database), await made(database, 12)
+    taken = await asyncio.gather(*(apps.take_place(app, 3) for app in mine))
+    assert sum(moment is not None for moment in taken) == 3
+    (foreign,) = await made(database, 1, user_id=2)
+    assert await apps.take_place(foreign, 3) is not None
+
+
+async def test_a_place_that_was_taken_anew_is_not_given_away(database: Database) -> None:
+    apps, (app, other) = SqlApps(database), await made(database, 2)
+    first = await apps.take_place(app, 1)
+    assert first is not None
+    assert await apps.take_place(other, 1) is None
+    assert not await apps.leave_place(app.id, first - 1)
+    assert await apps.leave_place(app.id, first)
+    assert await apps.take_place(other, 1) is not None
+
+
+async def test_a_stop_is_noted(database: Database) -> None:
+    apps, (app,) = SqlApps(database), await made(database, 1)
+    await apps.mark_stopped(app.id, "job-1")
+    found = await apps.app(app.id)
+    assert found is not None
+    assert found.stopped_job == "job-1"
+
+
+async def test_a_key_belongs_to_one_user(database: Database) -> None:
+    keys = SqlKeys(database)
+    stored = await keys.add(1, "laptop", "ssh-ed25519 AAAA", "SHA256:a", 2)
+    with pytest.raises(KeyTaken):
+        await keys.add(2, "laptop", "ssh-ed25519 AAAA", "SHA256:a", 2)
+    second = await keys.add(1, "desk", "ssh-ed25519 BBBB", "SHA256:A", 2)
+    with pytest.raises(KeyLimit):
+        await keys.add(1, "third", "ssh-ed25519 CCCC", "SHA256:c", 2)
+    assert await keys.of_user(1) == [stored, second]
+    assert not await keys.remove(2, stored.id)
+    assert await keys.remove(1, stored.id)
+    assert not await keys.remove(1, stored.id)
+    assert await keys.every() == [second]

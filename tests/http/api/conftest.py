@@ -1,0 +1,74 @@
+"""A real API server on a port of its own, over an empty database and a control plane in memory."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from aiohttp import web
+
+from daemons.api.adapters.access_file import DiskGitAccess
+from daemons.api.adapters.memory import MemoryDeployPlane
+from daemons.api.adapters.sql.stores import COMPONENT, MIGRATIONS, QUERIES
+from daemons.api.app import Parts, build_app
+from daemons.api.domain.deployments import Hosting
+from daemons.kit.clock import SystemClock
+from daemons.kit.sql import Database, migrate, open_database
+from protocol.api import GitAccessFile
+from protocol.client.api import ApiAdminClient, ApiClient, bearer
+from protocol.client.transport import Transport
+from protocol.headers import ADMIN_TOKEN
+
+OWNER, OTHER, ADMIN = "owner-token-0123456789", "other-token-0123456789", "admin-token-0123456789"
+
+
+@dataclass
+class Api:
+    """A running server, its parts, and callers of each kind."""
+
+    url: str
+    app: web.Application
+    plane: MemoryDeployPlane
+    database: Database
+    folder: Path
+    owner: ApiClient
+    other: ApiClient
+    admin: ApiAdminClient
+    raw: httpx.AsyncClient
+
+    def access(self) -> GitAccessFile:
+        return GitAccessFile.model_validate_json((self.folder / "access.json").read_bytes())
+
+
+@pytest.fixture
+async def api(tmp_path: Path) -> AsyncIterator[Api]:
+    plane = MemoryDeployPlane(SystemClock())
+    async with open_database("sqlite:///:memory:", QUERIES) as database:
+        await migrate(database, COMPONENT, MIGRATIONS)
+        app = await build_app(
+            Parts(
+                database=database,
+                plane=plane,
+                access=DiskGitAccess(tmp_path / "access.json", tmp_path / "bot.pub"),
+                hosting=Hosting("git.example.org", 2222, registry="registry.example.org:5000", namespace="funaistudio"),
+                user_tokens={1: [OWNER], 2: [OTHER]},
+                admin_tokens=[ADMIN],
+            )
+        )
+        runner = web.AppRunner(app)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        try:
+            async with (
+                Transport(url, bearer(OWNER)) as owner,
+                Transport(url, bearer(OTHER)) as other,
+                Transport(url, {ADMIN_TOKEN: ADMIN}) as admin,
+                httpx.AsyncClient(base_url=url, trust_env=False) as raw,
+            ):
+                clients = ApiClient(owner), ApiClient(other), ApiAdminClient(admin)
+                yield Api(url, app, plane, database, tmp_path, *clients, raw)
+        finally:
+            await runner.cleanup()

@@ -1,0 +1,93 @@
+"""Every route against every kind of caller: nobody, the owner, another user, an operator."""
+
+import pytest
+
+from protocol.client.api import bearer
+from protocol.headers import ADMIN_TOKEN
+from tests.http.api.conftest import ADMIN, OTHER, OWNER, Api
+
+KEY = '{"title": "laptop", "publicKey": "%s"}'
+#: Method, path, body; then the status for the owner of app 20001 and its job, another user, and an operator.
+ROUTES = [
+    ("GET", "/api/fun-ai/user/me", "", 200, 200, 401),
+    ("POST", "/api/fun-ai/app/create", "", 200, 200, 401),
+    ("GET", "/api/fun-ai/app/create", "", 200, 200, 401),
+    ("GET", "/api/fun-ai/app/list", "", 200, 200, 401),
+    ("GET", "/api/fun-ai/app/list?userId=1", "", 200, 403, 401),
+    ("GET", "/api/fun-ai/app/info?appId=20001", "", 200, 404, 401),
+    ("GET", "/api/fun-ai/app/info?userId=1&appId=20001", "", 200, 403, 401),
+    ("GET", "/api/fun-ai/app/info?userId=2&appId=20001", "", 403, 404, 401),
+    ("GET", "/api/fun-ai/app/info?appId=99999", "", 404, 404, 401),
+    ("GET", "/api/fun-ai/app/info?appId=not-a-number", "", 404, 404, 401),
+    ("POST", "/api/fun-ai/app/create?userId=1", "", 200, 403, 401),
+    ("GET", "/api/fun-ai/deploy/app/list", "", 200, 200, 401),
+    ("GET", "/api/fun-ai/deploy/app/list?userId=1&appId=20001", "", 200, 403, 401),
+    ("GET", "/api/fun-ai/deploy/app/list?appId=20001", "", 200, 404, 401),
+    ("GET", "/api/fun-ai/deploy/job/info?jobId={job}", "", 200, 404, 401),
+    ("GET", "/api/fun-ai/deploy/job/info?jobId=unknown", "", 404, 404, 401),
+    ("GET", "/api/fun-ai/deploy/job/list", "", 200, 200, 401),
+    ("GET", "/api/fun-ai/deploy/job/history?appId=20001", "", 200, 404, 401),
+    ("GET", "/api/fun-ai/deploy/job/history?userId=1&appId=20001", "", 200, 403, 401),
+    ("POST", "/api/fun-ai/deploy/job/create?appId=20001", "", 409, 404, 401),
+    ("POST", "/api/fun-ai/deploy/job/create?userId=1&appId=20001", "", 409, 403, 401),
+    ("POST", "/api/fun-ai/deploy/job/cancel?jobId={job}", "", 200, 404, 401),
+    ("POST", "/api/fun-ai/deploy/app/stop?appId=20001", "", 200, 404, 401),
+    ("POST", "/api/fun-ai/deploy/app/stop?userId=1&appId=20001", "", 200, 403, 401),
+    ("GET", "/api/fun-ai/git/keys", "", 200, 200, 401),
+    ("POST", "/api/fun-ai/git/keys", '{"title": "a", "publicKey": "ssh-ed25519 x"}', 400, 400, 401),
+    ("DELETE", "/api/fun-ai/git/keys?keyId=1", "", 404, 404, 401),
+    ("GET", "/api/fun-ai/admin/apps", "", 401, 401, 200),
+    ("GET", "/api/fun-ai/internal/apps/ids", "", 401, 401, 200),
+]
+OPEN = ["/internal/health", "/internal/ready", "/metrics"]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "owner", "other", "admin"), ROUTES)
+async def test_only_the_owner_gets_through(
+    api: Api, method: str, path: str, body: str, owner: int, other: int, admin: int
+) -> None:
+    await api.owner.create_app()
+    job = await api.owner.deploy("20001")
+    path = path.format(job=job.id)
+
+    async def status(headers: dict[str, str]) -> int:
+        answer = await api.raw.request(method, path, content=body, headers=headers)
+        assert answer.json()["code"] == answer.status_code
+        return answer.status_code
+
+    assert await status({}) == 401
+    assert await status(bearer("a-token-that-nobody-has")) == 401
+    assert await status({"Authorization": OWNER}) == 401
+    assert await status({ADMIN_TOKEN: ADMIN}) == admin
+    assert await status(bearer(OTHER)) == other
+    assert await status(bearer(OWNER)) == owner
+
+
+async def test_no_route_is_left_out(api: Api) -> None:
+    tested = {(method, path.partition("?")[0]) for method, path, *_ in ROUTES} | {("GET", path) for path in OPEN}
+    routes = {(route.method, route.resource.canonical) for route in api.app.router.routes() if route.resource}
+    assert {(method, path) for method, path in routes if method != "HEAD"} == tested
+
+
+@pytest.mark.parametrize("path", OPEN)
+async def test_health_and_figures_are_open(api: Api, path: str) -> None:
+    assert (await api.raw.get(path)).status_code == 200
+
+
+async def test_lists_hold_only_ones_own(api: Api) -> None:
+    own, foreign = await api.owner.create_app(), await api.other.create_app()
+    job = await api.owner.deploy(str(own.id))
+    await api.other.deploy(str(foreign.id))
+    assert [app.id for app in await api.owner.apps()] == [own.id]
+    assert [app.id for app in await api.owner.deployed_apps()] == [own.id]
+    assert [found.id for found in await api.owner.jobs()] == [job.id]
+    assert [app.id for app in await api.admin.apps()] == [own.id, foreign.id]
+    assert (await api.admin.app_ids()).app_ids == (own.id, foreign.id)
+
+
+async def test_a_foreign_thing_is_answered_like_one_that_does_not_exist(api: Api) -> None:
+    await api.owner.create_app()
+    foreign = (await api.raw.get("/api/fun-ai/app/info?appId=20001", headers=bearer(OTHER))).json()
+    absent = (await api.raw.get("/api/fun-ai/app/info?appId=20002", headers=bearer(OTHER))).json()
+    assert foreign["message"].replace("20001", "N") == absent["message"].replace("20002", "N")
+    assert foreign["reason"] == absent["reason"]
