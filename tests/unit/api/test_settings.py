@@ -1,0 +1,98 @@
+"""Settings of the API entry: documented names, and what keeps it from starting."""
+
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from daemons.api.app import build, hosting_of
+from daemons.api.domain.deployments import Hosting, InvalidDeployment, check_image
+from daemons.api.settings import ApiSettings
+from daemons.kit.settings import Misconfigured, load
+
+GOOD = {
+    "API_ADMIN_TOKEN": "admin-token-0123456789",
+    "API_USER_TOKEN": "user-token-0123456789",
+    "DEPLOY_PROXY_AUTH_SHARED_SECRET": "deploy-secret-0123456789",
+}
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def test_the_documented_older_name_of_the_secret_is_taken(environment: pytest.MonkeyPatch) -> None:
+    environment.delenv("DEPLOY_PROXY_AUTH_SHARED_SECRET")
+    environment.setenv("DEPLOY_PROXY_SHARED_SECRET", "another-secret-0123456789")
+    assert load(ApiSettings).deploy_secret[0].get_secret_value() == "another-secret-0123456789"
+
+
+def test_empty_optional_values_mean_none(environment: pytest.MonkeyPatch) -> None:
+    for name in ("GIT_ACCESS_FILE", "RUNNER_GIT_PUBLIC_KEY_PATH", "DEPLOY_ACR_REGISTRY", "DEPLOY_ACR_NAMESPACE"):
+        environment.setenv(name, "")
+    settings = load(ApiSettings)
+    assert (settings.access_file, settings.bot_key_path, settings.registry, settings.namespace) == (None,) * 4
+
+
+@pytest.mark.parametrize("name", GOOD)
+@pytest.mark.parametrize("value", ["", "short", "CHANGE_ME_STRONG_SECRET_0123456789"])
+def test_weak_secrets_do_not_start(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
+    environment.setenv(name, value)
+    with pytest.raises(Misconfigured, match=name) as refused:
+        load(ApiSettings)
+    assert not value or value not in str(refused.value)
+
+
+async def test_roles_do_not_share_a_token(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("API_USER_TOKEN", GOOD["API_ADMIN_TOKEN"])
+    with pytest.raises(Misconfigured, match="same token"):
+        await build(load(ApiSettings))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DEPLOY_GIT_REPO_NAME_TEMPLATE", "app"),
+        ("DEPLOY_GIT_REPO_NAME_TEMPLATE", "{userId}/../{appId}"),
+        ("DEPLOY_GIT_REPO_OWNER", "Fun AI"),
+        ("DEPLOY_GIT_SSH_HOST", "host name"),
+    ],
+)
+def test_repository_names_must_make_a_url(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
+    environment.setenv(name, value)
+    with pytest.raises(Misconfigured, match=name):
+        hosting_of(load(ApiSettings))
+
+
+async def test_the_application_opens_and_closes_its_database(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    environment.setenv("API_DB_URL", f"sqlite:///{tmp_path}/api.db")
+    environment.setenv("GIT_ACCESS_FILE", f"{tmp_path}/git/access.json")
+    for _ in range(2):
+        runner = web.AppRunner(await build(load(ApiSettings)))
+        await runner.setup()
+        assert (tmp_path / "git" / "access.json").read_text() == '{"keys":[]}\n'
+        await runner.cleanup()
+
+
+def test_hosting_names_repositories() -> None:
+    hosting = Hosting("git.example.org", 22, "team", "a{appId}-of-{userId}")
+    assert hosting.repository_url(7, 20001) == "ssh://git@git.example.org:22/team/a20001-of-7.git"
+
+
+@pytest.mark.parametrize(
+    "image", [None, "busybox:1.36", "r.example.org:5000/ns/u1-app20001:latest", "ns/u1-app20001", "u1-app"]
+)
+def test_ones_own_and_public_images_may_run(image: str | None) -> None:
+    check_image(image, 1, 20001)
+
+
+@pytest.mark.parametrize(
+    "image",
+    ["ns/u1-app20002", "r/u1-app7x:1", "ns/u2-app20001:latest", "r.example.org:5000/ns/u2-app3@sha256:" + "a" * 64],
+)
+def test_other_apps_images_may_not(image: str) -> None:
+    with pytest.raises(InvalidDeployment, match="image: "):
+        check_image(image, 1, 20001)
