@@ -202,8 +202,9 @@ class MysqlDriver:
             server = str(raw.get_server_info())
             limits = f"SET SESSION innodb_lock_wait_timeout = {_LOCK_WAIT_SECONDS}"
             if "MariaDB" in server:
-                # A client that vanished must not hold its row locks until the operating system notices.
-                limits += ", idle_transaction_timeout = 30"
+                # A client that vanished must not hold its row locks until the operating system notices; and NOT EXISTS
+                # must look into the index row by row, not read a whole table aside first.
+                limits += ", idle_transaction_timeout = 30, optimizer_switch = 'exists_to_in=off'"
             for statement in (*_SESSION, limits):
                 await raw.query(statement)
         except BaseException:

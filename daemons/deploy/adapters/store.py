@@ -65,12 +65,12 @@ class SqlStore:
         async def inside(session: Session) -> T:
             return await work(SqlTransaction(session))
 
-        with _translated():
+        with _translated(), _refused_later():
             return await self._database.transact(inside)
 
     async def check(self) -> None:
         """Raises StoreUnavailable unless the database answers now."""
-        with _translated():
+        with _translated(), _refused_later():
             await self._database.check()
 
 
@@ -108,4 +108,13 @@ def _translated() -> Iterator[None]:
     except CommitUnknown as error:
         raise OutcomeUnknown(str(error)) from error
     except DatabaseUnavailable as error:
+        raise StoreUnavailable(str(error)) from error
+
+
+@contextmanager
+def _refused_later() -> Iterator[None]:
+    """Once the store was open, a server that refuses us (a changed password, say) is as good as away."""
+    try:
+        yield
+    except DatabaseMisconfigured as error:
         raise StoreUnavailable(str(error)) from error

@@ -195,14 +195,6 @@ SELECT * FROM fun_ai_deploy_event WHERE seq > :seq ORDER BY seq LIMIT :limit;
 -- The lowest and the highest number in the log.
 SELECT COALESCE(MIN(seq), 0) AS lowest, COALESCE(MAX(seq), 0) AS highest FROM fun_ai_deploy_event;
 
--- delete_events --
--- Some of the events that are too old; the inner table is there because MySQL allows no LIMIT inside IN.
-DELETE FROM fun_ai_deploy_event WHERE seq IN (
-    SELECT seq FROM (
-        SELECT seq FROM fun_ai_deploy_event WHERE create_time < :before ORDER BY create_time, seq LIMIT :limit
-    ) AS old
-);
-
 -- insert_log --
 -- One byte range of a job's log.
 INSERT INTO fun_ai_deploy_job_log (job_id, start_offset, content) VALUES (:job_id, :start_offset, :content);
