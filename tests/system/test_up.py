@@ -1,0 +1,159 @@
+"""One command starts everything; nothing that is killed stays dead; what runs keeps running."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests.support import real
+from tests.support.platform import CHILDREN, ROOT, Up, children_are_back, free_base
+
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(240)]
+
+
+@pytest.fixture(scope="module")
+def up(docker_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    real.program("haproxy", "haproxy")
+    platform = Up(tmp_path_factory.mktemp("up") / "data", free_base(), docker_url)
+    platform.remove_containers()
+    platform.start()
+    try:
+        yield platform
+    finally:
+        platform.stop()
+        platform.remove_containers()
+
+
+@contextmanager
+def visiting(up: Up) -> Iterator[Counter[str]]:
+    """Somebody looks at the demo page all the time; counts what they saw."""
+    seen: Counter[str] = Counter()
+    done = threading.Event()
+
+    def look() -> None:
+        with httpx.Client(timeout=5, trust_env=False) as client:
+            while not done.wait(0.01):
+                try:
+                    seen[str(client.get(up.page).status_code)] += 1
+                except httpx.HTTPError as error:
+                    seen[type(error).__name__] += 1
+
+    visitor = threading.Thread(target=look)
+    visitor.start()
+    try:
+        yield seen
+    finally:
+        done.set()
+        visitor.join()
+
+
+def jobs(up: Up) -> int:
+    secrets = credentials(up)
+    answer = httpx.get(
+        f"{up.ready['deploy']}/deploy/jobs?limit=100",
+        headers={"X-Admin-Token": secrets["DEPLOY_ADMIN_TOKEN"]},
+        trust_env=False,
+    )
+    return len(answer.json()["data"])
+
+
+def credentials(up: Up) -> dict[str, str]:
+    lines = Path(up.ready["credentials"]).read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if not line.startswith("#"))
+
+
+def test_the_ready_line_leads_to_everything(up: Up) -> None:
+    assert up.ready["ready"] is True
+    assert up.ready["demoApp"] == "20001"
+    assert up.ready["git"] == f"ssh://git@127.0.0.1:{up.base + 4}"
+    for name in ("deploy", "api", "agent"):
+        assert httpx.get(f"{up.ready[name]}/internal/ready", trust_env=False).status_code == 200
+    assert "<title>Fun AI Studio demo</title>" in httpx.get(up.page, trust_env=False).text
+
+
+def test_the_whole_path_holds(up: Up) -> None:
+    argv = [sys.executable, "-m", "console", "smoke", "--output", "json"]
+    result = subprocess.run(argv, cwd=ROOT, env=up.environment, capture_output=True, text=True, check=False)
+    report = json.loads(result.stdout)
+    assert report["ok"], report
+    assert result.returncode == 0
+    assert len(report["steps"]) == 8
+
+
+def test_secrets_are_private(up: Up) -> None:
+    secrets = [value for name, value in credentials(up).items() if "TOKEN" in name or "SECRET" in name]
+    assert len(secrets) == 7
+    assert Path(up.ready["credentials"]).stat().st_mode & 0o777 == 0o600
+    assert (up.folder / "platform.json").stat().st_mode & 0o777 == 0o600
+    told = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
+    told += [path.read_text("utf-8", "replace") for path in (up.folder / "logs").iterdir()]
+    told += [up.said, json.dumps(up.ready), (up.folder / "platform.json").read_text()]
+    assert [text[:200] for text in told if any(secret in text for secret in secrets)] == []
+
+
+@pytest.mark.parametrize("name", CHILDREN)
+def test_any_child_may_be_killed(up: Up, name: str) -> None:
+    real.wait_until(up.answers, "the demo page before the kill")
+    killed = up.child(name)
+    assert killed is not None
+    with visiting(up) as seen:
+        os.kill(killed, signal.SIGKILL)
+        children_are_back(up, name, killed)
+        real.wait_until(up.answers, "the demo page after the kill")
+    if name != "gateway":  # nobody can serve while the one who serves is being started again
+        assert set(seen) <= {"200"}, seen
+
+
+def test_a_taken_port_is_named(up: Up, tmp_path: Path) -> None:
+    environment = {**up.environment, "FUNAI_DATA_DIR": str(tmp_path / "other")}
+    result = subprocess.run(up.argv(), env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 78
+    assert f"127.0.0.1:{up.base + 2} (for deploy)" in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_folder_belongs_to_one_platform(up: Up) -> None:
+    argv = [str(ROOT / "bin" / "up"), "--headless", "--port-base", str(free_base())]
+    result = subprocess.run(argv, env=up.environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 78
+    assert f"already running from {up.folder} (process {up.pid})" in result.stderr
+
+
+def test_apps_outlive_the_platform_and_the_next_start_finds_them(up: Up) -> None:
+    before, containers = jobs(up), up.containers()
+    port = re.search(r":(\d+)->3000", docker_ps(up, containers[0]))
+    assert port is not None
+    assert up.stop() == 0
+    assert not [name for name in CHILDREN if f"{name} did not stop" in up.said]
+    assert up.containers() == containers
+    assert httpx.get(f"http://127.0.0.1:{port[1]}/", trust_env=False).status_code == 200
+    up.start()
+    assert up.ready["demoApp"] == "20001"
+    assert up.answers()
+    assert (jobs(up), up.containers()) == (before, containers)
+
+
+def test_a_killed_supervisor_leaves_no_children_and_the_next_start_works(up: Up) -> None:
+    real.wait_until(lambda: all(up.child(name) for name in CHILDREN), "all children")
+    children = [up.child(name) for name in CHILDREN]
+    os.kill(up.pid, signal.SIGKILL)
+    up.stop()
+    real.wait_until(lambda: not any(pid and psutil.pid_exists(pid) for pid in children), "the children's end")
+    up.start()
+    assert up.answers()
+
+
+def docker_ps(up: Up, container: str) -> str:
+    argv = ["docker", "-H", up.docker_url, "ps", "--filter", f"id={container}", "--format", "{{.Ports}}"]
+    return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
