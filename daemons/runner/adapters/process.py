@@ -43,10 +43,9 @@ async def _ending(process: Process) -> AsyncIterator[None]:
         if process.returncode is None:
             _signal_group(process, signal.SIGTERM)
             try:
-                async with asyncio.timeout(_GRACE_SECONDS):
-                    await process.wait()
-            except TimeoutError:
-                pass
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_GRACE_SECONDS):
+                        await process.wait()
             finally:
                 _signal_group(process, signal.SIGKILL)
             await process.wait()
