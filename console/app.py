@@ -10,7 +10,7 @@ from textual.binding import BindingType
 from textual.theme import Theme
 
 from console.connect import admin
-from console.live.commands import Commands, explain
+from console.live.commands import Commands, explain, explain_change
 from console.live.feed import Feed, LogSource, Source, log_texts
 from console.live.model import Clock, Live
 from console.live.select import short
@@ -26,8 +26,8 @@ from console.messages import (
 )
 from console.screens.deploy_form import DeployForm
 from console.screens.main import MainScreen
-from console.settings import ConsoleSettings, NotConfigured, read
-from protocol.client.transport import ClientError
+from console.settings import NotConfigured, read
+from protocol.client.transport import ClientError, Transport
 
 THEME = Theme(
     name="funai",
@@ -114,7 +114,7 @@ class ConsoleApp(App[None]):
         try:
             job = await self._plane.cancel(job_id)
         except ClientError as error:
-            self.post_message(CommandDone(explain(error, f"{name} was not cancelled"), problem=True))
+            self.post_message(CommandDone(explain_change(error, f"{name} was not cancelled"), problem=True))
         else:
             self.post_message(CommandDone(f"{name} is {job.status.value}."))
 
@@ -126,7 +126,7 @@ class ConsoleApp(App[None]):
         try:
             await self._plane.set_enabled(name, enabled=enabled)
         except ClientError as error:
-            self.post_message(CommandDone(explain(error, f"Node {name} was not changed"), problem=True))
+            self.post_message(CommandDone(explain_change(error, f"Node {name} was not changed"), problem=True))
         else:
             takes = "takes new deployments again" if enabled else "takes no new deployments"
             self.post_message(CommandDone(f"Node {name} {takes}."))
@@ -140,7 +140,7 @@ class ConsoleApp(App[None]):
         try:
             job = await self._plane.create(wish.order, idempotency_key=wish.idempotency_key)
         except ClientError as error:
-            self.post_message(CommandDone(explain(error, "Nothing was deployed"), problem=True))
+            self.post_message(CommandDone(explain_change(error, "Nothing was deployed"), problem=True))
         else:
             if isinstance(form, DeployForm) and form.is_current:
                 form.dismiss()
@@ -160,11 +160,11 @@ def run() -> int:
     except NotConfigured as problem:
         sys.stderr.write(f"funai: {problem}\n")
         return 2
-    asyncio.run(_open(settings))
+    client = admin(settings)
+    asyncio.run(_open(ConsoleApp(client, settings.place), client.transport))
     return 0
 
 
-async def _open(settings: ConsoleSettings) -> None:
-    client = admin(settings)
-    async with client.transport:
-        await ConsoleApp(client, settings.place).run_async()
+async def _open(app: ConsoleApp, transport: Transport) -> None:
+    async with transport:
+        await app.run_async()

@@ -5,6 +5,7 @@ A program of its own, so that one-shot commands never load Textual.
 
 import asyncio
 import sys
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final
 
@@ -20,29 +21,33 @@ class Unshown(Exception):
     """There was nothing to draw; the message says why."""
 
 
-async def draw(settings: ConsoleSettings, view: View, size: tuple[int, int]) -> str:
+def draw(settings: ConsoleSettings, view: View, size: tuple[int, int]) -> str:
     """The view as SVG text, `size` in columns and rows. Raises Unshown when no data came within 10 s."""
     client = admin(settings)
-    async with client.transport:
-        app = ConsoleApp(client, settings.place)
-        async with app.run_test(size=size) as pilot:
-            try:
-                async with asyncio.timeout(_WAIT_SECONDS):
-                    while app.main.live.model is None:
-                        await pilot.pause(0.05)
-            except TimeoutError:
-                problem = app.main.live.link.problem or "no answer"
-                raise Unshown(f"nothing to draw: {problem}; check that the platform runs") from None
-            app.main.view = view
-            await pilot.pause()
-            return app.export_screenshot(title=f"funai {view.value}")
+    return asyncio.run(_draw(ConsoleApp(client, settings.place), client.transport, view, size))
+
+
+async def _draw(
+    app: ConsoleApp, connection: AbstractAsyncContextManager[object], view: View, size: tuple[int, int]
+) -> str:
+    async with transport, app.run_test(size=size) as pilot:
+        try:
+            async with asyncio.timeout(_WAIT_SECONDS):
+                while app.main.live.model is None:
+                    await pilot.pause(0.05)
+        except TimeoutError:
+            problem = app.main.live.link.problem or "no answer"
+            raise Unshown(f"nothing to draw: {problem}; check that the platform runs") from None
+        app.main.view = view
+        await pilot.pause()
+        return app.export_screenshot(title=f"funai {view.value}")
 
 
 def main(arguments: list[str]) -> int:
     """The exit code: 0 drawn, 2 usage, 3 no data."""
     try:
         view, path, columns, rows = arguments
-        text = asyncio.run(draw(read(), View(view), (int(columns), int(rows))))
+        text = draw(read(), View(view), (int(columns), int(rows)))
         Path(path).write_text(text, "utf-8")
     except Unshown as problem:
         sys.stderr.write(f"funai: {problem}\n")

@@ -28,7 +28,6 @@ class Commands(Protocol):
 _ADVICE: Final[Mapping[str, str]] = {
     ErrorReason.UNAUTHORIZED: "check DEPLOY_ADMIN_TOKEN",
     ErrorReason.FORBIDDEN: "check DEPLOY_ADMIN_TOKEN and the control plane's allowed addresses",
-    ErrorReason.APP_BUSY: "wait for that job to end, or cancel it",
     ErrorReason.NOT_FOUND: "look at the list again",
     ErrorReason.ILLEGAL_TRANSITION: "look at the job again: it has ended",
     ErrorReason.TOO_LATE: "it is going live now; deploy the earlier version to undo it",
@@ -40,18 +39,25 @@ _ADVICE: Final[Mapping[str, str]] = {
 
 
 def explain(error: ClientError, failed: str) -> str:
-    """One sentence: what failed, why, and what to do."""
+    """One sentence: what failed, why, and what to do. A refusal that already says what to do is left as it is."""
     why = line(str(error), 400).rstrip(".")
     match error:
         case Unreachable():
-            todo = "check that the platform runs, and look at the list before you repeat it"
+            todo = "check that the platform runs"
         case Refused():
-            todo = _ADVICE.get(error.reason or _by_status(error.status), "")
+            todo = "" if ";" in why else _ADVICE.get(error.reason or _by_status(error.status), "")
         case Unintelligible():
             todo = "update the console and the control plane to the same version"
         case _:
             todo = ""
     return f"{failed}: {why}; {todo}." if todo else f"{failed}: {why}."
+
+
+def explain_change(error: ClientError, failed: str) -> str:
+    """The same for a change: without an answer it may have happened all the same."""
+    if not isinstance(error, Unreachable):
+        return explain(error, failed)
+    return f"{failed.removesuffix('.')}, as far as is known: {line(str(error), 400)}; look before you repeat it."
 
 
 def _by_status(status: int) -> str:

@@ -1,4 +1,4 @@
-"""Everything about the selected object in a few lines of words, so that a narrow table hides nothing. Pure."""
+"""What is known of the selected object in a few lines of words, so that a narrow table hides nothing. Pure."""
 
 from datetime import datetime
 from typing import assert_never
@@ -14,7 +14,7 @@ Lines = tuple[str, ...]
 
 
 def detail(view: View, model: Model, key: str, now: datetime) -> Lines:
-    """Two or three lines about the object `key`; empty when it is unknown."""
+    """Two to four lines about the object `key`; empty when it is unknown."""
     match view:
         case View.JOBS:
             job = model.jobs.get(key)
@@ -40,7 +40,8 @@ def _job(job: JobView, now: datetime) -> Lines:
     lease = f", {lease_text(job, now).text}" if job.lease_expire_at else ""
     runner = f" on {job.runner_id}" if job.runner_id else ""
     return (
-        line(f"job {job.id} · app {job.app_id} · user {job.user_id} · attempt {job.attempt}{runner} · {times}{lease}"),
+        line(f"job {job.id} · app {job.app_id} · user {job.user_id} · attempt {job.attempt}"),
+        line(f"{times}{runner}{lease}"),
         line(f"{what}{f' · commit {job.commit[:12]}' if job.commit else ''}"),
         line(why(job) or job.status.value),
     )

@@ -17,6 +17,7 @@ from console.live.reduce import apply, load, wants_snapshot
 from protocol.client.stream import backoff
 from protocol.client.transport import ClientError, Unreachable
 from protocol.events import AnyEvent, ResetEvent, Snapshot
+from protocol.jobs import JobView
 
 logger = logging.getLogger(__name__)
 Pause = Callable[[float], Awaitable[None]]
@@ -40,7 +41,11 @@ class LogSource(Protocol):
     """Where a job's log comes from."""
 
     def log(self, job_id: str, *, offset: int = 0, follow: bool = False) -> AsyncIterator[bytes]:
-        """Bytes from `offset`; with `follow`, until the job ended. Raises ClientError."""
+        """Bytes from `offset`; with `follow`, until the job or the control plane ended. Raises ClientError."""
+        ...
+
+    async def get(self, job_id: str) -> JobView:
+        """The job. Raises ClientError."""
         ...
 
 
@@ -116,18 +121,26 @@ async def log_pieces(
     """
     waits = backoff()
     while True:
+        before = offset
         try:
             async with _closing(source.log(job_id, offset=offset, follow=follow)) as chunks:
                 async for data in chunks:
                     yield LogPiece(offset, data)
                     offset += len(data)
                     waits = backoff()
-            return
+            if not follow or await _complete(source, job_id, before, offset):
+                return
         except Unreachable as error:
             if not follow:
                 raise
             yield LogPiece(offset, problem=str(error))
         await pause(next(waits))
+
+
+async def _complete(source: LogSource, job_id: str, before: int, offset: int) -> bool:
+    """Whether a followed stream ended with its job, and not with the control plane that served it."""
+    job = await source.get(job_id)
+    return job.status.terminal and (offset >= job.log_length or offset == before)
 
 
 async def log_texts(source: LogSource, job_id: str, *, follow: bool = True) -> AsyncGenerator[str]:

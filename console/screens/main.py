@@ -2,6 +2,7 @@
 
 from typing import ClassVar, Final
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingsMap, BindingType
 from textual.reactive import var
@@ -31,6 +32,7 @@ _EMPTY: Final = {
     View.RUNNERS: "No runners yet. A runner appears when it first asks for work.",
 }
 _LOG_DELAY_SECONDS: Final = 0.15
+_LOW_ROWS: Final = 30
 
 
 class MainScreen(Screen[None]):
@@ -116,6 +118,11 @@ class MainScreen(Screen[None]):
         self.draw()
         self.table.focus()
 
+    def on_resize(self, event: events.Resize) -> None:
+        """On a low terminal the log takes the room of the details."""
+        self.set_class(event.size.height < _LOW_ROWS, "-low")
+        self.draw()
+
     def draw(self) -> None:
         """Bring every widget up to the model and the time."""
         local = self._clock.monotonic()
@@ -191,7 +198,8 @@ class MainScreen(Screen[None]):
 
         question = f"Cancel job {short(job.id)} of app {job.app_id}?"
         self.app.push_screen(
-            Confirm(question, "Its build stops; what runs of the app now keeps running.", "Cancel the job"), answered
+            Confirm(question, "Its build stops; what runs of the app now keeps running.", "Cancel the job", "Keep it"),
+            answered,
         )
 
     def action_drain(self) -> None:
@@ -267,20 +275,16 @@ class MainScreen(Screen[None]):
 
     def action_log(self) -> None:
         """Show or hide the log of the selected job."""
-        pane = self.query_one(LogPane)
-        pane.display = not pane.display
-        if pane.display:
-            self._follow_log()
-        else:
+        if self.query_one(LogPane).display:
             self._leave_log()
+        else:
+            self._show_log()
 
     def on_row_opened(self) -> None:
         """Look into the selected job: its log."""
-        pane = self.query_one(LogPane)
         if self.view is View.JOBS:
-            pane.display = True
-            self._follow_log()
-            pane.text.focus()
+            self._show_log()
+            self.query_one(LogPane).text.focus()
 
     def on_row_selected(self, event: RowSelected) -> None:
         """Another object: its details, and its log when the pane is open."""
@@ -299,8 +303,15 @@ class MainScreen(Screen[None]):
             pane.open(job.id, f"Log of job {short(job.id)}, app {job.app_id}")
         self.post_message(LogWanted(job.id if job else None))
 
+    def _show_log(self) -> None:
+        self.query_one(LogPane).display = True
+        self.add_class("-log")
+        self._follow_log()
+
     def _leave_log(self) -> None:
-        self.query_one(LogPane).job_id = None
+        pane = self.query_one(LogPane)
+        pane.display, pane.job_id = False, None
+        self.remove_class("-log")
         self.post_message(LogWanted(None))
         self.table.focus()
 

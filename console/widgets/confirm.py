@@ -19,11 +19,12 @@ class Confirm(ModalScreen[bool]):
         Binding("right", "app.focus_next", "Next", show=False),
     ]
 
-    def __init__(self, question: str, consequence: str, verb: str) -> None:
+    def __init__(self, question: str, consequence: str, verb: str, back: str = "Cancel") -> None:
         super().__init__()
         self._question = question
         self._consequence = consequence
         self._verb = verb
+        self._back = back
 
     def compose(self) -> ComposeResult:
         """The question, what will happen, and the two answers."""
@@ -31,7 +32,7 @@ class Confirm(ModalScreen[bool]):
             yield Static(Text(self._question), classes="dialog-title")
             yield Static(Text(self._consequence), classes="dialog-text")
             with Horizontal(classes="dialog-buttons"):
-                yield Button("Cancel", id="no", compact=True)
+                yield Button(self._back, id="no", compact=True)
                 yield Button(self._verb, id="yes", compact=True, variant="warning")
 
     def on_mount(self) -> None:

@@ -121,6 +121,11 @@ class LiveTable(ScrollView, can_focus=True):
         if self.cursor.target is not None:
             self.post_message(RowOpened())
 
+    def on_resize(self) -> None:
+        """Less room must not hide the selected object."""
+        if not self.cursor.gone:
+            self._reveal()
+
     def on_click(self, event: events.Click) -> None:
         """Select the clicked row; a double click looks into it."""
         offset = event.get_content_offset(self)

@@ -2,13 +2,14 @@
 
 from typing import ClassVar, Final
 
-from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.widgets import Log, Static
+from textual.content import Content
+from textual.widgets import Log
 
 from console.live.cells import size
+from console.widgets.text_lines import Line
 
 _MOST_LINES: Final = 20_000
 _LONGEST_LINE: Final = 2_000
@@ -32,7 +33,7 @@ class LogPane(Vertical):
 
     def compose(self) -> ComposeResult:
         """A title over the text."""
-        yield Static(id="log-title")
+        yield Line(id="log-title")
         yield Log(max_lines=_MOST_LINES, id="log-text")
 
     @property
@@ -70,9 +71,7 @@ class LogPane(Vertical):
 
     def _say(self, state: str) -> None:
         parts = (self._title, state, size(self._bytes) if self.job_id else "")
-        self.query_one("#log-title", Static).update(
-            Text(" · ".join(part for part in parts if part), no_wrap=True, overflow="ellipsis")
-        )
+        self.query_one("#log-title", Line).put(Content(" · ".join(part for part in parts if part)))
 
     def _broken(self, text: str) -> str:
         """The text with over-long lines broken: one endless line must not slow the console down."""

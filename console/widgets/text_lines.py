@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from rich.text import Text
 from textual.content import Content
 from textual.widgets import Static
 
@@ -27,7 +26,17 @@ TITLES: Final[Mapping[View, str]] = {
 }
 
 
-class Headline(Static):
+class Line(Static):
+    """Text of a fixed height; it is painted again only when it changed, and never laid out again."""
+
+    def put(self, content: Content) -> None:
+        """Show this from now on."""
+        shown = self.content
+        if not isinstance(shown, Content) or (shown.plain, shown.spans) != (content.plain, content.spans):
+            self.update(content, layout=False)
+
+
+class Headline(Line):
     """Connection, queue and the address of the control plane, in one line."""
 
     def show(self, link: Cell, totals: Sequence[Cell], place: str) -> None:
@@ -36,10 +45,10 @@ class Headline(Static):
         room = self.size.width - sum(len(text) for text, _ in parts) - 1
         if len(place) <= room:
             parts.append((place.rjust(room), _STYLE[Tone.QUIET]))
-        self.update(Content.assemble(*parts))
+        self.put(Content.assemble(*parts))
 
 
-class Views(Static):
+class Views(Line):
     """The names of the tables with their keys and sizes; the shown one is marked."""
 
     def show(self, chosen: View, sizes: Mapping[View, int]) -> None:
@@ -49,21 +58,21 @@ class Views(Static):
             name = f"{number} {TITLES[view]} {sizes.get(view, 0)}"
             mark = f"[b reverse] {name} [/]" if view is chosen else f"[$quiet] {name} [/]"
             parts.append(f"[@click=screen.view('{view.value}')]{mark}[/]")
-        self.update(" " + " ".join(parts))
+        self.put(Content.from_markup(" " + " ".join(parts)))
 
 
-class Details(Static):
+class Details(Line):
     """Up to three lines about the selected object."""
 
     def show(self, lines: Sequence[str]) -> None:
         """Show these lines."""
-        self.update(Text("\n".join(lines), no_wrap=True, overflow="ellipsis"))
+        self.put(Content("\n".join(lines)))
 
 
-class Status(Static):
+class Status(Line):
     """The last thing that happened, in one sentence."""
 
     def say(self, sentence: str, *, problem: bool = False) -> None:
         """Show it until the next one."""
         self.set_class(problem, "-problem")
-        self.update(Text(f"{'✗ ' if problem else ''}{sentence}", no_wrap=True, overflow="ellipsis"))
+        self.put(Content(f"{'✗ ' if problem else ''}{sentence}"))

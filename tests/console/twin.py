@@ -72,6 +72,10 @@ class Plane:
                 await self._grown.wait()
             self._reached()
 
+    async def get(self, job_id: str) -> JobView:
+        self._reached()
+        return self._job(job_id)
+
     async def create(self, order: CreateJob, *, idempotency_key: str | None = None) -> JobView:
         self._reached()
         self._refused()

@@ -1,0 +1,236 @@
+"""The reducer and the views of the model: pure functions over frozen values."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from console.live.cells import Column, disk_bar, fit, size, span
+from console.live.cursor import Cursor, place, settle, step
+from console.live.detail import detail
+from console.live.headline import link_cell
+from console.live.model import Link, LinkState, Model
+from console.live.reduce import MOST_JOBS, apply, load, wants_snapshot
+from console.live.select import COLUMNS, View, app_rows, counts, matching, rows
+from protocol.events import BeatEvent, JobEvent, PlacementEvent, ResetEvent, RunnerEvent
+from protocol.jobs import JobStatus
+from protocol.nodes import PlacementView, RunnerHealth, RunnerView
+from tests.console.samples import NOW, ago, job, snapshot
+
+LOCAL = 1000.0
+
+
+@pytest.fixture
+def model() -> Model:
+    return load(snapshot(), LOCAL)
+
+
+def changed(seq: int, job_id: str, status: JobStatus = JobStatus.PENDING, **more: object) -> JobEvent:
+    return JobEvent(seq=seq, at=NOW, change="changed", actor="test", job=job(job_id, status=status, **more))  # type: ignore[arg-type]
+
+
+def text(model: Model, view: View, key: str) -> str:
+    found = {row.key: row for row in rows(view, model, NOW)}
+    return " ".join(cell.text for cell in found[key].cells)
+
+
+def test_an_event_changes_one_job_and_the_number(model: Model) -> None:
+    after = apply(model, changed(101, "91b0d4c2-77aa", JobStatus.CANCELLED), LOCAL)
+    assert after.jobs["91b0d4c2-77aa"].status is JobStatus.CANCELLED
+    assert after.seq == 101
+    assert {key: value for key, value in after.jobs.items() if key != "91b0d4c2-77aa"} == {
+        key: value for key, value in model.jobs.items() if key != "91b0d4c2-77aa"
+    }
+    assert model.jobs["91b0d4c2-77aa"].status is JobStatus.PENDING
+
+
+def test_an_event_the_snapshot_contains_changes_nothing(model: Model) -> None:
+    assert apply(model, changed(100, "91b0d4c2-77aa", JobStatus.CANCELLED), LOCAL) is model
+
+
+def test_a_job_never_goes_back_in_time(model: Model) -> None:
+    old = changed(101, "91b0d4c2-77aa", JobStatus.CANCELLED, created=ago(5_000))
+    after = apply(model, old, LOCAL)
+    assert after.jobs["91b0d4c2-77aa"].status is JobStatus.PENDING
+    assert after.seq == 101
+
+
+def test_figures_without_a_number_are_taken_over(model: Model) -> None:
+    seen = RunnerView(runner_id="build-a", last_seen_at_ms=0, health=RunnerHealth.STALE)
+    after = apply(model, RunnerEvent(at=NOW, runner=seen), LOCAL)
+    assert after.runners["build-a"].health is RunnerHealth.STALE
+    assert after.seq == model.seq
+
+
+def test_a_placement_moves_and_goes(model: Model) -> None:
+    moved = PlacementView(app_id="20001", node_id=3, last_active_at=0)
+    after = apply(model, PlacementEvent(seq=101, at=NOW, actor="a", app_id="20001", placement=moved), LOCAL)
+    assert after.placements["20001"].node_id == 3
+    gone = apply(after, PlacementEvent(seq=102, at=NOW, actor="a", app_id="20001"), LOCAL)
+    assert "20001" not in gone.placements
+
+
+def test_a_beat_sets_the_servers_clock(model: Model) -> None:
+    after = apply(model, BeatEvent(at=NOW + timedelta(seconds=50)), LOCAL + 5)
+    assert after.server_time(LOCAL + 6) == NOW + timedelta(seconds=51)
+
+
+def test_a_reset_leaves_the_model_to_the_next_snapshot(model: Model) -> None:
+    assert apply(model, ResetEvent(seq=9), LOCAL) is model
+
+
+def test_ended_jobs_are_forgotten_when_there_are_too_many(model: Model) -> None:
+    many = {f"job-{number}": job(f"job-{number}", status=JobStatus.FAILED) for number in range(MOST_JOBS)}
+    full = apply(Model(1, NOW, LOCAL, LOCAL, jobs=many), changed(2, "new"), LOCAL)
+    assert len(full.jobs) < MOST_JOBS
+    assert "new" in full.jobs
+
+
+@pytest.mark.parametrize(
+    ("jobs", "age", "wanted"),
+    [
+        ((), 100, False),
+        ((job("a", status=JobStatus.FAILED),), 100, False),
+        ((job("a"),), 1, False),
+        ((job("a"),), 3, True),
+        ((job("a", status=JobStatus.RUNNING, lease_expire_at=NOW + timedelta(seconds=120)),), 11, False),
+        ((job("a", status=JobStatus.RUNNING, lease_expire_at=NOW + timedelta(seconds=15)),), 11, True),
+        ((job("a", status=JobStatus.RUNNING, lease_expire_at=NOW + timedelta(seconds=15)),), 9, False),
+    ],
+)
+def test_the_snapshot_is_read_again_while_figures_move_without_events(
+    jobs: tuple[object, ...], age: float, wanted: bool
+) -> None:
+    model = load(snapshot().model_copy(update={"jobs": jobs}), LOCAL)
+    assert wants_snapshot(model, LOCAL + age) is wanted
+
+
+def test_jobs_say_why(model: Model) -> None:
+    assert "job 7c1e09aa of the app has been running for 48 s" in text(model, View.JOBS, "91b0d4c2-77aa")
+    assert "build_failed: npm ci ended with exit code 1" in text(model, View.JOBS, "e8f7a630-2222")
+    assert "BUILD" in text(model, View.JOBS, "7c1e09aa-11d0")
+    assert rows(View.JOBS, model, NOW)[0].key == "91b0d4c2-77aa"
+
+
+def test_runners_count_their_leases_down_by_the_servers_clock(model: Model) -> None:
+    assert "1/2" in text(model, View.RUNNERS, "build-a")
+    assert "7c1e09aa lease 21s" in text(model, View.RUNNERS, "build-a")
+    later = {row.key: row for row in rows(View.RUNNERS, model, NOW + timedelta(seconds=25))}
+    assert "lease over 4s ago" in later["build-a"].cells[-1].text
+    assert "idle" in text(model, View.RUNNERS, "build-b")
+
+
+def test_nodes_show_their_disk_against_both_marks(model: Model) -> None:
+    assert "███│██│███████········  62%" in text(model, View.NODES, "1")
+    assert "██·│··│···············  12% !!" in text(model, View.NODES, "2")
+    assert "███│█·│···············  21% !" in text(model, View.NODES, "3")
+    assert "no figures yet" in text(model, View.NODES, "4")
+    assert disk_bar(100).startswith("███│██│███████████████ 100%")
+    assert disk_bar(0).startswith("···│··│···············   0% !!")
+
+
+def test_every_row_fits_its_columns(model: Model) -> None:
+    for view in View:
+        for row in rows(view, model, NOW):
+            assert len(row.cells) == len(COLUMNS[view])
+            assert detail(view, model, row.key, NOW)
+    assert [row.key for row in app_rows(model, NOW)] == ["20003", "20007"]
+
+
+def test_text_of_others_cannot_leave_its_cell(model: Model) -> None:
+    evil = changed(101, "evil", JobStatus.FAILED, reason="x\x1b]0;title\x07", error_message="a\nb\x1b[2J\u202ec")
+    after = apply(model, evil, LOCAL)
+    shown = text(after, View.JOBS, "evil") + "".join(detail(View.JOBS, after, "evil", NOW))
+    assert shown.isprintable()
+    assert "x: a bc" in shown
+
+
+def test_filter_looks_for_every_word_in_every_column(model: Model) -> None:
+    every = rows(View.JOBS, model, NOW)
+    assert matching(every, "") == every
+    assert [row.key for row in matching(every, "FAILED npm")] == ["e8f7a630-2222"]
+    assert [row.key for row in matching(every, "5d52ab10-0001")] == ["5d52ab10-0001"]
+    assert matching(every, "nothing of this") == ()
+
+
+def test_counts(model: Model) -> None:
+    assert counts(model)[JobStatus.PENDING] == 2
+
+
+@pytest.mark.parametrize(
+    ("link", "local", "words"),
+    [
+        (Link(), 0.0, "… connecting"),
+        (Link(LinkState.LIVE, 10.0), 12.0, "● live"),
+        (Link(LinkState.LIVE, 10.0), 47.0, "! STALE, data 37s old"),
+        (Link(LinkState.RECONNECTING, 10.0, 16.0), 14.0, "↻ reconnecting, data 4s old, next try in 2s"),
+        (Link(LinkState.RECONNECTING, 10.0, 14.0), 14.0, "↻ reconnecting, data 4s old, trying now"),
+        (Link(LinkState.RECONNECTING, 10.0, 72.0), 70.0, "! STALE, data 1m00s old, next try in 2s"),
+    ],
+)
+def test_the_headline_says_how_old_the_data_is(link: Link, local: float, words: str) -> None:
+    assert link_cell(link, local).text == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(None, "–"), (0, "0s"), (59.9, "59s"), (61, "1m01s"), (3_599, "59m"), (7_260, "2h01m"), (200_000, "2d07h")],
+)
+def test_spans(seconds: float | None, words: str) -> None:
+    assert span(seconds) == words
+
+
+@given(st.floats(0, 1e12))
+def test_spans_and_sizes_stay_short(amount: float) -> None:
+    assert len(span(amount / 1000)) <= 8
+    assert len(size(int(amount))) <= 7
+
+
+@given(st.integers(0, 300))
+def test_columns_are_dropped_before_the_reason_is_squeezed(width: int) -> None:
+    for columns in COLUMNS.values():
+        shown = fit(columns, width)
+        flexible = [room for index, room in shown if columns[index].flex]
+        assert len(flexible) == 1
+        if any(columns[index].drop for index, _ in shown):
+            assert flexible[0] >= 24
+            assert sum(room for _, room in shown) + 2 * (len(shown) - 1) == width
+    assert fit((Column("A", 3), Column("B", 0, flex=True)), 10) == ((0, 3), (1, 5))
+
+
+KEYS = st.lists(st.sampled_from([f"k{number}" for number in range(12)]), unique=True, max_size=12)
+MOVES = st.one_of(
+    KEYS.map(lambda keys: ("rows", keys)),
+    st.integers(-13, 13).map(lambda rows: ("step", rows)),
+    st.integers(-2, 14).map(lambda row: ("place", row)),
+)
+
+
+@given(KEYS, st.lists(MOVES, max_size=40))
+def test_the_cursor_never_changes_its_object_unless_it_is_moved(
+    first: list[str], moves: list[tuple[str, object]]
+) -> None:
+    keys, cursor = first, settle(Cursor(), first)
+    for kind, value in moves:
+        before = cursor
+        if kind == "rows" and isinstance(value, list):
+            keys = value
+            cursor = settle(cursor, keys)
+            if before.key is not None:
+                assert cursor.key == before.key
+                assert cursor.target == (before.key if before.key in keys else None)
+        elif kind == "step" and isinstance(value, int):
+            cursor = step(cursor, keys, value)
+        elif isinstance(value, int):
+            cursor = place(keys, value) if keys else cursor
+        if cursor.target is not None:
+            assert keys[cursor.row] == cursor.target
+
+
+def test_from_a_vanished_object_one_step_lands_at_its_place() -> None:
+    gone = settle(Cursor("b", 1), ["a", "c", "d"])
+    assert gone == Cursor("b", 1, gone=True)
+    assert step(gone, ["a", "c", "d"], 1).key == "c"
+    assert step(gone, ["a", "c", "d"], -1).key == "c"
+    assert settle(gone, ["x", "a", "b"]) == Cursor("b", 2)

@@ -1,0 +1,45 @@
+"""Orders are checked before they are sent, by the wire's own types."""
+
+import pytest
+
+from console.live.order import InvalidOrder, Wish, order, wish_of
+from tests.console.samples import payload
+
+REPO = "ssh://git@127.0.0.1:2222/funai/u1-app20001.git"
+
+
+@pytest.mark.parametrize(
+    ("wish", "field"),
+    [
+        (Wish("", "1", "main", REPO), "appId"),
+        (Wish("20001", "", "main", REPO), "userId"),
+        (Wish("20001", "1", "main"), "repoSshUrl"),
+        (Wish("20001", "0", "main", REPO), "userId"),
+        (Wish("UPPER", "1", "main", REPO), "appId"),
+        (Wish("20001", "1", "-upload-pack=x", REPO), "gitRef"),
+        (Wish("20001", "1", "main", "https://example.org/a.git"), "repoSshUrl"),
+        (Wish("20001", "1", image="Not An Image"), "image"),
+    ],
+)
+def test_what_is_wrong_is_named(wish: Wish, field: str) -> None:
+    with pytest.raises(InvalidOrder) as refused:
+        order(wish)
+    assert refused.value.field == field
+
+
+def test_an_image_is_deployed_without_a_repository() -> None:
+    made = order(Wish("20001", "1", "main", REPO, "busybox:1.36")).payload
+    assert (made.image, made.git_ref, made.repo_ssh_url) == ("busybox:1.36", None, None)
+
+
+def test_a_redeployment_keeps_what_the_form_does_not_show() -> None:
+    earlier = payload("20001", container_port=8080, health_check_path="/health", phase="BUILD", attempt=2)
+    made = order(wish_of(earlier), earlier).payload
+    assert (made.container_port, made.health_check_path) == (8080, "/health")
+    assert made.git_ref == "main"
+    assert "phase" not in made.to_data()
+
+
+def test_nothing_is_kept_for_another_app() -> None:
+    earlier = payload("20001", container_port=8080)
+    assert order(Wish("20002", "1", "main", REPO), earlier).payload.container_port is None

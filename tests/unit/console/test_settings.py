@@ -1,0 +1,50 @@
+"""Where the console finds the platform."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from console.settings import NotConfigured, read
+
+TOKEN = "token-of-an-operator"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "platform.json").write_text(json.dumps({"deploy": "http://127.0.0.1:7002", "api": "http://a:8080"}))
+    (tmp_path / "credentials.env").write_text(f"# secrets\nDEPLOY_ADMIN_TOKEN={TOKEN}\nOTHER=x\n")
+    return tmp_path
+
+
+def test_the_data_folder_says_it_all(folder: Path) -> None:
+    found = read({"FUNAI_DATA_DIR": str(folder)})
+    assert (found.deploy_url, found.api_url, found.admin_token) == ("http://127.0.0.1:7002", "http://a:8080", TOKEN)
+    assert found.place == "127.0.0.1:7002"
+    assert TOKEN not in repr(found)
+
+
+def test_the_environment_wins(folder: Path) -> None:
+    environ = {"FUNAI_DATA_DIR": str(folder), "FUNAI_DEPLOY_URL": "https://d", "DEPLOY_ADMIN_TOKEN": "new,old"}
+    found = read(environ)
+    assert (found.deploy_url, found.admin_token) == ("https://d", "new")
+
+
+@pytest.mark.parametrize(
+    ("environ", "words"),
+    [
+        ({}, "bin/up"),
+        ({"FUNAI_DEPLOY_URL": "ftp://x", "DEPLOY_ADMIN_TOKEN": "t"}, "FUNAI_DEPLOY_URL"),
+        ({"FUNAI_DEPLOY_URL": "http://x"}, "DEPLOY_ADMIN_TOKEN"),
+    ],
+)
+def test_what_is_missing_is_named(environ: dict[str, str], words: str, tmp_path: Path) -> None:
+    with pytest.raises(NotConfigured, match=words):
+        read(environ | {"FUNAI_DATA_DIR": str(tmp_path)})
+
+
+@pytest.mark.parametrize("content", ["not json", "[1]"])
+def test_a_broken_file_is_named(content: str, tmp_path: Path) -> None:
+    (tmp_path / "platform.json").write_text(content)
+    with pytest.raises(NotConfigured, match=r"platform\.json"):
+        read({"FUNAI_DATA_DIR": str(tmp_path)})
