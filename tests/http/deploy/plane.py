@@ -1,0 +1,161 @@
+"""A real control plane on port 0 over a database in memory, and callers of every role."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+import httpx
+from aiohttp import web
+
+from daemons.deploy.adapters.store import open_store
+from daemons.deploy.app import build_app
+from daemons.deploy.ports import AgentFailed, Store
+from daemons.deploy.settings import DeploySettings
+from daemons.kit.settings import load
+from protocol import headers
+from protocol.client.deploy import AdminClient, JobsClient, NodeClient, RunnerClient
+from protocol.client.transport import Transport
+from protocol.jobs import ClaimedJob, ClaimJob, CreateJob, JobPayload, JobType, JobView
+from protocol.nodes import NodeHeartbeat, RawNode
+
+TOKENS = {
+    "admin": "admin-token-of-the-tests",
+    "api": "proxy-secret-of-the-tests",
+    "runner": "runner-token-of-the-tests",
+    "node": "node-token-of-the-tests",
+    "agent": "agent-token-of-the-tests",
+}
+HEADERS = {
+    "admin": headers.ADMIN_TOKEN,
+    "api": headers.DEPLOY_SECRET,
+    "runner": headers.RUNNER_TOKEN,
+    "node": headers.NODE_TOKEN,
+    "agent": headers.AGENT_TOKEN,
+}
+ENVIRONMENT: Mapping[str, object] = {
+    "DEPLOY_ADMIN_TOKEN": TOKENS["admin"],
+    "DEPLOY_PROXY_AUTH_SHARED_SECRET": TOKENS["api"],
+    "DEPLOY_RUNNER_TOKEN": TOKENS["runner"],
+    "DEPLOY_NODE_TOKEN": TOKENS["node"],
+    "RUNTIME_AGENT_TOKEN": TOKENS["agent"],
+}
+
+
+def settings(**changes: object) -> DeploySettings:
+    """Settings of a control plane in a test; the environment of the machine plays no part."""
+    return load(DeploySettings, **{**ENVIRONMENT, **changes})
+
+
+@dataclass
+class AgentTwin:
+    """An agent that does what it is told, or fails with the words it is given."""
+
+    calls: list[tuple[str, str, str, str, int]] = field(default_factory=list)
+    problem: str | None = None
+
+    async def stop(self, base_url: str, user_id: str, app_id: str, fence: int) -> Mapping[str, object]:
+        return self._done("stop", "STOPPED", base_url, user_id, app_id, fence)
+
+    async def delete(self, base_url: str, user_id: str, app_id: str, fence: int) -> Mapping[str, object]:
+        return self._done("delete", "DELETED", base_url, user_id, app_id, fence)
+
+    def _done(
+        self, verb: str, status: str, base_url: str, user_id: str, app_id: str, fence: int
+    ) -> Mapping[str, object]:
+        self.calls.append((verb, base_url, user_id, app_id, fence))
+        if self.problem is not None:
+            raise AgentFailed(self.problem)
+        return {"appId": app_id, "status": status}
+
+
+@dataclass
+class Plane:
+    """One running control plane and its callers."""
+
+    url: str
+    app: web.Application
+    store: Store
+    agent: AgentTwin
+    runner: web.AppRunner
+    admin: AdminClient
+    api: JobsClient
+    runners: RunnerClient
+    nodes: NodeClient
+    http: httpx.AsyncClient
+
+    async def call(
+        self, method: str, path: str, *, role: str | None = None, json: object = None, **options: object
+    ) -> httpx.Response:
+        """A raw request as one role."""
+        proof = {HEADERS[role]: TOKENS[role]} if role else {}
+        given = options.pop("headers", {})
+        assert isinstance(given, dict)
+        extra = {"json": json} if json is not None else {}
+        return await self.http.request(method, path, headers={**proof, **given}, **extra, **options)  # type: ignore[arg-type]
+
+    async def beat(self, name: str = "n1", **figures: object) -> RawNode:
+        """A node's heartbeat; with room unless told otherwise."""
+        body: dict[str, object] = {
+            "nodeName": name,
+            "agentBaseUrl": f"http://{name}:7005",
+            "gatewayBaseUrl": f"http://{name}:8088",
+            "diskFreePct": 60.0,
+            **figures,
+        }
+        return await self.nodes.heartbeat(NodeHeartbeat.model_validate(body))
+
+    async def create(self, app_id: str = "20001", **payload: object) -> JobView:
+        """A job of an app."""
+        body = JobPayload.model_validate({"userId": "1", "appId": app_id, **payload})
+        return await self.api.create(CreateJob(type=JobType.BUILD_AND_DEPLOY, payload=body))
+
+    async def claim(self, runner_id: str = "r1", wait_seconds: float = 0, lease_seconds: int = 30) -> ClaimedJob | None:
+        """A claim."""
+        order = ClaimJob(runner_id=runner_id, wait_seconds=wait_seconds, lease_seconds=lease_seconds)
+        return await self.runners.claim(order)
+
+    async def claimed(self, app_id: str = "20001", runner_id: str = "r1", lease_seconds: int = 30) -> ClaimedJob:
+        """A job of the app, created and claimed on a node that is there."""
+        await self.beat()
+        await self.create(app_id)
+        job = await self.claim(runner_id, lease_seconds=lease_seconds)
+        assert job is not None
+        return job
+
+
+@asynccontextmanager
+async def serving(store: Store | None = None, **changes: object) -> AsyncIterator[Plane]:
+    """A running control plane; settings are given by their variables' names."""
+    async with AsyncExitStack() as stack:
+        store = store or await stack.enter_async_context(open_store("sqlite:///:memory:"))
+        agent = AgentTwin()
+        app = build_app(settings(**changes), store=store, agent=agent)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=2)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+
+        async def transport(role: str) -> Transport:
+            return await stack.enter_async_context(Transport(url, {HEADERS[role]: TOKENS[role]}))
+
+        yield Plane(
+            url=url,
+            app=app,
+            store=store,
+            agent=agent,
+            runner=runner,
+            admin=AdminClient(await transport("admin")),
+            api=JobsClient(await transport("api")),
+            runners=RunnerClient(await transport("runner")),
+            nodes=NodeClient(await transport("node")),
+            http=await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=20, trust_env=False)),
+        )
+
+
+async def until(condition: "asyncio.Event | asyncio.Future[object]", seconds: float = 10) -> None:
+    """Wait for something that must happen."""
+    async with asyncio.timeout(seconds):
+        await (condition.wait() if isinstance(condition, asyncio.Event) else condition)

@@ -1,0 +1,228 @@
+"""What is not well formed is refused with the name of the field, and nothing is stored."""
+
+import pytest
+
+from tests.http.deploy.plane import serving
+
+GOOD = {"userId": 1, "appId": "20001"}
+PAYLOADS: list[tuple[str, object]] = [
+    ("userId", ""),
+    ("userId", 0),
+    ("userId", -1),
+    ("userId", True),
+    ("userId", 1.5),
+    ("userId", "1e3"),
+    ("userId", "01"),
+    ("userId", None),
+    ("appId", ""),
+    ("appId", " 1"),
+    ("appId", "../x"),
+    ("appId", "a/../b"),
+    ("appId", "a%2Fb"),
+    ("appId", "-v"),
+    ("appId", "a?force=1&x"),
+    ("appId", "App"),
+    ("appId", "１"),
+    ("appId", "a\r\nX: y"),
+    ("appId", "a\n"),
+    ("appId", "a\u0000"),
+    ("appId", "`id`"),
+    ("appId", "x" * 41),
+    ("appId", ["1"]),
+    ("appId", {"a": 1}),
+    ("gitRef", "-x"),
+    ("gitRef", "--upload-pack=touch"),
+    ("gitRef", "main;id"),
+    ("gitRef", "$(id)"),
+    ("gitRef", "a..b"),
+    ("gitRef", "@{-1}"),
+    ("gitRef", ""),
+    ("gitRef", 7),
+    ("image", "-v"),
+    ("image", "../containers/victim"),
+    ("image", "Alpine"),
+    ("image", "a?x=1"),
+    ("image", "alpine:../../y"),
+    ("image", "alpine@sha256:short"),
+    ("image", "user:pass@registry/x"),
+    ("image", "x" * 300),
+    ("basePath", "/runtime/`"),
+    ("basePath", "/runtime/20001`) || PathPrefix(`/"),
+    ("basePath", "/runtime/20001\r\nX: y"),
+    ("basePath", "/runtime/../20001"),
+    ("basePath", "/runtime/2"),
+    ("basePath", "/"),
+    ("basePath", "runtime/20001"),
+    ("containerPort", 0),
+    ("containerPort", 65536),
+    ("containerPort", "3000"),
+    ("containerPort", 3000.5),
+    ("healthCheckPath", "http://evil/"),
+    ("healthCheckPath", "/a b"),
+    ("imageTag", "-x"),
+    ("imageTag", "a/b"),
+    ("repoSshUrl", "ext::sh -c id"),
+    ("repoSshUrl", "file:///etc"),
+    ("repoSshUrl", "ssh://-oProxyCommand=id/x"),
+    ("repoSshUrl", "ssh://git@host/../x.git"),
+    ("acrRegistry", "http://registry"),
+    ("acrNamespace", "Upper"),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), PAYLOADS)
+async def test_a_bad_payload_is_400_that_names_its_field(field: str, value: object) -> None:
+    async with serving() as plane:
+        body = {"type": "BUILD_AND_DEPLOY", "payload": GOOD | {field: value}}
+        answer = await plane.call("POST", "/deploy/jobs", role="api", json=body)
+        assert answer.status_code == answer.json()["code"] == 400
+        assert answer.json()["reason"] == "invalid_request"
+        assert answer.json()["data"]["fields"][0].startswith(f"payload.{field}")
+        assert await plane.api.newest() == ()
+
+
+BODIES = [
+    b"",
+    b"[]",
+    b"null",
+    b'"x"',
+    b"1",
+    b"{",
+    b'{"type":"BUILD_AND_DEPLOY","payload":{"userId":1,"appId":"1"}} x',
+    "{}".encode("utf-16"),
+    b"\xff\xfe",
+    b"[" * 100_000,
+    b'{"a":' * 100_000,
+    b'{"type":"BUILD_AND_DEPLOY","payload":{"userId":' + b"9" * 5000 + b',"appId":"1"}}',
+    b'{"type":"BUILD_AND_DEPLOY","payload":{"userId":NaN,"appId":"1"}}',
+    b'{"type":"BUILD_AND_DEPLOY","payload":{"userId":1e999,"appId":"1"}}',
+    b'{"type":"BUILD_AND_DEPLOY","payload":{"userId":1,"appId":"\\ud800"}}',
+    b'{"type":"ROCKET","payload":{"userId":1,"appId":"1"}}',
+    b'{"type":null,"payload":{"userId":1,"appId":"1"}}',
+    b'{"type":"BUILD_AND_DEPLOY"}',
+    b'{"type":"BUILD_AND_DEPLOY","payload":[]}',
+    b'{"type":"BUILD_AND_DEPLOY","payload":{}}',
+]
+
+
+@pytest.mark.parametrize("body", BODIES, ids=range(len(BODIES)))
+async def test_a_bad_body_is_400_and_names_what_is_wrong(body: bytes) -> None:
+    async with serving() as plane:
+        kind = {"Content-Type": "application/json"}
+        answer = await plane.call("POST", "/deploy/jobs", role="api", content=body, headers=kind)
+        assert answer.status_code == answer.json()["code"] == 400
+        assert answer.json()["data"]["fields"] and len(answer.content) < 4096
+        assert await plane.api.newest() == ()
+
+
+@pytest.mark.parametrize("path", ["/deploy/jobs", "/deploy/jobs/claim", "/internal/runtime-nodes/heartbeat"])
+async def test_ten_megabytes_are_413(path: str) -> None:
+    role = {"/deploy/jobs": "api", "/deploy/jobs/claim": "runner"}.get(path, "node")
+    async with serving() as plane:
+        body = b'{"type":"' + b"x" * 10_000_000 + b'"}'
+        answer = await plane.call("POST", path, role=role, content=body)
+        assert answer.status_code == answer.json()["code"] == 413
+        assert answer.json()["message"].startswith("body: ") and answer.json()["reason"] == "payload_too_large"
+        assert await plane.api.newest() == ()
+
+
+async def test_an_unknown_field_is_ignored() -> None:
+    async with serving() as plane:
+        body = {"type": "BUILD_AND_DEPLOY", "payload": GOOD | {"__proto__": {}, "dockerfilePath": "x"}, "later": 1}
+        assert (await plane.call("POST", "/deploy/jobs", role="api", json=body)).status_code == 200
+
+
+RUNNER_BODIES = [
+    ("claim", "runnerId", {}),
+    ("claim", "runnerId", {"runnerId": ""}),
+    ("claim", "runnerId", {"runnerId": "r/1"}),
+    ("claim", "runnerId", {"runnerId": 1}),
+    ("claim", "leaseSeconds", {"runnerId": "r1", "leaseSeconds": 0}),
+    ("claim", "leaseSeconds", {"runnerId": "r1", "leaseSeconds": 10**9}),
+    ("claim", "leaseSeconds", {"runnerId": "r1", "leaseSeconds": "30"}),
+    ("claim", "waitSeconds", {"runnerId": "r1", "waitSeconds": 26}),
+    ("claim", "waitSeconds", {"runnerId": "r1", "waitSeconds": -1}),
+    ("heartbeat", "extendSeconds", {"runnerId": "r1", "extendSeconds": 0}),
+    ("heartbeat", "phase", {"runnerId": "r1", "phase": "x" * 300}),
+    ("report", "status", {"runnerId": "r1"}),
+    ("report", "status", {"runnerId": "r1", "status": "DONE"}),
+    ("report", "imageDigest", {"runnerId": "r1", "status": "SUCCEEDED", "imageDigest": "sha256:x"}),
+    ("report", "reason", {"runnerId": "r1", "status": "FAILED", "reason": "bad luck"}),
+]
+
+
+@pytest.mark.parametrize(("verb", "field", "body"), RUNNER_BODIES)
+async def test_a_bad_runner_request_names_its_field(verb: str, field: str, body: dict[str, object]) -> None:
+    async with serving() as plane:
+        job = await plane.create()
+        path = "/deploy/jobs/claim" if verb == "claim" else f"/deploy/jobs/{job.id}/{verb}"
+        answer = await plane.call("POST", path, role="runner", json=body)
+        assert (answer.status_code, answer.json()["data"]["fields"]) == (400, [field])
+
+
+NODE_BODIES = [
+    ("nodeName", {"nodeName": "a/b"}),
+    ("nodeName", {"nodeName": ""}),
+    ("agentBaseUrl", {"agentBaseUrl": "file:///etc"}),
+    ("agentBaseUrl", {"agentBaseUrl": "http://user:pass@host"}),
+    ("gatewayBaseUrl", {"gatewayBaseUrl": ""}),
+    ("diskFreePct", {"diskFreePct": -1}),
+    ("diskFreePct", {"diskFreePct": 101}),
+    ("diskFreePct", {"diskFreePct": "60"}),
+    ("diskFreeBytes", {"diskFreeBytes": -1}),
+    ("diskFreeBytes", {"diskFreeBytes": 2**63}),
+    ("containerCount", {"containerCount": -1}),
+    ("inodesFreePct", {"inodesFreePct": 200}),
+    ("intervalSeconds", {"intervalSeconds": 0}),
+]
+
+
+@pytest.mark.parametrize(("field", "change"), NODE_BODIES)
+async def test_a_bad_heartbeat_names_its_field_and_registers_nothing(field: str, change: dict[str, object]) -> None:
+    async with serving() as plane:
+        body = {"nodeName": "n1", "agentBaseUrl": "http://n1", "gatewayBaseUrl": "http://n1", **change}
+        answer = await plane.call("POST", "/internal/runtime-nodes/heartbeat", role="node", json=body)
+        assert (answer.status_code, answer.json()["data"]["fields"]) == (400, [field])
+        assert await plane.admin.nodes() == ()
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/deploy/jobs?limit=x", "limit"),
+        ("/deploy/jobs?limit=1.5", "limit"),
+        ("/deploy/jobs?limit=%EF%BC%91", "limit"),
+        ("/deploy/jobs/by-app", "appId"),
+        ("/admin/runtime-nodes/placements", "nodeId"),
+        ("/admin/runtime-nodes/placements?nodeId=n1", "nodeId"),
+        ("/admin/events?after=-1", "after"),
+        ("/admin/events?after=1e9", "after"),
+        ("/admin/events?after=99999999999999999999", "after"),
+    ],
+)
+async def test_a_bad_query_names_its_parameter(path: str, field: str) -> None:
+    async with serving() as plane:
+        answer = await plane.call("GET", path, role="admin")
+        assert (answer.status_code, answer.json()["data"]["fields"]) == (400, [field])
+
+
+@pytest.mark.parametrize("limit", ["-5", "0", "1000000", ""])
+async def test_a_limit_out_of_range_is_clamped(limit: str) -> None:
+    async with serving() as plane:
+        await plane.create()
+        answer = await plane.call("GET", f"/deploy/jobs?limit={limit}", role="api")
+        assert answer.status_code == 200 and len(answer.json()["data"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "code", "reason"),
+    [
+        ("GET", "/nowhere", 404, "not_found"),
+        ("DELETE", "/deploy/jobs", 405, "method_not_allowed"),
+        ("POST", "/internal/health", 405, "method_not_allowed"),
+    ],
+)
+async def test_no_such_route(method: str, path: str, code: int, reason: str) -> None:
+    async with serving() as plane:
+        answer = await plane.call(method, path)
+        assert (answer.status_code, answer.json()["code"], answer.json()["reason"]) == (code, code, reason)
