@@ -33,7 +33,7 @@ class Door:
     def __init__(self, gatekeeper: Gatekeeper, repositories: DiskRepositories, settings: GitSettings) -> None:
         self.gatekeeper = gatekeeper
         self.settings = settings
-        self.inside: set[asyncssh.SSHServerConnection] = set()
+        self.inside: set[_Visitor] = set()
         self.sessions: set[asyncio.Task[object]] = set()
         self._repositories = repositories
 
@@ -74,8 +74,8 @@ class Door:
 
     async def close(self, seconds: float) -> None:
         """Cut every client off and wait until their git processes are gone."""
-        for connection in tuple(self.inside):
-            connection.abort()
+        for visitor in tuple(self.inside):
+            visitor.leave()
         if self.sessions:
             await asyncio.wait(tuple(self.sessions), timeout=seconds)
 
@@ -135,13 +135,12 @@ class _Visitor(asyncssh.SSHServer):
             conn.abort()
             return
         self._connection = conn
-        self._door.inside.add(conn)
+        self._door.inside.add(self)
         conn.set_extra_info(**{_VISITOR: self})
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._connection is not None:
-            self._door.inside.discard(self._connection)
-            self._connection = None
+        self._door.inside.discard(self)
+        self._connection = None
         if self._idle is not None:
             self._idle.cancel()
 
@@ -163,7 +162,17 @@ class _Visitor(asyncssh.SSHServer):
         return known
 
     def auth_completed(self) -> None:
+        """One key may hold half of all connections, so that no single one locks the others out."""
+        alike = sum(visitor.fingerprint == self.fingerprint for visitor in self._door.inside)
+        if alike > max(1, self._door.settings.max_connections // 2):
+            logger.warning("turned a connection away: too many with one key", extra={"key": self.fingerprint})
+            self.leave()
         self._wait_for_work()
+
+    def leave(self) -> None:
+        """Cut the connection."""
+        if self._connection is not None:
+            self._connection.abort()
 
     def _wait_for_work(self) -> None:
         if self._idle is not None:
