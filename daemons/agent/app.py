@@ -130,7 +130,7 @@ async def build(settings: AgentSettings) -> web.Application:
     )
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
     docker = await stack.enter_async_context(Docker(url=settings.docker_host, timeout=timeout))
-    engine = DockerEngine(docker, _credentials(settings))
+    engine = DockerEngine(docker, settings.node_name, _credentials(settings))
     gateway = HaproxyGateway(_absolute(settings.gateway_map), _absolute(settings.gateway_socket))
     parts = Parts(
         engine=engine,
@@ -178,7 +178,7 @@ def _reports(settings: AgentSettings) -> bool:
 
 def _policy(settings: AgentSettings) -> Policy:
     limits = Limits(settings.memory_bytes, settings.nano_cpus, settings.pids_limit)
-    return Policy(limits, settings.network, settings.require_fence, settings.confirms)
+    return Policy(settings.node_name, limits, settings.network, settings.require_fence, settings.confirms)
 
 
 def _credentials(settings: AgentSettings) -> Credentials | None:

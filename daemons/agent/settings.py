@@ -53,7 +53,9 @@ class AgentSettings(Settings):
     port: int = Field(7005, ge=1, le=65535, alias="RUNTIME_AGENT_PORT")
     tokens: Tokens = Field(alias="RUNTIME_AGENT_TOKEN")
 
-    node_name: str = Field("rt-node-01", alias="RUNTIME_NODE_NAME")
+    node_name: str = Field(
+        "rt-node-01", pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,126}[A-Za-z0-9])?$", alias="RUNTIME_NODE_NAME"
+    )
     agent_url: str = Field("", alias="RUNTIME_NODE_AGENT_BASE_URL")
     gateway_url: str = Field("", alias="RUNTIME_NODE_GATEWAY_BASE_URL")
     deploy_url: str = Field("", alias="DEPLOY_BASE_URL")

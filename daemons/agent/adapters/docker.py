@@ -16,7 +16,7 @@ from aiodocker import Docker
 from aiodocker.exceptions import DockerError
 
 from daemons.agent.domain.apps import named_by_us
-from daemons.agent.domain.containers import APP_ID, MANAGED, USER_ID, ContainerSpec, engine_config
+from daemons.agent.domain.containers import APP_ID, MANAGED, NODE, USER_ID, ContainerSpec, engine_config
 from daemons.agent.domain.images import LocalImage
 from daemons.agent.domain.probing import ContainerState, Listener, listeners
 from daemons.agent.ports import EngineError, OwnContainer, PortTaken
@@ -41,10 +41,11 @@ class Credentials:
 
 
 class DockerEngine:
-    """One engine, named by its URL (`unix://...` or `tcp://...`)."""
+    """One engine; of its containers only those of this node are ours, so that two nodes may share an engine."""
 
-    def __init__(self, docker: Docker, credentials: Credentials | None = None) -> None:
+    def __init__(self, docker: Docker, node: str, credentials: Credentials | None = None) -> None:
         self._docker = docker
+        self._node = node
         self._credentials = credentials
 
     async def ping(self) -> None:
@@ -138,7 +139,7 @@ class DockerEngine:
 
     async def own(self) -> Sequence[OwnContainer]:
         """Raises EngineError."""
-        filters = {"label": [f"{MANAGED}=1"]}
+        filters = {"label": [f"{MANAGED}=1", f"{NODE}={self._node}"]}
         async with _words("list its containers", _QUICK_SECONDS):
             found = await self._docker.containers.list(all=True, filters=filters)
         return [own for container in found if (own := _own(container._container)) is not None]

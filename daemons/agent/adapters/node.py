@@ -48,7 +48,7 @@ class HttpProbe:
                 return Answer(status=response.status)
         except TimeoutError:
             return Answer(problem=f"no answer within {_PROBE_SECONDS:g} s")
-        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+        except aiohttp.ClientConnectionError:
             # The engine's port forwarder accepts on behalf of a container where nothing listens, then hangs up.
             return Answer(problem="the connection was closed without an answer", silent=True)
         except (aiohttp.ClientError, ValueError) as error:

@@ -14,6 +14,7 @@ Json = str | int | float | bool | None | Sequence["Json"] | Mapping[str, "Json"]
 MANAGED: Final = "funai.managed"
 APP_ID: Final = "funai.app-id"
 USER_ID: Final = "funai.user-id"
+NODE: Final = "funai.node"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class ContainerSpec:
     """One container to be made; `image_id` is what runs, `image` is how it was asked for."""
 
     name: str
+    node: str
     user_id: str
     app_id: str
     fence: int
@@ -54,6 +56,7 @@ def engine_config(spec: ContainerSpec) -> dict[str, Json]:
         "ExposedPorts": {port: {}},
         "Labels": {
             MANAGED: "1",
+            NODE: spec.node,
             APP_ID: spec.app_id,
             USER_ID: spec.user_id,
             "funai.fence": str(spec.fence),

@@ -6,7 +6,7 @@ from typing import Final
 
 _LISTENING: Final = "0A"
 _PAUSES: Final = (0.02, 0.03, 0.05, 0.1, 0.15, 0.25)
-_LOOPBACK: Final = ("0100007F", "00000000000000000000000001000000")
+_LOOPBACK_V6: Final = "00000000000000000000000001000000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,5 +92,10 @@ def listeners(table: str) -> tuple[Listener, ...]:
         fields = line.split()
         if len(fields) > 3 and fields[3] == _LISTENING and ":" in fields[1]:
             address, _, port = fields[1].rpartition(":")
-            found.append(Listener(int(port, 16), address in _LOOPBACK))
+            found.append(Listener(int(port, 16), _is_loopback(address)))
     return tuple(found)
+
+
+def _is_loopback(address: str) -> bool:
+    """127.0.0.0/8 in the kernel's little-endian spelling, or ::1; the engine's own name server listens there too."""
+    return address == _LOOPBACK_V6 or (len(address) == 8 and address.endswith("7F"))

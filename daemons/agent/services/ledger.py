@@ -1,8 +1,8 @@
 """The memory of all apps: read once, written through, and the one-at-a-time rule per app."""
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from daemons.agent.domain.apps import AppState, routes, taken_ports
 from daemons.agent.ports import StateError, StateFiles
@@ -23,6 +23,7 @@ class Ledger:
         self._files = files
         self._states: dict[str, AppState] | None = None
         self._held: set[str] = set()
+        self._tidying: dict[str, asyncio.Event] = {}
         self._reserved: set[int] = set()
         self._writing = asyncio.Lock()
 
@@ -60,16 +61,31 @@ class Ledger:
                 self._known()[app_id] = after
             return after
 
-    @contextmanager
-    def hold(self, app_id: str) -> Iterator[None]:
-        """The app is ours for the block. Raises AppBusy."""
+    @asynccontextmanager
+    async def hold(self, app_id: str) -> AsyncIterator[None]:
+        """The app is ours for the block; tidying that is under way is waited for. Raises AppBusy."""
         if app_id in self._held:
             raise AppBusy(f"another operation on app {app_id} is in flight on this node; try again when it has ended")
         self._held.add(app_id)
         try:
+            if tidied := self._tidying.get(app_id):
+                await tidied.wait()
             yield
         finally:
             self._held.discard(app_id)
+
+    @contextmanager
+    def tidy(self, app_id: str) -> Iterator[bool]:
+        """Whether the app is at rest; then whoever wants to hold it waits for the end of the block."""
+        if app_id in self._held or app_id in self._tidying:
+            yield False
+            return
+        self._tidying[app_id] = done = asyncio.Event()
+        try:
+            yield True
+        finally:
+            del self._tidying[app_id]
+            done.set()
 
     @contextmanager
     def reserve(self, port: int) -> Iterator[int]:

@@ -6,13 +6,14 @@ Every retiring container stands in the state on disk until it is gone, so a cras
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
 from daemons.agent.domain.apps import AppState, Instance, retired
 from daemons.agent.domain.images import of_app, outdated
 from daemons.agent.ports import Engine, EngineError, Gateway, GatewayDown, GatewayError, StateError
-from daemons.agent.services.ledger import AppBusy, Ledger
+from daemons.agent.services.ledger import Ledger
 
 logger = logging.getLogger(__name__)
 
@@ -96,16 +97,18 @@ class Retirement:
 
     async def _prune(self, app_id: str) -> None:
         """Keep the images of what runs and of what ran before; best effort, repeated at the next success."""
-        try:
-            with self._ledger.hold(app_id):
-                state = self._ledger.get(app_id)
-                if state.current is None or state.user_id is None:
-                    return
-                keep = frozenset(filter(None, (state.current.image_id, state.previous_image_id)))
-                images = of_app(await self._engine.images(), state.user_id, app_id)
-                for reference in outdated(images, keep=keep, below=state.fence):
+        with self._ledger.tidy(app_id) as at_rest:
+            if not at_rest:
+                return
+            try:
+                for reference in await self._outdated(self._ledger.get(app_id)):
                     await self._engine.remove_image(reference)
-        except AppBusy:
-            return
-        except EngineError as error:
-            logger.info("old images could not be removed", extra={"app_id": app_id, "error": str(error)})
+            except EngineError as error:
+                logger.info("old images could not be removed", extra={"app_id": app_id, "error": str(error)})
+
+    async def _outdated(self, state: AppState) -> Sequence[str]:
+        if state.current is None or state.user_id is None:
+            return ()
+        keep = frozenset(filter(None, (state.current.image_id, state.previous_image_id)))
+        images = of_app(await self._engine.images(), state.user_id, state.app_id)
+        return outdated(images, keep=keep, below=state.fence)

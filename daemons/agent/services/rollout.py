@@ -71,6 +71,7 @@ class Order:
 class Policy:
     """How this node deploys."""
 
+    node: str
     limits: Limits
     network: str
     require_fence: bool
@@ -104,7 +105,7 @@ class Rollout:
         Raises AppBusy, FenceRequired, StaleFence, ForeignApp, DeployFailed, NotConfirmed, ConfirmationUnavailable and
         StateError.
         """
-        with self._ledger.hold(order.app_id):
+        async with self._ledger.hold(order.app_id):
             state = await self._ledger.change(order.app_id, partial(self._admit, order))
             if repeated := await self._already_live(state, order):
                 return repeated
@@ -162,6 +163,7 @@ class Rollout:
     def _spec(self, order: Order, candidate: Instance) -> ContainerSpec:
         return ContainerSpec(
             name=candidate.container,
+            node=self._policy.node,
             user_id=order.user_id,
             app_id=order.app_id,
             fence=candidate.fence,
