@@ -135,8 +135,9 @@ class Session:
         return (await self._run(query, values)).changed
 
     async def insert(self, query: str, /, **values: Value | Sequence[str] | Sequence[int]) -> int:
-        """The number generated for the new row. Raises Duplicate like `change`."""
-        return (await self._run(query, values)).generated
+        """The number generated for the new row, or what RETURNING answers first. Raises Duplicate like `change`."""
+        result = await self._run(query, values)
+        return int(next(iter(result.rows[0].values()))) if result.rows else result.generated
 
     async def now(self) -> int:
         """The database's clock in epoch milliseconds."""

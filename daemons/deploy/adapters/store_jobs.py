@@ -23,9 +23,7 @@ class JobStatements:
 
     async def next_fence(self, app_id: str) -> int:
         """Raise the app's fence and answer it."""
-        await self._session.change("raise_fence", app_id=app_id)
-        raised = await self._session.rows("app_fence", app_id=app_id)
-        return int(raised[0]["fence"])
+        return await self._session.insert("raise_fence", app_id=app_id)
 
     async def insert_job(self, job: Job) -> bool:
         """False when the app already has a job in that state."""

@@ -5,8 +5,9 @@
 INSERT INTO fun_ai_deploy_app (app_id) VALUES (:app_id) ON DUPLICATE KEY UPDATE app_id = :app_id;
 
 -- raise_fence --
--- Lock the app's row, making it if it is new, and raise its fence.
-INSERT INTO fun_ai_deploy_app (app_id, fence) VALUES (:app_id, 1) ON DUPLICATE KEY UPDATE fence = fence + 1;
+-- Lock the app's row, making it if it is new, and raise its fence; the new one is answered as the generated number.
+INSERT INTO fun_ai_deploy_app (app_id, fence) VALUES (:app_id, LAST_INSERT_ID(1))
+ON DUPLICATE KEY UPDATE fence = LAST_INSERT_ID(fence + 1);
 
 -- put_placement --
 -- Place or move an app; assignments run in order, so placed_at still sees the node of before.

@@ -8,10 +8,6 @@ FROM fun_ai_deploy_app a, fun_ai_deploy_job j, fun_ai_deploy_runtime_node n, fun
     fun_ai_deploy_app_run r
 LIMIT 0;
 
--- app_fence --
--- The fence that the transaction has just raised.
-SELECT fence FROM fun_ai_deploy_app WHERE app_id = :app_id;
-
 -- insert_job --
 -- A new job; the unique indexes refuse a second PENDING or RUNNING one of the app.
 INSERT INTO fun_ai_deploy_job (
