@@ -100,8 +100,8 @@ class Executor:
         log = JobLog(folder.spool, redactor.text)
         uploader = LogUploader(self._control, attempt, log, self._tools.pacer)
         keeper = LeaseKeeper(self._control, attempt, self._tools.pacer)
-        outcome = await self._beside_the_lease(
-            keeper, uploader, lambda: self._work(job, folder, log, keeper, redactor, afterwards)
+        outcome = await _beside_the_lease(
+            attempt, keeper, uploader, lambda: self._work(job, folder, log, keeper, redactor, afterwards)
         )
         if outcome is None:
             await log.write("[stopped] the job was cancelled or is no longer this runner's\n")
@@ -114,23 +114,6 @@ class Executor:
             return ABANDONED
         await uploader.finish(_LATE_FLUSH_SECONDS)
         return outcome.status.value
-
-    async def _beside_the_lease(
-        self, keeper: LeaseKeeper, uploader: LogUploader, work: Callable[[], Awaitable[Outcome]]
-    ) -> Outcome | None:
-        """The work's outcome, or None when the work was stopped because the job is no longer ours."""
-        outcome: Outcome | None = None
-        try:
-            async with asyncio.TaskGroup() as group:
-                beside = [group.create_task(keeper.keep()), group.create_task(uploader.run())]
-                outcome = await work()
-                for task in beside:
-                    task.cancel()
-        except* LeaseLost as lost:
-            reasons = "; ".join(str(error) for error in lost.exceptions)
-            logger.warning("a job's work was stopped", extra={"why": reasons})
-            outcome = None
-        return outcome
 
     async def _work(
         self,
@@ -164,3 +147,21 @@ class Executor:
                 await self._tools.pacer.sleep(next(pauses))
             else:
                 return True
+
+
+async def _beside_the_lease(
+    attempt: Attempt, keeper: LeaseKeeper, uploader: LogUploader, work: Callable[[], Awaitable[Outcome]]
+) -> Outcome | None:
+    """The work's outcome, or None when the work was stopped because the job is no longer ours."""
+    outcome: Outcome | None = None
+    try:
+        async with asyncio.TaskGroup() as group:
+            beside = [group.create_task(keeper.keep()), group.create_task(uploader.run())]
+            outcome = await work()
+            for task in beside:
+                task.cancel()
+    except* LeaseLost as lost:
+        reasons = "; ".join(str(error) for error in lost.exceptions)
+        logger.warning("a job's work was stopped", extra={"job_id": attempt.job_id, "why": reasons})
+        outcome = None
+    return outcome

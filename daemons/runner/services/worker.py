@@ -41,7 +41,7 @@ class Worker:
         self._stopping = False
         self._idle: set[asyncio.Task[None]] = set()
         self._busy = 0
-        self._trouble: str | None = None
+        self._trouble: str | None = "the control plane was not asked yet"
 
     @property
     def busy(self) -> int:
@@ -90,6 +90,9 @@ class Worker:
                 await self._carry_out(job)
 
     async def _claim(self) -> ClaimedJob | None:
+        if self._trouble is not None:
+            # Not parked: only an answer tells that the trouble is over.
+            return await self._control.claim(0)
         started = self._pacer.now()
         job = await self._control.claim(_WAIT_SECONDS)
         early = self._poll_seconds - (self._pacer.now() - started)
@@ -116,6 +119,6 @@ class Worker:
             return
         self._trouble = trouble
         if trouble is None:
-            logger.info("the control plane answers again")
+            logger.info("the control plane answers")
         else:
             logger.warning("no job can be claimed; trying again", extra={"why": trouble})

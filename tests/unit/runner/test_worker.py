@@ -72,7 +72,7 @@ async def test_an_idle_runner_stops_at_once() -> None:
     working = worker(bench)
     async with asyncio.TaskGroup() as group:
         task = group.create_task(working.run())
-        await turns_until(lambda: bench.control.claims == 2)
+        await turns_until(lambda: bench.control.claims >= 3)
         working.drain()
         await task
     assert working.busy == 0
@@ -93,7 +93,7 @@ async def test_an_outage_is_logged_once_and_its_end_once(caplog: pytest.LogCaptu
         working.drain()
         await task
     changes = [record.message for record in caplog.records]
-    assert changes == ["no job can be claimed; trying again", "the control plane answers again"]
+    assert changes == ["no job can be claimed; trying again", "the control plane answers"]
 
 
 async def test_a_crash_outside_the_steps_leaves_the_slot_working(caplog: pytest.LogCaptureFixture) -> None:

@@ -154,6 +154,8 @@ class MemoryControlPlane:
         self.claims += 1
         if self.down:
             raise ControlPlaneDown("connection refused")
+        if not wait_seconds and self.queue.empty():
+            return None
         return await self.queue.get()
 
     async def renew(self, attempt: Attempt, phase: JobPhase | None, wait_seconds: float) -> JobStatus:

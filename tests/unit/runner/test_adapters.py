@@ -1,0 +1,171 @@
+"""Adapters at their edges: which answers end an attempt, whose folders are removed, which settings are refused."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from daemons.kit.settings import Misconfigured, load
+from daemons.runner.adapters.app_host import HttpAppHost
+from daemons.runner.adapters.control_plane import HttpControlPlane
+from daemons.runner.adapters.workplace import DiskWorkplace
+from daemons.runner.domain.failures import WorkFailed
+from daemons.runner.domain.plan import Attempt
+from daemons.runner.ports import ControlPlaneDown, LeaseLost, LogGap, LogRefused, NoFolder, Outcome
+from daemons.runner.settings import RunnerSettings
+from protocol.apps import DeployApp
+from protocol.client.deploy import RunnerClient
+from protocol.client.transport import Transport
+from protocol.jobs import JobStatus
+from tests.support.existing_agent import existing_agent
+from tests.support.real import free_port
+from tests.unit.runner.twins import JOB_ID, FakePacer
+
+ATTEMPT = Attempt(JOB_ID, 1, "a-lease-token", 30)
+ORDER = DeployApp(user_id="1", app_id="20001", image="busybox:1.36")
+TOKEN = "an-agent-token-for-tests"
+
+
+def plane(status: int, document: object) -> HttpControlPlane:
+    """A control plane that always answers this."""
+    content = document if isinstance(document, bytes) else json.dumps(document).encode()
+    network = httpx.MockTransport(lambda _request: httpx.Response(status, content=content))
+    client = RunnerClient(Transport("http://deploy", {}, network=network))
+    return HttpControlPlane(client, runner_id="r1", lease_seconds=30, slots=1, version="1", host="h")
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def refusal(status: int, reason: str, data: object = None) -> Mapping[str, Any]:
+    return {"code": status, "message": "no", "data": data, "reason": reason}
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "kind"),
+    [
+        (409, "lease_lost", LeaseLost),
+        (409, "illegal_transition", LeaseLost),
+        (404, "not_found", LeaseLost),
+        (503, "unavailable", ControlPlaneDown),
+        (500, "internal", ControlPlaneDown),
+        (401, "unauthorized", ControlPlaneDown),
+        (429, "rate_limited", ControlPlaneDown),
+    ],
+)
+async def test_only_settled_refusals_end_an_attempt(status: int, reason: str, kind: type[Exception]) -> None:
+    control = plane(status, refusal(status, reason))
+    with pytest.raises(kind):
+        await control.report(ATTEMPT, Outcome(JobStatus.SUCCEEDED))
+    with pytest.raises(kind):
+        await control.renew(ATTEMPT, None, 0)
+
+
+async def test_an_answer_of_something_else_is_no_refusal() -> None:
+    control = plane(502, b"<html>bad gateway</html>")
+    with pytest.raises(ControlPlaneDown):
+        await control.report(ATTEMPT, Outcome(JobStatus.SUCCEEDED))
+    with pytest.raises(ControlPlaneDown):
+        await control.upload(ATTEMPT, 0, b"x")
+    with pytest.raises(ControlPlaneDown):
+        await control.claim(0)
+
+
+async def test_a_gap_in_the_log_names_where_to_resume() -> None:
+    with pytest.raises(LogGap) as gap:
+        await plane(409, refusal(409, "log_gap", {"length": 17, "complete": False})).upload(ATTEMPT, 99, b"x")
+    assert gap.value.length == 17
+
+
+@pytest.mark.parametrize("status", [404, 409, 413])
+async def test_a_log_that_is_not_taken_is_given_up(status: int) -> None:
+    with pytest.raises(LogRefused):
+        await plane(status, refusal(status, "payload_too_large")).upload(ATTEMPT, 0, b"x")
+
+
+async def test_an_existing_agent_gets_what_it_understands() -> None:
+    async with existing_agent(TOKEN) as (agent, url):
+        await HttpAppHost(TOKEN, FakePacer()).deploy(url, ORDER)
+    assert agent.deployments[0]["userId"] == "1"
+
+
+async def test_what_an_agent_says_is_passed_on() -> None:
+    async with existing_agent(TOKEN) as (agent, url):
+        agent.fails = True
+        with pytest.raises(WorkFailed, match="refused with 500: Internal Server Error"):
+            await HttpAppHost(TOKEN, FakePacer()).deploy(url, ORDER)
+        with pytest.raises(WorkFailed, match="RUNTIME_AGENT_TOKEN differs") as refused:
+            await HttpAppHost("another-token-for-tests", FakePacer()).deploy(url, ORDER)
+    assert "another-token" not in str(refused.value)
+
+
+async def test_an_agent_that_is_not_there_is_tried_again_before_the_job_fails() -> None:
+    pacer = FakePacer()
+    began = pacer.time
+    with pytest.raises(WorkFailed, match="gave no answer"):
+        await HttpAppHost(TOKEN, pacer).deploy(f"http://127.0.0.1:{free_port()}", ORDER)
+    assert pacer.time > began
+
+
+async def test_a_work_folder_is_gone_afterwards_and_its_log_is_kept_by_offset(tmp_path: Path) -> None:
+    async with DiskWorkplace(tmp_path).folder("job-1") as folder:
+        assert await folder.spool.append(b"abc") == 3
+        assert await folder.spool.append(b"def") == 6
+        assert await folder.spool.read(2, 3) == b"cde"
+    assert names(tmp_path) == set()
+
+
+async def test_leftovers_are_removed_at_start_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "job-1").mkdir()
+    (tmp_path / "job-1" / ".attempt").touch()
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "job-1")
+    async with DiskWorkplace(tmp_path).owned():
+        assert names(tmp_path) == {"photos", "link", ".runner.lock"}
+
+
+async def test_two_runners_never_share_a_work_folder(tmp_path: Path) -> None:
+    async with DiskWorkplace(tmp_path).owned():
+        with pytest.raises(NoFolder, match="another runner"):
+            async with DiskWorkplace(tmp_path).owned():
+                pass
+    async with DiskWorkplace(tmp_path).owned():
+        pass
+
+
+NEEDED = {"DEPLOY_RUNNER_TOKEN": "runner-token-for-tests", "RUNTIME_AGENT_TOKEN": TOKEN}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"RUNTIME_AGENT_TOKEN": "CHANGE_ME"}, "RUNTIME_AGENT_TOKEN"),
+        ({"DEPLOY_RUNNER_TOKEN": ""}, "DEPLOY_RUNNER_TOKEN"),
+        ({"REGISTRY_USERNAME": "robot"}, "ACR_REGISTRY"),
+        ({"RUNNER_SLOTS": "0"}, "RUNNER_SLOTS"),
+        ({"DEPLOY_BASE_URL": "ftp://x"}, "DEPLOY_BASE_URL"),
+        ({"RUNNER_BUILD_MEMORY": "much"}, "RUNNER_BUILD_MEMORY"),
+    ],
+)
+def test_settings_that_must_be_mended_are_named(
+    changes: dict[str, str], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {**NEEDED, **changes}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(Misconfigured, match=words):
+        load(RunnerSettings)
+
+
+def test_documented_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {**NEEDED, "ACR_USERNAME": "robot", "ACR_PASSWORD": "pw", "ACR_REGISTRY": "reg:5000"}.items():
+        monkeypatch.setenv(name, value)
+    settings = load(RunnerSettings)
+    assert (settings.username, settings.password, settings.pull) == ("robot", "pw", True)
+    assert (settings.lease_seconds, settings.poll_seconds, settings.namespace) == (30, 3, "funaistudio")
+    assert settings.build_memory_bytes == 2 * 1024**3
+    monkeypatch.setenv("RUNNER_DOCKER_BUILD_PULL", "false")
+    assert load(RunnerSettings).pull is False
