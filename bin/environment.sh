@@ -94,7 +94,7 @@ make_environment() {
         [ "$(cat "$root/.venv/.installed-$kind" 2>/dev/null)" != "$stamp" ]; then
         say "making the Python environment .venv (first start, or dependencies changed)"
         [ -x "$root/.venv/bin/python" ] || python3 -m venv "$root/.venv"
-        "$root/.venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
+        "$root/.venv/bin/python" -m pip install --quiet --quiet --disable-pip-version-check --no-input \
             --constraint "$root/constraints.txt" --editable "$target" </dev/null >&2
         echo "$stamp" >"$root/.venv/.installed-$kind"
     fi

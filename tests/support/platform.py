@@ -104,7 +104,7 @@ class Up:
         for process in psutil.Process(self.pid).children():
             try:
                 if any(words in word for word in process.cmdline()):
-                    return process.pid
+                    return int(process.pid)
             except psutil.NoSuchProcess:
                 continue
         return None
