@@ -57,7 +57,7 @@ def show(title: str, figures: Sequence[Figure]) -> int:
             f"{figure.most:.2f}",
             "yes" if figure.held else "NO",
         )
-    Console().print(table)
+    Console(width=130).print(table)
     rows = [asdict(figure) | {"ratio": round(figure.ratio, 3), "held": figure.held} for figure in figures]
     print(json.dumps({"bench": title, "figures": rows}))
     return 0 if all(figure.held for figure in figures) else 1
