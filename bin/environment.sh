@@ -60,12 +60,11 @@ install_packages() {
         fi
     fi
     say "installing $packages(the machine lacks them; this takes a minute or two)"
-    local log
+    local log apt
     log=$(mktemp)
-    if ! "${installer[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -q </dev/null >"$log" 2>&1 ||
-        # shellcheck disable=SC2086 # a list of package names
-        ! "${installer[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
-            $packages </dev/null >>"$log" 2>&1; then
+    apt=("${installer[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=120)
+    # shellcheck disable=SC2086 # a list of package names
+    if ! "${apt[@]}" update </dev/null >"$log" 2>&1 || ! "${apt[@]}" install $packages </dev/null >>"$log" 2>&1; then
         tail -n 20 "$log" >&2
         lacking "apt-get could not install: $packages. Mend what it says above, or install them by hand."
     fi
