@@ -22,6 +22,7 @@ from daemons.kit.settings import Misconfigured
 _PLAIN_PATH: Final = re.compile(r"/[A-Za-z0-9._/+@=,-]*[A-Za-z0-9._+@=,-]")
 #: `sun_path` holds 108 bytes and HAProxy binds a longer temporary name first.
 _LONGEST_SOCKET_PATH: Final = 92
+_TEMPLATE: Final = Template(files("daemons.kit").joinpath("haproxy.cfg").read_text(encoding="utf-8"))
 _PAGE: Final = (
     "<!doctype html><html lang='en'><meta charset='utf-8'><title>$title</title>"
     "<body style='font-family:sans-serif;max-width:36em;margin:4em auto'><h1>$title</h1><p>$text</p></body></html>"
@@ -43,8 +44,7 @@ class Gateway:
 
 def render(gateway: Gateway) -> str:
     """The configuration's text. Raises Misconfigured for a value that HAProxy would misread."""
-    template = Template(files("daemons.kit").joinpath("haproxy.cfg").read_text(encoding="utf-8"))
-    return template.substitute(
+    return _TEMPLATE.substitute(
         bind=_bind(gateway.host, gateway.port),
         map=_path(gateway.map_path, "route map"),
         socket=_socket(gateway.socket_path),

@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from typing import Final
+from weakref import WeakValueDictionary
 
 from daemons.agent.domain.apps import AppState, Instance, retired
 from daemons.agent.domain.images import of_app, outdated
@@ -32,6 +33,7 @@ class Retirement:
         self._drain_seconds = drain_seconds
         self._queue: asyncio.Queue[tuple[str, Instance | None]] = asyncio.Queue()
         self._busy: set[str] = set()
+        self._ending: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def after_success(self, state: AppState) -> None:
         """Retire what the switch left behind, then prune the app's images."""
@@ -65,9 +67,10 @@ class Retirement:
                 await asyncio.sleep(_DRAIN_POLL_SECONDS)
 
     async def end(self, container: str) -> None:
-        """Stop and remove one container. Raises EngineError."""
-        await self._engine.stop(container, _STOP_GRACE_SECONDS)
-        await self._engine.remove(container)
+        """Stop and remove one container; a second caller waits for the first. Raises EngineError."""
+        async with self._ending.setdefault(container, asyncio.Lock()):
+            await self._engine.stop(container, _STOP_GRACE_SECONDS)
+            await self._engine.remove(container)
 
     async def _retire(self, app_id: str, instance: Instance) -> None:
         """Until it is gone: a gateway that still routes to it is mended first, an engine that fails is asked again."""

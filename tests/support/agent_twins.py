@@ -1,0 +1,279 @@
+"""In-memory twins of the agent's ports. The contract suites run over these and over the real parts alike."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from daemons.agent.domain.apps import AppState, named_by_us
+from daemons.agent.domain.containers import ContainerSpec
+from daemons.agent.domain.images import LocalImage
+from daemons.agent.domain.probing import Answer, ContainerState, Listener
+from daemons.agent.ports import (
+    ControlPlaneError,
+    DiskFigures,
+    EngineError,
+    GatewayDown,
+    GatewayError,
+    OwnContainer,
+    PortTaken,
+    StateError,
+)
+
+
+@dataclass
+class Behaviour:
+    """What containers of an image do: which ports they listen on, what they answer, or how they end."""
+
+    listens: tuple[int, ...] = (3000,)
+    status: int = 200
+    exit_code: int | None = None
+    oom: bool = False
+    output: str = ""
+
+
+@dataclass
+class TwinContainer:
+    """A container of the twin."""
+
+    spec: ContainerSpec
+    running: bool = False
+    ended: bool = False
+    kept: bool = False
+
+
+@dataclass
+class TwinEngine:
+    """Local images by reference to id, a registry of what may be pulled, and containers by name."""
+
+    local: dict[str, str] = field(default_factory=dict)
+    registry: dict[str, str] = field(default_factory=dict)
+    behaviours: dict[str, Behaviour] = field(default_factory=dict)
+    containers: dict[str, TwinContainer] = field(default_factory=dict)
+    taken: set[int] = field(default_factory=set)
+    broken: dict[str, str] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+
+    def _called(self, method: str, subject: str = "") -> None:
+        self.calls.append(f"{method} {subject}".strip())
+        if method in self.broken:
+            raise EngineError(self.broken[method])
+
+    def behaviour(self, container: TwinContainer) -> Behaviour:
+        """What the container's image does."""
+        return self.behaviours.get(container.spec.image_id, Behaviour())
+
+    def listening(self, port: int) -> TwinContainer | None:
+        """The running container that the host port leads to."""
+        found = (one for one in self.containers.values() if one.running and one.spec.host_port == port)
+        return next(found, None)
+
+    async def pull(self, reference: str) -> str:
+        self._called("pull", reference)
+        if reference not in self.registry:
+            raise EngineError(f"the engine could not pull {reference}: not found")
+        self.local[reference] = self.registry[reference]
+        return self.local[reference]
+
+    async def image_id(self, reference: str) -> str | None:
+        self._called("image_id", reference)
+        return self.local.get(reference)
+
+    async def images(self) -> Sequence[LocalImage]:
+        self._called("images")
+        by_id: dict[str, list[str]] = {}
+        for reference, image_id in self.local.items():
+            by_id.setdefault(image_id, []).append(reference)
+        return [LocalImage(image_id, tuple(names)) for image_id, names in by_id.items()]
+
+    async def remove_image(self, reference: str) -> None:
+        self._called("remove_image", reference)
+        image_id = self.local.get(reference)
+        last = list(self.local.values()).count(image_id or "") == 1
+        if last and any(one.spec.image_id == image_id for one in self.containers.values()):
+            raise EngineError(f"the engine could not remove image {reference}: a container uses it")
+        self.local.pop(reference, None)
+
+    async def create(self, spec: ContainerSpec) -> None:
+        self._called("create", spec.name)
+        if spec.name in self.containers:
+            raise EngineError(f"the engine could not create container {spec.name}: the name is in use")
+        if spec.image_id not in self.local.values():
+            raise EngineError(f"the engine could not create container {spec.name}: no such image")
+        self.containers[spec.name] = TwinContainer(spec)
+
+    async def start(self, name: str) -> None:
+        self._called("start", name)
+        if name not in self.containers:
+            raise EngineError(f"the engine could not start container {name}: no such container")
+        container = self.containers[name]
+        if container.spec.host_port in self.taken or self.listening(container.spec.host_port) not in (None, container):
+            raise PortTaken("port is already allocated")
+        ends = self.behaviour(container).exit_code is not None
+        container.running, container.ended = not ends, ends
+
+    async def state(self, name: str) -> ContainerState | None:
+        self._called("state", name)
+        container = self.containers.get(name)
+        if container is None:
+            return None
+        behaviour = self.behaviour(container)
+        code = (behaviour.exit_code or 0) if container.ended else 0
+        return ContainerState(
+            running=container.running,
+            exit_code=code,
+            oom_killed=behaviour.oom and container.ended,
+            image=container.spec.image_id,
+            host_port=container.spec.host_port if container.running else None,
+        )
+
+    async def keep_running(self, name: str) -> None:
+        self._called("keep_running", name)
+        if name not in self.containers:
+            raise EngineError(f"the engine could not update container {name}: no such container")
+        self.containers[name].kept = True
+
+    async def stop(self, name: str, grace_seconds: int) -> None:
+        self._called("stop", name)
+        if container := self.containers.get(name):
+            container.running = False
+
+    async def remove(self, name: str) -> None:
+        self._called("remove", name)
+        self.containers.pop(name, None)
+
+    async def logs(self, name: str, tail: int) -> str:
+        self._called("logs", name)
+        container = self.containers.get(name)
+        lines = self.behaviour(container).output.splitlines(keepends=True) if container else []
+        return "".join(lines[-tail:])
+
+    async def listeners(self, name: str) -> Sequence[Listener]:
+        self._called("listeners", name)
+        container = self.containers.get(name)
+        return [Listener(port, False) for port in self.behaviour(container).listens] if container else []
+
+    async def own(self) -> Sequence[OwnContainer]:
+        self._called("own")
+        return [
+            OwnContainer(name, one.spec.user_id, one.spec.app_id, one.running)
+            for name, one in self.containers.items()
+            if named_by_us(name, one.spec.user_id, one.spec.app_id)
+        ]
+
+
+@dataclass
+class TwinProbe:
+    """Asks the twin engine's containers."""
+
+    engine: TwinEngine
+
+    async def get(self, port: int, path: str) -> Answer:
+        container = self.engine.listening(port)
+        if container is None:
+            return Answer(problem="refused", silent=True)
+        behaviour = self.engine.behaviour(container)
+        if container.spec.container_port not in behaviour.listens:
+            return Answer(problem="closed", silent=True)
+        return Answer(status=behaviour.status)
+
+
+@dataclass
+class TwinPorts:
+    """Ports from 20000 on."""
+
+    last: int = 20000
+
+    def free(self, taken: Collection[int]) -> int:
+        self.last += 1
+        while self.last in taken:
+            self.last += 1
+        return self.last
+
+
+@dataclass
+class TwinGateway:
+    """Routes in a dictionary; `file` is what a restart would serve."""
+
+    routes: dict[str, int] = field(default_factory=dict)
+    file: dict[str, int] = field(default_factory=dict)
+    busy: dict[int, int] = field(default_factory=dict)
+    down: bool = False
+    broken: str | None = None
+
+    def _check(self) -> None:
+        if self.down:
+            raise GatewayDown("no gateway is running")
+        if self.broken:
+            raise GatewayError(self.broken)
+
+    def restart(self) -> None:
+        """Serve what the file says."""
+        self.routes, self.down = dict(self.file), False
+
+    async def route(self, app_id: str, port: int) -> None:
+        self._check()
+        self.file[app_id] = self.routes[app_id] = port
+
+    async def remove(self, app_id: str) -> None:
+        self.file.pop(app_id, None)
+        if self.down:
+            return
+        self._check()
+        self.routes.pop(app_id, None)
+
+    async def in_flight(self, port: int) -> int:
+        self._check()
+        return self.busy.get(port, 0)
+
+    async def reconcile(self, routes: Callable[[], Mapping[str, int]]) -> int:
+        wanted = dict(routes())
+        mended = int(self.file != wanted)
+        self.file = dict(wanted)
+        self._check()
+        mended += sum(self.routes.get(app) != wanted.get(app) for app in self.routes.keys() | wanted.keys())
+        self.routes = dict(wanted)
+        return mended
+
+
+@dataclass
+class TwinStates:
+    """States that survive the agent but not the test; `full` refuses writes."""
+
+    states: dict[str, AppState] = field(default_factory=dict)
+    full: bool = False
+
+    async def load(self) -> Sequence[AppState]:
+        return [replace(state) for state in self.states.values()]
+
+    async def save(self, state: AppState) -> None:
+        if self.full:
+            raise StateError(f"the state of app {state.app_id} cannot be written: no space left on device")
+        self.states[state.app_id] = state
+
+
+@dataclass
+class TwinControlPlane:
+    """Says `refusal` (None is yes), or nothing at all while silent."""
+
+    refusal: str | None = None
+    silent: bool = False
+    beats: list[tuple[DiskFigures | None, int | None]] = field(default_factory=list)
+    asked: list[tuple[str, int]] = field(default_factory=list)
+
+    async def confirm(self, app_id: str, fence: int) -> str | None:
+        self.asked.append((app_id, fence))
+        if self.silent:
+            raise ControlPlaneError("deploy: no answer in time")
+        return self.refusal
+
+    async def heartbeat(self, disk: DiskFigures | None, containers: int | None) -> None:
+        if self.silent:
+            raise ControlPlaneError("deploy: no answer in time")
+        self.beats.append((disk, containers))
+
+
+@dataclass
+class TwinDisk:
+    """Half full."""
+
+    async def measure(self) -> DiskFigures:
+        return DiskFigures(free_bytes=50, total_bytes=100, free_pct=50.0, inodes_free_pct=90.0)
