@@ -79,7 +79,7 @@ def read_owner(settings: ConsoleSettings, environ: Mapping[str, str] | None = No
     token = (
         given.get("API_USER_TOKEN") or _credentials(settings.data_dir / "credentials.env").get("API_USER_TOKEN") or ""
     )
-    gateway, keys = places.get("gateway"), settings.data_dir / "keys"
+    gateway, keys = places.get("gateway"), settings.data_dir.resolve() / "keys"
     if not (settings.api_url and gateway and token):
         raise NotConfigured(
             f"{settings.data_dir} does not hold a running platform (platform.json, credentials.env); "
