@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import httpx
 from aiohttp import web
@@ -69,20 +70,53 @@ class AgentTwin:
         return {"appId": app_id, "status": status}
 
 
-@dataclass
 class Plane:
-    """One running control plane and its callers."""
+    """One running control plane and its callers, each made when it is first used."""
 
-    url: str
-    app: web.Application
-    store: Store
-    agent: AgentTwin
-    runner: web.AppRunner
-    admin: AdminClient
-    api: JobsClient
-    runners: RunnerClient
-    nodes: NodeClient
-    http: httpx.AsyncClient
+    def __init__(self, url: str, app: web.Application, store: Store, agent: AgentTwin, runner: web.AppRunner) -> None:
+        self.url = url
+        self.app = app
+        self.store = store
+        self.agent = agent
+        self.runner = runner
+        self.http = httpx.AsyncClient(base_url=url, timeout=20, trust_env=False, verify=False)
+        self._transports: list[Transport] = []
+
+    @cached_property
+    def admin(self) -> AdminClient:
+        """An operator."""
+        return AdminClient(self._transport("admin"))
+
+    @cached_property
+    def api(self) -> JobsClient:
+        """The API."""
+        return JobsClient(self._transport("api"))
+
+    @cached_property
+    def runners(self) -> RunnerClient:
+        """A runner."""
+        return RunnerClient(self._transport("runner"))
+
+    @cached_property
+    def nodes(self) -> NodeClient:
+        """A runtime agent."""
+        return NodeClient(self._transport("node"))
+
+    def _transport(self, role: str) -> Transport:
+        self._transports.append(Transport(self.url, {HEADERS[role]: TOKENS[role]}))
+        return self._transports[-1]
+
+    async def heard_of(self, runners: int) -> None:
+        """Return when so many runners have called."""
+        async with asyncio.timeout(10):
+            while len(await self.admin.runners()) < runners:
+                continue
+
+    async def close(self) -> None:
+        """Hang up."""
+        await self.http.aclose()
+        for transport in self._transports:
+            await transport.close()
 
     async def call(
         self, method: str, path: str, *, role: str | None = None, json: object = None, **options: object
@@ -128,34 +162,14 @@ class Plane:
 async def serving(store: Store | None = None, **changes: object) -> AsyncIterator[Plane]:
     """A running control plane; settings are given by their variables' names."""
     async with AsyncExitStack() as stack:
-        store = store or await stack.enter_async_context(open_store("sqlite:///:memory:"))
+        kept = store or await stack.enter_async_context(open_store("sqlite:///:memory:"))
         agent = AgentTwin()
-        app = build_app(settings(**changes), store=store, agent=agent)
+        app = build_app(settings(**changes), store=kept, agent=agent)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=2)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
-        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-
-        async def transport(role: str) -> Transport:
-            return await stack.enter_async_context(Transport(url, {HEADERS[role]: TOKENS[role]}))
-
-        yield Plane(
-            url=url,
-            app=app,
-            store=store,
-            agent=agent,
-            runner=runner,
-            admin=AdminClient(await transport("admin")),
-            api=JobsClient(await transport("api")),
-            runners=RunnerClient(await transport("runner")),
-            nodes=NodeClient(await transport("node")),
-            http=await stack.enter_async_context(httpx.AsyncClient(base_url=url, timeout=20, trust_env=False)),
-        )
-
-
-async def until(condition: "asyncio.Event | asyncio.Future[object]", seconds: float = 10) -> None:
-    """Wait for something that must happen."""
-    async with asyncio.timeout(seconds):
-        await (condition.wait() if isinstance(condition, asyncio.Event) else condition)
+        plane = Plane(f"http://127.0.0.1:{runner.addresses[0][1]}", app, kept, agent, runner)
+        stack.push_async_callback(plane.close)
+        yield plane

@@ -84,9 +84,8 @@ async def test_a_token_in_another_roles_header_opens_nothing() -> None:
                     assert await status(plane, "GET /admin/runners/list", {header: token}) == 401
 
 
-@pytest.mark.parametrize(
-    "token",
-    [
+async def test_a_wrong_token_is_401_and_the_answer_does_not_tell_how_wrong() -> None:
+    tokens = [
         "",
         TOKENS["admin"][:-1],
         TOKENS["admin"] + "x",
@@ -95,13 +94,12 @@ async def test_a_token_in_another_roles_header_opens_nothing() -> None:
         "x" * 8000,
         "t\u00f6ken",
         TOKENS["api"],
-    ],
-)
-async def test_a_wrong_token_is_401_and_the_answer_does_not_tell_how_wrong(token: str) -> None:
+    ]
     async with serving() as plane:
         missing = await plane.http.get("/admin/runners/list")
-        wrong = await plane.http.get("/admin/runners/list", headers=[(b"X-Admin-Token", token.encode())])
-        assert wrong.status_code == 401 and wrong.json() == wrong.json() | missing.json()
+        for token in tokens:
+            wrong = await plane.http.get("/admin/runners/list", headers=[(b"X-Admin-Token", token.encode())])
+            assert wrong.status_code == 401 and wrong.json() == missing.json()
 
 
 async def test_a_header_that_is_given_twice_proves_nothing() -> None:
@@ -116,13 +114,17 @@ async def test_two_tokens_of_a_role_are_live_while_one_replaces_the_other() -> N
             assert await status(plane, "GET /admin/runners/list", {"X-Admin-Token": token}) == 200
 
 
-@pytest.mark.parametrize(
-    "path", ["/admin/../admin/snapshot", "//admin/snapshot", "/admin/snapshot/", "/ADMIN/snapshot", "/x/heartbeat"]
-)
-async def test_no_path_trick_reaches_a_guarded_route(path: str) -> None:
+async def test_no_path_trick_reaches_a_guarded_route() -> None:
     async with serving() as plane:
-        answer = await plane.call("GET", path)
-        assert answer.status_code in (401, 404) and answer.json()["data"] is None
+        for path in (
+            "/admin/../admin/snapshot",
+            "/admin//snapshot",
+            "/admin/snapshot/",
+            "/ADMIN/snapshot",
+            "/%61dmin/",
+        ):
+            answer = await plane.call("GET", path)
+            assert answer.status_code in (401, 404) and answer.json()["data"] is None
 
 
 @pytest.mark.parametrize(

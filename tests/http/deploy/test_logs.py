@@ -1,0 +1,113 @@
+"""Logs: appended by offset, read and followed as one stream."""
+
+import asyncio
+
+import pytest
+
+from protocol.client.transport import Refused
+from protocol.jobs import ClaimedJob, JobStatus, LogPosition, ReportJob
+from tests.http.deploy.plane import Plane, serving
+
+
+async def put(plane: Plane, job: ClaimedJob, offset: int, data: bytes) -> LogPosition:
+    return await plane.runners.upload_log(job.id, job.runner_id or "", job.lease_token, offset=offset, data=data)
+
+
+async def read(plane: Plane, job_id: str, *, offset: int = 0, follow: bool = False) -> bytes:
+    return b"".join([chunk async for chunk in plane.api.log(job_id, offset=offset, follow=follow)])
+
+
+async def end(plane: Plane, job: ClaimedJob) -> None:
+    report = ReportJob(runner_id=job.runner_id or "", lease_token=job.lease_token, status=JobStatus.FAILED)
+    await plane.runners.report(job.id, report)
+
+
+async def test_bytes_that_are_there_already_are_not_stored_twice() -> None:
+    async with serving() as plane:
+        job = await plane.claimed()
+        assert await put(plane, job, 0, b"hello ") == LogPosition(length=6)
+        assert await put(plane, job, 0, b"hello ") == LogPosition(length=6)
+        assert await put(plane, job, 3, b"lo world\n") == LogPosition(length=12)
+        assert await put(plane, job, 12, b"") == LogPosition(length=12)
+        assert await read(plane, job.id) == b"hello world\n"
+        assert await read(plane, job.id, offset=6) == b"world\n"
+        assert await read(plane, job.id, offset=99) == b""
+        assert (await plane.api.get(job.id)).log_length == 12
+
+
+async def test_a_gap_is_refused_with_the_length_the_server_has() -> None:
+    async with serving() as plane:
+        job = await plane.claimed()
+        await put(plane, job, 0, b"abc")
+        with pytest.raises(Refused) as caught:
+            await put(plane, job, 4, b"e")
+        assert (caught.value.status, caught.value.reason) == (409, "log_gap")
+        assert caught.value.data == LogPosition(length=3)
+
+
+async def test_a_follower_gets_what_comes_and_ends_with_the_job() -> None:
+    async with serving() as plane:
+        job = await plane.claimed()
+        await put(plane, job, 0, b"one\n")
+        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+            follower = group.create_task(read(plane, job.id, follow=True))
+            await put(plane, job, 4, b"two\n")
+            await put(plane, job, 8, b"three\n")
+            await end(plane, job)
+        assert follower.result() == b"one\ntwo\nthree\n"
+
+
+async def test_any_bytes_survive_in_any_pieces() -> None:
+    async with serving() as plane:
+        job = await plane.claimed()
+        data = bytes(range(256)) * 1024
+        for start in range(0, len(data), 100_000):
+            await put(plane, job, start, data[start : start + 100_000])
+        await end(plane, job)
+        assert await read(plane, job.id, follow=True) == data
+
+
+async def test_the_next_attempt_counts_from_its_own_first_byte() -> None:
+    async with serving() as plane:
+        first = await plane.claimed(lease_seconds=1)
+        await put(plane, first, 0, b"first attempt\n")
+        second = await plane.claim("r2", wait_seconds=20)
+        assert second is not None and second.attempt == 2
+        assert await put(plane, second, 0, b"second attempt\n") == LogPosition(length=15)
+        assert await put(plane, second, 0, b"second attempt\n") == LogPosition(length=15)
+        assert await read(plane, first.id) == b"first attempt\nsecond attempt\n"
+        with pytest.raises(Refused) as caught:
+            await put(plane, first, 14, b"zombie\n")
+        assert caught.value.reason == "lease_lost"
+
+
+async def test_the_last_bytes_may_come_after_the_report() -> None:
+    async with serving() as plane:
+        job = await plane.claimed()
+        await end(plane, job)
+        assert await put(plane, job, 0, b"late\n") == LogPosition(length=5, complete=True)
+
+
+async def test_a_bad_offset_or_runner_is_400_and_a_huge_piece_413() -> None:
+    async with serving() as plane:
+        job = await plane.claimed()
+        path = f"/deploy/jobs/{job.id}/log"
+        for query, field in (
+            ("offset=x&runnerId=r1", "offset"),
+            ("offset=0", "runnerId"),
+            ("runnerId=a/b", "runnerId"),
+        ):
+            answer = await plane.call("PUT", f"{path}?{query}", role="runner", content=b"x")
+            assert (answer.status_code, answer.json()["data"]["fields"]) == (400, [field])
+        answer = await plane.call("PUT", f"{path}?runnerId=r1", role="runner", content=b"x" * 2_000_000)
+        assert answer.status_code == 413
+
+
+async def test_a_follower_of_a_quiet_job_is_let_go_at_shutdown() -> None:
+    async with serving() as plane:
+        job = await plane.claimed()
+        await put(plane, job, 0, b"x")
+        async with asyncio.timeout(8):
+            async for chunk in plane.api.log(job.id, follow=True):
+                assert chunk == b"x"
+                await plane.runner.cleanup()
