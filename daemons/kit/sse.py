@@ -107,7 +107,7 @@ async def stream(request: web.Request, frames: AsyncGenerator[Frame, None]) -> w
         async with aclosing(frames):
             async for frame in frames:
                 await response.write(frame.encode())
+        await response.write_eof()
     except ConnectionResetError:
         return response
-    await response.write_eof()
     return response
