@@ -42,6 +42,7 @@ class LogRoutes:
             async with aclosing(self._logs.read(wanted, offset, follow=follow)) as chunks:
                 async for chunk in chunks:
                     await response.write(chunk)
+            await response.write_eof()
         except ConnectionResetError:
             return response
         except (LookupError, StoreUnavailable) as error:
@@ -49,5 +50,4 @@ class LogRoutes:
             if request.transport is not None:
                 request.transport.abort()
             return response
-        await response.write_eof()
         return response
