@@ -27,6 +27,7 @@ TOKENS = {
     "node": "node-token-of-the-tests",
     "agent": "agent-token-of-the-tests",
 }
+MEMORY = "sqlite:///:memory:"
 HEADERS = {
     "admin": headers.ADMIN_TOKEN,
     "api": headers.DEPLOY_SECRET,
@@ -162,7 +163,7 @@ class Plane:
 async def serving(store: Store | None = None, **changes: object) -> AsyncIterator[Plane]:
     """A running control plane; settings are given by their variables' names."""
     async with AsyncExitStack() as stack:
-        kept = store or await stack.enter_async_context(open_store("sqlite:///:memory:"))
+        kept: Store = store if store is not None else await stack.enter_async_context(open_store(MEMORY))
         agent = AgentTwin()
         app = build_app(settings(**changes), store=kept, agent=agent)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=2)

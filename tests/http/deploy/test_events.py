@@ -135,17 +135,6 @@ async def test_an_event_that_commits_late_is_neither_lost_nor_overtaken() -> Non
                 assert await numbered(stream, 2) == [2, 3]
 
 
-async def test_a_number_that_never_appears_holds_the_others_up_for_a_while_only() -> None:
-    async with open_store("sqlite:///:memory:") as store:
-        curtain = Curtain(store)
-        async with serving(curtain) as plane:
-            curtain.hidden = {2}
-            for name in ("a1", "a2", "a3"):
-                await plane.create(name)
-            async with following(plane, 0) as stream:
-                assert await numbered(stream, 2) == [1, 3]
-
-
 async def test_a_position_that_is_gone_is_answered_with_reset() -> None:
     async with serving() as plane:
         await plane.create("a1")

@@ -1,0 +1,110 @@
+"""Nodes and runners as they are heard of, and what waits for them."""
+
+from dataclasses import replace
+
+import pytest
+
+from daemons.deploy.domain import jobs, nodes
+from daemons.deploy.domain.nodes import NodePolicy, Placement, Runner, RuntimeNode
+from daemons.deploy.domain.views import deploy_url
+from daemons.deploy.domain.waiting import Surroundings, explain
+from protocol.jobs import JobPayload, JobType
+from protocol.nodes import NodeHealth, NodeHeartbeat, UpsertNode
+
+NOW = 1_000_000
+POLICY = NodePolicy()
+NODE = RuntimeNode(1, "n1", "http://a", "http://g", last_heartbeat_at=NOW, disk_free_pct=60.0)
+BEAT = NodeHeartbeat(node_name="n1", agent_base_url="http://b", gateway_base_url="http://h")
+JOB = jobs.submit("j1", JobType.BUILD_AND_DEPLOY, JobPayload(user_id="1", app_id="a"), NOW)
+RUNNER = Runner("r1", NOW)
+
+
+@pytest.mark.parametrize(
+    ("changes", "policy", "label"),
+    [
+        ({}, POLICY, NodeHealth.HEALTHY),
+        ({"disk_free_pct": None}, POLICY, NodeHealth.HEALTHY),
+        ({"enabled": False}, POLICY, NodeHealth.DISABLED),
+        ({"last_heartbeat_at": None}, POLICY, NodeHealth.STALE),
+        ({"last_heartbeat_at": NOW - 45_000}, POLICY, NodeHealth.STALE),
+        ({"disk_free_pct": 24.0}, POLICY, NodeHealth.DRAINING),
+        ({"disk_free_pct": 14.0}, POLICY, NodeHealth.UNHEALTHY),
+        ({"inodes_free_pct": 3.0}, POLICY, NodeHealth.UNHEALTHY),
+        ({}, NodePolicy(watched=False), NodeHealth.UNKNOWN),
+    ],
+)
+def test_every_label_but_healthy_says_why(changes: dict[str, object], policy: NodePolicy, label: NodeHealth) -> None:
+    found, reasons = nodes.health(replace(NODE, **changes), policy, NOW)  # type: ignore[arg-type]
+    assert found is label and bool(reasons) is (label is not NodeHealth.HEALTHY)
+
+
+def test_a_heartbeat_replaces_every_figure_also_by_nothing() -> None:
+    after = nodes.heard(replace(NODE, container_count=4, weight=7), BEAT, NOW + 5)
+    assert (after.agent_base_url, after.weight, after.disk_free_pct, after.container_count) == (
+        "http://b",
+        7,
+        None,
+        None,
+    )
+    assert after.last_heartbeat_at == NOW + 5
+
+
+def test_an_agent_that_does_not_say_how_often_it_calls_is_observed() -> None:
+    assert nodes.heard(NODE, BEAT, NOW + 60_000).interval_seconds == 60.0
+    assert nodes.heard(NODE, BEAT, NOW + 600_000).interval_seconds is None
+    told = BEAT.model_copy(update={"interval_seconds": 10.0})
+    assert nodes.heard(NODE, told, NOW + 60_000).interval_seconds == 10.0
+    slow = nodes.heard(NODE, BEAT, NOW + 60_000)
+    assert nodes.fresh(slow, POLICY, NOW + 60_000 + 149_000)
+
+
+def test_an_edit_keeps_what_it_leaves_out() -> None:
+    order = UpsertNode(name="n1", agent_base_url="http://x", gateway_base_url="http://y")
+    after = nodes.edited(replace(NODE, enabled=False, weight=3), order, NOW)
+    assert (after.enabled, after.weight, after.last_heartbeat_at) == (False, 3, NOW)
+
+
+def around(**changes: object) -> Surroundings:
+    usual = Surroundings(NOW, (NODE,), (RUNNER,), 1, POLICY, 90_000)
+    return replace(usual, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "words"),
+    [
+        ({}, "queued", "next in line"),
+        ({"pending": 4}, "queued", "4 are pending"),
+        ({"nodes": ()}, "no_node", "none is registered"),
+        ({"nodes": (replace(NODE, disk_free_pct=20.0),)}, "no_node", "n1: 20.0 % disk free, below 25 %"),
+        ({"runners": ()}, "no_runner", "no runner has called yet"),
+        ({"runners": (Runner("r1", NOW - 100_000),)}, "no_runner", "100 s"),
+    ],
+)
+def test_a_new_apps_job_explains_itself(changes: dict[str, object], reason: str, words: str) -> None:
+    found = explain(JOB, None, None, around(**changes))
+    assert found.reason == reason and words in found.message
+
+
+def test_what_stands_in_the_way_of_a_placed_apps_job() -> None:
+    home = Placement("a", 1, NOW)
+    running = replace(JOB, id="j0", started_at=NOW - 5000)
+    assert "j0 since 5 s" in explain(JOB, running, home, around()).message
+    assert explain(replace(JOB, not_before=NOW + 1500, attempt=1), None, home, around()).message.endswith("in 2 s")
+    disabled = around(nodes=(replace(NODE, enabled=False), replace(NODE, id=2, name="n2")))
+    assert explain(JOB, None, home, disabled).reason == "node_disabled"
+    assert explain(JOB, None, home, around(nodes=(replace(NODE, disk_free_pct=20.0),))).reason == "queued"
+
+
+@pytest.mark.parametrize(
+    ("gateway", "base_path", "url"),
+    [
+        ("http://g", None, "http://g/runtime/a/"),
+        ("http://g/", "/runtime/a/", "http://g/runtime/a/"),
+        ("http://g/x/", "/apps/a", "http://g/x/apps/a/"),
+        ("", None, None),
+        (None, None, None),
+    ],
+)
+def test_where_an_app_answers(gateway: str | None, base_path: str | None, url: str | None) -> None:
+    payload = {**JOB.payload, **({"basePath": base_path} if base_path else {})}
+    assert deploy_url(replace(JOB, payload=payload), replace(NODE, gateway_base_url=gateway)) == url

@@ -1,0 +1,111 @@
+"""Which node an app goes to."""
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemons.deploy.domain import placement
+from daemons.deploy.domain.nodes import NodePolicy, RuntimeNode
+from daemons.deploy.domain.placement import NodeDisabled, NodeFull, NodeStale, NoNode, choose, stable_hash
+
+NOW = 1_000_000
+POLICY = NodePolicy()
+GIB = 1024**3
+
+
+def node(number: int, **changes: object) -> RuntimeNode:
+    made = RuntimeNode(number, f"n{number}", "http://a", "http://g", last_heartbeat_at=NOW, disk_free_pct=60.0)
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "new_app", "redeploy"),
+    [
+        ({}, None, None),
+        ({"enabled": False}, NodeDisabled, "node_disabled"),
+        ({"agent_base_url": None}, NodeStale, "node_stale"),
+        ({"gateway_base_url": ""}, NodeStale, "node_stale"),
+        ({"last_heartbeat_at": None}, NodeStale, "node_stale"),
+        ({"last_heartbeat_at": NOW - 45_000}, NodeStale, "node_stale"),
+        ({"last_heartbeat_at": NOW - 44_999}, None, None),
+        ({"last_heartbeat_at": NOW - 149_999, "interval_seconds": 60.0}, None, None),
+        ({"last_heartbeat_at": NOW - 150_000, "interval_seconds": 60.0}, NodeStale, "node_stale"),
+        ({"disk_free_pct": None}, None, None),
+        ({"disk_free_pct": 25.0}, None, None),
+        ({"disk_free_pct": 24.9}, NodeFull, None),
+        ({"disk_free_pct": 15.0}, NodeFull, None),
+        ({"disk_free_pct": 14.9}, NodeFull, "node_full"),
+        ({"inodes_free_pct": 14.9}, NodeFull, "node_full"),
+    ],
+)
+def test_which_nodes_may_take_an_app(
+    changes: dict[str, object], new_app: type[Exception] | None, redeploy: str | None
+) -> None:
+    tried = node(1, **changes)
+    obstacle = placement.obstacle_to_redeploy(tried, POLICY, NOW)
+    assert (obstacle.reason.value if obstacle else None) == redeploy
+    if new_app is None:
+        placement.require_room(tried, POLICY, NOW)
+        assert choose("a", [tried], {}, POLICY, NOW) is tried
+        return
+    with pytest.raises(new_app):
+        placement.require_room(tried, POLICY, NOW)
+    with pytest.raises(NoNode) as caught:
+        choose("a", [tried], {}, POLICY, NOW)
+    assert "n1" in str(caught.value)
+
+
+def test_without_a_node_the_refusal_says_so() -> None:
+    with pytest.raises(NoNode, match="none is registered"):
+        choose("a", [], {}, POLICY, NOW)
+
+
+def test_the_most_free_space_times_weight_wins() -> None:
+    assert choose("a", [node(1), node(2, disk_free_pct=70.0)], {}, POLICY, NOW).id == 2
+    assert choose("a", [node(1, weight=200), node(2, disk_free_pct=70.0)], {}, POLICY, NOW).id == 1
+    assert choose("a", [node(1, disk_free_pct=None), node(2)], {}, POLICY, NOW).id == 2
+    sized = [node(1, disk_free_bytes=900 * GIB), node(2, disk_free_pct=90.0, disk_free_bytes=100 * GIB)]
+    assert choose("a", sized, {}, POLICY, NOW).id == 1
+
+
+def test_placements_that_the_figures_do_not_show_yet_count() -> None:
+    nodes = [node(1, disk_free_pct=61.5), node(2)]
+    assert [choose("a", nodes, {1: count}, POLICY, NOW).id for count in (0, 1, 2)] == [1, 1, 2]
+
+
+@given(st.integers(1, 6), st.integers(0, 60))
+def test_a_burst_over_equal_nodes_is_even(count: int, apps: int) -> None:
+    nodes = [node(number, disk_free_bytes=500 * GIB, disk_total_bytes=1000 * GIB) for number in range(1, count + 1)]
+    unseen: Counter[int] = Counter()
+    for number in range(apps):
+        unseen[choose(f"app{number}", nodes, unseen, POLICY, NOW).id] += 1
+    spread = [unseen[each.id] for each in nodes]
+    assert max(spread) - min(spread) <= 1
+
+
+def test_without_figures_and_by_strategy_the_hash_decides() -> None:
+    blank = [node(number, disk_free_pct=None) for number in (1, 2, 3)]
+    assert {choose(f"app{number}", blank, {}, POLICY, NOW).id for number in range(50)} == {1, 2, 3}
+    by_hash = NodePolicy(disk_aware=False)
+    filled = [node(1, disk_free_pct=26.0), node(2, disk_free_pct=99.0)]
+    assert {choose(f"app{number}", filled, {}, by_hash, NOW).id for number in range(50)} == {1, 2}
+
+
+@pytest.mark.parametrize(("text", "value"), [("", 0), ("a", 97), ("20001", 47653683), ("hello world", 1794106052)])
+def test_the_hash_is_the_one_that_is_documented(text: str, value: int) -> None:
+    assert stable_hash(text) == value
+
+
+@given(st.text(max_size=60), st.lists(st.floats(0, 100), min_size=1, max_size=6))
+def test_the_choice_is_always_a_fit_node_and_does_not_depend_on_the_order(text: str, free: list[float]) -> None:
+    nodes = [node(number + 1, disk_free_pct=value) for number, value in enumerate(free)]
+    fit = {each.id for each in nodes if (each.disk_free_pct or 0) >= 25}
+    if not fit:
+        with pytest.raises(NoNode):
+            choose(text, nodes, {}, POLICY, NOW)
+        return
+    assert choose(text, nodes, {}, POLICY, NOW).id in fit
+    assert choose(text, nodes, {}, POLICY, NOW) == choose(text, nodes[::-1], {}, POLICY, NOW)
