@@ -180,7 +180,7 @@ async def test_prefixes_are_whole_segments_and_stripped(haproxy: Running, backen
             async with session.get(URL(haproxy.url + path, encoded=True)) as response:
                 answer = await response.json()
                 assert (answer["name"], answer["path"]) == (name, seen)
-                assert answer["headers"]["x-forwarded-prefix"] == "/".join(path.split("/")[:3])
+                assert answer["headers"]["x-forwarded-prefix"] == "/".join(path.split("/")[:3]), path
         for path in (
             "/",
             "/runtime",
@@ -191,7 +191,7 @@ async def test_prefixes_are_whole_segments_and_stripped(haproxy: Running, backen
             "//runtime/1/",
             "/x/1/",
         ):
-            async with session.get(path) as response:
+            async with session.get(URL(haproxy.url + path, encoded=True)) as response:
                 assert (response.status, "No such app" in await response.text()) == (404, True), path
         async with session.get("/gateway/health") as response:
             assert (response.status, await response.text()) == (200, "ok")

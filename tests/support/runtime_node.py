@@ -201,14 +201,14 @@ class Workshop:
 
     def __init__(self, engine: str, folder: Path, namespace: str) -> None:
         self._engine = engine
-        self._folder = folder
+        self.folder = folder
         self._namespace = namespace
         self._built: list[str] = []
 
     def image(self, app_id: str, tag: str, dockerfile: str) -> str:
         """The reference of a new image of user 7's app."""
-        context = self._folder / f"{app_id}-{tag}"
-        context.mkdir(parents=True)
+        context = self.folder / f"{app_id}-{tag}"
+        context.mkdir(parents=True, exist_ok=True)
         (context / "Dockerfile").write_text(dockerfile)
         reference = f"{self._namespace}/u7-app{app_id}:{tag}"
         environment = os.environ | {"DOCKER_BUILDKIT": "0"}

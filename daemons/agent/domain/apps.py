@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 _CONTAINER: Final = re.compile(
-    r"rt-u-(?P<user>[1-9][0-9]{0,18})-(?P<app>[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?)-r(?P<fence>[0-9]{1,20})(?:[.]2)?"
+    r"rt-u-(?P<user>[1-9][0-9]{0,18})-(?P<app>[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?)-r(?P<fence>[0-9]{1,20})(?:[.][0-9]{1,4})?"
 )
 
 
@@ -77,7 +77,8 @@ def container_name(state: AppState, user_id: str) -> str:
     """The name of the attempt's container: never that of one that may still serve."""
     name = f"rt-u-{user_id}-{state.app_id}-r{state.fence}"
     taken = {one.container for one in (state.current, *state.retiring) if one is not None}
-    return f"{name}.2" if name in taken else name
+    names = (name, *(f"{name}.{number}" for number in range(2, len(taken) + 3)))
+    return next(free for free in names if free not in taken)
 
 
 def named_by_us(name: str, user_id: str, app_id: str) -> bool:

@@ -38,7 +38,8 @@ class Retirement:
     def after_success(self, state: AppState) -> None:
         """Retire what the switch left behind, then prune the app's images."""
         self.resume(state)
-        self._queue.put_nowait((state.app_id, None))
+        if not state.retiring:
+            self._queue.put_nowait((state.app_id, None))
 
     def resume(self, state: AppState) -> None:
         """Queue every retiring container of the app."""
@@ -80,7 +81,7 @@ class Retirement:
                     await self._no_longer_routed()
                     await self.drain(instance.port, self._drain_seconds)
                     await self.end(instance.container)
-                    await self._ledger.change(app_id, partial(retired, container=instance.container))
+                    state = await self._ledger.change(app_id, partial(retired, container=instance.container))
                 except (EngineError, GatewayError, StateError) as error:
                     logger.warning(
                         "an old container could not be retired yet and will be tried again",
@@ -88,6 +89,9 @@ class Retirement:
                     )
                     await asyncio.sleep(_RETRY_SECONDS)
                     continue
+                # A container that retires holds its image, so images go after the last of them.
+                if not state.retiring:
+                    self._queue.put_nowait((app_id, None))
                 return
         finally:
             self._busy.discard(instance.container)
@@ -104,10 +108,15 @@ class Retirement:
             if not at_rest:
                 return
             try:
-                for reference in await self._outdated(self._ledger.get(app_id)):
-                    await self._engine.remove_image(reference)
+                references = await self._outdated(self._ledger.get(app_id))
             except EngineError as error:
-                logger.info("old images could not be removed", extra={"app_id": app_id, "error": str(error)})
+                logger.info("old images could not be listed", extra={"app_id": app_id, "error": str(error)})
+                return
+            for reference in references:
+                try:
+                    await self._engine.remove_image(reference)
+                except EngineError as error:
+                    logger.info("an old image could not be removed", extra={"app_id": app_id, "error": str(error)})
 
     async def _outdated(self, state: AppState) -> Sequence[str]:
         if state.current is None or state.user_id is None:

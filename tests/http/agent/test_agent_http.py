@@ -1,0 +1,229 @@
+"""The agent's HTTP surface over twins: status codes, words, who may call."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from daemons.agent.app import PROBLEMS, Parts, build_app
+from daemons.agent.settings import AgentSettings
+from daemons.kit.settings import Misconfigured, load
+from protocol.apps import AppRef, DeployApp
+from protocol.client.agent import AgentClient
+from protocol.client.transport import Refused, Transport
+from tests.support.agent_twins import (
+    Behaviour,
+    TwinControlPlane,
+    TwinDisk,
+    TwinEngine,
+    TwinGateway,
+    TwinPorts,
+    TwinProbe,
+    TwinStates,
+)
+from tests.support.eventually import eventually
+
+TOKEN = "runtime-token-of-tests"
+IMAGE = "funai/u7-app5:aaaaaaaaaaaa-1"
+
+
+@dataclass
+class Served:
+    """A running agent and what is around it."""
+
+    url: str
+    engine: TwinEngine
+    gateway: TwinGateway
+    plane: TwinControlPlane
+
+
+def settings(**more: str) -> AgentSettings:
+    known = {
+        "RUNTIME_AGENT_TOKEN": TOKEN,
+        "DEPLOY_BASE_URL": "http://127.0.0.1:1",
+        "DEPLOY_NODE_TOKEN": "node-token-of-tests-1",
+        "RUNTIME_NODE_AGENT_BASE_URL": "http://127.0.0.1:7005",
+        "RUNTIME_NODE_GATEWAY_BASE_URL": "http://127.0.0.1:8088",
+        "RUNTIME_START_SECONDS": "0.2",
+    }
+    return load(AgentSettings, **(known | more))
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[Served]:
+    engine = TwinEngine(local={IMAGE: "sha256:1", "funai/u7-app5:bad": "sha256:bad"})
+    engine.behaviours["sha256:bad"] = Behaviour(exit_code=9, output="what broke\n")
+    gateway, plane = TwinGateway(), TwinControlPlane()
+    parts = Parts(engine, gateway, TwinStates(), plane, TwinProbe(engine), TwinPorts(), TwinDisk(), {})
+    runner = web.AppRunner(build_app(settings(), parts))
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    async with aiohttp.ClientSession(url) as session:
+
+        async def ready() -> bool:
+            async with session.get("/internal/ready") as response:
+                return response.status == 200
+
+        await eventually(ready, 5)
+    yield Served(url, engine, gateway, plane)
+    await runner.cleanup()
+
+
+@pytest.fixture
+async def client(served: Served) -> AsyncIterator[AgentClient]:
+    async with Transport(served.url, {"X-Runtime-Token": TOKEN}) as transport:
+        yield AgentClient(transport)
+
+
+def caller(served: Served) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(served.url, headers={"X-Runtime-Token": TOKEN})
+
+
+def deploy(image: str = IMAGE, fence: int | None = 1) -> DeployApp:
+    return DeployApp(user_id="7", app_id="5", image=image, fence=fence)
+
+
+async def test_an_app_is_deployed_seen_and_deleted(served: Served, client: AgentClient) -> None:
+    answer = await client.deploy(deploy())
+    assert answer.to_data() == {
+        "appId": "5",
+        "containerName": "rt-u-7-5-r1",
+        "status": "DEPLOYED",
+        "previewUrl": "http://127.0.0.1:8088/runtime/5/",
+    }
+    status = await client.status("7", "5")
+    assert (status.exists, status.running, status.image, status.port, status.fence) == (True, True, IMAGE, 20001, 1)
+    deleted = await client.delete(AppRef(user_id="7", app_id="5"))
+    assert (deleted.status, deleted.mongo.enabled) == ("DELETED", False)
+    assert served.gateway.routes == {}
+    assert (await client.status("7", "5")).exists is False
+
+
+async def test_failures_say_why(served: Served, client: AgentClient) -> None:
+    served.plane.refusal = "the job was cancelled"
+    for order, status, reason, says in [
+        (deploy("funai/u7-app5:bad"), 500, "deploy_failed", "what broke"),
+        (deploy("funai/u7-app5:absent"), 500, "deploy_failed", "not available"),
+        (deploy(IMAGE, 2), 409, "stale_fence", "cancelled"),
+        (deploy(IMAGE, 1), 409, "stale_fence", "stale"),
+        (deploy(IMAGE, None), 400, "invalid_request", "fence"),
+    ]:
+        with pytest.raises(Refused) as refused:
+            await client.deploy(order)
+        assert (refused.value.status, refused.value.reason) == (status, reason)
+        assert says in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "userId"),
+        ({"userId": "7", "appId": "5"}, "image"),
+        ({"userId": "", "appId": "5", "image": "a"}, "userId"),
+        ({"userId": "7", "appId": "../5", "image": "a"}, "appId"),
+        ({"userId": "7", "appId": ["5"], "image": "a"}, "appId"),
+        ({"userId": "7", "appId": "5", "image": "A B"}, "image"),
+        ({"userId": "7", "appId": "5", "image": "a", "containerPort": 0}, "containerPort"),
+        ({"userId": "7", "appId": "5", "image": "a", "containerPort": "3000"}, "containerPort"),
+        ({"userId": "7", "appId": "5", "image": "a", "basePath": "/runtime/6"}, "basePath"),
+        ({"userId": "7", "appId": "5", "image": "a", "basePath": "/a\r\nX: y"}, "basePath"),
+        ({"userId": "7", "appId": "5", "image": "a", "healthCheckPath": "x"}, "healthCheckPath"),
+        ({"userId": "7", "appId": "5", "image": "a", "fence": 0}, "fence"),
+    ],
+)
+async def test_bad_input_names_the_field_and_reaches_nothing(
+    served: Served, body: dict[str, object], field: str
+) -> None:
+    before = list(served.engine.calls)
+    async with caller(served) as session, session.post("/agent/apps/deploy", json=body) as response:
+        document = await response.json()
+        assert (response.status, document["reason"]) == (400, "invalid_request")
+        assert field in document["detail"]
+    assert [call for call in served.engine.calls if call.startswith("create")] == [
+        call for call in before if call.startswith("create")
+    ]
+
+
+async def test_ids_may_be_numbers_and_unknown_keys_are_ignored(served: Served) -> None:
+    body = {"userId": 7, "appId": 5, "image": IMAGE, "fence": 1, "whatever": {"a": 1}}
+    async with caller(served) as session, session.post("/agent/apps/deploy", json=body) as response:
+        assert (response.status, (await response.json())["appId"]) == (200, "5")
+
+
+async def test_output_is_text(served: Served, client: AgentClient) -> None:
+    served.engine.behaviours["sha256:1"] = Behaviour(output="one\ntwo\n")
+    await client.deploy(deploy())
+    async with aiohttp.ClientSession(served.url, headers={"X-Runtime-Token": TOKEN}) as session:
+        async with session.get("/agent/apps/logs?userId=7&appId=5&tail=1") as response:
+            assert (response.content_type, await response.text()) == ("text/plain", "two\n")
+        async with session.get("/agent/apps/logs?userId=8&appId=5") as response:
+            assert response.status == 404
+
+
+@pytest.mark.parametrize("token", [None, "", "wrong-token-of-tests-1", TOKEN + "x"])
+async def test_nothing_is_done_without_the_token(served: Served, token: str | None) -> None:
+    headers = {"X-Runtime-Token": token} if token is not None else {}
+    async with aiohttp.ClientSession(served.url, headers=headers) as session:
+        for method, path in [
+            ("POST", "/agent/apps/deploy"),
+            ("POST", "/agent/apps/stop"),
+            ("POST", "/agent/apps/delete"),
+            ("GET", "/agent/apps/status"),
+            ("GET", "/agent/apps/logs"),
+        ]:
+            async with session.request(method, path) as response:
+                assert (response.status, (await response.json())["reason"]) == (401, "unauthorized")
+        for path in ("/internal", "/internal/health"):
+            async with session.get(path) as response:
+                assert await response.json() == {"ok": True}
+        async with session.get("/metrics") as response:
+            assert "funai_http_requests_total" in await response.text()
+        async with session.get("/docs") as response:
+            assert (response.status, (await response.json())["reason"]) == (404, "not_found")
+
+
+async def test_heartbeats_are_sent_at_once_and_after_a_deployment(served: Served, client: AgentClient) -> None:
+    async def beats() -> bool:
+        return bool(served.plane.beats)
+
+    await eventually(beats, 5)
+    served.plane.beats.clear()
+    await client.deploy(deploy())
+    await eventually(beats, 5)
+    disk, containers = served.plane.beats[-1]
+    assert disk is not None
+    assert (disk.free_pct, containers) == (50.0, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RUNTIME_AGENT_TOKEN", "CHANGE_ME"),
+        ("RUNTIME_AGENT_TOKEN", ""),
+        ("RUNTIME_APP_MEMORY", "lots"),
+        ("RUNTIME_APP_CPUS", "half"),
+        ("RUNTIME_APP_PORTS", "3000"),
+        ("RUNTIME_DOCKER_NETWORK", "a/b"),
+    ],
+)
+def test_what_must_be_mended_is_named(name: str, value: str) -> None:
+    with pytest.raises(Misconfigured, match=name):
+        settings(**{name: value})
+
+
+def test_fences_need_a_deploy_to_confirm_them() -> None:
+    with pytest.raises(Misconfigured, match="RUNTIME_REQUIRE_FENCE=false"):
+        settings(DEPLOY_BASE_URL="")
+    assert settings(DEPLOY_BASE_URL="", RUNTIME_REQUIRE_FENCE="false").confirms is False
+
+
+def test_limits_are_written_as_docker_writes_them() -> None:
+    found = settings(RUNTIME_APP_MEMORY="1g", RUNTIME_APP_CPUS="0.5", RUNTIME_APP_PORTS="21000-21999")
+    assert (found.memory_bytes, found.nano_cpus, found.app_ports) == (2**30, 500_000_000, (21000, 21999))
+
+
+def test_every_problem_has_a_status_of_an_error() -> None:
+    assert all(400 <= status < 600 for status, _ in PROBLEMS.values())

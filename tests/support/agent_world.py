@@ -1,0 +1,81 @@
+"""An agent's services over twins, without HTTP."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+from daemons.agent.domain.containers import Limits
+from daemons.agent.services.apps import Apps
+from daemons.agent.services.ledger import Ledger
+from daemons.agent.services.recovery import Recovery
+from daemons.agent.services.retirement import Retirement
+from daemons.agent.services.rollout import Order, Policy, Rollout
+from daemons.agent.services.startup import Startup
+from daemons.kit.tasks import running
+from tests.support.agent_twins import (
+    TwinControlPlane,
+    TwinEngine,
+    TwinGateway,
+    TwinPorts,
+    TwinProbe,
+    TwinStates,
+)
+
+V1, V2, V3 = (f"funai/u7-app5:{letter * 12}-{fence}" for letter, fence in (("a", 1), ("b", 2), ("c", 3)))
+
+
+@dataclass
+class Agent:
+    """One life of the agent process."""
+
+    rollout: Rollout
+    apps: Apps
+    recovery: Recovery
+    ledger: Ledger
+    retirement: Retirement
+
+
+@dataclass
+class World:
+    """What survives the agent."""
+
+    engine: TwinEngine = field(
+        default_factory=lambda: TwinEngine(local={V1: "sha256:1", V2: "sha256:2", V3: "sha256:3"})
+    )
+    gateway: TwinGateway = field(default_factory=TwinGateway)
+    states: TwinStates = field(default_factory=TwinStates)
+    plane: TwinControlPlane = field(default_factory=TwinControlPlane)
+    ports: TwinPorts = field(default_factory=TwinPorts)
+    require_fence: bool = True
+    start_seconds: float = 0.2
+    drain_seconds: float = 5
+
+    def agent(self) -> Agent:
+        """A new process."""
+        ledger = Ledger(self.states)
+        retirement = Retirement(self.engine, self.gateway, ledger, self.drain_seconds)
+        startup = Startup(self.engine, TwinProbe(self.engine), self.ports, self.start_seconds)
+        policy = Policy("n1", Limits(), "", self.require_fence, self.require_fence)
+        rollout = Rollout(self.engine, self.gateway, ledger, self.plane, startup, retirement, policy)
+        apps = Apps(self.engine, self.gateway, ledger, retirement, 0.1)
+        return Agent(rollout, apps, Recovery(self.engine, self.gateway, ledger, retirement), ledger, retirement)
+
+    @asynccontextmanager
+    async def alive(self) -> AsyncIterator[Agent]:
+        """A process that has recovered and retires what it must."""
+        agent = self.agent()
+        await agent.recovery.recover()
+        async with running(agent.retirement.run):
+            yield agent
+
+    def serving(self, app_id: str = "5") -> str | None:
+        """The image id that a visitor of the app reaches."""
+        port = self.gateway.routes.get(app_id)
+        container = self.engine.listening(port) if port is not None else None
+        return container.spec.image_id if container is not None else None
+
+
+def order(image: str, fence: int | None, **changes: object) -> Order:
+    """A deployment of app 5 of user 7."""
+    plain = Order("7", "5", image, image.startswith("registry:5000/"), 3000, "/", fence)
+    return replace(plain, **changes)  # type: ignore[arg-type]
