@@ -74,7 +74,7 @@ class ConsoleApp(App[None]):
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Colours of our own, for themes that do not name them."""
-        return {"quiet": "#8e97a8", "cursor": "#26344a", "cursor-focus": "#2f4566", "line": "#2a313d"}
+        return {"quiet": "#a0a8b8", "cursor": "#26344a", "cursor-focus": "#2c4061"}
 
     def on_mount(self) -> None:
         """Show the screen and begin to follow."""

@@ -30,7 +30,7 @@ def draw(settings: ConsoleSettings, view: View, size: tuple[int, int]) -> str:
 async def _draw(
     app: ConsoleApp, connection: AbstractAsyncContextManager[object], view: View, size: tuple[int, int]
 ) -> str:
-    async with transport, app.run_test(size=size) as pilot:
+    async with connection, app.run_test(size=size) as pilot:
         try:
             async with asyncio.timeout(_WAIT_SECONDS):
                 while app.main.live.model is None:

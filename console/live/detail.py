@@ -37,10 +37,11 @@ def _job(job: JobView, now: datetime) -> Lines:
     what = payload.image or f"{payload.git_ref or 'default branch'} of {payload.repo_ssh_url or 'no repository'}"
     ran = f", {'ran' if job.status.terminal else 'running for'} {span(spent(job, now))}" if job.started_at else ""
     times = f"created {span(seconds_between(now, job.created_at))} ago{ran}"
+    attempt = f"attempt {job.attempt}" if job.attempt else "not started"
     lease = f", {lease_text(job, now).text}" if job.lease_expire_at else ""
     runner = f" on {job.runner_id}" if job.runner_id else ""
     return (
-        line(f"job {job.id} · app {job.app_id} · user {job.user_id} · attempt {job.attempt}"),
+        line(f"job {job.id} · app {job.app_id} · user {job.user_id} · {attempt}"),
         line(f"{times}{runner}{lease}"),
         line(f"{what}{f' · commit {job.commit[:12]}' if job.commit else ''}"),
         line(why(job) or job.status.value),

@@ -5,9 +5,10 @@ from typing import ClassVar, Final
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingsMap, BindingType
+from textual.containers import Horizontal
 from textual.reactive import var
 from textual.screen import Screen
-from textual.widgets import ContentSwitcher, Footer, Input, Log
+from textual.widgets import ContentSwitcher, Footer, Input, Label, Log
 
 from console.live.cells import Row
 from console.live.detail import detail
@@ -75,14 +76,16 @@ class MainScreen(Screen[None]):
                 yield LiveTable(COLUMNS[view], _EMPTY[view], id=view.value)
         yield Details(id="details")
         yield LogPane(id="log")
-        yield Input(placeholder="words to look for in every column; Esc clears", id="filter", compact=True)
+        with Horizontal(id="filter-line"):
+            yield Label("/")
+            yield Input(placeholder="words to look for in every column; Esc clears", id="filter", compact=True)
         yield Status(id="status")
         yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
         """Draw what there is, and again with every second that passes."""
         self.query_one(LogPane).display = False
-        self.query_one("#filter").display = False
+        self.query_one("#filter-line").display = False
         self.table.focus()
         self.draw()
         self.set_interval(1, self.draw)
@@ -152,10 +155,10 @@ class MainScreen(Screen[None]):
     def _draw_details(self, local: float) -> None:
         model, cursor = self.live.model, self.table.cursor
         lines: tuple[str, ...] = ()
-        if cursor.gone:
-            lines = (f"{cursor.key} is no longer in this list; choose another one.",)
-        elif model is not None and cursor.key is not None:
+        if model is not None and cursor.key is not None:
             lines = detail(self.view, model, cursor.key, model.server_time(local))
+        if cursor.gone:
+            lines = (f"{cursor.key} is {'hidden by the filter' if lines else 'gone'}; choose another one.",)
         problem = self.live.link.problem
         if problem and model is None:
             lines = (problem, "The console keeps trying.")
@@ -249,9 +252,8 @@ class MainScreen(Screen[None]):
 
     def action_filter(self) -> None:
         """Type words to filter by."""
-        field = self.query_one("#filter", Input)
-        field.display = True
-        field.focus()
+        self.query_one("#filter-line").display = True
+        self.query_one("#filter", Input).focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter while typing."""
@@ -266,9 +268,8 @@ class MainScreen(Screen[None]):
         if isinstance(self.focused, Log):
             self.table.focus()
             return
-        field = self.query_one("#filter", Input)
-        field.value = ""
-        field.display = False
+        self.query_one("#filter", Input).value = ""
+        self.query_one("#filter-line").display = False
         self.table.focus()
 
     # Log

@@ -141,10 +141,10 @@ async def test_help_names_every_key(console: Open) -> None:
             said = (binding.tooltip or binding.description) if not isinstance(binding, tuple) else ""
             assert said.split()[0] in shown
         await pilot.press("escape")
-        assert app.screen is app.main
+        assert app.main.is_current
 
 
-async def test_the_log_grows_and_is_disarmed(console: Open, plane: Plane) -> None:
+async def test_the_log_grows_without_what_a_terminal_would_obey(console: Open, plane: Plane) -> None:
     plane.logs[RUNNING] = b"\x1b]0;evil\x07\x1b[32mcloning\x1b[0m\n"
     async with console() as (app, pilot):
         await pilot.press("down", "down", "enter")
@@ -253,7 +253,7 @@ async def test_the_cursor_is_never_on_another_job_whatever_happens(console: Open
     dice = random.Random(7)
     async with console() as (app, pilot):
         await pilot.press("down", "down")
-        for number in range(120):
+        for number in range(60):
             choice = dice.randrange(3)
             if choice == 0:
                 plane.publish(job(f"r{number:07}", app=str(number + 1), created=ago(dice.randrange(200))))
@@ -275,7 +275,7 @@ async def test_no_key_does_harm(console: Open, plane: Plane) -> None:
     keys = [*"1234lcndjkgq/", "tab", "shift+tab", "up", "down", "pageup", "pagedown", "home", "end", "escape", "left"]
     keys.remove("q")
     async with console() as (app, pilot):
-        for _ in range(150):
+        for _ in range(60):
             await pilot.press(dice.choice(keys))
         assert app.is_running
     assert plane.calls == []
