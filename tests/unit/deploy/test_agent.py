@@ -1,0 +1,59 @@
+"""Calling agents: what is sent, and how their failures are told."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import web
+
+from daemons.deploy.adapters.agent import HttpAgent
+from daemons.deploy.ports import AgentFailed
+
+TOKEN = "agent-token-of-the-tests"
+
+
+@asynccontextmanager
+async def agent(answer: web.Response) -> AsyncIterator[tuple[str, list[tuple[str, str, object]]]]:
+    asked: list[tuple[str, str, object]] = []
+
+    async def handle(request: web.Request) -> web.Response:
+        asked.append((request.path, request.headers.get("X-Runtime-Token", ""), await request.json()))
+        return answer
+
+    app = web.Application()
+    app.add_routes([web.post("/agent/apps/{verb}", handle)])
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/", asked
+    finally:
+        await runner.cleanup()
+
+
+async def test_ids_are_strings_the_fence_goes_along_and_the_answer_comes_back_verbatim() -> None:
+    answer = {"appId": "20001", "status": "STOPPED", "extra": {"kept": [1]}}
+    async with agent(web.json_response(answer)) as (url, asked):
+        assert await HttpAgent(TOKEN, 5).stop(url, "1", "20001", 8) == answer
+    assert asked == [("/agent/apps/stop", TOKEN, {"userId": "1", "appId": "20001", "fence": 8})]
+
+
+async def test_an_agents_refusal_is_told_in_its_words() -> None:
+    async with agent(web.json_response({"detail": "deployment in flight"}, status=409)) as (url, asked):
+        with pytest.raises(AgentFailed, match="deployment in flight"):
+            await HttpAgent(TOKEN, 5).delete(url, "1", "20001", 8)
+    assert asked[0][0] == "/agent/apps/delete"
+
+
+@pytest.mark.parametrize("body", ["Internal Server Error", "[1]"])
+async def test_an_agent_that_makes_no_sense_has_failed(body: str) -> None:
+    async with agent(web.Response(text=body, status=500 if body[0] == "I" else 200)) as (url, _):
+        with pytest.raises(AgentFailed):
+            await HttpAgent(TOKEN, 5).stop(url, "1", "20001", 8)
+
+
+async def test_an_agent_that_is_not_there_has_failed_and_so_has_one_without_a_token() -> None:
+    with pytest.raises(AgentFailed, match="does not answer"):
+        await HttpAgent(TOKEN, 1).stop("http://127.0.0.1:9", "1", "20001", 8)
+    with pytest.raises(AgentFailed, match="RUNTIME_AGENT_TOKEN"):
+        await HttpAgent(None, 1).stop("http://127.0.0.1:9", "1", "20001", 8)
