@@ -93,6 +93,14 @@ async def test_a_container_lives_and_goes(bench: Bench) -> None:
     assert await engine.state(spec.name) is None
 
 
+async def test_several_who_remove_the_same_container_all_see_it_gone(bench: Bench) -> None:
+    engine, spec = bench.engine, await bench.spec("r7")
+    await engine.create(spec)
+    await engine.start(spec.name)
+    await asyncio.gather(*(engine.remove(spec.name) for _ in range(4)))
+    assert await engine.state(spec.name) is None
+
+
 async def test_what_is_absent_is_stopped_and_removed(bench: Bench) -> None:
     await bench.engine.stop(f"rt-u-7-{_APP}-r99", 1)
     await bench.engine.remove(f"rt-u-7-{_APP}-r99")

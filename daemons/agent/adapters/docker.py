@@ -8,6 +8,7 @@ import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _REFERENCE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,254}")
 _PULLED: Final = re.compile(r"Digest: (sha256:[0-9a-f]{64})")
 _PORT_TAKEN: Final = ("port is already allocated", "address already in use")
+_BEING_REMOVED: Final = "is already in progress"
 _QUICK_SECONDS: Final = 30.0
 _SLOW_SECONDS: Final = 120.0
 _PULL_SECONDS: Final = 900.0
@@ -120,9 +122,15 @@ class DockerEngine:
             await _absent(self._docker.containers.container(_name(name)).stop(t=grace_seconds))
 
     async def remove(self, name: str) -> None:
-        """Raises EngineError."""
+        """Done once the container is gone, also when another call is removing it already. Raises EngineError."""
+        container = self._docker.containers.container(_name(name))
         async with _words(f"remove container {name}", _SLOW_SECONDS):
-            await _absent(self._docker.containers.container(_name(name)).delete(force=True, v=True))
+            try:
+                await _absent(container.delete(force=True, v=True))
+            except DockerError as error:
+                if error.status != HTTPStatus.CONFLICT or _BEING_REMOVED not in error.message:
+                    raise
+                await _absent(container.wait(condition="removed"))
 
     async def logs(self, name: str, tail: int) -> str:
         """The engine rotates an app's output at 10 MB a file, which bounds what is read here. Raises EngineError."""
