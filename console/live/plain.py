@@ -28,6 +28,8 @@ _ZERO_WIDTH_JOINER: Final = "\u200d"
 
 def line(text: str, most: int = 2000) -> str:
     """One line of plain text: sequences removed, every run of white space and line ends one blank."""
+    if len(text) <= most and text.isascii() and text.isprintable() and "  " not in text and text == text.strip():
+        return text
     return " ".join(_visible(_SEQUENCE.sub("", text[: most * 2])).split())[:most]
 
 

@@ -116,6 +116,16 @@ def counts(model: Model) -> Mapping[JobStatus, int]:
     return found
 
 
+def sizes(model: Model) -> Mapping[View, int]:
+    """How many rows each view has."""
+    return {
+        View.JOBS: len(model.jobs),
+        View.NODES: len(model.nodes),
+        View.PLACEMENTS: len(model.placements),
+        View.RUNNERS: len(model.runners),
+    }
+
+
 def short(job_id: str) -> str:
     """The part of a job's id that people read aloud."""
     return job_id[:_SHORT]

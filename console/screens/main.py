@@ -1,5 +1,6 @@
 """The one main screen: headline, a table per view, details, log and status. It draws a value and posts wishes."""
 
+from datetime import datetime
 from typing import ClassVar, Final
 
 from textual import events
@@ -10,12 +11,11 @@ from textual.reactive import var
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Footer, Input, Label, Log
 
-from console.live.cells import Row
 from console.live.detail import detail
 from console.live.headline import link_cell, totals
 from console.live.model import Clock, Live, Model
 from console.live.order import Wish, wish_of
-from console.live.select import COLUMNS, View, matching, rows, short
+from console.live.select import COLUMNS, View, matching, rows, short, sizes
 from console.messages import CancelWanted, CordonWanted, LogEnded, LogText, LogWanted, RowSelected
 from console.screens.deploy_form import DeployForm
 from console.screens.help import Help
@@ -134,23 +134,19 @@ class MainScreen(Screen[None]):
         self.set_class(not link.fresh(local), "-stale")
         model = self.live.model
         if model is not None:
-            self._draw_tables(model, local)
+            self._draw_table(model, model.server_time(local))
+            self.query_one(Views).show(self.view, sizes(model))
         self._draw_details(local)
         allowed = (self._cancellable(), self._drainable(), link.fresh(local))
         if allowed != self._allowed:
             self._allowed = allowed
             self.refresh_bindings()
 
-    def _draw_tables(self, model: Model, local: float) -> None:
-        now = model.server_time(local)
-        sizes: dict[View, int] = {}
-        for view in View:
-            every: tuple[Row, ...] = rows(view, model, now)
-            sizes[view] = len(every)
-            shown = matching(every, self.words) if view is self.view else every
-            empty = f"Nothing matches '{self.words}'. Press Esc to clear the filter." if every else _EMPTY[view]
-            self.query_one(f"#{view.value}", LiveTable).show(shown, empty)
-        self.query_one(Views).show(self.view, sizes)
+    def _draw_table(self, model: Model, now: datetime) -> None:
+        """The shown table only: the others are brought up to date when they are looked at."""
+        every = rows(self.view, model, now)
+        empty = f"Nothing matches '{self.words}'. Press Esc to clear the filter." if every else _EMPTY[self.view]
+        self.table.show(matching(every, self.words), empty)
 
     def _draw_details(self, local: float) -> None:
         model, cursor = self.live.model, self.table.cursor
