@@ -19,7 +19,7 @@ from daemons.deploy.domain.nodes import NodePolicy, Placement, RuntimeNode
 from daemons.deploy.domain.placement import NoNode, choose, obstacle_to_redeploy
 from daemons.deploy.ports import Store, Transaction
 from daemons.deploy.services.bells import Bells
-from daemons.deploy.services.journal import place, write_job
+from daemons.deploy.services.journal import RowMoved, place, tell_of_job, write_job
 
 _POLL_SECONDS: Final = 1.0
 _IDLE_SECONDS: Final = 3600.0
@@ -211,7 +211,9 @@ class _Round:
         fence = await self.tx.next_fence(job.app_id)
         lease = Lease(waiter.runner_id, secrets.token_urlsafe(24), fence, waiter.lease_ms)
         claimed = jobs.claim(job, lease, self.now)
-        await write_job(self.tx, claimed, job, "claimed", f"runner:{waiter.runner_id}")
+        if not await self.tx.save_job(claimed, job):
+            raise RowMoved(job.id)
+        await tell_of_job(self.tx, claimed, node, "claimed", f"runner:{waiter.runner_id}")
         self.handed.append(Handed(claimed, node))
 
     async def _node_for(self, job: Job, placement: Placement | None) -> RuntimeNode | None:

@@ -158,7 +158,7 @@ class Feed:
 def frame_of(event: Event) -> Frame:
     """A row of the log as it is sent: its stored body inside an envelope of number, time, change and actor."""
     body: dict[str, object] = {"kind": event.kind, "seq": event.seq, "at": views.when(event.at), "actor": event.actor}
-    if event.kind == "placement":
+    if event.kind in ("placement", "app"):
         body["appId"] = event.subject
     else:
         body["change"] = event.change

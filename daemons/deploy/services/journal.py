@@ -38,13 +38,13 @@ async def write_job(tx: Transaction, job: Job, was: Job, change: str | None, act
     if job.status.terminal and job.attempt > 0:
         await _record_run(tx, job)
     if change is not None:
-        await tell_of_job(tx, job, change, actor)
+        await tell_of_job(tx, job, await node_of(tx, job.app_id), change, actor)
     return job
 
 
-async def tell_of_job(tx: Transaction, job: Job, change: str, actor: str) -> None:
-    """Append the event of a job that was written in this transaction."""
-    body = job_view(job, await node_of(tx, job.app_id)).to_json().decode()
+async def tell_of_job(tx: EventRows, job: Job, node: RuntimeNode | None, change: str, actor: str) -> None:
+    """Append the event of a job that was written in this transaction; `node` is the one its app lives on."""
+    body = job_view(job, node).to_json().decode()
     await tx.append(NewEvent("job", change, job.id, actor, body))
 
 

@@ -7,7 +7,7 @@ from daemons.deploy.domain import jobs
 from daemons.deploy.domain.jobs import AppBusy, Job, JobNotFound
 from daemons.deploy.ports import JobRows, Store, Transaction
 from daemons.deploy.services.bells import Bells
-from daemons.deploy.services.journal import tell_of_job, write_job
+from daemons.deploy.services.journal import node_of, tell_of_job, write_job
 from protocol.jobs import CreateJob, JobStatus, TransitionJob
 
 _KEPT_PER_APP = 10
@@ -34,7 +34,7 @@ class JobQueue:
             if not await tx.insert_job(job):
                 raise AppBusy(app_id, None)
             await tx.prune_jobs(app_id, _KEPT_PER_APP)
-            await tell_of_job(tx, job, "created", actor)
+            await tell_of_job(tx, job, await node_of(tx, app_id), "created", actor)
             return job
 
         job = await self._store.transact(work)
