@@ -16,6 +16,8 @@ from typing import NoReturn
 
 import pytest
 
+from daemons.supervisor.domain.network import addresses_beside_others
+
 
 def missing(part: str, install: str) -> NoReturn:
     """Fail or skip the running test for want of a real part."""
@@ -91,6 +93,9 @@ def docker_engine(folder: Path) -> Iterator[str]:
         "-H",
         url,
     ]
+    addresses = addresses_beside_others(Path("/proc/net/route").read_text(), os.getpid())
+    if addresses is not None:
+        argv += ["--fixed-cidr", addresses]
     folder.mkdir(parents=True, exist_ok=True)
     with process(argv, folder / "dockerd.log"):
         ping = ["docker", "-H", url, "version"]

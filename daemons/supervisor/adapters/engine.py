@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import tarfile
+import zlib
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -18,8 +19,10 @@ from urllib.parse import urlsplit
 import httpx
 
 from daemons.kit.settings import Misconfigured
+from daemons.supervisor.domain.network import addresses_beside_others
 
 BASE_IMAGE: Final = "busybox:1.36"
+_ROUTES: Final = Path("/proc/net/route")
 DEFAULT_SOCKET: Final = Path("/var/run/docker.sock")
 _PING_SECONDS: Final = 3.0
 _PULL_SECONDS: Final = 20.0
@@ -128,6 +131,9 @@ def _start_detached(dockerd: str, folder: Path) -> subprocess.Popen[bytes]:
     # Left behind by a power cut; dockerd would refuse to start if the number belongs to another process by now.
     (folder / "pid").unlink(missing_ok=True)
     argv = [dockerd, "--data-root", f"{folder}/data", "--exec-root", f"{folder}/exec", "--pidfile", f"{folder}/pid"]
+    addresses = addresses_beside_others(_ROUTES.read_text(), zlib.crc32(str(folder).encode()))
+    if addresses is not None:
+        argv += ["--fixed-cidr", addresses]
     with (folder / "log").open("ab") as log:
         return subprocess.Popen(
             [*argv, "-H", f"unix://{folder}/docker.sock"],

@@ -1,5 +1,6 @@
 """Which port belongs to whom."""
 
+import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -46,6 +47,21 @@ class Ports:
         """Where the role is reached from this machine."""
         scheme = "ssh://git@" if role == "git" else "http://"
         return f"{scheme}{HOST}:{self.by_role()[role]}"
+
+
+def addresses_beside_others(routes: str, choice: int) -> str | None:
+    """A /24 of container addresses for an engine that shares the bridge `docker0`; None while nobody has made it.
+
+    Every engine numbers its containers from the same first address: two on one bridge would give the same address
+    twice, and visitors would reach the other's app. `routes` is the text of /proc/net/route, whose addresses are
+    little-endian hexadecimal; `choice` is any number that stays the same for one engine.
+    """
+    for line in routes.splitlines():
+        columns = line.split()
+        if columns[:1] == ["docker0"] and len(columns) >= 8 and columns[7] == "0000FFFF":
+            network = ipaddress.ip_address(int.from_bytes(bytes.fromhex(columns[1]), "little"))
+            return f"{network + 256 * (16 + choice % 224)}/24"
+    return None
 
 
 def taken_message(roles: Iterable[str], ports: Ports) -> str:

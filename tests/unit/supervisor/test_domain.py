@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from daemons.supervisor.domain import credentials
 from daemons.supervisor.domain.backoff import EX_CONFIG, LONGEST_SECONDS, Backoff
-from daemons.supervisor.domain.network import InvalidPortBase, Ports, taken_message
+from daemons.supervisor.domain.network import InvalidPortBase, Ports, addresses_beside_others, taken_message
 
 
 def test_default_ports_are_the_documented_ones() -> None:
@@ -31,6 +31,22 @@ def test_a_taken_port_is_named_with_whom_it_is_for() -> None:
     assert "127.0.0.1:7002 (for deploy)" in message
     assert "127.0.0.1:2222 (for git)" in message
     assert "--port-base" in message
+
+
+ROUTES = """Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
+eth0	00000000	0100000A	0003	0	0	0	00000000	0	0	0
+docker0	000011AC	00000000	0001	0	0	0	0000FFFF	0	0	0
+"""
+
+
+def test_an_engine_beside_another_numbers_its_containers_elsewhere() -> None:
+    assert addresses_beside_others(ROUTES, 3) == "172.17.19.0/24"
+    assert addresses_beside_others(ROUTES, 224) == "172.17.16.0/24"
+
+
+def test_an_engine_alone_numbers_its_containers_as_it_likes() -> None:
+    assert addresses_beside_others(ROUTES.replace("docker0", "br-1234"), 3) is None
+    assert addresses_beside_others("", 3) is None
 
 
 def test_waits_double_up_to_ten_seconds() -> None:
