@@ -80,7 +80,7 @@ require_python() {
 # make_environment run|dev: .venv with the pinned dependencies; does nothing while its inputs are unchanged.
 make_environment() {
     local kind=$1 target="$root" stamp
-    [ "$kind" = run ] || target="$root[dev]"
+    [ "$kind" = run ] || target="${root}[dev]"
     stamp=$({
         echo "$root"
         python3 -V
