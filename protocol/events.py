@@ -58,6 +58,18 @@ class PlacementEvent(Wire):
     placement: PlacementView | None = None
 
 
+class AppEvent(Wire):
+    """An app was stopped, or (with `app` null) purged: then its jobs and its placement are gone too."""
+
+    kind: Literal["app"] = "app"
+    seq: int
+    at: AwareDatetime
+    change: str
+    actor: str
+    app_id: str
+    app: AppRunView | None = None
+
+
 class ResetEvent(Wire):
     """The requested position is no longer in the log: take a snapshot and follow from its `seq`."""
 
@@ -73,7 +85,7 @@ class BeatEvent(Wire):
 
 
 AnyEvent = Annotated[
-    JobEvent | NodeEvent | RunnerEvent | PlacementEvent | ResetEvent | BeatEvent, Field(discriminator="kind")
+    JobEvent | NodeEvent | RunnerEvent | PlacementEvent | AppEvent | ResetEvent | BeatEvent, Field(discriminator="kind")
 ]
 EVENT: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
 

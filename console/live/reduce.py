@@ -9,6 +9,7 @@ from typing import Final, TypeVar, assert_never
 from console.live.model import Model
 from protocol.events import (
     AnyEvent,
+    AppEvent,
     BeatEvent,
     JobEvent,
     NodeEvent,
@@ -50,7 +51,7 @@ def apply(model: Model, event: AnyEvent, local: float) -> Model:
             return replace(model, at=event.at, heard_at=local)
         case ResetEvent():
             return model
-        case JobEvent() | NodeEvent() | RunnerEvent() | PlacementEvent():
+        case JobEvent() | NodeEvent() | RunnerEvent() | PlacementEvent() | AppEvent():
             if event.seq is not None and event.seq <= model.seq:
                 return model
             changed = _change(model, event)
@@ -59,7 +60,7 @@ def apply(model: Model, event: AnyEvent, local: float) -> Model:
             assert_never(event)
 
 
-def _change(model: Model, event: JobEvent | NodeEvent | RunnerEvent | PlacementEvent) -> Model:
+def _change(model: Model, event: JobEvent | NodeEvent | RunnerEvent | PlacementEvent | AppEvent) -> Model:
     match event:
         case JobEvent():
             known = model.jobs.get(event.job.id)
@@ -74,6 +75,15 @@ def _change(model: Model, event: JobEvent | NodeEvent | RunnerEvent | PlacementE
             if event.placement is None:
                 return replace(model, placements=_without(model.placements, event.app_id))
             return replace(model, placements=_with(model.placements, event.app_id, event.placement))
+        case AppEvent():
+            return _change_app(model, event)
+
+
+def _change_app(model: Model, event: AppEvent) -> Model:
+    if event.app is not None:
+        return replace(model, apps=_with(model.apps, event.app_id, event.app))
+    jobs = MappingProxyType({key: job for key, job in model.jobs.items() if job.app_id != event.app_id})
+    return replace(model, jobs=jobs, apps=_without(model.apps, event.app_id))
 
 
 def wants_snapshot(model: Model, local: float) -> bool:

@@ -219,6 +219,7 @@ SAMPLES: tuple[Wire, ...] = (
     events.NodeEvent(seq=42, at=MOMENT, change="disabled", actor="admin", node=NODE),
     events.RunnerEvent(at=MOMENT, runner=RUNNER),
     events.PlacementEvent(seq=43, at=MOMENT, actor="control-plane", app_id="20001", placement=PLACEMENT),
+    events.AppEvent(seq=44, at=MOMENT, change="stopped", actor="api", app_id="20001", app=RUN),
     events.ResetEvent(seq=44),
     events.BeatEvent(at=MOMENT),
     events.Snapshot(

@@ -15,7 +15,7 @@ PATIENCE_SECONDS: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """An event to append. `kind` is job, node or placement; `subject` its id; `body` the JSON sent to watchers."""
+    """An event to append. `kind` is job, node, placement or app; `subject` its id; `body` the JSON sent to watchers."""
 
     kind: str
     change: str

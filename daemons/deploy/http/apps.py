@@ -25,7 +25,7 @@ class AppRoutes:
     async def stop(self, request: web.Request) -> web.Response:
         """Stop an app on its node."""
         order = await read(request, AppCommand)
-        stopped = await self._apps.stop(order.user_id, order.app_id)
+        stopped = await self._apps.stop(order.user_id, order.app_id, caller(request))
         return reply(
             AppStopped(
                 app_id=order.app_id,

@@ -12,7 +12,7 @@ from daemons.deploy.domain.jobs import AppBusy, Job, TooLate
 from daemons.deploy.domain.nodes import RuntimeNode
 from daemons.deploy.ports import Agent, AgentFailed, Store, Transaction
 from daemons.deploy.services.bells import Bells
-from daemons.deploy.services.journal import displace, stopped_run, write_job
+from daemons.deploy.services.journal import forget_app, stop_run, write_job
 
 _IMAGES_FROM_JOBS = 100
 
@@ -60,11 +60,11 @@ class Apps:
         self._agent = agent
         self._bells = bells
 
-    async def stop(self, user_id: str, app_id: str) -> Stopped:
+    async def stop(self, user_id: str, app_id: str, actor: str) -> Stopped:
         """Stop the app, also on a disabled node. Raises AppNotPlaced or AgentFailed."""
         node, url, fence = await self._reach(app_id)
         answer = await self._agent.stop(url, user_id, app_id, fence)
-        await self._record_stop(app_id, node)
+        await self._record_stop(app_id, node, actor)
         return Stopped(node, url, answer)
 
     async def purge(self, app_id: str, actor: str) -> Purged:
@@ -75,9 +75,7 @@ class Apps:
             active = await tx.active_jobs(app_id)
             if active:
                 raise AppBusy(app_id, active[0])
-            deleted = await tx.delete_jobs(app_id)
-            runs = int(await tx.delete_app_run(app_id))
-            return Purged(deleted, runs, int(await displace(tx, app_id, actor)))
+            return Purged(*await forget_app(tx, app_id, actor))
 
         purged = await self._store.transact(work)
         self._bells.changed()
@@ -116,11 +114,12 @@ class Apps:
 
         return await self._store.transact(work)
 
-    async def _record_stop(self, app_id: str, node: RuntimeNode) -> None:
+    async def _record_stop(self, app_id: str, node: RuntimeNode, actor: str) -> None:
         async def work(tx: Transaction) -> None:
-            await stopped_run(tx, app_id, node.id, await tx.now())
+            await stop_run(tx, app_id, node.id, actor)
 
         await self._store.transact(work)
+        self._bells.changed()
 
     async def _cancel_all(self, app_id: str, actor: str) -> tuple[str, ...]:
         async def work(tx: Transaction) -> tuple[str, ...]:

@@ -160,7 +160,7 @@ def frame_of(event: Event) -> Frame:
     body: dict[str, object] = {"kind": event.kind, "seq": event.seq, "at": views.when(event.at), "actor": event.actor}
     if event.kind in ("placement", "app"):
         body["appId"] = event.subject
-    else:
+    if event.kind != "placement":
         body["change"] = event.change
     body[event.kind] = orjson.Fragment(event.body)
     return Frame(event.kind, orjson.dumps(body, option=orjson.OPT_UTC_Z), event.seq)

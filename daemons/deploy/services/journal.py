@@ -7,8 +7,8 @@ import orjson
 from daemons.deploy.domain.events import NewEvent
 from daemons.deploy.domain.jobs import Job
 from daemons.deploy.domain.nodes import AppRun, NodePolicy, Placement, RuntimeNode
-from daemons.deploy.domain.views import job_view, node_view, placement_view
-from daemons.deploy.ports import AppRunRows, EventRows, NodeRows, PlacementRows, StoreUnavailable, Transaction
+from daemons.deploy.domain.views import app_run_view, job_view, node_view, placement_view
+from daemons.deploy.ports import EventRows, NodeRows, PlacementRows, StoreUnavailable, Transaction
 from protocol.jobs import JobStatus
 
 
@@ -88,7 +88,18 @@ async def _record_run(tx: Transaction, job: Job) -> None:
     )
 
 
-async def stopped_run(tx: AppRunRows, app_id: str, node_id: int, now: int) -> None:
-    """Record that the app was stopped; when it was last deployed stays known."""
+async def stop_run(tx: Transaction, app_id: str, node_id: int, actor: str) -> None:
+    """Record that the app was stopped and tell of it; when it was last deployed stays known."""
     before = await tx.app_run(app_id) or AppRun(app_id)
-    await tx.put_app_run(AppRun(app_id, node_id, None, "STOPPED", None, before.last_deployed_at, now))
+    run = AppRun(app_id, node_id, None, "STOPPED", None, before.last_deployed_at, await tx.now())
+    await tx.put_app_run(run)
+    await tx.append(NewEvent("app", "stopped", app_id, actor, app_run_view(run).to_json().decode()))
+
+
+async def forget_app(tx: Transaction, app_id: str, actor: str) -> tuple[int, int, int]:
+    """Delete the app's ended jobs, last state and placement, and tell of it; how many rows of each."""
+    jobs = await tx.delete_jobs(app_id)
+    runs = int(await tx.delete_app_run(app_id))
+    placements = int(await displace(tx, app_id, actor))
+    await tx.append(NewEvent("app", "purged", app_id, actor, orjson.dumps(None).decode()))
+    return jobs, runs, placements

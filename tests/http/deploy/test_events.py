@@ -10,8 +10,9 @@ import pytest
 from daemons.deploy.adapters.store import open_store
 from daemons.deploy.domain.events import Event
 from daemons.deploy.ports import Store, Transaction
+from protocol.apps import AppCommand
 from protocol.client.transport import Refused
-from protocol.events import AnyEvent, JobEvent, NodeEvent, PlacementEvent, ResetEvent, RunnerEvent
+from protocol.events import AnyEvent, AppEvent, JobEvent, NodeEvent, PlacementEvent, ResetEvent, RunnerEvent
 from protocol.jobs import JobStatus, RenewLease, ReportJob
 from tests.http.deploy.plane import Plane, serving
 
@@ -93,6 +94,29 @@ async def test_a_deployment_is_told_in_order() -> None:
             "phase RUNNING by runner:r1",
             "succeeded SUCCEEDED by runner:r1",
         ]
+
+
+async def test_a_stopped_and_a_purged_app_are_told() -> None:
+    async with serving() as plane:
+        job = await plane.claimed()
+        done = ReportJob(runner_id="r1", lease_token=job.lease_token, status=JobStatus.SUCCEEDED)
+        await plane.runners.report(job.id, done)
+        command = AppCommand(user_id=job.user_id, app_id=job.app_id)
+        await plane.api.stop_app(command)
+        await plane.api.purge_app(command)
+        told: list[AppEvent] = []
+        async with following(plane, 0) as stream:
+            async for event in stream:
+                if isinstance(event, AppEvent):
+                    told.append(event)
+                if told and told[-1].change == "purged":
+                    break
+        assert [(event.change, event.app_id, event.actor) for event in told] == [
+            ("stopped", job.app_id, "api"),
+            ("purged", job.app_id, "api"),
+        ]
+        assert told[0].app is not None and told[0].app.last_job_status == "STOPPED"
+        assert told[1].app is None
 
 
 async def test_a_watcher_resumes_where_it_was_without_loss_or_duplicates() -> None:

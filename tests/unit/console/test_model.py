@@ -13,7 +13,7 @@ from console.live.headline import link_cell
 from console.live.model import Link, LinkState, Model
 from console.live.reduce import MOST_JOBS, apply, load, wants_snapshot
 from console.live.select import COLUMNS, View, app_rows, counts, matching, rows
-from protocol.events import BeatEvent, JobEvent, PlacementEvent, ResetEvent, RunnerEvent
+from protocol.events import AppEvent, BeatEvent, JobEvent, PlacementEvent, ResetEvent, RunnerEvent
 from protocol.jobs import JobStatus
 from protocol.nodes import PlacementView, RunnerHealth, RunnerView
 from tests.console.samples import NOW, ago, job, snapshot
@@ -69,6 +69,14 @@ def test_a_placement_moves_and_goes(model: Model) -> None:
     assert after.placements["20001"].node_id == 3
     gone = apply(after, PlacementEvent(seq=102, at=NOW, actor="a", app_id="20001"), LOCAL)
     assert "20001" not in gone.placements
+
+
+def test_a_purged_app_takes_its_jobs_along(model: Model) -> None:
+    app_id = next(iter(model.jobs.values())).app_id
+    others = {key for key, job in model.jobs.items() if job.app_id != app_id}
+    after = apply(model, AppEvent(seq=101, at=NOW, change="purged", actor="a", app_id=app_id), LOCAL)
+    assert set(after.jobs) == others
+    assert app_id not in after.apps
 
 
 def test_a_beat_sets_the_servers_clock(model: Model) -> None:
