@@ -105,6 +105,8 @@ class Plan:
             "RUNNER_HOST": HOST,
             "RUNNER_PORT": str(self.ports.runner),
             "RUNNER_ID": self.environment.get("RUNNER_ID") or "runner-01",
+            # Less than the time a child gets to stop: work in hand is given back, not torn off.
+            "RUNNER_DRAIN_SECONDS": self.environment.get("RUNNER_DRAIN_SECONDS") or "5",
             "RUNNER_WORKDIR": str(self.layout.root / "runner" / "work"),
             "DEPLOY_BASE_URL": self.ports.url("deploy"),
             "DOCKER_HOST": self.engine_url,
