@@ -139,9 +139,13 @@ def test_one_shot_commands_never_load_textual(module: str) -> None:
 
 
 def test_interrupted(plane: Served, jobs: dict[str, str]) -> None:
-    argv = [sys.executable, "-m", "console", "logs", jobs["20001"], "-f"]
+    # A run of the tests in the background ignores the signal, and would hand that down.
+    argv = ["env", "--default-signal=INT", sys.executable, "-m", "console", "logs", jobs["20001"], "-f"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=clean(plane.environ)) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == b"\x1b[32mcloning\x1b[0m\n"
         child.send_signal(2)
-        assert child.wait(20) == 130
+        try:
+            assert child.wait(20) == 130
+        finally:
+            child.kill()
