@@ -32,7 +32,8 @@ from daemons.agent.ports import (
 )
 from daemons.agent.services.apps import Apps, StopFailed, UnknownApp
 from daemons.agent.services.heartbeat import Heartbeat
-from daemons.agent.services.ledger import AppBusy, Ledger, Recovering
+from daemons.agent.services.holds import AppBusy, Superseded
+from daemons.agent.services.ledger import Ledger, Recovering
 from daemons.agent.services.recovery import Recovery
 from daemons.agent.services.retirement import Retirement
 from daemons.agent.services.rollout import ConfirmationUnavailable, DeployFailed, NotConfirmed, Policy, Rollout
@@ -64,6 +65,7 @@ PROBLEMS: Final[Problems] = {
     StaleFence: (409, ErrorReason.STALE_FENCE),
     NotConfirmed: (409, ErrorReason.STALE_FENCE),
     AppBusy: (409, ErrorReason.APP_BUSY),
+    Superseded: (409, ErrorReason.STALE_FENCE),
     ForeignApp: (409, ErrorReason.ALREADY_EXISTS),
     UnknownApp: (404, ErrorReason.NOT_FOUND),
     DeployFailed: (500, ErrorReason.DEPLOY_FAILED),

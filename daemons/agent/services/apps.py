@@ -60,12 +60,12 @@ class Apps:
 
         Raises AppBusy, StaleFence, ForeignApp, StopFailed and StateError.
         """
-        async with self._ledger.hold(app_id):
+        async with self._ledger.hold(app_id, fence):
             await self._stop(user_id, app_id, fence)
 
     async def delete(self, user_id: str, app_id: str, fence: int | None) -> Removal:
         """Stop the app, remove its local images and forget it; raises like `stop`."""
-        async with self._ledger.hold(app_id):
+        async with self._ledger.hold(app_id, fence):
             await self._stop(user_id, app_id, fence)
             removal = await self._remove_images(user_id, app_id)
             await self._ledger.change(app_id, forget)

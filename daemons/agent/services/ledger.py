@@ -6,10 +6,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 from daemons.agent.domain.apps import AppState, routes, taken_ports
 from daemons.agent.ports import StateError, StateFiles
-
-
-class AppBusy(Exception):
-    """Something else is being done to the app."""
+from daemons.agent.services.holds import Hold, Holds
 
 
 class Recovering(Exception):
@@ -22,7 +19,7 @@ class Ledger:
     def __init__(self, files: StateFiles) -> None:
         self._files = files
         self._states: dict[str, AppState] | None = None
-        self._held: set[str] = set()
+        self._holds = Holds()
         self._tidying: dict[str, asyncio.Event] = {}
         self._reserved: set[int] = set()
         self._writing = asyncio.Lock()
@@ -62,22 +59,20 @@ class Ledger:
             return after
 
     @asynccontextmanager
-    async def hold(self, app_id: str) -> AsyncIterator[None]:
-        """The app is ours for the block; tidying that is under way is waited for. Raises AppBusy."""
-        if app_id in self._held:
-            raise AppBusy(f"another operation on app {app_id} is in flight on this node; try again when it has ended")
-        self._held.add(app_id)
-        try:
+    async def hold(self, app_id: str, fence: int | None) -> AsyncIterator[Hold]:
+        """The app is ours for the block: an older attempt is made to end, tidying that is under way is waited for.
+
+        Raises AppBusy.
+        """
+        async with self._holds.hold(app_id, fence) as hold:
             if tidied := self._tidying.get(app_id):
                 await tidied.wait()
-            yield
-        finally:
-            self._held.discard(app_id)
+            yield hold
 
     @contextmanager
     def tidy(self, app_id: str) -> Iterator[bool]:
         """Whether the app is at rest; then whoever wants to hold it waits for the end of the block."""
-        if app_id in self._held or app_id in self._tidying:
+        if app_id in self._holds or app_id in self._tidying:
             yield False
             return
         self._tidying[app_id] = done = asyncio.Event()

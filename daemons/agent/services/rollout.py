@@ -31,6 +31,7 @@ from daemons.agent.ports import (
     PortTaken,
     StateError,
 )
+from daemons.agent.services.holds import Superseded
 from daemons.agent.services.ledger import Ledger
 from daemons.agent.services.retirement import Retirement
 from daemons.agent.services.startup import NotHealthy, Startup
@@ -102,20 +103,36 @@ class Rollout:
     async def deploy(self, order: Order) -> Instance:
         """The container that serves now.
 
-        Raises AppBusy, FenceRequired, StaleFence, ForeignApp, DeployFailed, NotConfirmed, ConfirmationUnavailable and
-        StateError.
+        Raises AppBusy, Superseded, FenceRequired, StaleFence, ForeignApp, DeployFailed, NotConfirmed,
+        ConfirmationUnavailable and StateError.
         """
-        async with self._ledger.hold(order.app_id):
+        async with self._ledger.hold(order.app_id, order.fence) as hold:
             state = await self._ledger.change(order.app_id, partial(self._admit, order))
             if repeated := await self._already_live(state, order):
                 return repeated
             try:
-                image_id = await self._image(order)
-            except EngineError as error:
-                raise DeployFailed(f"image {order.image} is not available: {error}") from error
-            candidate = await self._start(state, order, image_id)
-            await self._guarded(order, candidate)
+                async with hold.interruptible():
+                    candidate = await self._prepare(state, order)
+                await self._switch(order, candidate)
+            except (NotHealthy, EngineError, GatewayError, StateError) as error:
+                await self._discard(order)
+                raise DeployFailed(str(error)) from error
+            except (DeployFailed, NotConfirmed, ConfirmationUnavailable, Superseded):
+                await self._discard(order)
+                raise
             return candidate
+
+    async def _prepare(self, state: AppState, order: Order) -> Instance:
+        """A container that runs, is proven and may go live."""
+        try:
+            image_id = await self._image(order)
+        except EngineError as error:
+            raise DeployFailed(f"image {order.image} is not available: {error}") from error
+        candidate = await self._start(state, order, image_id)
+        await self._startup.prove(candidate, order.health_path, self._policy.limits.memory_bytes)
+        await self._engine.keep_running(candidate.container)
+        await self._confirm(order)
+        return candidate
 
     def _admit(self, order: Order, state: AppState) -> AppState:
         return admit(state, user_id=order.user_id, fence=order.fence, required=self._policy.require_fence)
@@ -153,10 +170,8 @@ class Rollout:
                 return candidate
             except PortTaken:
                 if attempt == _PORT_TRIES:
-                    await self._discard(order, name)
                     raise DeployFailed("no free port was found for the container; widen RUNTIME_APP_PORTS") from None
             except EngineError as error:
-                await self._discard(order, name)
                 raise DeployFailed(f"the container could not be started: {error}") from error
         raise AssertionError("unreachable: the loop returns or raises")
 
@@ -174,20 +189,6 @@ class Rollout:
             limits=self._policy.limits,
             network=self._policy.network,
         )
-
-    async def _guarded(self, order: Order, candidate: Instance) -> None:
-        """Prove, confirm, switch; on any failure the candidate goes."""
-        try:
-            await self._startup.prove(candidate, order.health_path, self._policy.limits.memory_bytes)
-            await self._engine.keep_running(candidate.container)
-            await self._confirm(order)
-            await self._switch(order, candidate)
-        except (NotHealthy, EngineError, GatewayError, StateError) as error:
-            await self._discard(order, candidate.container)
-            raise DeployFailed(str(error)) from error
-        except (NotConfirmed, ConfirmationUnavailable):
-            await self._discard(order, candidate.container)
-            raise
 
     async def _confirm(self, order: Order) -> None:
         """Ask deploy for the word; silence is a no."""
@@ -232,14 +233,17 @@ class Rollout:
         except GatewayError as error:
             logger.warning("the gateway could not be set back yet", extra={"error": str(error)})
 
-    async def _discard(self, order: Order, container: str) -> None:
-        """Remove the candidate; one that cannot be removed now stays in the journal for recovery."""
+    async def _discard(self, order: Order) -> None:
+        """Remove the candidate, if one was begun; one that cannot be removed now stays in the journal for recovery."""
+        candidate = self._ledger.get(order.app_id).candidate
+        if candidate is None:
+            return
         try:
-            await self._engine.remove(container)
+            await self._engine.remove(candidate.container)
         except EngineError as error:
             logger.warning(
                 "a failed container could not be removed and will be at the next start",
-                extra={"app_id": order.app_id, "container": container, "error": str(error)},
+                extra={"app_id": order.app_id, "container": candidate.container, "error": str(error)},
             )
             return
         await self._ledger.change(order.app_id, abandon)

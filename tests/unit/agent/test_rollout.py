@@ -8,7 +8,8 @@ import pytest
 from daemons.agent.domain.apps import FenceRequired, Instance, StaleFence, commit, start
 from daemons.agent.ports import StateError
 from daemons.agent.services.apps import StopFailed
-from daemons.agent.services.ledger import AppBusy, Recovering
+from daemons.agent.services.holds import AppBusy, Superseded
+from daemons.agent.services.ledger import Recovering
 from daemons.agent.services.rollout import ConfirmationUnavailable, DeployFailed, NotConfirmed
 from tests.support.agent_twins import Behaviour
 from tests.support.agent_world import V1, V2, V3, World, order
@@ -20,6 +21,10 @@ async def only(world: World, container: str) -> None:
         return list(world.engine.containers) == [container] and not world.states.states["5"].retiring
 
     await eventually(settled, 5)
+
+
+async def present(world: World, container: str) -> bool:
+    return container in world.engine.containers
 
 
 async def test_the_second_replaces_the_first() -> None:
@@ -198,11 +203,47 @@ async def test_one_deployment_of_an_app_at_a_time() -> None:
         first = group.create_task(agent.rollout.deploy(order(V1, 1)))
         await asyncio.sleep(0)
         with pytest.raises(AppBusy):
-            await agent.rollout.deploy(order(V2, 2))
+            await agent.rollout.deploy(order(V2, 1))
         with pytest.raises(AppBusy):
             await agent.apps.stop("7", "5", None)
         world.engine.behaviours.clear()
     assert first.result().container == "rt-u-7-5-r1"
+
+
+async def test_a_newer_attempt_takes_over_from_one_that_does_not_come_up() -> None:
+    world = World()
+    world.engine.behaviours["sha256:2"] = Behaviour(status=500)
+    async with world.alive() as agent:
+        await agent.rollout.deploy(order(V1, 1))
+        stuck = asyncio.gather(agent.rollout.deploy(order(V2, 2)), return_exceptions=True)
+        await eventually(lambda: present(world, "rt-u-7-5-r2"), 5)
+        live = await agent.rollout.deploy(order(V3, 3))
+        assert [type(error) for error in await stuck] == [Superseded]
+        assert (world.serving(), live.container) == ("sha256:3", "rt-u-7-5-r3")
+        await only(world, "rt-u-7-5-r3")
+    assert ("5", 2) not in world.plane.asked
+
+
+async def test_a_newer_stop_ends_a_deployment_that_does_not_come_up() -> None:
+    world = World()
+    world.engine.behaviours["sha256:1"] = Behaviour(status=500)
+    async with world.alive() as agent:
+        stuck = asyncio.gather(agent.rollout.deploy(order(V1, 1)), return_exceptions=True)
+        await eventually(lambda: present(world, "rt-u-7-5-r1"), 5)
+        await agent.apps.stop("7", "5", 2)
+        assert [type(error) for error in await stuck] == [Superseded]
+    assert world.engine.containers == {}
+
+
+async def test_what_is_past_its_point_of_no_return_is_waited_for() -> None:
+    world = World()
+    async with world.alive() as agent:
+        first, second = await asyncio.gather(
+            agent.rollout.deploy(order(V1, 1)), agent.rollout.deploy(order(V2, 2)), return_exceptions=True
+        )
+        assert isinstance(first, Instance | Superseded) and isinstance(second, Instance)
+        assert world.serving() == "sha256:2"
+        await only(world, "rt-u-7-5-r2")
 
 
 async def test_apps_that_start_together_get_ports_of_their_own() -> None:
