@@ -15,6 +15,7 @@ from protocol.jobs import JobPhase, JobStatus
 logger = logging.getLogger(__name__)
 
 _MOST_WAIT_SECONDS: Final = 25.0
+_WAIT_SHARE: Final = 1 / 5
 _PHASE_SECONDS: Final = 2.0
 _EARLY_PAUSE_SECONDS: Final = 1.0
 
@@ -27,7 +28,9 @@ class LeaseKeeper:
         self._attempt = attempt
         self._pacer = pacer
         self._patience = attempt.lease_seconds * 2 / 3
-        self._wait = min(attempt.lease_seconds / 3, _MOST_WAIT_SECONDS)
+        # A parked renewal counts from when it was sent but is known only when it is answered, so at any moment up to
+        # two waits have passed since the last one that counts: they and one retry must fit into the patience.
+        self._wait = min(attempt.lease_seconds * _WAIT_SHARE, _MOST_WAIT_SECONDS)
         self._held_since = pacer.now()
         self._phase: JobPhase | None = None
 
