@@ -144,7 +144,7 @@ def health_cell(health: NodeHealth) -> Cell:
 
 
 def why(job: JobView) -> str:
-    """Why a job is as it is, in words."""
+    """Why a job is as it is, in words; the advice and the log lines of a failure stand in its details."""
     match job.status:
         case JobStatus.PENDING:
             return job.waiting_for.message if job.waiting_for else "waiting for a runner"
@@ -153,7 +153,8 @@ def why(job: JobView) -> str:
         case JobStatus.SUCCEEDED:
             return job.deploy_url or job.image or ""
         case JobStatus.FAILED | JobStatus.CANCELLED:
-            return ": ".join(part for part in (job.reason, job.error_message) if part)
+            cause = (job.error_message or "").partition("\nWhat to do:")[0]
+            return ": ".join(part for part in (job.reason, cause) if part)
 
 
 def spent(job: JobView, now: datetime) -> float | None:
