@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,7 @@ class GitHost:
     port: int
     repository: str
     commits: dict[str, str] = field(default_factory=dict)
+    servers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
     def bot_key(self) -> Path:
@@ -62,6 +64,17 @@ class GitHost:
         """Push references as they are named."""
         self.git("push", "--force", self.url(), *refs)
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """The server accepts connections and answers nothing for the duration of the block."""
+        for server in self.servers:
+            server.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for server in self.servers:
+                server.send_signal(signal.SIGCONT)
+
 
 @contextmanager
 def git_host(folder: Path, repository: str) -> Iterator[GitHost]:
@@ -81,7 +94,8 @@ def git_host(folder: Path, repository: str) -> Iterator[GitHost]:
         "GIT_HOST_KEY_PATH": str(folder / "host"),
         "GIT_ACCESS_FILE": str(folder / "access.json"),
     }
-    with real.process([sys.executable, "-m", "daemons.git"], folder / "server.log", env=env):
+    with real.process([sys.executable, "-m", "daemons.git"], folder / "server.log", env=env) as server:
+        host.servers.append(server)
         real.wait_until(lambda: real.listening(port), "the git server's start")
         public = _output("ssh-keygen", "-yf", str(folder / "host"))
         host.known_hosts.write_text(f"[127.0.0.1]:{port} {' '.join(public.split()[:2])}\n")

@@ -107,7 +107,8 @@ class GitRepository:
             "PATH": self._path,
             "HOME": str(home),
             "LC_ALL": "C",
-            "GIT_SSH_COMMAND": shlex.join(ssh),
+            # git has a shell run it: that must not stand between git and ssh, or ssh would outlive both.
+            "GIT_SSH_COMMAND": f"exec {shlex.join((*process.MORTAL, *ssh))}",
             "GIT_SSH_VARIANT": "ssh",
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_CONFIG_NOSYSTEM": "1",

@@ -1,9 +1,14 @@
-"""Runs one program in a process group of its own, so that it and all it started can be ended together."""
+"""Runs one program in a process group of its own, so that it and all it started can be ended together.
+
+A runner that is killed cannot end anything. The kernel does it then, by the parent-death signal, which setpriv (of
+util-linux) asks for; a machine without setpriv leaves such a program to end by itself.
+"""
 
 import asyncio
 import codecs
 import contextlib
 import os
+import shutil
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -14,6 +19,10 @@ from daemons.runner.ports import LogSink
 
 _GRACE_SECONDS: Final = 1.0
 _CHUNK_BYTES: Final = 16 * 1024
+_SETPRIV: Final = shutil.which("setpriv")
+#: Put before a command line, it ends the program when the process that started it ends. A program that this one
+#: starts in turn needs it again.
+MORTAL: Final[tuple[str, ...]] = (_SETPRIV, "--pdeathsig", "KILL", "--") if _SETPRIV else ()
 
 
 async def run(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: LogSink | None) -> tuple[int, str]:
@@ -22,8 +31,10 @@ async def run(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Lo
     When the call is cancelled, the whole group gets SIGTERM and within a second SIGKILL before it returns. Raises
     OSError when the program cannot be started.
     """
+    if shutil.which(argv[0], path=env.get("PATH")) is None:
+        raise FileNotFoundError(f"{argv[0]} is not installed")
     process = await asyncio.create_subprocess_exec(
-        *argv, cwd=cwd, env=dict(env), stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, start_new_session=True
+        *MORTAL, *argv, cwd=cwd, env=dict(env), stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, start_new_session=True
     )
     tail = ""
     async with _ending(process):

@@ -1,0 +1,152 @@
+"""From a commit to a page, over real processes, and what is left when something goes wrong on the way."""
+
+import secrets
+import signal
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import real
+from tests.support.git_host import GitHost, git_host
+from tests.support.runtime_node import docker
+from tests.support.whole_path import LEASE_SECONDS, REPOSITORY, Runner, WholePath, page, whole_path
+
+pytestmark = [pytest.mark.real, pytest.mark.slow]
+_RUN = secrets.token_hex(3)
+
+
+@pytest.fixture(scope="module")
+def git(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitHost]:
+    with git_host(tmp_path_factory.mktemp("git"), REPOSITORY) as host:
+        yield host
+
+
+@pytest.fixture(scope="module")
+def path(real_parts: Path, docker_url: str, git: GitHost) -> Iterator[WholePath]:
+    with whole_path(real_parts / "wp", docker_url, git, f"e2e-{_RUN}") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def runner(path: WholePath) -> Iterator[Runner]:
+    with path.running("runner-a") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def served(path: WholePath, runner: Runner) -> str:
+    """An app that is live."""
+    path.succeeded(path.publish("1", page("v1")))
+    assert path.node.page("/runtime/1/").text == "v1\n"
+    return "1"
+
+
+def a_mark() -> str:
+    """A word that no other build has."""
+    return f"mark-{uuid.uuid4().hex[:12]}"
+
+
+def container_of(path: WholePath, app_id: str) -> str:
+    (container,) = path.node.containers(app_id)
+    return container
+
+
+_CRASH = 'FROM busybox:1.36\nCMD ["sh","-c","echo starting up; sleep 0.2; echo it breaks here >&2; exit 7"]\n'
+_PORT = 'FROM busybox:1.36\nCMD ["sh","-c","echo serving on 8080; exec httpd -f -p 8080 -h /"]\n'
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "reason", "says"),
+    [
+        ("FROM busybox:1.36\nRUN echo almost-there && exit 7\n", "build_failed", ("exit code 7", "\nalmost-there")),
+        (_CRASH, "deploy_failed", ("exited with code 7", "it breaks here")),
+        (_PORT, "deploy_failed", ("listens on 8080: set containerPort", "serving on 8080")),
+    ],
+    ids=["build", "crash", "wrong-port"],
+)
+def test_what_cannot_go_live_fails_its_job_and_the_app_serves_on(
+    path: WholePath, served: str, dockerfile: str, reason: str, says: tuple[str, ...]
+) -> None:
+    before = container_of(path, served)
+    with path.visited(f"/runtime/{served}/") as seen:
+        job = path.ended(path.publish(served, {"Dockerfile": dockerfile}))
+    assert (job["status"], job["reason"], job["attempt"]) == ("FAILED", reason, 1)
+    for words in says:
+        assert words in job["errorMessage"]
+    assert "[failed]" in path.log(job["id"])
+    assert set(seen) == {"v1"}, seen
+    real.wait_until(lambda: path.node.containers(served) == [before], "the removal of what failed")
+
+
+def test_a_build_longer_than_its_lease_succeeds_at_once(path: WholePath, runner: Runner) -> None:
+    slow = f"RUN sleep {LEASE_SECONDS + 3} && echo {a_mark()}"
+    job = path.succeeded(path.publish("2", page("slow", slow)))
+    assert job["attempt"] == 1
+    assert [change for change, _ in path.history(job["id"])] == ["created", "claimed", "succeeded"]
+    assert path.node.page("/runtime/2/").text == "slow\n"
+
+
+def test_a_killed_runners_job_runs_again_and_nothing_of_the_first_stays(path: WholePath, runner: Runner) -> None:
+    mark = a_mark()
+    job_id = path.publish("3", page("after", f"RUN sleep 4 && echo {mark}"))
+    real.wait_until(lambda: path.builds(mark), "the build's start")
+    runner.kill()
+    real.wait_until(lambda: not path.builds(mark), "the end of the build whose runner died")
+    runner.start()
+    job = path.succeeded(job_id)
+    assert (job["attempt"], path.node.page("/runtime/3/").text) == (2, "after\n")
+    made = [("created", "api"), ("claimed", "runner:runner-a"), ("requeued", "reaper")]
+    assert path.history(job_id) == [*made, ("claimed", "runner:runner-a"), ("succeeded", "runner:runner-a")]
+    real.wait_until(lambda: (runner.folders(), runner.tools()) == ([], []), "the end of every trace")
+    assert not path.builds(mark)
+
+
+def test_a_runner_killed_while_it_clones_leaves_no_git(path: WholePath, runner: Runner, git: GitHost) -> None:
+    commit = path.push("app-4", page("cloned"))
+    with git.frozen():
+        job_id = path.create("4")
+        real.wait_until(lambda: any("fetch" in line for line in runner.tools()), "the clone's start")
+        runner.kill()
+        real.wait_until(lambda: runner.tools() == [], "the end of git", 5)
+    runner.start()
+    job = path.succeeded(job_id)
+    assert (job["attempt"], job["commit"]) == (2, commit)
+
+
+def test_a_runner_that_wakes_after_its_lease_neither_reports_nor_deploys(path: WholePath, runner: Runner) -> None:
+    """Its build goes on in the engine while it stands still: when it wakes, the next step would be to deploy."""
+    mark = a_mark()
+    job_id = path.publish("5", page("once", f"RUN sleep 2 && echo {mark}"))
+    real.wait_until(lambda: path.builds(mark), "the build's start")
+    runner.signal(signal.SIGSTOP)
+    try:
+        with path.running("runner-b") as second:
+            job = path.succeeded(job_id)
+            container = container_of(path, "5")
+            runner.signal(signal.SIGCONT)
+            real.wait_until(lambda: runner.folders() == [], "the end of the first attempt")
+            assert second.folders() == []
+    finally:
+        runner.signal(signal.SIGCONT)
+    after = path.job(job_id)
+    assert (after, after["attempt"], after["runnerId"]) == (job, 2, "runner-b")
+    made = [("created", "api"), ("claimed", "runner:runner-a"), ("requeued", "reaper")]
+    assert path.history(job_id) == [*made, ("claimed", "runner:runner-b"), ("succeeded", "runner:runner-b")]
+    assert (container_of(path, "5"), container.rpartition("-r")[2]) == (container, str(job["fence"]))
+    assert "a job's work was stopped" in runner.said
+    assert path.node.page("/runtime/5/").text == "once\n"
+
+
+def test_with_a_registry_the_agent_pulls_by_digest_what_the_runner_pushed(
+    path: WholePath, runner: Runner, registry_host: str
+) -> None:
+    for version in ("r1", "r2"):
+        job = path.succeeded(path.publish("6", page(version), acrRegistry=registry_host))
+        image = f"{registry_host}/{path.namespace}/u7-app6@{job['imageDigest']}"
+        assert (job["image"], path.node.page("/runtime/6/").text) == (image, f"{version}\n")
+    real.wait_until(lambda: path.node.settled("6", f"rt-u-7-6-r{job['fence']}"), "the first one's retirement")
+    # What runs is what the registry has under that digest, not what the build left in the engine.
+    (digests,) = docker(path.engine, "inspect", "--format={{.Image}}", container_of(path, "6")).split()
+    assert image in docker(path.engine, "inspect", "--format={{json .RepoDigests}}", digests)
