@@ -28,11 +28,15 @@ class HttpControlPlane:
         self._host = host
 
     async def claim(self, wait_seconds: float) -> ClaimedJob | None:
-        """A job, or None."""
+        """A job, or None.
+
+        A claim is never parked for longer than half a lease: else a runner that stands still would be handed, through
+        a claim it made before, the very job that it has just lost.
+        """
         order = ClaimJob(
             runner_id=self._runner_id,
             lease_seconds=self._lease_seconds,
-            wait_seconds=wait_seconds,
+            wait_seconds=min(wait_seconds, self._lease_seconds / 2),
             slots=self._slots,
             version=self._version,
             host=self._host,

@@ -75,6 +75,20 @@ async def test_an_answer_of_something_else_is_no_refusal() -> None:
         await control.claim(0)
 
 
+@pytest.mark.parametrize(("lease_seconds", "parked"), [(5, 2.5), (30, 15), (60, 20)])
+async def test_a_claim_is_never_parked_beyond_half_a_lease(lease_seconds: int, parked: float) -> None:
+    asked: list[float] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(json.loads(request.content)["waitSeconds"])
+        return httpx.Response(200, json={"code": 200, "message": "ok", "data": None})
+
+    client = RunnerClient(Transport("http://deploy", {}, network=httpx.MockTransport(answer)))
+    control = HttpControlPlane(client, runner_id="r1", lease_seconds=lease_seconds, slots=1, version="1", host="h")
+    assert await control.claim(20) is None
+    assert asked == [parked]
+
+
 async def test_a_gap_in_the_log_names_where_to_resume() -> None:
     with pytest.raises(LogGap) as gap:
         await plane(409, refusal(409, "log_gap", {"length": 17, "complete": False})).upload(ATTEMPT, 99, b"x")
