@@ -89,6 +89,7 @@ class Plan:
 
     def _agent(self) -> dict[str, str]:
         return {
+            **self._registry(),
             "RUNTIME_AGENT_HOST": HOST,
             "RUNTIME_AGENT_PORT": str(self.ports.agent),
             "RUNTIME_NODE_AGENT_BASE_URL": self.ports.url("agent"),
@@ -98,6 +99,15 @@ class Plan:
             "RUNTIME_DATA_DIR": str(self.layout.root / "agent"),
             "RUNTIME_GATEWAY_MAP": str(self.layout.gateway_map),
             "RUNTIME_GATEWAY_SOCKET": str(self.layout.gateway_socket),
+        }
+
+    def _registry(self) -> dict[str, str]:
+        """The runner's registry, where the runner pushes to, under the names by which the agent pulls from it."""
+        caller = self.environment
+        return {
+            "REGISTRY_URL": caller.get("REGISTRY_URL") or caller.get("ACR_REGISTRY", ""),
+            "REGISTRY_USERNAME": caller.get("REGISTRY_USERNAME") or caller.get("ACR_USERNAME", ""),
+            "REGISTRY_PASSWORD": caller.get("REGISTRY_PASSWORD") or caller.get("ACR_PASSWORD", ""),
         }
 
     def _runner(self) -> dict[str, str]:

@@ -59,6 +59,25 @@ def test_settings_of_the_caller_reach_the_child_they_are_for() -> None:
     assert "RUNNER_SLOTS" not in built["agent"].environment
 
 
+@pytest.mark.parametrize("names", [("REGISTRY_USERNAME", "REGISTRY_PASSWORD"), ("ACR_USERNAME", "ACR_PASSWORD")])
+def test_one_registry_is_told_to_who_pushes_and_to_who_pulls(names: tuple[str, str]) -> None:
+    account = dict(zip(names, ("robot", "of-the-registry"), strict=True))
+    caller = {"ACR_REGISTRY": "r.example:5000", "ACR_NAMESPACE": "team", "RUNNER_DOCKER_BUILD_PULL": "false", **account}
+    built = children(caller)
+    agent = built["agent"].environment
+    assert {**built["runner"].environment, **caller} == built["runner"].environment
+    assert (agent["REGISTRY_URL"], agent["REGISTRY_USERNAME"]) == ("r.example:5000", "robot")
+    assert agent["REGISTRY_PASSWORD"] == "of-the-registry"
+    for name in ("deploy", "api", "git", "gateway"):
+        assert "of-the-registry" not in built[name].environment.values()
+
+
+def test_without_a_registry_runner_and_agent_share_the_engine() -> None:
+    built = children()
+    assert "ACR_REGISTRY" not in built["runner"].environment
+    assert built["agent"].environment["REGISTRY_URL"] == ""
+
+
 def test_a_long_or_odd_data_folder_has_a_short_plain_name_for_sockets() -> None:
     plain = Layout(Path("/srv/funai"))
     assert plain.short == plain.root
