@@ -6,7 +6,7 @@ at once, so a transaction never has to be upgraded half-way. `:memory:` is the s
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -26,10 +26,10 @@ from daemons.kit.database import (
 
 MEMORY: Final = ":memory:"
 _BUSY_MS: Final = 4000
+_BUSY_PAUSE_SECONDS: Final = 0.02
 _MIGRATION_SECONDS: Final = 600.0
 _DUPLICATE: Final = (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
 _UNAVAILABLE: Final = (
-    sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_IOERR,
@@ -39,6 +39,10 @@ _UNAVAILABLE: Final = (
     sqlite3.SQLITE_CORRUPT,
     sqlite3.SQLITE_NOTADB,
 )
+
+
+class _Locked(DatabaseUnavailable):
+    """Another program holds the file's lock."""
 
 
 class SqliteDriver:
@@ -52,6 +56,7 @@ class SqliteDriver:
         self._seconds = seconds
         self._turn = asyncio.Lock()
         self._raw: aiosqlite.Connection | None = None
+        self._opening: asyncio.Future[aiosqlite.Connection] | None = None
 
     async def start(self) -> None:
         """Open the file, making it if it is new."""
@@ -59,22 +64,30 @@ class SqliteDriver:
             raise DatabaseMisconfigured(
                 f"the folder of the database file {self._path} does not exist; make it or change the database URL"
             )
+        # Shielded: the thread that opens the file cannot be called back, so `close` has to learn what it opened.
+        self._opening = asyncio.ensure_future(  # noqa: TID251 - owned: `close` awaits it
+            aiosqlite.connect(self._path, isolation_level=None, timeout=_BUSY_MS / 1000)
+        )
         try:
-            self._raw = await aiosqlite.connect(self._path, isolation_level=None, timeout=_BUSY_MS / 1000)
+            self._raw = await asyncio.shield(self._opening)
         except sqlite3.Error as error:
             raise DatabaseMisconfigured(
                 f"the database file {self._path} cannot be opened: {error}; check the path and its permissions"
             ) from error
         self._raw.row_factory = aiosqlite.Row
         connection = SqliteConnection(self._raw, self._seconds)
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        # SQLite refuses this one at once, without the wait that other statements have, while another program writes.
+        await _patiently(lambda: connection.execute("PRAGMA journal_mode = WAL"), self._seconds)
+        for pragma in ("synchronous = FULL", "foreign_keys = ON"):
             await connection.execute(f"PRAGMA {pragma}")
 
     async def close(self) -> None:
         """Finish what is running and close the file."""
-        if self._raw is not None:
-            await self._raw.close()
-            self._raw = None
+        opening, self._opening, self._raw = self._opening, None, None
+        if opening is None:
+            return
+        with suppress(sqlite3.Error):
+            await (await opening).close()
 
     def placeholders(self, statement: str) -> str:
         """SQLite knows `:name` itself."""
@@ -89,7 +102,7 @@ class SqliteDriver:
         """The connection in one transaction: a migration that fails leaves nothing behind."""
         async with self._connection(_MIGRATION_SECONDS) as connection:
             try:
-                await connection.begin()
+                await _patiently(connection.begin, _MIGRATION_SECONDS / 2)
                 yield connection
                 await connection.commit()
             except BaseException:
@@ -161,6 +174,20 @@ class SqliteConnection:
             ) from None
 
 
+async def _patiently(step: Callable[[], Awaitable[object]], seconds: float) -> None:
+    """Run the step, again and again for `seconds` while another program holds the lock."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + seconds
+    while True:
+        try:
+            await step()
+            return
+        except _Locked:
+            if loop.time() >= until:
+                raise
+        await asyncio.sleep(_BUSY_PAUSE_SECONDS)
+
+
 def _has_folder(path: str) -> bool:
     return Path(path).absolute().parent.is_dir()
 
@@ -173,6 +200,8 @@ def _translated() -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", 0)
         if code in _DUPLICATE:
             raise Duplicate(str(error)) from error
+        if code & 0xFF == sqlite3.SQLITE_BUSY:
+            raise _Locked(f"the database cannot serve now: {error}") from error
         if code & 0xFF in _UNAVAILABLE:
             raise DatabaseUnavailable(f"the database cannot serve now: {error}") from error
         raise StatementFailed(str(error)) from error
