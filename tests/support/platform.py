@@ -46,13 +46,14 @@ class Up:
     base: int
     docker_url: str
     ready: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
     _process: subprocess.Popen[bytes] | None = None
 
     @property
     def environment(self) -> dict[str, str]:
         """The caller's, without anything that would lead to another platform."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("FUNAI_", "DEPLOY_", "API_"))}
-        return {**kept, "DOCKER_HOST": self.docker_url, "FUNAI_DATA_DIR": str(self.folder)}
+        return {**kept, "DOCKER_HOST": self.docker_url, "FUNAI_DATA_DIR": str(self.folder), **self.settings}
 
     @property
     def pid(self) -> int:

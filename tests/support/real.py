@@ -80,6 +80,13 @@ def docker_engine(folder: Path) -> Iterator[str]:
     if given:
         yield given
         return
+    with private_engine(folder) as url:
+        yield url
+
+
+@contextmanager
+def private_engine(folder: Path, number: int = 0) -> Iterator[str]:
+    """The URL of a dockerd of the test's own in `folder`; `number` tells those of one run apart."""
     dockerd = program("dockerd", "docker.io")
     url = f"unix://{folder}/docker.sock"
     argv = [
@@ -93,7 +100,7 @@ def docker_engine(folder: Path) -> Iterator[str]:
         "-H",
         url,
     ]
-    addresses = addresses_beside_others(Path("/proc/net/route").read_text(), os.getpid())
+    addresses = addresses_beside_others(Path("/proc/net/route").read_text(), os.getpid() + 17 * number)
     if addresses is not None:
         argv += ["--fixed-cidr", addresses]
     folder.mkdir(parents=True, exist_ok=True)
