@@ -85,14 +85,17 @@ def docker_engine(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def private_engine(folder: Path, number: int = 0) -> Iterator[str]:
-    """The URL of a dockerd of the test's own in `folder`; `number` tells those of one run apart."""
+def private_engine(folder: Path, number: int = 0, *, data: Path | None = None) -> Iterator[str]:
+    """The URL of a dockerd of the test's own in `folder`; `number` tells those of one run apart.
+
+    Its images and containers are in `data`, if that is given.
+    """
     dockerd = program("dockerd", "docker.io")
     url = f"unix://{folder}/docker.sock"
     argv = [
         dockerd,
         "--data-root",
-        f"{folder}/data",
+        str(data or folder / "data"),
         "--exec-root",
         f"{folder}/exec",
         "--pidfile",

@@ -1,5 +1,6 @@
 """The runtime node's agent over the typed client, ours or an existing one."""
 
+from collections.abc import Mapping
 from typing import Final
 
 import httpx
@@ -14,6 +15,10 @@ from protocol.headers import AGENT_TOKEN
 
 #: An agent that restarts is back within seconds; a call that never reached it may be made again.
 _PAUSES: Final = (0.5, 1.0, 2.0, 4.0)
+_ADVICE: Final[Mapping[int, str]] = {
+    401: "Set RUNTIME_AGENT_TOKEN to the same value for the runner and the agent, then deploy again.",
+    409: "Mend what the agent says stands in the way, or wait until it has passed, then deploy again.",
+}
 
 
 class HttpAppHost:
@@ -29,7 +34,7 @@ class HttpAppHost:
             try:
                 await self._ask(AgentClient(transport), order)
             except Refused as error:
-                raise WorkFailed(JobReason.DEPLOY_FAILED, _refusal(error)) from error
+                raise _refusal(error) from error
             except Unintelligible as error:
                 raise WorkFailed(
                     JobReason.DEPLOY_FAILED, f"the agent at {agent_url} gave an answer that is not understood: {error}"
@@ -54,9 +59,8 @@ class HttpAppHost:
         await client.deploy(order)
 
 
-def _refusal(error: Refused) -> str:
-    hint = {
-        401: " (the agent's RUNTIME_AGENT_TOKEN differs from the runner's)",
-        409: " (another deployment of this app is under way there, or a newer one was seen)",
-    }.get(error.status, "")
-    return f"the agent refused with {error.status}{hint}: {error}"
+def _refusal(error: Refused) -> WorkFailed:
+    """In the agent's words; advice about the app itself would mislead where the call, not the app, is at fault."""
+    return WorkFailed(
+        JobReason.DEPLOY_FAILED, f"the agent refused with {error.status}: {error}", advice=_ADVICE.get(error.status)
+    )

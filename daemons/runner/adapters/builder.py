@@ -18,7 +18,7 @@ import aiohttp
 import orjson
 
 from daemons.runner.adapters import context, engine
-from daemons.runner.domain.failures import WorkFailed, plain
+from daemons.runner.domain.failures import WorkFailed, disk_is_full, plain
 from daemons.runner.ports import BuildOrder, LogSink
 from protocol.errors import JobReason
 from protocol.names import image_registry
@@ -29,6 +29,7 @@ _BUILD_SECONDS: Final = 1800.0
 _PUSH_SECONDS: Final = 900.0
 _REMOVE_SECONDS: Final = 30.0
 _CPU_SHARES: Final = 256
+_OUTPUT_CHARACTERS: Final = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,7 @@ class _Seen:
         self.image = ""
         self.digest = ""
         self._instruction = ""
+        self._output = ""
 
     def text(self, item: Mapping[str, Any]) -> str:
         """The item as log text."""
@@ -147,13 +149,18 @@ class _Seen:
         if not isinstance(stream, str):
             return _status(item)
         if stream.startswith("Step ") and " : " in stream:
-            self._instruction = stream.strip()
+            self._instruction, self._output = stream.strip(), ""
+        self._output = (self._output + stream)[-_OUTPUT_CHARACTERS:]
         return stream
 
     def failure(self, what: str, message: str) -> str:
-        """The engine's message and the instruction it concerns."""
+        """The engine's message and the instruction it concerns.
+
+        Of a command the engine tells the exit code alone; that it found the disk full stands in its last output.
+        """
         where = f" at {plain(self._instruction)[:300]}" if self._instruction else ""
-        return f"{what} failed{where}: {message}"
+        full = disk_is_full(self._output) and not disk_is_full(message)
+        return f"{what} failed{where}: {message}{' (its output says: no space left on device)' if full else ''}"
 
 
 def _status(item: Mapping[str, Any]) -> str:

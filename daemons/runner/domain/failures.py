@@ -26,7 +26,10 @@ _ADVICE: Final = {
         "Check that the app starts, listens on its container port and answers its health check; the node's agent log "
         "has the details."
     ),
-    JobReason.DISK_FULL: "Free disk space on the runner (docker system df shows what holds it), then deploy again.",
+    JobReason.DISK_FULL: (
+        "Free disk space where that step ran, on the runner or on the node (docker system df shows what holds it), "
+        "then deploy again."
+    ),
     JobReason.INVALID_PAYLOAD: "Create the job again with what is missing.",
 }
 
