@@ -81,7 +81,7 @@ def test_what_cannot_go_live_fails_its_job_and_the_app_serves_on(
 
 
 def test_a_build_longer_than_its_lease_succeeds_at_once(path: WholePath, runner: Runner) -> None:
-    slow = f"RUN sleep {LEASE_SECONDS + 3} && echo {a_mark()}"
+    slow = f"RUN sleep {LEASE_SECONDS + 1} && echo {a_mark()}"
     job = path.succeeded(path.publish("2", page("slow", slow)))
     assert job["attempt"] == 1
     assert [change for change, _ in path.history(job["id"])] == ["created", "claimed", "succeeded"]
@@ -90,7 +90,7 @@ def test_a_build_longer_than_its_lease_succeeds_at_once(path: WholePath, runner:
 
 def test_a_killed_runners_job_runs_again_and_nothing_of_the_first_stays(path: WholePath, runner: Runner) -> None:
     mark = a_mark()
-    job_id = path.publish("3", page("after", f"RUN sleep 4 && echo {mark}"))
+    job_id = path.publish("3", page("after", f"RUN sleep 2 && echo {mark}"))
     real.wait_until(lambda: path.builds(mark), "the build's start")
     runner.kill()
     real.wait_until(lambda: not path.builds(mark), "the end of the build whose runner died")
