@@ -171,7 +171,10 @@ class WaitingFor(Wire):
 
 
 class JobView(Wire):
-    """A job as readers see it. The first eleven keys are those existing clients know."""
+    """A job as readers see it. The first eleven keys are those existing clients know.
+
+    `logComplete`: the job ended and its log is as long as its runner said.
+    """
 
     id: str
     type: JobType
@@ -195,6 +198,7 @@ class JobView(Wire):
     image_digest: str | None = None
     commit: str | None = None
     log_length: int = 0
+    log_complete: bool = False
     waiting_for: WaitingFor | None = None
 
 
@@ -206,7 +210,8 @@ class ClaimedJob(JobView):
 
 
 class LogPosition(Wire):
-    """Where the log of a job's present attempt stands, in bytes; `complete` once the job ended."""
+    """Where the log of a job's present attempt stands, in bytes; `complete` once the job ended and its log is as
+    long as its runner said."""
 
     length: int
     complete: bool = False

@@ -77,6 +77,7 @@ async def test_a_job_comes_back_as_it_was_written(store: Store) -> None:
         image_digest="sha256:" + "0" * 64,
         commit="a" * 40,
         log_length=2**40,
+        log_expected=2**41,
         version=12,
     )
     await insert(store, full)
@@ -111,6 +112,7 @@ async def test_a_save_writes_every_field_that_can_change(store: Store) -> None:
         image_digest="d",
         commit="c",
         log_length=8,
+        log_expected=9,
         version=1,
     )
 

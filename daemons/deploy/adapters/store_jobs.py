@@ -125,6 +125,7 @@ def _columns(job: Job) -> dict[str, str | int | None]:
         "image_digest": job.image_digest,
         "commit_sha": job.commit,
         "log_length": job.log_length,
+        "log_expected": job.log_expected,
         "update_time": job.updated_at,
     }
 
@@ -160,5 +161,6 @@ def _job(row: Row) -> Job:
         image_digest=row["image_digest"],
         commit=row["commit_sha"],
         log_length=row["log_length"],
+        log_expected=row["log_expected"],
         version=row["version"],
     )

@@ -16,6 +16,7 @@ from protocol.jobs import JobPayload, JobStatus, JobType
 
 _BACKOFF_MS: Final = (1_000, 20_000, 60_000)
 _MESSAGE_BYTES: Final = 16 * 1024
+_MOST_BYTES: Final = 2**53
 _CUT_MARK: Final = "\n[... {} bytes left out ...]\n"
 #: A user's build decides how much it prints; beyond this the control plane stores no more of it.
 LOG_BYTES: Final = 64 * 1024 * 1024
@@ -78,7 +79,7 @@ class LogFull(Exception):
 @dataclass(frozen=True, slots=True)
 class Job:
     """One deployment order. `version` counts writes and guards them; `fence` rises with every claim of the app's
-    jobs."""
+    jobs. `log_length` bytes of log are here; the holder said at the end that there are `log_expected`."""
 
     id: str
     type: JobType
@@ -105,6 +106,7 @@ class Job:
     image_digest: str | None = None
     commit: str | None = None
     log_length: int = 0
+    log_expected: int | None = None
     version: int = 0
 
 
@@ -129,7 +131,7 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an attempt ended."""
+    """How an attempt ended; `log_length` is how many bytes its holder logged."""
 
     status: JobStatus
     error_message: str | None = None
@@ -137,6 +139,7 @@ class Outcome:
     image: str | None = None
     image_digest: str | None = None
     commit: str | None = None
+    log_length: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +255,7 @@ def finish(job: Job, outcome: Outcome, now: int) -> Job:
         image=outcome.image or job.image,
         image_digest=outcome.image_digest or job.image_digest,
         commit=outcome.commit or job.commit,
+        log_expected=None if outcome.log_length is None else min(_log_start(job) + outcome.log_length, _MOST_BYTES),
         finished_at=now,
     )
 
@@ -310,8 +314,22 @@ def logged(job: Job, size: int) -> Job:
 def attempt_log_length(job: Job) -> int:
     """How many bytes of the log are of the present attempt: a runner counts from its own first byte, while readers see
     the logs of all attempts as one stream."""
-    start = job.payload.get(LOG_START)
-    return job.log_length - (start if isinstance(start, int) else 0)
+    return job.log_length - _log_start(job)
+
+
+def log_missing(job: Job) -> int:
+    """How many bytes at the end of an ended job's log its holder wrote and did not send (yet)."""
+    return max(0, job.log_expected - job.log_length) if job.status.terminal and job.log_expected is not None else 0
+
+
+def log_complete(job: Job) -> bool:
+    """Whether the job ended and no byte of its log is known to be missing."""
+    return job.status.terminal and log_missing(job) == 0
+
+
+def gap_line(missing: int) -> bytes:
+    """What a reader gets instead of the missing bytes."""
+    return f"\n[gap] {missing} more bytes of this log were written and never arrived from the runner\n".encode()
 
 
 def cut(text: str) -> str:
@@ -322,6 +340,11 @@ def cut(text: str) -> str:
     mark = _CUT_MARK.format(len(data) - _MESSAGE_BYTES)
     part = (_MESSAGE_BYTES - len(mark)) // 2
     return data[:part].decode("utf-8", "ignore") + mark + data[-part:].decode("utf-8", "ignore")
+
+
+def _log_start(job: Job) -> int:
+    start = job.payload.get(LOG_START)
+    return start if isinstance(start, int) else 0
 
 
 def _requeued(job: Job, now: int, *, not_before: int, attempt: int) -> Job:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from daemons.deploy.domain.jobs import Job
+from daemons.deploy.domain.jobs import Job, log_complete
 from daemons.deploy.domain.nodes import (
     AppRun,
     NodePolicy,
@@ -65,6 +65,7 @@ def job_view(job: Job, node: RuntimeNode | None = None, waiting: WaitingFor | No
         image_digest=job.image_digest,
         commit=job.commit,
         log_length=job.log_length,
+        log_complete=log_complete(job),
         waiting_for=waiting,
     )
 

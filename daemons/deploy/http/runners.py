@@ -3,7 +3,7 @@
 import orjson
 from aiohttp import web
 
-from daemons.deploy.domain.jobs import Outcome, Progress, Proof, attempt_log_length
+from daemons.deploy.domain.jobs import Outcome, Progress, Proof, attempt_log_length, log_complete
 from daemons.deploy.domain.views import claimed_view, job_view
 from daemons.deploy.http.requests import job_id
 from daemons.deploy.services.claims import Claims
@@ -82,6 +82,7 @@ class RunnerRoutes:
             order.image,
             order.image_digest,
             order.commit,
+            order.log_length,
         )
         job = await self._leases.report(job_id(request), self._proof(order.runner_id, order.lease_token), outcome)
         return reply(await self._reader.view(job))
@@ -92,7 +93,7 @@ class RunnerRoutes:
         offset = number(request, "offset", default=0, low=0, high=2**62)
         proof = self._proof(holder.runner_id, request.headers.get(LEASE_TOKEN))
         job = await self._logs.append(job_id(request), proof, offset, await request.read())
-        return reply(LogPosition(length=attempt_log_length(job), complete=job.status.terminal))
+        return reply(LogPosition(length=attempt_log_length(job), complete=log_complete(job)))
 
     def _proof(self, runner_id: str, lease_token: str | None) -> Proof:
         return Proof(runner_id, lease_token, self._tokenless)

@@ -1,6 +1,7 @@
 """Logs of jobs: byte streams addressed by offset, appended by the holder, followed by readers."""
 
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 from typing import Final
 
 from daemons.deploy.domain import jobs
@@ -12,6 +13,8 @@ from daemons.deploy.services.queue import found, locked
 
 _CHUNK_BYTES: Final = 64 * 1024
 _POLL_SECONDS: Final = 0.5
+#: How long after its job's end a runner may still send the rest of the log.
+_LATE_MS: Final = 25_000
 
 
 class Logs:
@@ -44,21 +47,40 @@ class Logs:
         await self._read(job_id, 0, 0)
 
     async def read(self, job_id: str, offset: int, *, follow: bool) -> AsyncGenerator[bytes, None]:
-        """The bytes from `offset`; with `follow`, until the job ended and all of them were given."""
+        """The bytes from `offset`; with `follow`, until the job ended and all of them were given.
+
+        When an ended job's last bytes do not arrive within 25 seconds, a line says how many are missing.
+        """
         with self._bells.of_job(job_id) as bell:
             while True:
-                job, data = await self._read(job_id, offset, _CHUNK_BYTES)
-                if data:
-                    offset += len(data)
-                    yield data
-                elif not follow or job.status.terminal or self._bells.closing:
-                    return
+                piece = await self._read(job_id, offset, _CHUNK_BYTES)
+                if piece.data:
+                    offset += len(piece.data)
+                    yield piece.data
+                elif not follow or piece.final or self._bells.closing:
+                    break
                 else:
                     await bell.wait(_POLL_SECONDS)
+        missing = jobs.log_missing(piece.job)
+        if missing and piece.final and offset == piece.job.log_length:
+            yield jobs.gap_line(missing)
 
-    async def _read(self, job_id: str, offset: int, limit: int) -> tuple[Job, bytes]:
-        async def work(tx: Transaction) -> tuple[Job, bytes]:
+    async def _read(self, job_id: str, offset: int, limit: int) -> "_Piece":
+        async def work(tx: Transaction) -> _Piece:
             job = found(await tx.job(job_id), job_id)
-            return job, await tx.read_log(job_id, offset, limit) if limit and offset < job.log_length else b""
+            data = await tx.read_log(job_id, offset, limit) if limit and offset < job.log_length else b""
+            final = job.status.terminal
+            if final and not data and jobs.log_missing(job):
+                final = await tx.now() - (job.finished_at or 0) >= _LATE_MS
+            return _Piece(job, data, final)
 
         return await self._store.transact(work)
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Some bytes of a log; `final` when none are expected after them."""
+
+    job: Job
+    data: bytes
+    final: bool

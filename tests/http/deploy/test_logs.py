@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
+from daemons.deploy.services import logs
 from protocol.client.transport import Refused
-from protocol.jobs import ClaimedJob, JobStatus, LogPosition, ReportJob
+from protocol.jobs import ClaimedJob, JobStatus, JobView, LogPosition, ReportJob
 from tests.http.deploy.plane import Plane, serving
 
 
@@ -17,9 +18,11 @@ async def read(plane: Plane, job_id: str, *, offset: int = 0, follow: bool = Fal
     return b"".join([chunk async for chunk in plane.api.log(job_id, offset=offset, follow=follow)])
 
 
-async def end(plane: Plane, job: ClaimedJob) -> None:
-    report = ReportJob(runner_id=job.runner_id or "", lease_token=job.lease_token, status=JobStatus.FAILED)
-    await plane.runners.report(job.id, report)
+async def end(plane: Plane, job: ClaimedJob, *, logged: int | None = None) -> JobView:
+    report = ReportJob(
+        runner_id=job.runner_id or "", lease_token=job.lease_token, status=JobStatus.FAILED, log_length=logged
+    )
+    return await plane.runners.report(job.id, report)
 
 
 async def test_bytes_that_are_there_already_are_not_stored_twice() -> None:
@@ -86,6 +89,31 @@ async def test_the_last_bytes_may_come_after_the_report() -> None:
         job = await plane.claimed()
         await end(plane, job)
         assert await put(plane, job, 0, b"late\n") == LogPosition(length=5, complete=True)
+
+
+async def test_a_follower_waits_for_the_bytes_that_the_report_promised() -> None:
+    async with serving() as plane:
+        job = await plane.claimed()
+        await put(plane, job, 0, b"early\n")
+        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+            follower = group.create_task(read(plane, job.id, follow=True))
+            assert not (await end(plane, job, logged=11)).log_complete
+            assert await put(plane, job, 6, b"la") == LogPosition(length=8)
+            assert await put(plane, job, 8, b"te\n") == LogPosition(length=11, complete=True)
+        assert follower.result() == b"early\nlate\n"
+        assert (await plane.api.get(job.id)).log_complete
+
+
+async def test_a_reader_is_told_once_how_many_bytes_never_arrived(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "_LATE_MS", 0)
+    async with serving() as plane:
+        job = await plane.claimed()
+        await put(plane, job, 0, b"early\n")
+        await end(plane, job, logged=11)
+        for follow in (True, False):
+            text = await read(plane, job.id, follow=follow)
+            assert text == b"early\n\n[gap] 5 more bytes of this log were written and never arrived from the runner\n"
+            assert await read(plane, job.id, offset=len(text), follow=follow) == b""
 
 
 async def test_a_bad_offset_or_runner_is_400_and_a_huge_piece_413() -> None:

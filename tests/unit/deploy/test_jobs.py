@@ -206,3 +206,14 @@ def test_the_next_attempts_log_follows_the_one_before() -> None:
 def test_a_log_has_a_limit() -> None:
     with pytest.raises(LogFull):
         jobs.log_tail(jobs.logged(RUNNING, jobs.LOG_BYTES), MINE, jobs.LOG_BYTES, b"x")
+
+
+def test_an_ended_log_knows_what_is_missing_of_it() -> None:
+    second = jobs.claim(jobs.expire(jobs.logged(RUNNING, 5), 3, 99_000), LEASE, 200_000)
+    assert (jobs.log_missing(second), jobs.log_complete(second)) == (0, False)
+    short = jobs.finish(jobs.logged(second, 2), Outcome(JobStatus.FAILED, log_length=6), 201_000)
+    assert (short.log_expected, jobs.log_missing(short), jobs.log_complete(short)) == (11, 4, False)
+    assert jobs.log_complete(jobs.logged(short, 4))
+    assert jobs.log_complete(ended(JobStatus.FAILED)), "an existing runner says nothing of its log"
+    huge = jobs.finish(second, Outcome(JobStatus.FAILED, log_length=2**70), 201_000)
+    assert huge.log_expected == 2**53

@@ -3,7 +3,7 @@
 
 -- known_tables --
 -- Fails unless the tables are ours (and not those of another program under the same names).
-SELECT a.fence, j.running_app, j.lease_token, n.interval_seconds, p.placed_at, r.update_time
+SELECT a.fence, j.running_app, j.lease_token, j.log_expected, n.interval_seconds, p.placed_at, r.update_time
 FROM fun_ai_deploy_app a, fun_ai_deploy_job j, fun_ai_deploy_runtime_node n, fun_ai_deploy_runtime_placement p,
     fun_ai_deploy_app_run r
 LIMIT 0;
@@ -13,11 +13,12 @@ LIMIT 0;
 INSERT INTO fun_ai_deploy_job (
     id, type, status, app_id, user_id, payload_json, attempt, fence, runner_id, lease_token, lease_expire_at,
     not_before, started_at, confirmed_at, finished_at, phase, phase_message, error_message, reason, image,
-    image_digest, commit_sha, log_length, create_time, update_time, version
+    image_digest, commit_sha, log_length, log_expected, create_time, update_time, version
 ) VALUES (
     :id, :type, :status, :app_id, :user_id, :payload_json, :attempt, :fence, :runner_id, :lease_token,
     :lease_expire_at, :not_before, :started_at, :confirmed_at, :finished_at, :phase, :phase_message,
-    :error_message, :reason, :image, :image_digest, :commit_sha, :log_length, :create_time, :update_time, :version
+    :error_message, :reason, :image, :image_digest, :commit_sha, :log_length, :log_expected, :create_time,
+    :update_time, :version
 );
 
 -- save_job --
@@ -27,8 +28,8 @@ SET status = :status, payload_json = :payload_json, attempt = :attempt, fence = 
     lease_token = :lease_token, lease_expire_at = :lease_expire_at, not_before = :not_before,
     started_at = :started_at, confirmed_at = :confirmed_at, finished_at = :finished_at, phase = :phase,
     phase_message = :phase_message, error_message = :error_message, reason = :reason, image = :image,
-    image_digest = :image_digest, commit_sha = :commit_sha, log_length = :log_length, update_time = :update_time,
-    version = :version
+    image_digest = :image_digest, commit_sha = :commit_sha, log_length = :log_length, log_expected = :log_expected,
+    update_time = :update_time, version = :version
 WHERE id = :id AND version = :was_version;
 
 -- job --

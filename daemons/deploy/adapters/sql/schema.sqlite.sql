@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_job (
     image_digest TEXT NULL,
     commit_sha TEXT NULL,
     log_length INTEGER NOT NULL,
+    log_expected INTEGER NULL,
     create_time INTEGER NOT NULL,
     update_time INTEGER NOT NULL,
     version INTEGER NOT NULL,

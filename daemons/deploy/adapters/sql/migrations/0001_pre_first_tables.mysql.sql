@@ -32,6 +32,7 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_job (
     image_digest VARCHAR(256) NULL,
     commit_sha VARCHAR(256) NULL,
     log_length BIGINT NOT NULL,
+    log_expected BIGINT NULL,
     create_time BIGINT NOT NULL,
     update_time BIGINT NOT NULL,
     version BIGINT NOT NULL,
