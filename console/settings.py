@@ -43,7 +43,6 @@ def read(environ: Mapping[str, str] | None = None, folder: Path | None = None) -
     given = os.environ if environ is None else environ
     data_dir = folder or _data_dir(given)
     places = _platform(data_dir / "platform.json")
-    secrets = _credentials(data_dir / "credentials.env")
     deploy_url = given.get("FUNAI_DEPLOY_URL") or places.get("deploy")
     if not deploy_url:
         raise NotConfigured(
@@ -52,7 +51,8 @@ def read(environ: Mapping[str, str] | None = None, folder: Path | None = None) -
         )
     if urlsplit(deploy_url).scheme not in ("http", "https") or not urlsplit(deploy_url).hostname:
         raise NotConfigured("FUNAI_DEPLOY_URL is not an address; set it to http(s)://host[:port]")
-    token = (given.get("DEPLOY_ADMIN_TOKEN") or secrets.get("DEPLOY_ADMIN_TOKEN") or "").split(",")[0].strip()
+    token = given.get("DEPLOY_ADMIN_TOKEN") or _credentials(data_dir / "credentials.env").get("DEPLOY_ADMIN_TOKEN")
+    token = (token or "").split(",")[0].strip()
     if not token:
         raise NotConfigured(
             f"the admin token is not known: {data_dir}/credentials.env holds no DEPLOY_ADMIN_TOKEN; "
@@ -113,10 +113,14 @@ def _platform(path: Path) -> Mapping[str, str]:
 
 def _credentials(path: Path) -> Mapping[str, str]:
     try:
-        text = path.read_text("utf-8")
+        with path.open(encoding="utf-8") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            text = file.read()
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise NotConfigured(f"{path} cannot be read: {error.strerror}; run as the user who started it") from error
+    if mode & 0o077:
+        raise NotConfigured(f"{path} is open to other accounts; run: chmod 600 {path}")
     pairs = (line.partition("=") for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#"))
     return {key.strip(): value.strip().strip("\"'") for key, equals, value in pairs if equals}

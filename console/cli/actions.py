@@ -12,8 +12,8 @@ import typer
 from console.cli.outcome import FAILED, USAGE, Failure, run
 from console.live.feed import log_pieces
 from console.live.order import InvalidOrder, Wish, order, wish_of
-from console.live.plain import PlainText
-from console.live.select import View, short
+from console.live.plain import PlainText, line
+from console.live.select import View, short, why
 from protocol.client.deploy import AdminClient
 from protocol.client.transport import Refused
 from protocol.jobs import JobStatus, JobView
@@ -44,7 +44,7 @@ def deploy(
         sys.stdout.flush()
         if follow:
             await show_log(client, job.id, follow=True)
-            _judge(await client.get(job.id))
+            judge(await client.get(job.id))
 
     run(work, f"app {app_id} was not deployed")
 
@@ -160,12 +160,12 @@ def _write(data: bytes) -> None:
         sys.stdout.buffer.flush()
 
 
-def _judge(job: JobView) -> None:
-    if job.status is JobStatus.SUCCEEDED:
-        sys.stderr.write(f"funai: job {short(job.id)} SUCCEEDED{f': {job.deploy_url}' if job.deploy_url else ''}\n")
-        return
-    why = ": ".join(part for part in (job.reason, job.error_message) if part)
-    raise Failure(f"job {short(job.id)} {job.status.value}{f': {why}' if why else ''}", FAILED)
+def judge(job: JobView) -> None:
+    """Say how an ended job ended, without what a build may have put into its message. Raises Failure."""
+    said = f"job {short(job.id)} {job.status.value}{f': {line(why(job))}' if why(job) else ''}"
+    if job.status is not JobStatus.SUCCEEDED:
+        raise Failure(said, FAILED)
+    sys.stderr.write(f"funai: {said}\n")
 
 
 def _set_enabled(node: str, *, enabled: bool) -> None:

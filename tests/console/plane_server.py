@@ -92,6 +92,7 @@ def served(folder: Path, database: str = "sqlite:///:memory:") -> Iterator[Serve
         raise AssertionError("the control plane did not start")
     (folder / "platform.json").write_text(json.dumps({"deploy": started[0]}))
     (folder / "credentials.env").write_text(f"DEPLOY_ADMIN_TOKEN={TOKEN}\n")
+    (folder / "credentials.env").chmod(0o600)
 
     def end() -> None:
         if thread.is_alive():

@@ -14,6 +14,7 @@ TOKEN = "token-of-an-operator"
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "platform.json").write_text(json.dumps({"deploy": "http://127.0.0.1:7002", "api": "http://a:8080"}))
     (tmp_path / "credentials.env").write_text(f"# secrets\nDEPLOY_ADMIN_TOKEN={TOKEN}\nOTHER=x\n")
+    (tmp_path / "credentials.env").chmod(0o600)
     return tmp_path
 
 
@@ -28,6 +29,15 @@ def test_the_environment_wins(folder: Path) -> None:
     environ = {"FUNAI_DATA_DIR": str(folder), "FUNAI_DEPLOY_URL": "https://d", "DEPLOY_ADMIN_TOKEN": "new,old"}
     found = read(environ)
     assert (found.deploy_url, found.admin_token) == ("https://d", "new")
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
+def test_credentials_that_others_may_read_are_not_used(mode: int, folder: Path) -> None:
+    (folder / "credentials.env").chmod(mode)
+    with pytest.raises(NotConfigured, match="chmod 600") as refused:
+        read({"FUNAI_DATA_DIR": str(folder)})
+    assert TOKEN not in str(refused.value)
+    assert read({"FUNAI_DATA_DIR": str(folder), "DEPLOY_ADMIN_TOKEN": "own"}).admin_token == "own"
 
 
 @pytest.mark.parametrize(
