@@ -1,5 +1,6 @@
 """Adapters at their edges: which answers end an attempt, whose folders are removed, which settings are refused."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -112,9 +113,23 @@ async def test_what_an_agent_says_is_passed_on() -> None:
         agent.fails = True
         with pytest.raises(WorkFailed, match="refused with 500: Internal Server Error"):
             await HttpAppHost(TOKEN, FakePacer()).deploy(url, ORDER)
-        with pytest.raises(WorkFailed, match="RUNTIME_AGENT_TOKEN differs") as refused:
+        with pytest.raises(WorkFailed, match="refused with 401") as refused:
             await HttpAppHost("another-token-for-tests", FakePacer()).deploy(url, ORDER)
-    assert "another-token" not in str(refused.value)
+    assert "another-token" not in str(refused.value) and "RUNTIME_AGENT_TOKEN" in str(refused.value.advice)
+
+
+async def test_a_conflict_at_the_agent_is_told_in_its_words_and_nothing_is_guessed() -> None:
+    """A conflict may be an app of somebody else as well as an attempt under way."""
+    async with existing_agent(TOKEN) as (agent, url):
+        agent.hold = asyncio.Event()
+        calls = {asyncio.create_task(HttpAppHost(TOKEN, FakePacer()).deploy(url, ORDER)) for _ in range(2)}
+        done, held = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+        refused = done.pop().exception()
+        agent.hold.set()
+        await asyncio.wait(held)
+    assert isinstance(refused, WorkFailed)
+    assert refused.text == "the agent refused with 409: deployment in progress"
+    assert refused.advice and "listens" not in refused.advice
 
 
 async def test_an_agent_that_is_not_there_is_tried_again_before_the_job_fails() -> None:
