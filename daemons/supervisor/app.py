@@ -35,6 +35,8 @@ _PORT_TRIES: Final = 10
 
 def run(settings: SupervisorSettings) -> int:
     """Run the platform until a signal. The exit code: 0 after one, 78 to mend a setting, 3 to install something."""
+    # Databases, repositories, states and logs are for nobody else, also in a data folder that others may enter.
+    os.umask(0o077)
     layout = Layout(settings.data_dir.resolve())
     try:
         with folder.locked(layout):

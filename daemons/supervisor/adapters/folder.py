@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import socket
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -79,7 +80,13 @@ def _link_short(layout: Layout) -> None:
     """A short name for a folder whose own is too long for sockets; refuses a link that somebody else made."""
     if layout.short == layout.root:
         return
-    layout.short.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    parent = layout.short.parent
+    parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    held = parent.lstat()
+    if not stat.S_ISDIR(held.st_mode) or held.st_uid not in (0, os.geteuid()) or held.st_mode & 0o022:
+        raise Misconfigured(
+            f"{parent} must be a folder that only you can write to; remove it, or choose a shorter data folder"
+        )
     with contextlib.suppress(FileExistsError):
         layout.short.symlink_to(layout.root)
     if layout.short.lstat().st_uid != os.geteuid() or layout.short.resolve() != layout.root.resolve():

@@ -47,6 +47,29 @@ def test_a_loosened_credentials_file_is_tightened(tmp_path: Path) -> None:
     assert layout.credentials.stat().st_mode & 0o777 == 0o600
 
 
+def test_nothing_in_the_data_folder_is_for_others(tmp_path: Path) -> None:
+    """Also when the folder was there before, with the mode that folders usually have."""
+    environ = {**os.environ, "FUNAI_DATA_DIR": str(tmp_path), "FUNAI_PORT_BASE": "80"}
+    argv = [sys.executable, "-m", "daemons.supervisor"]
+    assert subprocess.run(argv, env=environ, capture_output=True, timeout=30, check=False).returncode == 78
+    assert "--port-base 80" in (tmp_path / "logs" / "up.log").read_text()
+    assert [path for path in tmp_path.rglob("*") if path.stat().st_mode & 0o077] == []
+
+
+def test_a_short_name_is_not_laid_where_others_can_change_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = tmp_path / "runtime"
+    shared.mkdir()
+    shared.chmod(0o777)
+    monkeypatch.setattr("daemons.supervisor.settings._runtime_folder", lambda: shared)
+    layout = Layout(tmp_path / ("long" * 20))
+    with folder.locked(layout), pytest.raises(Misconfigured, match="only you can write to"):
+        folder.prepare(layout, Ports())
+    shared.chmod(0o755)
+    with folder.locked(layout):
+        folder.prepare(layout, Ports())
+    assert layout.short.resolve() == layout.root
+
+
 def test_two_supervisors_do_not_share_a_folder(tmp_path: Path) -> None:
     layout = Layout(tmp_path / "data")
     refused = pytest.raises(Misconfigured, match=rf"already running from .* \(process {os.getpid()}\)")
