@@ -1,6 +1,7 @@
 """What the agent expects of a gateway, of its twin and of HAProxy; and what visitors may expect of HAProxy."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -227,6 +228,22 @@ async def test_visitors_cannot_speak_for_the_platform(haproxy: Running, backends
     assert "forged" not in got.values()
     assert (got["x-own"], got["authorization"]) == ("kept", "app's")
     assert (got["x-forwarded-for"], got["x-forwarded-proto"]) == ("127.0.0.1", "http")
+
+
+@pytest.mark.real
+async def test_visitors_cannot_take_headers_away_or_change_the_protocol(haproxy: Running, backends: Backends) -> None:
+    """A name in `Connection` asks the next hop to drop that header; `Upgrade: h2c` opens a tunnel nobody looks into."""
+    port = await backends.serve("one")
+    await haproxy.driver.reconcile(lambda: {"1": port})
+    address = URL(haproxy.url)
+    for forged in ("Connection: close, X-Forwarded-For", "Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c"):
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+        writer.write(f"GET /runtime/1/ HTTP/1.1\r\nHost: x\r\n{forged}\r\n\r\n".encode())
+        answer = await reader.read()
+        writer.close()
+        got = json.loads(answer.partition(b"\r\n\r\n")[2])["headers"]
+        assert not {"connection", "upgrade"} & set(got), forged
+        assert got["x-forwarded-for"] == "127.0.0.1"
 
 
 @pytest.mark.real
