@@ -113,9 +113,9 @@ def client_address(
     request: web.Request, proxies: Sequence[Network]
 ) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """The caller's address: the socket's peer, or behind a trusted proxy the right-most hop that is not one itself."""
-    hops = [request.remote or ""]
-    for value in request.headers.getall("X-Forwarded-For", []):
-        hops[:0] = [hop.strip() for hop in value.split(",")]
+    forwarded = ",".join(request.headers.getall("X-Forwarded-For", []))
+    hops = [hop.strip() for hop in forwarded.split(",")] if forwarded else []
+    hops.append(request.remote or "")
     address = None
     for hop in reversed(hops):
         address = _address(hop)

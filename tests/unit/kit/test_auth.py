@@ -7,6 +7,7 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 from hypothesis import given
 from hypothesis import strategies as st
+from multidict import CIMultiDict
 
 from daemons.kit.auth import Access, Forbidden, Gate, Unauthorized, client_address
 
@@ -66,6 +67,12 @@ def test_the_address_of_a_caller(peer: str, forwarded: str | None, address: str 
     made = request(peer, **({"X_Forwarded_For": forwarded} if forwarded else {}))
     found = client_address(made, PROXIES)
     assert (str(found) if found else None) == address
+
+
+def test_a_proxy_that_adds_a_header_of_its_own_is_believed_and_the_callers_header_is_not() -> None:
+    lines = CIMultiDict([("X-Forwarded-For", "203.0.113.9"), ("X-Forwarded-For", "198.51.100.7, 10.0.0.2")])
+    made = make_mocked_request("GET", "/", headers=lines).clone(remote="10.0.0.1")
+    assert str(client_address(made, PROXIES)) == "198.51.100.7"
 
 
 async def answer(_request: web.Request) -> web.Response:
