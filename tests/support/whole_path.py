@@ -46,7 +46,7 @@ class Runner:
 
     def __init__(self, folder: Path, name: str, environment: Mapping[str, str]) -> None:
         self.name = name
-        self.work = folder / name
+        self.work = Path(environment.get("RUNNER_WORKDIR", folder / name))
         self.port = real.free_port()
         self._log = folder / f"{name}.log"
         self._environment = {

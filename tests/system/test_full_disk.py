@@ -18,16 +18,17 @@ pytestmark = [pytest.mark.real, pytest.mark.slow]
 _RUN = secrets.token_hex(3)
 _DISK_MB = 120
 _MORE_MB = 150
+_WORK_MB = 16
 
 
 @contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
+def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
     """A mounted ext4 in a file."""
     mount, make = real.program("mount", "mount"), real.program("mkfs.ext4", "e2fsprogs")
     image, point = folder / "disk.img", folder / "disk"
     point.mkdir(parents=True)
     with image.open("wb") as file:
-        file.truncate(_DISK_MB * 1024**2)
+        file.truncate(megabytes * 1024**2)
     subprocess.run([make, "-q", "-F", str(image)], check=True, capture_output=True)
     done = subprocess.run([mount, "-o", "loop", str(image), str(point)], capture_output=True, text=True, check=False)
     if done.returncode:
@@ -41,18 +42,25 @@ def small_disk(folder: Path) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def disk(real_parts: Path) -> Iterator[Path]:
-    with small_disk(real_parts / "sd") as point:
+    with small_disk(real_parts / "sd", _DISK_MB) as point:
         yield point
 
 
 @pytest.fixture(scope="module")
-def path(real_parts: Path, disk: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholePath]:
+def work(real_parts: Path) -> Iterator[Path]:
+    """Where the runner works."""
+    with small_disk(real_parts / "sw", _WORK_MB) as point:
+        yield point
+
+
+@pytest.fixture(scope="module")
+def path(real_parts: Path, disk: Path, work: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholePath]:
     with real.private_engine(real_parts / "se", 2, data=disk / "data") as engine:
         real.busybox_image(engine)
         with (
             git_host(tmp_path_factory.mktemp("git"), REPOSITORY) as git,
             whole_path(real_parts / "fd", engine, git, f"e2e-d-{_RUN}") as running,
-            running.running("runner-d", JOB_LEASE_SECONDS="30", RUNNER_DOCKER_BUILD_PULL="false"),
+            running.running("runner-d", JOB_LEASE_SECONDS="30", RUNNER_WORKDIR=str(work)),
         ):
             yield running
 
@@ -94,6 +102,19 @@ def test_a_build_that_fills_the_disk_fails_with_that_reason(path: WholePath, ser
     assert (job["status"], job["reason"]) == ("FAILED", "disk_full"), job["errorMessage"]
     assert "no space left on device" in job["errorMessage"].lower().partition("last ")[0]
     assert set(seen) == {"v1"}, seen
+
+
+@pytest.mark.parametrize("megabytes", [2 * _WORK_MB, _WORK_MB, _WORK_MB // 2 - 1], ids=["fetch", "checkout", "context"])
+def test_sources_that_fill_the_runners_disk_fail_with_that_reason(
+    path: WholePath, served: str, work: Path, megabytes: int
+) -> None:
+    """As they are fetched, as they are checked out, as they are packed for the engine."""
+    large = secrets.token_hex(megabytes * 1024**2 // 2)
+    job = path.ended(path.publish("23", {**page("v1"), "large.txt": large}))
+    assert (job["status"], job["reason"]) == ("FAILED", "disk_full"), job["errorMessage"]
+    real.wait_until(lambda: not [one for one in work.iterdir() if (one / ".attempt").exists()], "the work folder's end")
+    path.push("app-23", {"large.txt": "small again"})
+    path.succeeded(path.create("23"))
 
 
 def test_an_image_that_does_not_fit_fails_with_that_reason(path: WholePath, served: str, too_large: str) -> None:

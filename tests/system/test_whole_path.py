@@ -142,11 +142,12 @@ def test_a_runner_that_wakes_after_its_lease_neither_reports_nor_deploys(path: W
 def test_with_a_registry_the_agent_pulls_by_digest_what_the_runner_pushed(
     path: WholePath, runner: Runner, registry_host: str
 ) -> None:
-    for version in ("r1", "r2"):
-        job = path.succeeded(path.publish("6", page(version), acrRegistry=registry_host))
-        image = f"{registry_host}/{path.namespace}/u7-app6@{job['imageDigest']}"
-        assert (job["image"], path.node.page("/runtime/6/").text) == (image, f"{version}\n")
-    real.wait_until(lambda: path.node.settled("6", f"rt-u-7-6-r{job['fence']}"), "the first one's retirement")
-    # What runs is what the registry has under that digest, not what the build left in the engine.
-    (digests,) = docker(path.engine, "inspect", "--format={{.Image}}", container_of(path, "6")).split()
-    assert image in docker(path.engine, "inspect", "--format={{json .RepoDigests}}", digests)
+    app_id, repository = "6", f"{registry_host}/{path.namespace}/u7-app6"
+    path.succeeded(path.publish(app_id, page("r1"), acrRegistry=registry_host))
+    job = path.succeeded(path.publish(app_id, page("r2"), acrRegistry=registry_host))
+    assert job["image"] == f"{repository}@{job['imageDigest']}"
+    assert path.node.page(f"/runtime/{app_id}/").text == "r2\n"
+    container = f"rt-u-7-{app_id}-r{job['fence']}"
+    real.wait_until(lambda: path.node.settled(app_id, container), "the first one's retirement")
+    image = docker(path.engine, "inspect", "--format={{.Image}}", container).strip()
+    assert job["image"] in docker(path.engine, "inspect", "--format={{json .RepoDigests}}", image)

@@ -13,7 +13,7 @@ _MOST_OF_A_LINE: Final = 400
 _CONTROL: Final = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])|[\x00-\x08\x0b-\x1f\x7f]"
 )
-_DISK_FULL: Final = ("no space left on device", "disk quota exceeded", "enospc")
+_DISK_FULL: Final = ("no space left on device", "disk quota exceeded", "enospc", "out of diskspace")
 
 _ADVICE: Final = {
     JobReason.CLONE_FAILED: (
