@@ -2,7 +2,8 @@
 
 Claims of one process queue up here, first come first served, and one dispatcher serves all of them from one short
 transaction. It wakes when a job or a node may have become available in this process, and polls every second for what
-other replicas did. A job whose runner went away before the answer could be delivered goes back to the queue at once.
+other replicas did. A job whose runner went away before the answer could be delivered goes back to the queue at once,
+and so does one whose claim ended in doubt: if it was committed, nobody knows its lease token.
 """
 
 import asyncio
@@ -13,17 +14,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from daemons.deploy.domain import jobs
+from daemons.deploy.domain import jobs, succession
 from daemons.deploy.domain.jobs import Job, Lease
 from daemons.deploy.domain.nodes import NodePolicy, Placement, RuntimeNode
 from daemons.deploy.domain.placement import NoNode, choose, obstacle_to_redeploy
-from daemons.deploy.ports import Store, Transaction
+from daemons.deploy.ports import OutcomeUnknown, Store, StoreUnavailable, Transaction
 from daemons.deploy.services.bells import Bells
-from daemons.deploy.services.journal import RowMoved, place, tell_of_job, write_job
+from daemons.deploy.services.journal import place, tell_of_job, write_job
 
 _POLL_SECONDS: Final = 1.0
 _IDLE_SECONDS: Final = 3600.0
 _LAST_MOMENT_SECONDS: Final = 0.25
+_LAST_PUT_BACK_SECONDS: Final = 2.0
 _BATCH: Final = 16
 _CANDIDATES: Final = 32
 _DEEP_CANDIDATES: Final = 1000
@@ -103,7 +105,13 @@ class Claims:
             self._waiting.popleft().settle(None)
 
     async def run(self) -> None:
-        """Serve for ever."""
+        """Serve for ever; on the way out, put back what was not delivered."""
+        try:
+            await self._run()
+        finally:
+            await self._put_back_at_last()
+
+    async def _run(self) -> None:
         while True:
             await self._bells.work.wait(self._patience())
             try:
@@ -121,15 +129,26 @@ class Claims:
         earliest = min(waiter.until for waiter in self._waiting)
         return min(_POLL_SECONDS, max(0.0, earliest - asyncio.get_running_loop().time()))
 
+    async def _put_back_at_last(self) -> None:
+        try:
+            async with asyncio.timeout(_LAST_PUT_BACK_SECONDS):
+                await self._put_back()
+        except (StoreUnavailable, TimeoutError) as error:
+            left = [job.id for job in self._undelivered]
+            logger.warning("jobs wait for their leases to expire", extra={"jobs": left, "error": str(error)})
+
     async def _put_back(self) -> None:
         while self._undelivered:
             job = self._undelivered[0]
 
             async def work(tx: Transaction, job: Job = job) -> None:
                 current = await tx.job(job.id, lock=True)
-                if current is None or current.version != job.version:
+                if current is None or (current.version, current.lease_token) != (job.version, job.lease_token):
                     return
-                await write_job(tx, jobs.give_back(current, await tx.now()), current, "requeued", "control-plane")
+                newer = (await tx.pending_of({job.app_id})).get(job.app_id)
+                after = succession.give_back(current, newer.id if newer else None, await tx.now())
+                change = "cancelled" if newer else "requeued"
+                await write_job(tx, after, current, change, "control-plane")
 
             await self._store.transact(work)
             self._undelivered.popleft()
@@ -150,10 +169,19 @@ class Claims:
                 return
 
     async def _assign(self, batch: Sequence[_Waiter]) -> list[Handed]:
-        async def work(tx: Transaction) -> list[Handed]:
-            return await _Round(tx, self._policy).assign(batch)
+        latest: list[Handed] = []
 
-        return await self._store.transact(work)
+        async def work(tx: Transaction) -> list[Handed]:
+            nonlocal latest
+            current = _Round(tx, self._policy)
+            latest = current.handed
+            return await current.assign(batch)
+
+        try:
+            return await self._store.transact(work)
+        except (OutcomeUnknown, asyncio.CancelledError):
+            self._undelivered.extend(gift.job for gift in latest)
+            raise
 
     def _batch(self) -> list[_Waiter]:
         batch: list[_Waiter] = []
@@ -212,7 +240,9 @@ class _Round:
         lease = Lease(waiter.runner_id, secrets.token_urlsafe(24), fence, waiter.lease_ms)
         claimed = jobs.claim(job, lease, self.now)
         if not await self.tx.save_job(claimed, job):
-            raise RowMoved(job.id)
+            # Between the look at the app's RUNNING job and the lock on this one, the former may have been claimed
+            # and this one ordered behind it: the unique index says so, and the job waits on.
+            return
         await tell_of_job(self.tx, claimed, node, "claimed", f"runner:{waiter.runner_id}")
         self.handed.append(Handed(claimed, node))
 
