@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.real, pytest.mark.slow]
 _RUN = secrets.token_hex(3)
 _DISK_MB = 120
 _MORE_MB = 150
-_WORK_MB = 16
+_WORK_MB = 8
 
 
 @contextmanager

@@ -6,7 +6,6 @@ can be read as an option; a second try is made only when the server says that it
 """
 
 import asyncio
-import os
 import re
 import shlex
 from collections.abc import Mapping
@@ -21,7 +20,6 @@ from daemons.runner.ports import LogSink
 from protocol.errors import JobReason
 
 _SECONDS: Final = 600.0
-_FULL_BYTES: Final = 1024 * 1024
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 _NO_SUCH_REF: Final = ("couldn't find remote ref", "could not find remote ref", "not our ref")
 _OPTIONS: Final = (
@@ -149,12 +147,8 @@ class _Git:
 
     async def run(self, command: str, *arguments: str) -> None:
         code, output = await self.call(command, *arguments)
-        if code == 0:
-            return
-        # Of a file that it cannot write into the tree git does not say why.
-        full = "unable to write" in output and await asyncio.to_thread(_is_full, self.tree)
-        why = f"{_why(output)} (no space left on device)" if full else _why(output)
-        raise WorkFailed(JobReason.CLONE_FAILED, f"git {command} failed: {why}", exit_code=code)
+        if code != 0:
+            raise WorkFailed(JobReason.CLONE_FAILED, f"git {command} failed: {_why(output)}", exit_code=code)
 
     async def head(self) -> str:
         argv = ["git", "rev-parse", "--verify", "HEAD"]
@@ -167,11 +161,6 @@ def _make(home: Path, tree: Path) -> None:
     tree.mkdir()
 
 
-def _is_full(folder: Path) -> bool:
-    found = os.statvfs(folder)
-    return found.f_bavail * found.f_frsize < _FULL_BYTES or (found.f_files > 0 and found.f_favail == 0)
-
-
 def _why(output: str) -> str:
     lowered = output.lower()
     known = next((why for words, why in _WHY if words in lowered), None)
@@ -179,4 +168,6 @@ def _why(output: str) -> str:
     # The cause comes first; the last line is often only what it led to.
     full = next((line for line in lines if disk_is_full(line)), None)
     said = next((line for line in reversed(lines) if line.startswith(("fatal:", "error:", "remote:"))), None)
-    return known or full or said or (lines[-1] if lines else "git said nothing")
+    why = known or full or said or (lines[-1] if lines else "git said nothing")
+    # Of a file that it made but could not fill git tells no cause: the disk took no more.
+    return f"{why} (no space left on device, or its quota is used up)" if "unable to write file" in why else why
