@@ -15,6 +15,39 @@ _MOST_LINES: Final = 20_000
 _LONGEST_LINE: Final = 2_000
 
 
+class Tail(Log):
+    """Stays at its end until the operator leaves it, and again once he is back there.
+
+    Where it stands cannot tell: text that came before the first layout, or a smaller window, leaves it off the end.
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(max_lines=_MOST_LINES, auto_scroll=False, id=id)
+        self.following = True
+
+    def append(self, text: str) -> None:
+        """More text at the end."""
+        self.write(text)
+        self._keep_to_end()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Whoever moves away from the end stops following."""
+        super().watch_scroll_y(old_value, new_value)
+        self.following = self.is_vertical_scroll_end
+
+    def on_resize(self) -> None:
+        """The end moves when the height changes."""
+        self._keep_to_end()
+
+    def _keep_to_end(self) -> None:
+        # After the refresh: before it, a text that has just become too long cannot be scrolled yet.
+        self.call_after_refresh(self._scroll_if_following)
+
+    def _scroll_if_following(self) -> None:
+        if self.following:
+            self.scroll_end(animate=False, immediate=True, x_axis=False)
+
+
 class LogPane(Vertical):
     """Shows the log of one job at a time."""
 
@@ -34,26 +67,26 @@ class LogPane(Vertical):
     def compose(self) -> ComposeResult:
         """A title over the text."""
         yield Line(id="log-title")
-        yield Log(max_lines=_MOST_LINES, id="log-text")
+        yield Tail(id="log-text")
 
     @property
-    def text(self) -> Log:
+    def text(self) -> Tail:
         """The text itself, to be focused."""
-        return self.query_one("#log-text", Log)
+        return self.query_one("#log-text", Tail)
 
     def open(self, job_id: str | None, title: str) -> None:
         """Begin with an empty log of this job."""
         self.job_id, self._title, self._bytes, self._column = job_id, title, 0, 0
         self.text.clear()
+        self.text.following = True
         self._say("following" if job_id else "")
 
     def write(self, job_id: str, text: str) -> None:
         """Append text, unless another job is shown by now."""
         if job_id != self.job_id:
             return
-        log = self.text
         self._bytes += len(text.encode())
-        log.write(self._broken(text), scroll_end=log.is_vertical_scroll_end)
+        self.text.append(self._broken(text))
         self._say("following")
 
     def end(self, job_id: str, problem: str | None) -> None:

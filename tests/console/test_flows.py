@@ -169,6 +169,29 @@ async def test_the_log_follows_the_selection(console: Open, plane: Plane) -> Non
         assert pane.job_id == "e8f7a630-2222"
 
 
+async def test_the_end_of_the_log_is_followed_until_the_operator_leaves_it(console: Open, plane: Plane) -> None:
+    plane.logs[RUNNING] = b"".join(b"line %d\n" % number for number in range(100))
+    async with console() as (app, pilot):
+        await pilot.press("down", "down", "l")
+        log = app.main.query_one(LogPane).text
+        await until(pilot, lambda: len(log.lines) == 101)
+        await until(pilot, lambda: log.max_scroll_y > 80 and log.is_vertical_scroll_end)
+        await plane.grow(RUNNING, b"more\n" * 50)
+        await until(pilot, lambda: len(log.lines) == 151 and log.is_vertical_scroll_end)
+        await pilot.resize_terminal(80, 20)
+        await until(pilot, lambda: log.max_scroll_y > 140 and log.is_vertical_scroll_end)
+        await pilot.press("enter", "pageup")
+        await until(pilot, lambda: not log.is_vertical_scroll_end)
+        stays = log.scroll_offset.y
+        await plane.grow(RUNNING, b"more\n" * 50)
+        await until(pilot, lambda: len(log.lines) == 201)
+        assert log.scroll_offset.y == stays
+        await pilot.press("end")
+        await until(pilot, lambda: log.is_vertical_scroll_end)
+        await plane.grow(RUNNING, b"more\n" * 50)
+        await until(pilot, lambda: len(log.lines) == 251 and log.is_vertical_scroll_end)
+
+
 async def test_an_endless_line_is_broken(console: Open, plane: Plane) -> None:
     plane.logs[RUNNING] = b"x" * 9_000
     async with console() as (app, pilot):
