@@ -21,6 +21,7 @@ class ErrorReason(StrEnum):
     APP_LIMIT = "app_limit"
     ALREADY_EXISTS = "already_exists"
     ILLEGAL_TRANSITION = "illegal_transition"
+    IDEMPOTENCY_MISMATCH = "idempotency_mismatch"
     LEASE_LOST = "lease_lost"
     STALE_FENCE = "stale_fence"
     TOO_LATE = "too_late"

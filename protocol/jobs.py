@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import Annotated
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     Field,
     SerializerFunctionWrapHandler,
@@ -105,11 +106,41 @@ class StoredPayload(JobPayload):
         return {key: value for key, value in serialize(self).items() if value is not None}
 
 
+class OnConflict(StrEnum):
+    """What becomes of a new job while its app has an active one.
+
+    `reject` refuses it. `supersede` cancels the PENDING one, and the new job waits behind the RUNNING one.
+    """
+
+    REJECT = "reject"
+    SUPERSEDE = "supersede"
+
+
+def _only_with_supersede(value: bool, info: ValidationInfo) -> bool:
+    if value and info.data.get("on_conflict") is OnConflict.REJECT:
+        raise ValueError('needs "onConflict": "supersede"')
+    return value
+
+
+#: With `supersede`: cancel the RUNNING job as well, unless it is going live already.
+CancelRunning = Annotated[bool, AfterValidator(_only_with_supersede)]
+
+
 class CreateJob(Wire):
-    """`POST /deploy/jobs`."""
+    """`POST /deploy/jobs`. With the header `Idempotency-Key` it may be repeated: it makes one job."""
 
     type: JobType
     payload: JobPayload
+    on_conflict: OnConflict = OnConflict.REJECT
+    cancel_running: CancelRunning = False
+
+
+class RetryJob(Wire):
+    """`POST /deploy/jobs/{id}/retry`: a new job with the order of one that FAILED or was CANCELLED; everything but
+    that order is as in `CreateJob`."""
+
+    on_conflict: OnConflict = OnConflict.REJECT
+    cancel_running: CancelRunning = False
 
 
 class TransitionJob(Wire):
@@ -173,7 +204,8 @@ class WaitingFor(Wire):
 class JobView(Wire):
     """A job as readers see it. The first eleven keys are those existing clients know.
 
-    `logComplete`: the job ended and its log is as long as its runner said.
+    `logComplete`: the job ended and its log is as long as its runner said. `supersededBy` is the newer job of the app
+    that this one gave way to, `retryOf` the ended one whose order it repeats.
     """
 
     id: str
@@ -199,6 +231,8 @@ class JobView(Wire):
     commit: str | None = None
     log_length: int = 0
     log_complete: bool = False
+    superseded_by: str | None = None
+    retry_of: str | None = None
     waiting_for: WaitingFor | None = None
 
 

@@ -9,9 +9,11 @@ from aiohttp import web
 
 from daemons.deploy.adapters.agent import HttpAgent
 from daemons.deploy.adapters.store import open_store
+from daemons.deploy.domain.idempotency import IdempotencyMismatch
 from daemons.deploy.domain.jobs import AppBusy, IllegalTransition, JobNotFound, LeaseLost, LogFull, LogGap, TooLate
 from daemons.deploy.domain.nodes import NodeNotFound, NodePolicy
 from daemons.deploy.domain.placement import NodeDisabled, NodeFull, NodeStale
+from daemons.deploy.domain.succession import NotRetryable
 from daemons.deploy.http.admin import AdminRoutes
 from daemons.deploy.http.apps import AppRoutes
 from daemons.deploy.http.events import EventRoutes
@@ -27,6 +29,7 @@ from daemons.deploy.services.claims import Claims
 from daemons.deploy.services.feed import Feed
 from daemons.deploy.services.leases import Leases
 from daemons.deploy.services.logs import Logs
+from daemons.deploy.services.orders import Orders
 from daemons.deploy.services.placements import Placements, SameNode
 from daemons.deploy.services.queue import JobQueue
 from daemons.deploy.services.reading import Reader, Thresholds
@@ -55,6 +58,8 @@ PROBLEMS: Final[Problems] = {
     AppNotPlaced: (404, ErrorReason.NOT_FOUND),
     AppBusy: (409, ErrorReason.APP_BUSY),
     IllegalTransition: (409, ErrorReason.ILLEGAL_TRANSITION),
+    NotRetryable: (409, ErrorReason.ILLEGAL_TRANSITION),
+    IdempotencyMismatch: (409, ErrorReason.IDEMPOTENCY_MISMATCH),
     LeaseLost: (409, ErrorReason.LEASE_LOST),
     TooLate: (409, ErrorReason.TOO_LATE),
     LogGap: (409, ErrorReason.LOG_GAP),
@@ -92,6 +97,7 @@ class Plane:
         self.store = store
         self.bells = Bells()
         self.thresholds = Thresholds(policy, settings.runner_stale_seconds * 1000)
+        self.orders = Orders(store, self.bells)
         self.queue = JobQueue(store, self.bells)
         self.claims = Claims(store, self.bells, policy)
         self.leases = Leases(store, self.bells)
@@ -165,7 +171,7 @@ def _routes(
     submitters = (gates.api, gates.admin)
     return (
         (runners.table(), (gates.runner,)),
-        (JobRoutes(plane.queue, plane.reader).table(), submitters),
+        (JobRoutes(plane.orders, plane.queue, plane.reader).table(), submitters),
         (LogRoutes(plane.logs).table(), submitters),
         (AppRoutes(plane.apps).table(), submitters),
         (NodeRoutes(plane.nodes, plane.leases).table(), (gates.node,)),

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from daemons.deploy.domain.events import Event, NewEvent
+from daemons.deploy.domain.idempotency import Key, Remembered
 from daemons.deploy.domain.jobs import Job
 from daemons.deploy.domain.nodes import AppRun, Placement, Runner, RuntimeNode
 
@@ -47,6 +48,10 @@ class JobRows(Protocol):
         """The RUNNING job of each of these apps that has one."""
         ...
 
+    async def pending_of(self, app_ids: Collection[str]) -> Mapping[str, Job]:
+        """The PENDING job of each of these apps that has one."""
+        ...
+
     async def claimable(self, limit: int, now: int) -> Sequence[Job]:
         """PENDING jobs that may start (`not_before` reached, no RUNNING job of the same app), oldest first, locked;
         rows that another transaction holds are skipped."""
@@ -73,11 +78,36 @@ class JobRows(Protocol):
         ...
 
     async def prune_jobs(self, app_id: str, keep: int) -> int:
-        """Delete all but the newest `keep` ended jobs of the app with their logs; how many."""
+        """Delete, with their logs, all but the newest `keep` of the app's ended jobs that were not superseded; how
+        many."""
+        ...
+
+    async def prune_superseded(self, app_id: str, keep: int) -> int:
+        """Delete, with their logs, all but the newest `keep` of the app's superseded jobs; how many."""
         ...
 
     async def count_jobs(self) -> Mapping[str, int]:
         """How many jobs are in each active state (PENDING, RUNNING), for metrics."""
+        ...
+
+
+class IdempotencyRows(Protocol):
+    """Table `fun_ai_deploy_idempotency`. Who reads or writes an app's keys holds the app's row."""
+
+    async def remembered(self, key: Key) -> Remembered | None:
+        """What the key was used for, also when its time is over."""
+        ...
+
+    async def remember(self, used: Remembered) -> None:
+        """Write what the key was used for, in place of what it was used for before."""
+        ...
+
+    async def forget_keys_of(self, app_id: str) -> int:
+        """Forget all keys of an app; how many."""
+        ...
+
+    async def forget_keys(self, limit: int, now: int) -> int:
+        """Forget up to `limit` keys whose time is over, oldest first; how many."""
         ...
 
 
@@ -209,7 +239,9 @@ class LogRows(Protocol):
         ...
 
 
-class Transaction(JobRows, NodeRows, PlacementRows, AppRunRows, RunnerRows, EventRows, LogRows, Protocol):
+class Transaction(
+    JobRows, IdempotencyRows, NodeRows, PlacementRows, AppRunRows, RunnerRows, EventRows, LogRows, Protocol
+):
     """One open transaction."""
 
     async def now(self) -> int:

@@ -24,13 +24,17 @@ def past(dialect: str) -> list[str]:
     return [each for migration in read_migrations(FOLDER / "migrations", dialect) for each in migration.statements]
 
 
+def versions(dialect: str) -> list[int]:
+    return [each.version for each in read_migrations(FOLDER / "migrations", dialect)]
+
+
 def sqlite_schema(statements: list[str]) -> dict[str, str]:
     database = sqlite3.connect(":memory:")
     for statement in statements:
         database.execute(statement)
     rows = database.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
     database.close()
-    return {name: " ".join(sql.split()) for name, sql in rows}
+    return {name: re.sub(r" ?([(),]) ?", r"\1", " ".join(sql.split())) for name, sql in rows}
 
 
 def mysql_schema(server: "pymysql.Connection[pymysql.cursors.Cursor]", name: str, statements: list[str]) -> list[str]:
@@ -72,7 +76,8 @@ def test_both_dialects_have_the_same_migrations_tables_and_columns() -> None:
         for dialect in ("mysql", "sqlite")
     )
     assert mysql == sqlite
-    assert len({table for table, _ in mysql}) == 8
+    created = [each for each in past("mysql") if "CREATE TABLE" in each]
+    assert len({table for table, _ in mysql}) == len(created)
     names = [[each.name for each in read_migrations(FOLDER / "migrations", dialect)] for dialect in ("mysql", "sqlite")]
     assert names[0] == names[1]
 
@@ -91,7 +96,7 @@ async def test_programs_that_start_at_once_migrate_once(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "deploy.db") as file:
         rows = file.execute("SELECT component, version FROM fun_ai_schema_migration").fetchall()
     file.close()
-    assert rows == [("deploy", 1)]
+    assert rows == [("deploy", number) for number in await asyncio.to_thread(versions, "sqlite")]
 
 
 @pytest.mark.real
@@ -112,7 +117,7 @@ async def test_replicas_that_start_at_once_migrate_once(mariadb_url: str) -> Non
                 group.create_task(start())
 
         cursor.execute("SELECT component, version FROM replicas.fun_ai_schema_migration")
-        assert cursor.fetchall() == (("deploy", 1),)
+        assert cursor.fetchall() == tuple(("deploy", number) for number in await asyncio.to_thread(versions, "mysql"))
         cursor.execute("DROP DATABASE replicas")
 
 

@@ -9,6 +9,7 @@ from protocol.errors import JobReason
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, 678000, UTC)
 LATER = datetime(2026, 1, 2, 3, 4, 35, tzinfo=UTC)
 JOB_ID = "00000000-0000-4000-8000-000000000001"
+OLDER_ID = "00000000-0000-4000-8000-000000000000"
 IMAGE = "127.0.0.1:5000/funaistudio/u1-app20001:0123456789ab-7"
 DIGEST = "sha256:" + "a1" * 32
 TOKEN = "lease-token"
@@ -109,8 +110,22 @@ CLAIMED = jobs.ClaimedJob(
     fence=7,
     started_at=MOMENT,
     log_length=4096,
+    retry_of=OLDER_ID,
     lease_token=TOKEN,
     lease_seconds=30,
+)
+GAVE_WAY = jobs.JobView(
+    id=OLDER_ID,
+    type=jobs.JobType.BUILD_AND_DEPLOY,
+    status=jobs.JobStatus.CANCELLED,
+    payload=jobs.StoredPayload(user_id="1", app_id="20001"),
+    created_at=MOMENT,
+    updated_at=LATER,
+    app_id="20001",
+    user_id="1",
+    reason="superseded",
+    finished_at=LATER,
+    superseded_by=JOB_ID,
 )
 IMAGES = apps.RemovedImages(removed=(IMAGE,), kept=("busybox:1.36",), error="one is in use")
 MONGO = apps.MongoOutcome(enabled=True, dropped=False, reason="kept by configuration")
@@ -118,7 +133,13 @@ MONGO = apps.MongoOutcome(enabled=True, dropped=False, reason="kept by configura
 SAMPLES: tuple[Wire, ...] = (
     PAYLOAD,
     STORED,
-    jobs.CreateJob(type=jobs.JobType.BUILD_AND_DEPLOY, payload=PAYLOAD),
+    jobs.CreateJob(
+        type=jobs.JobType.BUILD_AND_DEPLOY,
+        payload=PAYLOAD,
+        on_conflict=jobs.OnConflict.SUPERSEDE,
+        cancel_running=True,
+    ),
+    jobs.RetryJob(on_conflict=jobs.OnConflict.SUPERSEDE),
     jobs.TransitionJob(to_status=jobs.JobStatus.FAILED, error_message="by hand"),
     jobs.ClaimJob(runner_id="runner-01", lease_seconds=30, wait_seconds=20.5, slots=2, version="0.1.0", host="builder"),
     jobs.RenewLease(
@@ -223,6 +244,12 @@ SAMPLES: tuple[Wire, ...] = (
     events.ResetEvent(seq=44),
     events.BeatEvent(at=MOMENT),
     events.Snapshot(
-        seq=44, at=MOMENT, jobs=(PENDING,), nodes=(NODE,), runners=(RUNNER,), placements=(PLACEMENT,), apps=(RUN,)
+        seq=44,
+        at=MOMENT,
+        jobs=(PENDING, GAVE_WAY),
+        nodes=(NODE,),
+        runners=(RUNNER,),
+        placements=(PLACEMENT,),
+        apps=(RUN,),
     ),
 )

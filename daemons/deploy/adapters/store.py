@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from daemons.deploy.adapters.store_events import EventStatements, LogStatements
+from daemons.deploy.adapters.store_idempotency import IdempotencyStatements
 from daemons.deploy.adapters.store_jobs import JobStatements
 from daemons.deploy.adapters.store_nodes import (
     AppRunStatements,
@@ -39,6 +40,7 @@ _QUERIES: Final = load_queries(_FOLDER)
 
 class SqlTransaction(
     JobStatements,
+    IdempotencyStatements,
     NodeStatements,
     PlacementStatements,
     AppRunStatements,

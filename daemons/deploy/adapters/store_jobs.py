@@ -29,7 +29,12 @@ class JobStatements:
         """False when the app already has a job in that state."""
         try:
             await self._session.change(
-                "insert_job", type=job.type.value, create_time=job.created_at, version=job.version, **_columns(job)
+                "insert_job",
+                type=job.type.value,
+                retry_of=job.retry_of,
+                create_time=job.created_at,
+                version=job.version,
+                **_columns(job),
             )
         except Duplicate:
             return False
@@ -59,6 +64,12 @@ class JobStatements:
             return {}
         return {job.app_id: job for job in _jobs(await self._session.rows("running_of", app_ids=list(app_ids)))}
 
+    async def pending_of(self, app_ids: Collection[str]) -> Mapping[str, Job]:
+        """The PENDING job of each of these apps that has one."""
+        if not app_ids:
+            return {}
+        return {job.app_id: job for job in _jobs(await self._session.rows("pending_of", app_ids=list(app_ids)))}
+
     async def claimable(self, limit: int, now: int) -> Sequence[Job]:
         """PENDING jobs that may start, oldest first, locked, held rows skipped."""
         return _jobs(await self._session.rows("claimable_jobs", limit=limit, now=now))
@@ -81,13 +92,20 @@ class JobStatements:
 
     async def delete_jobs(self, app_id: str) -> int:
         """Delete the app's ended jobs with their logs."""
-        return await self.prune_jobs(app_id, 0)
+        return await self.prune_jobs(app_id, 0) + await self.prune_superseded(app_id, 0)
 
     async def prune_jobs(self, app_id: str, keep: int) -> int:
-        """Delete all but the newest `keep` ended jobs of the app with their logs."""
+        """Delete all but the newest `keep` of the app's ended jobs that were not superseded."""
+        return await self._delete_all_but("ended_jobs", app_id, keep)
+
+    async def prune_superseded(self, app_id: str, keep: int) -> int:
+        """Delete all but the newest `keep` of the app's superseded jobs."""
+        return await self._delete_all_but("superseded_jobs", app_id, keep)
+
+    async def _delete_all_but(self, query: str, app_id: str, keep: int) -> int:
         deleted = 0
         while True:
-            rows = await self._session.rows("ended_jobs", app_id=app_id, keep=keep, limit=_DELETE_AT_ONCE)
+            rows = await self._session.rows(query, app_id=app_id, keep=keep, limit=_DELETE_AT_ONCE)
             if not rows:
                 return deleted
             ids = [str(row["id"]) for row in rows]
@@ -126,6 +144,7 @@ def _columns(job: Job) -> dict[str, str | int | None]:
         "commit_sha": job.commit,
         "log_length": job.log_length,
         "log_expected": job.log_expected,
+        "superseded_by": job.superseded_by,
         "update_time": job.updated_at,
     }
 
@@ -162,5 +181,7 @@ def _job(row: Row) -> Job:
         commit=row["commit_sha"],
         log_length=row["log_length"],
         log_expected=row["log_expected"],
+        superseded_by=row["superseded_by"],
+        retry_of=row["retry_of"],
         version=row["version"],
     )

@@ -79,7 +79,8 @@ class LogFull(Exception):
 @dataclass(frozen=True, slots=True)
 class Job:
     """One deployment order. `version` counts writes and guards them; `fence` rises with every claim of the app's
-    jobs. `log_length` bytes of log are here; the holder said at the end that there are `log_expected`."""
+    jobs. `log_length` bytes of log are here; the holder said at the end that there are `log_expected`. `superseded_by`
+    is the newer job that this one gave way to, `retry_of` the ended one whose order it repeats."""
 
     id: str
     type: JobType
@@ -107,6 +108,8 @@ class Job:
     commit: str | None = None
     log_length: int = 0
     log_expected: int | None = None
+    superseded_by: str | None = None
+    retry_of: str | None = None
     version: int = 0
 
 

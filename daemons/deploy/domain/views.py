@@ -66,6 +66,8 @@ def job_view(job: Job, node: RuntimeNode | None = None, waiting: WaitingFor | No
         commit=job.commit,
         log_length=job.log_length,
         log_complete=log_complete(job),
+        superseded_by=job.superseded_by,
+        retry_of=job.retry_of,
         waiting_for=waiting,
     )
 

@@ -3,17 +3,19 @@
 from aiohttp import web
 
 from daemons.deploy.domain.views import job_view
-from daemons.deploy.http.requests import caller, job_id
+from daemons.deploy.http.requests import caller, job_id, orderer
+from daemons.deploy.services.orders import Ordered, Orders
 from daemons.deploy.services.queue import JobQueue
 from daemons.deploy.services.reading import Reader
 from daemons.kit.bodies import InvalidRequest, number, read, reply
-from protocol.jobs import CreateJob, JobStatus, TransitionJob
+from protocol.jobs import CreateJob, JobStatus, RetryJob, TransitionJob
 
 
 class JobRoutes:
     """`/deploy/jobs`."""
 
-    def __init__(self, queue: JobQueue, reader: Reader) -> None:
+    def __init__(self, orders: Orders, queue: JobQueue, reader: Reader) -> None:
+        self._orders = orders
         self._queue = queue
         self._reader = reader
 
@@ -26,12 +28,18 @@ class JobRoutes:
             web.get("/deploy/jobs/{job_id}", self.get),
             web.post("/deploy/jobs/{job_id}/transition", self.transition),
             web.post("/deploy/jobs/{job_id}/cancel", self.cancel),
+            web.post("/deploy/jobs/{job_id}/retry", self.retry),
         ]
 
     async def create(self, request: web.Request) -> web.Response:
         """A new job."""
         order = await read(request, CreateJob)
-        return reply(job_view(await self._queue.create(order, caller(request))))
+        return await self._ordered(await self._orders.create(order, orderer(request)))
+
+    async def retry(self, request: web.Request) -> web.Response:
+        """A new job with the order of one that failed or was cancelled."""
+        order = await read(request, RetryJob)
+        return await self._ordered(await self._orders.retry(job_id(request), order, orderer(request)))
 
     async def get(self, request: web.Request) -> web.Response:
         """One job."""
@@ -60,3 +68,6 @@ class JobRoutes:
     async def cancel(self, request: web.Request) -> web.Response:
         """Cancel a job."""
         return reply(job_view(await self._queue.cancel(job_id(request), caller(request))))
+
+    async def _ordered(self, ordered: Ordered) -> web.Response:
+        return reply(await self._reader.view(ordered.job) if ordered.repeated else job_view(ordered.job))

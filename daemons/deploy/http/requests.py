@@ -1,4 +1,4 @@
-"""What several handlers read from a request: ids in paths, who is calling."""
+"""What several handlers read from a request: ids in paths, who is calling and under which key."""
 
 import re
 from typing import Final
@@ -6,9 +6,13 @@ from typing import Final
 from aiohttp import web
 
 from daemons.deploy.domain.jobs import JobNotFound
+from daemons.deploy.services.orders import Caller
 from daemons.kit.auth import CALLER
+from daemons.kit.bodies import InvalidRequest
+from protocol.headers import IDEMPOTENCY_KEY
 
 _JOB_ID: Final = re.compile(r"[0-9a-f-]{36}")
+_KEY: Final = re.compile(r"[\x20-\x7e]{1,128}")
 
 
 def job_id(request: web.Request) -> str:
@@ -23,3 +27,14 @@ def caller(request: web.Request) -> str:
     """The kind of caller that was admitted, as events name it."""
     name: str = request.get(CALLER, "anyone")
     return name
+
+
+def orderer(request: web.Request) -> Caller:
+    """Who orders, and the request's Idempotency-Key, if any. Raises InvalidRequest for a key that is none."""
+    given = request.headers.getall(IDEMPOTENCY_KEY, [])
+    if not given:
+        return Caller(caller(request))
+    if len(given) > 1 or not _KEY.fullmatch(given[0]):
+        rule = "must be given once and be 1 to 128 printable ASCII characters"
+        raise InvalidRequest(f"{IDEMPOTENCY_KEY}: {rule}", [IDEMPOTENCY_KEY])
+    return Caller(caller(request), given[0])

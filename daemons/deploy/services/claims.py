@@ -14,13 +14,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from daemons.deploy.domain import jobs
+from daemons.deploy.domain import jobs, succession
 from daemons.deploy.domain.jobs import Job, Lease
 from daemons.deploy.domain.nodes import NodePolicy, Placement, RuntimeNode
 from daemons.deploy.domain.placement import NoNode, choose, obstacle_to_redeploy
 from daemons.deploy.ports import OutcomeUnknown, Store, StoreUnavailable, Transaction
 from daemons.deploy.services.bells import Bells
-from daemons.deploy.services.journal import RowMoved, place, tell_of_job, write_job
+from daemons.deploy.services.journal import place, tell_of_job, write_job
 
 _POLL_SECONDS: Final = 1.0
 _IDLE_SECONDS: Final = 3600.0
@@ -145,7 +145,10 @@ class Claims:
                 current = await tx.job(job.id, lock=True)
                 if current is None or (current.version, current.lease_token) != (job.version, job.lease_token):
                     return
-                await write_job(tx, jobs.give_back(current, await tx.now()), current, "requeued", "control-plane")
+                newer = (await tx.pending_of({job.app_id})).get(job.app_id)
+                after = succession.give_back(current, newer.id if newer else None, await tx.now())
+                change = "cancelled" if newer else "requeued"
+                await write_job(tx, after, current, change, "control-plane")
 
             await self._store.transact(work)
             self._undelivered.popleft()
@@ -237,7 +240,9 @@ class _Round:
         lease = Lease(waiter.runner_id, secrets.token_urlsafe(24), fence, waiter.lease_ms)
         claimed = jobs.claim(job, lease, self.now)
         if not await self.tx.save_job(claimed, job):
-            raise RowMoved(job.id)
+            # Between the look at the app's RUNNING job and the lock on this one, the former may have been claimed
+            # and this one ordered behind it: the unique index says so, and the job waits on.
+            return
         await tell_of_job(self.tx, claimed, node, "claimed", f"runner:{waiter.runner_id}")
         self.handed.append(Handed(claimed, node))
 

@@ -97,8 +97,10 @@ async def stop_run(tx: Transaction, app_id: str, node_id: int, actor: str) -> No
 
 
 async def forget_app(tx: Transaction, app_id: str, actor: str) -> tuple[int, int, int]:
-    """Delete the app's ended jobs, last state and placement, and tell of it; how many rows of each."""
+    """Delete the app's ended jobs, last state and placement, and tell of it; how many rows of each. The keys that made
+    its jobs are free again."""
     jobs = await tx.delete_jobs(app_id)
+    await tx.forget_keys_of(app_id)
     runs = int(await tx.delete_app_run(app_id))
     placements = int(await displace(tx, app_id, actor))
     await tx.append(NewEvent("app", "purged", app_id, actor, orjson.dumps(None).decode()))

@@ -1,45 +1,21 @@
-"""Jobs as their submitters see them: create, read, cancel, move by hand."""
+"""Jobs as their submitters see them: read, cancel, move by hand."""
 
 from collections.abc import Sequence
-from uuid import uuid4
 
 from daemons.deploy.domain import jobs
-from daemons.deploy.domain.jobs import AppBusy, Job, JobNotFound
+from daemons.deploy.domain.jobs import Job, JobNotFound
 from daemons.deploy.ports import JobRows, Store, Transaction
 from daemons.deploy.services.bells import Bells
-from daemons.deploy.services.journal import node_of, tell_of_job, write_job
-from protocol.jobs import CreateJob, JobStatus, TransitionJob
-
-_KEPT_PER_APP = 10
+from daemons.deploy.services.journal import write_job
+from protocol.jobs import JobStatus, TransitionJob
 
 
 class JobQueue:
-    """The queue's front door."""
+    """Jobs that are there."""
 
     def __init__(self, store: Store, bells: Bells) -> None:
         self._store = store
         self._bells = bells
-
-    async def create(self, order: CreateJob, actor: str) -> Job:
-        """A new PENDING job. Raises AppBusy while any job of the app is PENDING or RUNNING, expired or not."""
-        job_id = str(uuid4())
-
-        async def work(tx: Transaction) -> Job:
-            app_id = order.payload.app_id
-            await tx.lock_app(app_id)
-            active = await tx.active_jobs(app_id)
-            if active:
-                raise AppBusy(app_id, active[0])
-            job = jobs.submit(job_id, order.type, order.payload, await tx.now())
-            if not await tx.insert_job(job):
-                raise AppBusy(app_id, None)
-            await tx.prune_jobs(app_id, _KEPT_PER_APP)
-            await tell_of_job(tx, job, await node_of(tx, app_id), "created", actor)
-            return job
-
-        job = await self._store.transact(work)
-        self._bells.changed(job.id)
-        return job
 
     async def cancel(self, job_id: str, actor: str) -> Job:
         """Idempotent. Raises JobNotFound, TooLate or IllegalTransition."""

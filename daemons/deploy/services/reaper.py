@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass
 from typing import Final
 
-from daemons.deploy.domain import jobs
+from daemons.deploy.domain import jobs, succession
 from daemons.deploy.domain.jobs import Job
 from daemons.deploy.ports import Store, Transaction
 from daemons.deploy.services.bells import Bells
@@ -16,6 +16,7 @@ from protocol.jobs import JobStatus
 
 _PAGE: Final = 100
 _EVENT_PAGE: Final = 1000
+_KEY_PAGE: Final = 200
 _ACTOR: Final = "reaper"
 _DAY_MS: Final = 24 * 3600 * 1000
 
@@ -56,9 +57,12 @@ class Reaper:
         if limit > 0:
             for job in await tx.running_since(_PAGE, now - limit * 1000):
                 ended[job.id] = await self._write(tx, jobs.time_out(job, limit, now), job)
-        for job in await tx.expired(_PAGE, now):
-            if job.id not in ended:
-                ended[job.id] = await self._write(tx, jobs.expire(job, self._limits.max_attempts, now), job)
+        expired = [job for job in await tx.expired(_PAGE, now) if job.id not in ended]
+        newer = await tx.pending_of({job.app_id for job in expired})
+        for job in expired:
+            successor = newer[job.app_id].id if job.app_id in newer else None
+            after = succession.expire(job, successor, self._limits.max_attempts, now)
+            ended[job.id] = await self._write(tx, after, job)
         return list(ended.values())
 
     async def _write(self, tx: Transaction, after: Job, before: Job) -> Job:
@@ -66,12 +70,17 @@ class Reaper:
         return await write_job(tx, after, before, change, _ACTOR)
 
     async def tidy(self) -> None:
-        """Forget old events and runners that are long gone."""
+        """Forget old events, keys whose day is over and runners that are long gone."""
 
         async def work(tx: Transaction) -> int:
             now = await tx.now()
             await tx.forget_runners(now - self._limits.runners_kept_ms)
             return await tx.delete_events(now - self._limits.events_kept_ms, _EVENT_PAGE)
 
+        async def forget_keys(tx: Transaction) -> int:
+            return await tx.forget_keys(_KEY_PAGE, await tx.now())
+
         while await self._store.transact(work) == _EVENT_PAGE:
+            continue
+        while await self._store.transact(forget_keys) == _KEY_PAGE:
             continue

@@ -14,6 +14,7 @@ OPEN_TO = {
     "GET /deploy/jobs/{job_id}": {"api", "admin"},
     "POST /deploy/jobs/{job_id}/transition": {"api", "admin"},
     "POST /deploy/jobs/{job_id}/cancel": {"api", "admin"},
+    "POST /deploy/jobs/{job_id}/retry": {"api", "admin"},
     "GET /deploy/jobs/{job_id}/log": {"api", "admin"},
     "PUT /deploy/jobs/{job_id}/log": {"runner"},
     "POST /deploy/jobs/claim": {"runner"},

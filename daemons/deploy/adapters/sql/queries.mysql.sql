@@ -46,3 +46,7 @@ VALUES (CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED), :kind, :action, :subject,
 -- delete_events --
 -- Some of the events that are too old; through the index, so that no newer row is looked at and locked.
 DELETE FROM fun_ai_deploy_event WHERE create_time < :before ORDER BY create_time, seq LIMIT :limit;
+
+-- delete_expired_requests --
+-- Some of the keys whose day is over; through the index, so that no other row is looked at and locked.
+DELETE FROM fun_ai_deploy_idempotency WHERE expire_at <= :now ORDER BY expire_at LIMIT :limit;

@@ -13,12 +13,12 @@ LIMIT 0;
 INSERT INTO fun_ai_deploy_job (
     id, type, status, app_id, user_id, payload_json, attempt, fence, runner_id, lease_token, lease_expire_at,
     not_before, started_at, confirmed_at, finished_at, phase, phase_message, error_message, reason, image,
-    image_digest, commit_sha, log_length, log_expected, create_time, update_time, version
+    image_digest, commit_sha, log_length, log_expected, superseded_by, retry_of, create_time, update_time, version
 ) VALUES (
     :id, :type, :status, :app_id, :user_id, :payload_json, :attempt, :fence, :runner_id, :lease_token,
     :lease_expire_at, :not_before, :started_at, :confirmed_at, :finished_at, :phase, :phase_message,
-    :error_message, :reason, :image, :image_digest, :commit_sha, :log_length, :log_expected, :create_time,
-    :update_time, :version
+    :error_message, :reason, :image, :image_digest, :commit_sha, :log_length, :log_expected, :superseded_by,
+    :retry_of, :create_time, :update_time, :version
 );
 
 -- save_job --
@@ -29,7 +29,7 @@ SET status = :status, payload_json = :payload_json, attempt = :attempt, fence = 
     started_at = :started_at, confirmed_at = :confirmed_at, finished_at = :finished_at, phase = :phase,
     phase_message = :phase_message, error_message = :error_message, reason = :reason, image = :image,
     image_digest = :image_digest, commit_sha = :commit_sha, log_length = :log_length, log_expected = :log_expected,
-    update_time = :update_time, version = :version
+    superseded_by = :superseded_by, update_time = :update_time, version = :version
 WHERE id = :id AND version = :was_version;
 
 -- job --
@@ -49,6 +49,10 @@ SELECT * FROM fun_ai_deploy_job WHERE pending_app = :app_id;
 -- running_of --
 -- The RUNNING job of each of these apps.
 SELECT * FROM fun_ai_deploy_job WHERE running_app IN (:app_ids);
+
+-- pending_of --
+-- The PENDING job of each of these apps.
+SELECT * FROM fun_ai_deploy_job WHERE pending_app IN (:app_ids);
 
 -- claimable_jobs --
 -- PENDING jobs that may start, oldest first, locked; the index keeps the order, so that only those rows are locked.
@@ -81,9 +85,16 @@ SELECT * FROM fun_ai_deploy_job ORDER BY create_time DESC, id DESC LIMIT :limit;
 SELECT * FROM fun_ai_deploy_job WHERE app_id = :app_id ORDER BY create_time DESC, id DESC LIMIT :limit;
 
 -- ended_jobs --
--- Ids of an app's ended jobs, newest first, without the first `keep`.
+-- Ids of an app's ended jobs that gave way to no other, newest first, without the first `keep`.
 SELECT id FROM fun_ai_deploy_job
-WHERE app_id = :app_id AND status IN ('SUCCEEDED', 'FAILED', 'CANCELLED')
+WHERE app_id = :app_id AND status IN ('SUCCEEDED', 'FAILED', 'CANCELLED') AND superseded_by IS NULL
+ORDER BY create_time DESC, id DESC
+LIMIT :limit OFFSET :keep;
+
+-- superseded_jobs --
+-- Ids of an app's jobs that gave way to newer ones, newest first, without the first `keep`.
+SELECT id FROM fun_ai_deploy_job
+WHERE app_id = :app_id AND status IN ('FAILED', 'CANCELLED') AND superseded_by IS NOT NULL
 ORDER BY create_time DESC, id DESC
 LIMIT :limit OFFSET :keep;
 
@@ -98,6 +109,25 @@ DELETE FROM fun_ai_deploy_job_log WHERE job_id IN (:ids);
 -- count_jobs --
 -- How many jobs are active, by state.
 SELECT status, COUNT(*) AS jobs FROM fun_ai_deploy_job WHERE status IN ('PENDING', 'RUNNING') GROUP BY status;
+
+-- remembered_request --
+-- Which job a request with this key made.
+SELECT request_hash, job_id, expire_at FROM fun_ai_deploy_idempotency
+WHERE app_id = :app_id AND user_id = :user_id AND caller = :caller AND idempotency_key = :idempotency_key;
+
+-- remember_request --
+-- A request with a key made this job.
+INSERT INTO fun_ai_deploy_idempotency (app_id, user_id, caller, idempotency_key, request_hash, job_id, expire_at)
+VALUES (:app_id, :user_id, :caller, :idempotency_key, :request_hash, :job_id, :expire_at);
+
+-- forget_request --
+-- The key is free again.
+DELETE FROM fun_ai_deploy_idempotency
+WHERE app_id = :app_id AND user_id = :user_id AND caller = :caller AND idempotency_key = :idempotency_key;
+
+-- forget_requests_of --
+-- All keys of an app are free again.
+DELETE FROM fun_ai_deploy_idempotency WHERE app_id = :app_id;
 
 -- nodes --
 -- All nodes.

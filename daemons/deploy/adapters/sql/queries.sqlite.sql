@@ -49,3 +49,9 @@ VALUES (CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER), :kind, :acti
 DELETE FROM fun_ai_deploy_event WHERE seq IN (
     SELECT seq FROM fun_ai_deploy_event WHERE create_time < :before ORDER BY create_time, seq LIMIT :limit
 );
+
+-- delete_expired_requests --
+-- Some of the keys whose day is over.
+DELETE FROM fun_ai_deploy_idempotency WHERE rowid IN (
+    SELECT rowid FROM fun_ai_deploy_idempotency WHERE expire_at <= :now ORDER BY expire_at LIMIT :limit
+);

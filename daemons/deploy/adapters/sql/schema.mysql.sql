@@ -41,6 +41,8 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_job (
         GENERATED ALWAYS AS (CASE WHEN status = 'RUNNING' THEN app_id END) STORED,
     pending_app VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin
         GENERATED ALWAYS AS (CASE WHEN status = 'PENDING' THEN app_id END) STORED,
+    superseded_by VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
+    retry_of VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
     PRIMARY KEY (id),
     UNIQUE KEY uk_fun_ai_deploy_job_running_app (running_app),
     UNIQUE KEY uk_fun_ai_deploy_job_pending_app (pending_app),
@@ -130,4 +132,17 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_event (
     body_json MEDIUMTEXT NOT NULL,
     PRIMARY KEY (seq),
     KEY idx_fun_ai_deploy_event_create_time (create_time, seq)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;
+
+-- Which job a request with an Idempotency-Key made; kept for a day.
+CREATE TABLE IF NOT EXISTS fun_ai_deploy_idempotency (
+    app_id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    user_id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    caller VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    idempotency_key VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    request_hash VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    job_id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    expire_at BIGINT NOT NULL,
+    PRIMARY KEY (app_id, user_id, caller, idempotency_key),
+    KEY idx_fun_ai_deploy_idempotency_expire_at (expire_at)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;

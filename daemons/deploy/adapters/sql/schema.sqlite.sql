@@ -35,7 +35,9 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_job (
     update_time INTEGER NOT NULL,
     version INTEGER NOT NULL,
     running_app TEXT GENERATED ALWAYS AS (CASE WHEN status = 'RUNNING' THEN app_id END) STORED,
-    pending_app TEXT GENERATED ALWAYS AS (CASE WHEN status = 'PENDING' THEN app_id END) STORED
+    pending_app TEXT GENERATED ALWAYS AS (CASE WHEN status = 'PENDING' THEN app_id END) STORED,
+    superseded_by TEXT NULL,
+    retry_of TEXT NULL
 ) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS uk_fun_ai_deploy_job_running_app ON fun_ai_deploy_job (running_app);
 CREATE UNIQUE INDEX IF NOT EXISTS uk_fun_ai_deploy_job_pending_app ON fun_ai_deploy_job (pending_app);
@@ -116,3 +118,15 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_event (
     body_json TEXT NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS idx_fun_ai_deploy_event_create_time ON fun_ai_deploy_event (create_time, seq);
+
+CREATE TABLE IF NOT EXISTS fun_ai_deploy_idempotency (
+    app_id TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    caller TEXT NOT NULL,
+    idempotency_key TEXT NOT NULL,
+    request_hash TEXT NOT NULL,
+    job_id TEXT NOT NULL,
+    expire_at INTEGER NOT NULL,
+    PRIMARY KEY (app_id, user_id, caller, idempotency_key)
+) STRICT;
+CREATE INDEX IF NOT EXISTS idx_fun_ai_deploy_idempotency_expire_at ON fun_ai_deploy_idempotency (expire_at);

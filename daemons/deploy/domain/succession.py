@@ -1,0 +1,87 @@
+"""What becomes of an app's active jobs when a newer one is ordered, and new jobs from ended ones.
+
+An app has at most one RUNNING and one PENDING job. A newer job takes the place of the PENDING one and waits behind the
+RUNNING one, or has that cancelled too. One that was told to go live is never cancelled: its image may have traffic.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from daemons.deploy.domain import jobs
+from daemons.deploy.domain.jobs import AppBusy, Job, Outcome
+from protocol.errors import JobReason
+from protocol.jobs import JobPayload, JobStatus, OnConflict
+
+_SUBMITTED: Final = frozenset(field.alias or name for name, field in JobPayload.model_fields.items())
+_RETRIED: Final = (JobStatus.FAILED, JobStatus.CANCELLED)
+
+
+class NotRetryable(Exception):
+    """The job has not failed."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(
+            f"job {job.id} is {job.status.value} and only one that FAILED or was CANCELLED can be retried; "
+            "order a new deployment instead"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the orderer of a job wants done about the app's active jobs."""
+
+    on_conflict: OnConflict = OnConflict.REJECT
+    cancel_running: bool = False
+
+
+def retry(job: Job, job_id: str, now: int) -> Job:
+    """A new PENDING job with the order of an ended one. Raises NotRetryable."""
+    if job.status not in _RETRIED:
+        raise NotRetryable(job)
+    order = {key: value for key, value in job.payload.items() if key in _SUBMITTED}
+    return Job(job_id, job.type, JobStatus.PENDING, job.app_id, job.user_id, order, now, now, retry_of=job.id)
+
+
+def check(app_id: str, active: Sequence[Job], policy: Policy) -> None:
+    """Raises AppBusy when the app has an active job and the new one is not to supersede it."""
+    if active and policy.on_conflict is OnConflict.REJECT:
+        raise AppBusy(app_id, active[0])
+
+
+def gives_way(job: Job, policy: Policy) -> bool:
+    """Whether this job of the app is cancelled in favour of the new one."""
+    if policy.on_conflict is OnConflict.REJECT:
+        return False
+    if job.status is JobStatus.RUNNING:
+        return policy.cancel_running and job.confirmed_at is None
+    return job.status is JobStatus.PENDING
+
+
+def after(job: Job, others: Sequence[Job]) -> Job:
+    """The new job, created later than these: the newest of an app is told by its time of creation, and several may be
+    created within one millisecond."""
+    latest = max((other.created_at for other in others), default=0)
+    return job if job.created_at > latest else replace(job, created_at=latest + 1)
+
+
+def supersede(job: Job, successor_id: str, now: int) -> Job:
+    """PENDING or RUNNING becomes CANCELLED in favour of a newer job. Raises TooLate when it is going live."""
+    cancelled = jobs.cancel(job, now)
+    return replace(cancelled, reason=JobReason.SUPERSEDED.value, superseded_by=successor_id)
+
+
+def expire(job: Job, successor_id: str | None, max_attempts: int, now: int) -> Job:
+    """The lease ran out: as `jobs.expire`, but a job that a newer one waits behind is not tried again."""
+    if successor_id is None or job.attempt >= max_attempts:
+        return jobs.expire(job, max_attempts, now)
+    if job.confirmed_at is None:
+        return supersede(job, successor_id, now)
+    text = f"runner {job.runner_id} stopped renewing its lease while the app went live; job {successor_id} is next"
+    failed = jobs.finish(job, Outcome(JobStatus.FAILED, text, JobReason.LEASE_LOST.value), now)
+    return replace(failed, superseded_by=successor_id)
+
+
+def give_back(job: Job, successor_id: str | None, now: int) -> Job:
+    """A claim whose answer nobody received: as `jobs.give_back`, but a job that a newer one waits behind makes room."""
+    return jobs.give_back(job, now) if successor_id is None else supersede(job, successor_id, now)
