@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Final, Self
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
-from daemons.kit.settings import Misconfigured, Settings, Tokens
+from daemons.kit.settings import Misconfigured, OptionalToken, Settings, Tokens
 
 _SIZE: Final = re.compile(r"([0-9]+)([bkmg]?)b?", re.IGNORECASE)
 _UNITS: Final = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
@@ -59,7 +59,7 @@ class AgentSettings(Settings):
     agent_url: str = Field("", alias="RUNTIME_NODE_AGENT_BASE_URL")
     gateway_url: str = Field("", alias="RUNTIME_NODE_GATEWAY_BASE_URL")
     deploy_url: str = Field("", alias="DEPLOY_BASE_URL")
-    node_token: SecretStr = Field(SecretStr(""), alias="DEPLOY_NODE_TOKEN")
+    node_token: OptionalToken = Field(SecretStr(""), alias="DEPLOY_NODE_TOKEN")
     heartbeat_seconds: float = Field(10, gt=0, le=3600, alias="DEPLOY_HEARTBEAT_SECONDS")
 
     docker_host: str = Field("unix:///var/run/docker.sock", alias="DOCKER_HOST")

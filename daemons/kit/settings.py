@@ -13,10 +13,11 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-_PLACEHOLDER: Final = "CHANGE_ME"
+_PLACEHOLDER: Final = "changeme"
 _LEAST_TOKEN_CHARACTERS: Final = 16
 _MISSING: Final = "is not set; set it to a secret of at least 16 characters or to the documented value"
 
@@ -38,12 +39,21 @@ def _tokens(value: object) -> object:
     if not isinstance(parts, tuple | list) or not parts:
         raise ValueError("must be set to a secret of at least 16 characters")
     for part in parts:
-        text = part.get_secret_value() if isinstance(part, SecretStr) else str(part)
-        if text.startswith(_PLACEHOLDER):
-            raise ValueError("still holds a placeholder; set a secret of your own of at least 16 characters")
-        if len(text) < _LEAST_TOKEN_CHARACTERS or not text.isascii() or not text.isprintable():
-            raise ValueError("must be a secret of at least 16 printable ASCII characters")
+        _require_secret(part.get_secret_value() if isinstance(part, SecretStr) else str(part))
     return tuple(parts)
+
+
+def _require_secret(text: str) -> None:
+    if "".join(filter(str.isalpha, text.casefold())).startswith(_PLACEHOLDER):
+        raise ValueError("still holds a placeholder; set a secret of your own of at least 16 characters")
+    if len(text) < _LEAST_TOKEN_CHARACTERS or not text.isascii() or not text.isprintable():
+        raise ValueError("must be a secret of at least 16 printable ASCII characters")
+
+
+def _optional_token(value: SecretStr) -> SecretStr:
+    if value.get_secret_value():
+        _require_secret(value.get_secret_value())
+    return value
 
 
 def _optional_tokens(value: object) -> object:
@@ -64,6 +74,8 @@ def _networks(value: object) -> object:
 Tokens = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_tokens)]
 #: The same for a role that may be switched off: empty is allowed; `require` refuses it while the role is on.
 OptionalTokens = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_optional_tokens)]
+#: The one token that a client sends, or empty.
+OptionalToken = Annotated[SecretStr, AfterValidator(_optional_token)]
 #: A comma-separated list of addresses and CIDR networks.
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)]
 #: A comma-separated list of plain words.
@@ -133,8 +145,14 @@ class _TomlFile(PydanticBaseSettingsSource):
             document = tomllib.loads(Path(name).read_text(encoding="utf-8"))
         except (OSError, tomllib.TOMLDecodeError) as error:
             raise Misconfigured(f"FUNAI_CONFIG names {name}, which cannot be read: {error}") from None
-        known = {field.alias for field in self.settings_cls.model_fields.values()}
+        known = {name for field in self.settings_cls.model_fields.values() for name in _names(field)}
         return {key: value for key, value in _flat(document, "") if key in known}
+
+
+def _names(field: FieldInfo) -> Iterator[object]:
+    if isinstance(field.validation_alias, AliasChoices):
+        yield from field.validation_alias.choices
+    yield field.alias
 
 
 def _flat(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
@@ -149,7 +167,8 @@ def _flat(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
 def _secrets(values: Any) -> Iterator[str]:
     for value in values:
         if isinstance(value, SecretStr):
-            yield value.get_secret_value()
+            if value:
+                yield value.get_secret_value()
         elif isinstance(value, tuple):
             yield from _secrets(value)
 

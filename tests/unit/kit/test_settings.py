@@ -5,9 +5,19 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from pydantic import Field
+from pydantic import AliasChoices, Field, SecretStr
 
-from daemons.kit.settings import Misconfigured, Networks, OptionalTokens, Settings, Tokens, Words, load, revealed
+from daemons.kit.settings import (
+    Misconfigured,
+    Networks,
+    OptionalToken,
+    OptionalTokens,
+    Settings,
+    Tokens,
+    Words,
+    load,
+    revealed,
+)
 
 ONE, TWO = "first-secret-of-this-test", "second-secret-of-this-test"
 
@@ -22,6 +32,7 @@ class Example(Settings):
     words: Words = Field((), alias="EXAMPLE_WORDS")
     networks: Networks = Field((), alias="EXAMPLE_NETWORKS")
     port: int = Field(1, alias="EXAMPLE_PORT")
+    client: OptionalToken = Field(SecretStr(""), validation_alias=AliasChoices("EXAMPLE_CLIENT", "EXAMPLE_OLD_CLIENT"))
 
 
 def test_two_tokens_are_live_while_they_rotate() -> None:
@@ -30,7 +41,19 @@ def test_two_tokens_are_live_while_they_rotate() -> None:
     assert ONE not in repr(settings)
 
 
-@pytest.mark.parametrize("value", ["", " , ", "CHANGE_ME", "CHANGE_ME_PLEASE_AT_ONCE", "short", f"{ONE},short"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        " , ",
+        "CHANGE_ME",
+        "CHANGE_ME_PLEASE_AT_ONCE",
+        "change-me-at-once-please",
+        "<ChangeMe: a secret>",
+        "short",
+        f"{ONE},short",
+    ],
+)
 def test_a_bad_token_is_refused_by_name_without_its_value(value: str) -> None:
     with pytest.raises(Misconfigured, match="EXAMPLE_TOKEN") as caught:
         load(Example, EXAMPLE_TOKEN=value)
@@ -69,6 +92,20 @@ def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setenv("EXAMPLE_PORT", "8")
     settings = load(Example)
     assert (revealed(settings.tokens), settings.port, settings.words) == ((ONE, TWO), 8, ("a", "b"))
+
+
+def test_a_key_of_two_names_is_read_from_the_file_under_either(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "platform.toml"
+    monkeypatch.setenv("FUNAI_CONFIG", str(file))
+    for key in ("client", "old-client"):
+        file.write_text(f'[example]\ntoken = "{ONE}"\n{key} = "{TWO}"\n')
+        assert load(Example).client.get_secret_value() == TWO
+
+
+def test_a_clients_token_may_be_empty_but_not_a_placeholder() -> None:
+    assert not load(Example, EXAMPLE_TOKEN=ONE).client.get_secret_value()
+    with pytest.raises(Misconfigured, match="EXAMPLE_CLIENT"):
+        load(Example, EXAMPLE_TOKEN=ONE, EXAMPLE_CLIENT="CHANGE_ME")
 
 
 def test_a_file_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
