@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from daemons.api.domain.access import NotFound, Subject, git_grants
 from daemons.api.domain.deployments import Hosting
 from daemons.api.domain.keys import InvalidPublicKey, parse
-from daemons.api.ports import AppStore, GitAccess, KeyStore, StoredKey
+from daemons.api.ports import AppStore, GitAccess, KeyStore, KeyTaken, StoredKey
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +30,9 @@ class KeyRing:
         Raises InvalidPublicKey, KeyTaken, KeyLimit, AccessUnwritten (the key is stored; repeat the request).
         """
         key = parse(line)
+        bot = await self._bot()
+        if bot is not None and key.fingerprint == bot[0]:
+            raise KeyTaken("this key is the runner's own; make a key pair of your own")
         own = {stored.fingerprint: stored for stored in await self._keys.of_user(subject.user_id)}
         stored = own.get(key.fingerprint) or await self._keys.add(
             subject.user_id, title, key.text, key.fingerprint, _MOST_KEYS

@@ -26,7 +26,9 @@ class Places:
             taken_at = await self._apps.take_place(app, MOST_LIVE_APPS)
         if taken_at is None:
             others = ", ".join(str(other.id) for other in await self._holders(app))
-            raise AppLimit(f"{MOST_LIVE_APPS} apps are deploying or running ({others}); stop one of them first")
+            raise AppLimit(
+                f"{MOST_LIVE_APPS} apps are deploying or running, or were seconds ago ({others}); stop one first"
+            )
         return taken_at
 
     async def leave(self, app: App, taken_at: int) -> None:

@@ -47,7 +47,9 @@ async def test_the_runner_bot_reads_everything_and_cannot_be_taken_over(api: Api
     line, fingerprint = key("runner-bot")
     (api.folder / "bot.pub").write_text(line)
     await api.owner.create_app()
-    await api.owner.add_key(AddGitKey(title="not mine", public_key=line))
+    with pytest.raises(Refused, match="the runner's own") as refused:
+        await api.owner.add_key(AddGitKey(title="not mine", public_key=line))
+    assert (refused.value.status, refused.value.reason) == (409, "already_exists")
     (entry,) = api.access().keys
     assert (entry.principal, entry.fingerprint) == ("bot:runner", fingerprint)
     assert [(grant.repository, grant.access) for grant in entry.grants] == [("*", GitAccess.READ)]
