@@ -4,6 +4,7 @@ A program of its own, so that one-shot commands never load Textual.
 """
 
 import asyncio
+import re
 import sys
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -14,6 +15,8 @@ from console.connect import admin
 from console.live.select import View
 from console.settings import ConsoleSettings, NotConfigured, read
 
+#: Whoever opens the picture must not call a font server by it; it falls back to a monospaced font of the viewer's.
+_WEB_FONT: Final = re.compile(r"\s*@font-face \{[^}]*\}")
 _WAIT_SECONDS: Final = 10.0
 
 
@@ -40,7 +43,7 @@ async def _draw(
             raise Unshown(f"nothing to draw: {problem}; check that the platform runs") from None
         app.main.view = view
         await pilot.pause()
-        return app.export_screenshot(title=f"funai {view.value}")
+        return _WEB_FONT.sub("", app.export_screenshot(title=f"funai {view.value}"))
 
 
 def main(arguments: list[str]) -> int:

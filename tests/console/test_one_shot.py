@@ -127,6 +127,7 @@ def test_a_screenshot_of_live_data(plane: Served, jobs: dict[str, str], tmp_path
     drawn = funai(plane.environ, "screenshot", "nodes", "--output", str(path), "--size", "100x30")
     assert drawn.returncode == 0, drawn.stderr
     assert path.read_text().startswith("<svg") and "rt-node-03" in path.read_text()
+    assert 'url("http' not in path.read_text()
     assert funai(plane.environ, "screenshot", "nodes", "--output", str(path), "--size", "big").returncode == 2
 
 
