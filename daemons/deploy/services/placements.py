@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from daemons.deploy.domain.jobs import AppBusy
+from daemons.deploy.domain.jobs import AppBusy, Job
 from daemons.deploy.domain.nodes import NodeNotFound, NodePolicy, Placement, RuntimeNode
 from daemons.deploy.domain.placement import require_room
 from daemons.deploy.ports import NodeRows, Store, Transaction
 from daemons.deploy.services.bells import Bells
 from daemons.deploy.services.journal import place
+from protocol.jobs import JobStatus
 
 
 class SameNode(ValueError):
@@ -50,11 +51,10 @@ class Placements:
 
         async def work(tx: Transaction) -> None:
             target = await self._target(tx, target_id)
-            await tx.lock_app(app_id)
+            running = await _hold(tx, app_id)
             before = await tx.placement(app_id)
             if before is not None and before.node_id == target_id:
                 return
-            running = (await tx.running_of({app_id})).get(app_id)
             if running is not None:
                 raise AppBusy(app_id, running)
             await place(tx, Placement(app_id, target.id, await tx.now(), _since(before)), actor)
@@ -72,9 +72,8 @@ class Placements:
             await require_node(tx, source_id)
             target = await self._target(tx, target_id)
             placements = await tx.placements_on(source_id, 0, limit)
-            busy = await tx.running_of({placement.app_id for placement in placements})
             now = await tx.now()
-            moving = [placement for placement in placements if placement.app_id not in busy]
+            moving = [each for each in placements if await _hold(tx, each.app_id) is None]
             for placement in moving:
                 await place(tx, Placement(placement.app_id, target.id, now, placement.created_at), actor)
             return len(moving)
@@ -95,6 +94,17 @@ async def require_node(rows: NodeRows, node_id: int) -> RuntimeNode:
     if node is None:
         raise NodeNotFound(node_id)
     return node
+
+
+async def _hold(tx: Transaction, app_id: str) -> Job | None:
+    """The app's RUNNING job, if any. Until the transaction ends no other one of the app is created or claimed: a claim
+    that already chose a node for it is waited for, and one that comes now passes the app's pending job by."""
+    await tx.lock_app(app_id)
+    for job in await tx.active_jobs(app_id):
+        current = await tx.job(job.id, lock=True)
+        if current is not None and current.status is JobStatus.RUNNING:
+            return current
+    return None
 
 
 def _since(placement: Placement | None) -> int:
