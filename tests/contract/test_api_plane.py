@@ -7,7 +7,6 @@ from aiohttp import web
 
 from daemons.api import ports
 from daemons.api.adapters.deploy_plane import HttpDeployPlane
-from daemons.api.adapters.memory import MemoryDeployPlane
 from daemons.deploy.app import open_app
 from daemons.deploy.settings import DeploySettings
 from daemons.kit.clock import SystemClock
@@ -15,6 +14,7 @@ from protocol import headers
 from protocol.client.deploy import JobsClient
 from protocol.client.transport import Transport
 from protocol.jobs import JobPayload, JobStatus
+from tests.support.deploy_plane import MemoryDeployPlane
 
 SECRET = "deploy-secret-0123456789"
 

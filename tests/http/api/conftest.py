@@ -9,7 +9,6 @@ import pytest
 from aiohttp import web
 
 from daemons.api.adapters.access_file import DiskGitAccess
-from daemons.api.adapters.memory import MemoryDeployPlane
 from daemons.api.adapters.sql.stores import COMPONENT, MIGRATIONS, QUERIES
 from daemons.api.app import Parts, build_app
 from daemons.api.domain.deployments import Hosting
@@ -19,6 +18,7 @@ from protocol.api import GitAccessFile
 from protocol.client.api import ApiAdminClient, ApiClient, bearer
 from protocol.client.transport import Transport
 from protocol.headers import ADMIN_TOKEN
+from tests.support.deploy_plane import MemoryDeployPlane
 
 OWNER, OTHER, ADMIN = "owner-token-0123456789", "other-token-0123456789", "admin-token-0123456789"
 
