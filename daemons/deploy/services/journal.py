@@ -78,7 +78,7 @@ async def _record_run(tx: Transaction, job: Job) -> None:
     await tx.put_app_run(
         AppRun(
             app_id=job.app_id,
-            node_id=placement.node_id if placement else before.node_id,
+            node_id=_node_now(before, placement, succeeded=succeeded),
             last_job_id=job.id,
             last_job_status=job.status.value,
             last_error=job.error_message,
@@ -86,6 +86,13 @@ async def _record_run(tx: Transaction, job: Job) -> None:
             last_active_at=job.finished_at,
         )
     )
+
+
+def _node_now(before: AppRun, placement: Placement | None, *, succeeded: bool) -> int | None:
+    """Where the app is: a failure after a move leaves it on the node where it came up last."""
+    if placement is None or (before.last_deployed_at is not None and not succeeded):
+        return before.node_id
+    return placement.node_id
 
 
 async def stop_run(tx: Transaction, app_id: str, node_id: int, actor: str) -> None:

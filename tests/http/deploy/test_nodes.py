@@ -184,6 +184,19 @@ async def test_stop_reaches_the_agent_with_a_fence_above_every_attempt_also_on_a
         assert (run.last_job_status, run.last_job_id) == ("STOPPED", None) and run.last_deployed_at is not None
 
 
+async def test_an_app_whose_deployment_failed_after_a_move_is_stopped_where_it_still_runs() -> None:
+    async with serving() as plane:
+        await plane.beat("n1")
+        await finished(plane, "20001")
+        await plane.beat("n2")
+        await plane.admin.reassign(ReassignApp(app_id="20001", target_node_id=2))
+        await finished(plane, "20001", JobStatus.FAILED)
+        stopped = await plane.api.stop_app(AppCommand(user_id="1", app_id="20001"))
+        assert stopped.node_id == 1
+        await finished(plane, "20001")
+        assert (await plane.api.stop_app(AppCommand(user_id="1", app_id="20001"))).node_id == 2
+
+
 async def test_an_agent_that_fails_is_502_in_its_own_words_and_an_unplaced_app_404() -> None:
     async with serving() as plane:
         await plane.beat()
