@@ -4,9 +4,8 @@ import asyncio
 import os
 import signal
 import sqlite3
-import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,6 +16,7 @@ from daemons.deploy.adapters.store import open_store
 from daemons.deploy.ports import OutcomeUnknown, Store, StoreUnavailable, Transaction
 from daemons.kit.sql import DatabaseMisconfigured, SchemaTooNew, StatementFailed
 from tests.contract.test_store import insert, job
+from tests.support.real import wait_until
 
 
 @pytest.fixture
@@ -51,14 +51,12 @@ async def kill_others(server: aiomysql.Cursor) -> int:
     return len(sessions)
 
 
-@contextmanager
-def stopped(process: int) -> Iterator[None]:
+@asynccontextmanager
+async def stopped(process: int) -> AsyncIterator[None]:
     """The process answers nothing during the block; a signal alone stops busy threads only later."""
     os.kill(process, signal.SIGSTOP)
     try:
-        deadline = time.monotonic() + 10
-        while _states(process) != {"T"} and time.monotonic() < deadline:
-            os.sched_yield()
+        await asyncio.to_thread(wait_until, lambda: _states(process) == {"T"}, "the end of the last busy thread")
         yield
     finally:
         os.kill(process, signal.SIGCONT)
@@ -84,7 +82,7 @@ async def test_a_server_that_answers_nothing_is_unavailable_until_it_does(
 ) -> None:
     process = int((real_parts / "mariadb" / "pid").read_text())
     async with open_store(mysql_url, statement_seconds=0.5) as store:
-        with stopped(process):
+        async with stopped(process):
             with pytest.raises(StoreUnavailable, match="did not answer within"):
                 await store.check()
             with pytest.raises(StoreUnavailable, match="cannot be reached"):
@@ -102,7 +100,7 @@ async def test_a_server_that_stops_during_the_commit_leaves_the_outcome_unknown(
 
         async def work(tx: Transaction) -> None:
             await tx.insert_job(job(1))
-            stack.enter_context(stopped(process))
+            await stack.enter_async_context(stopped(process))
 
         with pytest.raises(OutcomeUnknown):
             await store.transact(work)
