@@ -1,4 +1,4 @@
-"""`funai deploy|cancel|logs|drain|undrain|screenshot`: what the console does, in one command each."""
+"""`funai deploy|retry|cancel|logs|drain|undrain|screenshot`: what the console does, in one command each."""
 
 import re
 import subprocess
@@ -16,13 +16,20 @@ from console.live.plain import PlainText, line
 from console.live.select import View, short, why
 from protocol.client.deploy import AdminClient
 from protocol.client.transport import Refused
-from protocol.jobs import JobStatus, JobView
+from protocol.jobs import JobStatus, JobView, OnConflict, RetryJob
 
 app = typer.Typer(rich_markup_mode=None)
 _JOB_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{3,63}")
 _SEARCHED_JOBS: Final = 200
 
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="A job's id, or how it begins.")]
+FollowOption = Annotated[bool, typer.Option("--follow", "-f", help="Show the log until the job ended.")]
+SupersedeOption = Annotated[
+    bool, typer.Option("--supersede", help="Replace the app's waiting job; wait behind the running one.")
+]
+CancelRunningOption = Annotated[
+    bool, typer.Option("--cancel-running", help="As --supersede, and cancel the running job unless it is going live.")
+]
 
 
 @app.command()
@@ -32,21 +39,36 @@ def deploy(
     user: Annotated[str, typer.Option(metavar="ID", help="The app's owner; known after the first job.")] = "",
     repo: Annotated[str, typer.Option(metavar="URL", help="ssh:// URL to build from; known after the first job.")] = "",
     image: Annotated[str, typer.Option(metavar="IMAGE", help="Deploy this image without a build.")] = "",
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Show the log until the job ended.")] = False,
+    supersede: SupersedeOption = False,
+    cancel_running: CancelRunningOption = False,
+    follow: FollowOption = False,
 ) -> None:
     """Deploy an app; what is not given is taken from its newest job."""
     if image and (ref or repo):
         raise typer.BadParameter("--image deploys without a build; leave out --ref and --repo")
 
     async def work(client: AdminClient) -> None:
-        job = await submit(client, Wish(app_id, user, ref, repo, image))
-        sys.stdout.write(f"{job.id}\n")
-        sys.stdout.flush()
-        if follow:
-            await show_log(client, job.id, follow=True)
-            judge(await client.get(job.id))
+        policy = _policy(supersede=supersede, cancel_running=cancel_running)
+        await _started(client, await submit(client, Wish(app_id, user, ref, repo, image), policy), follow=follow)
 
     run(work, f"app {app_id} was not deployed")
+
+
+@app.command()
+def retry(
+    job: JobArgument,
+    supersede: SupersedeOption = False,
+    cancel_running: CancelRunningOption = False,
+    follow: FollowOption = False,
+) -> None:
+    """Order again what a job that failed or was cancelled was to deploy."""
+
+    async def work(client: AdminClient) -> None:
+        policy = _policy(supersede=supersede, cancel_running=cancel_running)
+        ended = await find(client, job)
+        await _started(client, await client.retry(ended.id, policy, idempotency_key=uuid.uuid4().hex), follow=follow)
+
+    run(work, f"job {job} was not retried")
 
 
 @app.command()
@@ -98,7 +120,7 @@ def screenshot(
     raise typer.Exit(subprocess.run(argv, check=False).returncode)
 
 
-async def submit(client: AdminClient, wish: Wish) -> JobView:
+async def submit(client: AdminClient, wish: Wish, policy: RetryJob) -> JobView:
     """Create a job from the wish and, for what it leaves open, the app's newest job.
 
     Raises Failure when that is not enough, ClientError when the control plane refuses.
@@ -123,7 +145,8 @@ async def submit(client: AdminClient, wish: Wish) -> JobView:
             "image": " (--image)",
         }
         raise Failure(f"{problem.field}{options.get(problem.field, '')} {problem.message}", USAGE) from None
-    return await client.create(ready, idempotency_key=uuid.uuid4().hex)
+    conflict = {"on_conflict": policy.on_conflict, "cancel_running": policy.cancel_running}
+    return await client.create(ready.model_copy(update=conflict), idempotency_key=uuid.uuid4().hex)
 
 
 async def find(client: AdminClient, text: str) -> JobView:
@@ -158,6 +181,19 @@ def _write(data: bytes) -> None:
     if data:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
+
+
+def _policy(*, supersede: bool, cancel_running: bool) -> RetryJob:
+    conflict = OnConflict.SUPERSEDE if supersede or cancel_running else OnConflict.REJECT
+    return RetryJob(on_conflict=conflict, cancel_running=cancel_running)
+
+
+async def _started(client: AdminClient, job: JobView, *, follow: bool) -> None:
+    sys.stdout.write(f"{job.id}\n")
+    sys.stdout.flush()
+    if follow:
+        await show_log(client, job.id, follow=True)
+        judge(await client.get(job.id))
 
 
 def judge(job: JobView) -> None:

@@ -19,6 +19,7 @@ _PLACES: Final[Mapping[str, str]] = {
     "runners": "console.cli.listing",
     "apps": "console.cli.listing",
     "deploy": "console.cli.actions",
+    "retry": "console.cli.actions",
     "cancel": "console.cli.actions",
     "logs": "console.cli.actions",
     "drain": "console.cli.actions",

@@ -30,6 +30,7 @@ _ADVICE: Final[Mapping[str, str]] = {
     ErrorReason.FORBIDDEN: "check DEPLOY_ADMIN_TOKEN and the control plane's allowed addresses",
     ErrorReason.NOT_FOUND: "look at the list again",
     ErrorReason.ILLEGAL_TRANSITION: "look at the job again: it has ended",
+    ErrorReason.IDEMPOTENCY_MISMATCH: "send it again as a new request",
     ErrorReason.TOO_LATE: "it is going live now; deploy the earlier version to undo it",
     ErrorReason.INVALID_REQUEST: "correct it and send it again",
     ErrorReason.RATE_LIMITED: "wait a moment and try again",

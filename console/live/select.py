@@ -154,7 +154,8 @@ def why(job: JobView) -> str:
             return job.deploy_url or job.image or ""
         case JobStatus.FAILED | JobStatus.CANCELLED:
             cause = (job.error_message or "").partition("\nWhat to do:")[0]
-            return ": ".join(part for part in (job.reason, cause) if part)
+            reason = f"superseded by {short(job.superseded_by)}" if job.superseded_by else job.reason
+            return ": ".join(part for part in (reason, cause) if part)
 
 
 def spent(job: JobView, now: datetime) -> float | None:

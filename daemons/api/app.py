@@ -61,6 +61,7 @@ PROBLEMS: Final[Problems] = {
     ports.PlaneInvalid: (400, ErrorReason.INVALID_REQUEST),
     ports.PlaneNotFound: (404, ErrorReason.NOT_FOUND),
     ports.AppBusy: (409, ErrorReason.APP_BUSY),
+    ports.KeyUsed: (409, ErrorReason.IDEMPOTENCY_MISMATCH),
     ports.TooLate: (409, ErrorReason.TOO_LATE),
     ports.JobEnded: (409, ErrorReason.ILLEGAL_TRANSITION),
     ports.NodeRefused: (409, ErrorReason.NO_NODE),

@@ -39,6 +39,10 @@ class AppBusy(PlaneRefused):
     """Another job of the app is waiting or running."""
 
 
+class KeyUsed(PlaneRefused):
+    """The idempotency key was used for another request."""
+
+
 class TooLate(PlaneRefused):
     """The job is going live and can no longer be cancelled."""
 
@@ -63,7 +67,7 @@ class DeployPlane(Protocol):
     """The deploy control plane. Every call raises PlaneError."""
 
     async def create(self, payload: JobPayload, idempotency_key: str | None) -> JobView:
-        """Queue a deployment. Raises AppBusy."""
+        """Queue a deployment; the same key and payload again answer its job. Raises AppBusy, KeyUsed."""
         ...
 
     async def job(self, job_id: str) -> JobView:

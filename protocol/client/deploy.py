@@ -20,6 +20,7 @@ from protocol.jobs import (
     LogPosition,
     RenewLease,
     ReportJob,
+    RetryJob,
     TransitionJob,
 )
 from protocol.nodes import (
@@ -43,6 +44,10 @@ _PARKED_MARGIN_SECONDS: Final = 10.0
 _QUIET_BUILD_SECONDS: Final = 1800.0
 
 
+def _once(idempotency_key: str | None) -> dict[str, str]:
+    return {headers.IDEMPOTENCY_KEY: idempotency_key} if idempotency_key else {}
+
+
 class _Client:
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
@@ -60,9 +65,16 @@ class JobsClient(_Client):
     """Jobs and apps, for the API (deploy secret) and for operators (admin token): both open these routes."""
 
     async def create(self, order: CreateJob, *, idempotency_key: str | None = None) -> JobView:
-        """Raises Refused 409 `app_busy` while a job of the app is active."""
-        key = {headers.IDEMPOTENCY_KEY: idempotency_key} if idempotency_key else None
-        return await self.transport.call("POST", "/deploy/jobs", JobView, body=order, headers=key)
+        """A new job; with a key, the one that the first request with it made. Raises Refused 409 `app_busy` while a
+        job of the app is active that the order does not supersede, `idempotency_mismatch` for the key of another
+        request."""
+        return await self.transport.call("POST", "/deploy/jobs", JobView, body=order, headers=_once(idempotency_key))
+
+    async def retry(self, job_id: str, order: RetryJob | None = None, *, idempotency_key: str | None = None) -> JobView:
+        """A new job with the order of one that failed or was cancelled; keys and conflicts as in `create`. Raises
+        Refused 409 `illegal_transition` for a job in any other state."""
+        path, body = f"/deploy/jobs/{job_id}/retry", order or RetryJob()
+        return await self.transport.call("POST", path, JobView, body=body, headers=_once(idempotency_key))
 
     async def get(self, job_id: str) -> JobView:
         """One job."""

@@ -1,4 +1,5 @@
-"""One HTTP session to one daemon: base URL, proof of identity, time limits, retry of safe calls, errors as exceptions.
+"""One HTTP session to one daemon: base URL, proof of identity, time limits, retry of what may be repeated, errors as
+exceptions.
 
 ClientError
 +-- Unreachable      no answer; the call may or may not have happened
@@ -16,10 +17,12 @@ import httpx
 from pydantic import TypeAdapter, ValidationError
 
 from protocol.base import Envelope, Wire
+from protocol.headers import IDEMPOTENCY_KEY
 
 Data = TypeVar("Data")
 _SAFE_TRIES: Final = 3
 _SAFE_PAUSE_SECONDS: Final = 0.2
+_UNAVAILABLE: Final = 503
 DEFAULT_SECONDS: Final = 10.0
 
 
@@ -46,7 +49,11 @@ class Refused(ClientError):
 
 
 class Transport:
-    """An httpx client with the contract's habits. GETs are tried three times when the daemon cannot be reached."""
+    """An httpx client with the contract's habits. GETs are tried three times when the daemon cannot be reached.
+
+    So are requests with an Idempotency-Key, also when the daemon says 503 because it does not know the outcome: what
+    an earlier try did is answered and not done again. All tries together take no longer than one may.
+    """
 
     def __init__(
         self,
@@ -57,6 +64,7 @@ class Transport:
         network: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
+        self._seconds = timeout
         self._client = httpx.AsyncClient(
             base_url=self.base_url,
             headers=dict(headers),
@@ -122,7 +130,7 @@ class Transport:
         headers: Mapping[str, str] | None = None,
         seconds: float | None = None,
     ) -> httpx.Response:
-        """The raw answer. Raises Unreachable."""
+        """The raw answer. Raises Unreachable. All tries of a request with a key end within `seconds`."""
         request = self._client.build_request(
             method,
             path,
@@ -131,6 +139,8 @@ class Transport:
             headers={"Content-Type": "application/json", **(headers or {})} if body is not None else headers,
             timeout=httpx.Timeout(seconds, connect=3.0) if seconds is not None else httpx.USE_CLIENT_DEFAULT,
         )
+        if IDEMPOTENCY_KEY in request.headers:
+            return await self._send_keyed(request, self._seconds if seconds is None else seconds)
         tries = _SAFE_TRIES if method == "GET" else 1
         for attempt in range(1, tries + 1):
             try:
@@ -140,6 +150,24 @@ class Transport:
                     raise self._unreachable(error) from error
             await asyncio.sleep(_SAFE_PAUSE_SECONDS * attempt)
         raise AssertionError("unreachable: the loop returns or raises")
+
+    async def _send_keyed(self, request: httpx.Request, seconds: float) -> httpx.Response:
+        until = asyncio.get_running_loop().time() + seconds
+        outcome: httpx.Response | httpx.TransportError = httpx.ReadTimeout(f"no answer within {seconds:g} s")
+        for attempt in range(_SAFE_TRIES):
+            try:
+                async with asyncio.timeout_at(until):
+                    await asyncio.sleep(_SAFE_PAUSE_SECONDS * attempt)
+                    outcome = await self._client.send(request)
+            except httpx.TransportError as error:
+                outcome = error
+            except TimeoutError:
+                break
+            if isinstance(outcome, httpx.Response) and outcome.status_code != _UNAVAILABLE:
+                break
+        if isinstance(outcome, httpx.Response):
+            return outcome
+        raise self._unreachable(outcome) from outcome
 
     @asynccontextmanager
     async def stream(

@@ -17,12 +17,19 @@ class MemoryDeployPlane:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._jobs: dict[str, JobView] = {}
+        self._keys: dict[tuple[str, str, str], tuple[JobPayload, str]] = {}
         self.running: set[int] = set()
         self.failing: ports.PlaneError | None = None
 
     async def create(self, payload: JobPayload, idempotency_key: str | None) -> JobView:
         """Queue a deployment."""
         self._fail()
+        key = (payload.user_id, payload.app_id, idempotency_key) if idempotency_key else None
+        if key in self._keys:
+            first, job_id = self._keys[key]
+            if first != payload:
+                raise ports.KeyUsed(f"this Idempotency-Key was used for another request, which made job {job_id}")
+            return self._jobs[job_id]
         if any(job.app_id == payload.app_id and not job.status.terminal for job in self._jobs.values()):
             raise ports.AppBusy(f"app {payload.app_id} has an active job")
         number = len(self._jobs) + 1
@@ -39,6 +46,8 @@ class MemoryDeployPlane:
             user_id=payload.user_id,
         )
         self._jobs[job.id] = job
+        if key:
+            self._keys[key] = (payload, job.id)
         return job
 
     async def job(self, job_id: str) -> JobView:

@@ -15,6 +15,7 @@ from protocol.jobs import CreateJob, JobPayload, JobType, JobView
 _AT_ONCE: Final = 8
 _BY_REASON: Final[Mapping[str, type[ports.PlaneRefused]]] = {
     ErrorReason.APP_BUSY: ports.AppBusy,
+    ErrorReason.IDEMPOTENCY_MISMATCH: ports.KeyUsed,
     ErrorReason.TOO_LATE: ports.TooLate,
     ErrorReason.ILLEGAL_TRANSITION: ports.JobEnded,
     ErrorReason.NO_NODE: ports.NodeRefused,

@@ -10,7 +10,8 @@ from daemons.api.services.keys import KeyRing
 from daemons.api.services.ownership import Ownership
 from protocol.api import AppState
 
-_HISTORY = 20
+#: All that the control plane keeps of an app, also after a burst of orders that superseded each other.
+_HISTORY = 200
 _DEPLOYED = (AppState.DEPLOYING, AppState.READY, AppState.FAILED)
 
 AppWithStanding = tuple[App, Standing]

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from uuid import uuid4
 
 from daemons.api.domain.access import Subject
 from daemons.api.domain.apps import App
@@ -18,7 +19,8 @@ logger = logging.getLogger(__name__)
 
 _PORT = 3000
 _TAG = "latest"
-_HISTORY = 20
+#: All that the control plane keeps of an app, also after a burst of orders that superseded each other.
+_HISTORY = 200
 
 
 class Deployments:
@@ -36,10 +38,12 @@ class Deployments:
     async def start(
         self, subject: Subject, app_id: str, order: StartDeployment, idempotency_key: str | None
     ) -> JobView:
-        """Queue a deployment. Raises NotFound, InvalidDeployment, AppLimit, AppBusy and every other PlaneError."""
+        """Queue a deployment. Raises NotFound, InvalidDeployment, AppLimit, AppBusy, KeyUsed and every other
+        PlaneError."""
         app = await self._ownership.app(subject, app_id)
         payload = self._payload(app, order)
-        key = f"u{subject.user_id}-a{app.id}-{idempotency_key}" if idempotency_key else None
+        # A request without a key gets one for its way to the control plane, where an answer may be lost.
+        key = f"u{subject.user_id}-a{app.id}-{idempotency_key or uuid4().hex}"
         taken_at = await self._places.take(app)
         try:
             job = await self._plane.create(payload, key)

@@ -9,7 +9,8 @@ from daemons.api.domain.apps import FRESH_PLACE_MS, MOST_LIVE_APPS, App, AppLimi
 from daemons.api.ports import AppStore, DeployPlane
 from daemons.api.services.attempts import attempts
 
-_HISTORY = 20
+#: All that the control plane keeps of an app, also after a burst of orders that superseded each other.
+_HISTORY = 200
 
 
 class Places:
