@@ -93,6 +93,13 @@ class AppStatus(Wire):
     fence: int | None = None
 
 
+class LocalImages(Wire):
+    """`GET /agent/apps/images`: every reference of the app's own repositories that the node's engine has."""
+
+    app_id: str
+    images: tuple[str, ...] = ()
+
+
 class ConfirmFence(Wire):
     """`POST /internal/fences/confirm`: may the attempt with this fence go live now?"""
 

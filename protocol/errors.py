@@ -30,6 +30,8 @@ class ErrorReason(StrEnum):
     NODE_DISABLED = "node_disabled"
     NODE_STALE = "node_stale"
     NODE_FULL = "node_full"
+    IMAGE_GONE = "image_gone"
+    IMAGE_MUTABLE = "image_mutable"
     PEER_FAILED = "peer_failed"
     DEPLOY_FAILED = "deploy_failed"
     UNAVAILABLE = "unavailable"

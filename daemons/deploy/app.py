@@ -4,15 +4,19 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from daemons.deploy.adapters.agent import HttpAgent
+from daemons.deploy.adapters.registry import HarborRegistry, OciRegistry
 from daemons.deploy.adapters.store import open_store
 from daemons.deploy.domain.idempotency import IdempotencyMismatch
+from daemons.deploy.domain.images import RegistryPlace
 from daemons.deploy.domain.jobs import AppBusy, IllegalTransition, JobNotFound, LeaseLost, LogFull, LogGap, TooLate
 from daemons.deploy.domain.nodes import NodeNotFound, NodePolicy
 from daemons.deploy.domain.placement import NodeDisabled, NodeFull, NodeStale
+from daemons.deploy.domain.releases import ImageGone, ImageMutable, NothingToRollBackTo, ReleaseNotFound
 from daemons.deploy.domain.succession import NotRetryable
 from daemons.deploy.http.admin import AdminRoutes
 from daemons.deploy.http.apps import AppRoutes
@@ -21,8 +25,9 @@ from daemons.deploy.http.figures import Figures
 from daemons.deploy.http.jobs import JobRoutes
 from daemons.deploy.http.logs import LogRoutes
 from daemons.deploy.http.nodes import NodeRoutes
+from daemons.deploy.http.releases import ReleaseRoutes
 from daemons.deploy.http.runners import RunnerRoutes
-from daemons.deploy.ports import Agent, AgentFailed, Store, StoreUnavailable
+from daemons.deploy.ports import Agent, AgentFailed, ImageRegistry, RegistryFailed, Store, StoreUnavailable
 from daemons.deploy.services.apps import AppNotPlaced, Apps
 from daemons.deploy.services.bells import Bells
 from daemons.deploy.services.claims import Claims
@@ -35,6 +40,9 @@ from daemons.deploy.services.queue import JobQueue
 from daemons.deploy.services.reading import Reader, Thresholds
 from daemons.deploy.services.reaper import Limits, Reaper
 from daemons.deploy.services.registry import NodeRegistry, RunnerRegistry
+from daemons.deploy.services.releases import Releases
+from daemons.deploy.services.retention import Retention
+from daemons.deploy.services.rollback import Rollback
 from daemons.deploy.settings import DeploySettings
 from daemons.kit.auth import AUTH_PROBLEMS, Access, Gate
 from daemons.kit.clock import SystemClock
@@ -56,6 +64,10 @@ PROBLEMS: Final[Problems] = {
     JobNotFound: (404, ErrorReason.NOT_FOUND),
     NodeNotFound: (404, ErrorReason.NOT_FOUND),
     AppNotPlaced: (404, ErrorReason.NOT_FOUND),
+    ReleaseNotFound: (404, ErrorReason.NOT_FOUND),
+    NothingToRollBackTo: (404, ErrorReason.NOT_FOUND),
+    ImageGone: (409, ErrorReason.IMAGE_GONE),
+    ImageMutable: (409, ErrorReason.IMAGE_MUTABLE),
     AppBusy: (409, ErrorReason.APP_BUSY),
     IllegalTransition: (409, ErrorReason.ILLEGAL_TRANSITION),
     NotRetryable: (409, ErrorReason.ILLEGAL_TRANSITION),
@@ -68,6 +80,7 @@ PROBLEMS: Final[Problems] = {
     NodeFull: (409, ErrorReason.NODE_FULL),
     LogFull: (413, ErrorReason.PAYLOAD_TOO_LARGE),
     AgentFailed: (502, ErrorReason.PEER_FAILED),
+    RegistryFailed: (502, ErrorReason.PEER_FAILED),
     StoreUnavailable: (503, ErrorReason.UNAVAILABLE),
 }
 
@@ -85,7 +98,7 @@ class Gates:
 class Plane:
     """The services of one control plane, and the loops that drive them."""
 
-    def __init__(self, settings: DeploySettings, store: Store, agent: Agent) -> None:
+    def __init__(self, settings: DeploySettings, store: Store, agent: Agent, registry: ImageRegistry | None) -> None:
         policy = NodePolicy(
             stale_ms=settings.node_stale_seconds * 1000,
             disk_min_pct=settings.disk_min_pct,
@@ -105,7 +118,11 @@ class Plane:
         self.nodes = NodeRegistry(store, self.bells, policy)
         self.runners = RunnerRegistry(store)
         self.placements = Placements(store, self.bells, policy)
-        self.apps = Apps(store, agent, self.bells)
+        place = _place(settings)
+        self.retention = Retention(store, registry, place)
+        self.apps = Apps(store, agent, self.bells, self.retention)
+        self.releases = Releases(store, self.bells)
+        self.rollback = Rollback(store, self.orders, agent, registry, place)
         self.reader = Reader(store, self.thresholds)
         self.feed = Feed(store, self.bells, self.clock, self.thresholds)
         self.reaper = Reaper(store, self.bells, Limits(settings.max_attempts, settings.max_running_seconds))
@@ -120,6 +137,7 @@ class Plane:
             lambda: every(1, self.runners.write, expected=calm),
             lambda: every(1, self.reaper.sweep, expected=calm),
             lambda: every(300, self.reaper.tidy, expected=calm),
+            lambda: every(2, self.retention.step, expected=calm),
         )
 
     async def close(self, _app: web.Application) -> None:
@@ -135,7 +153,7 @@ async def open_app(settings: DeploySettings) -> web.Application:
     agent = HttpAgent(tokens[0] if tokens else None, settings.agent_timeout_seconds)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(settings.db_url.get_secret_value()))
-        app = build_app(settings, store=store, agent=agent)
+        app = build_app(settings, store=store, agent=agent, registry=_registry(settings))
         opened = stack.pop_all()
 
     async def close(_app: web.Application) -> None:
@@ -145,9 +163,11 @@ async def open_app(settings: DeploySettings) -> web.Application:
     return app
 
 
-def build_app(settings: DeploySettings, *, store: Store, agent: Agent) -> web.Application:
+def build_app(
+    settings: DeploySettings, *, store: Store, agent: Agent, registry: ImageRegistry | None = None
+) -> web.Application:
     """The control plane over the given parts."""
-    plane, metrics = Plane(settings, store, agent), Metrics()
+    plane, metrics = Plane(settings, store, agent, registry), Metrics()
     access = Access(trusted_proxies=settings.trusted_proxies)
     figures = Figures(metrics.registry, plane.reader, plane.nodes, plane.runners, plane.thresholds)
     metrics.before(figures.refresh)
@@ -174,6 +194,7 @@ def _routes(
         (JobRoutes(plane.orders, plane.queue, plane.reader).table(), submitters),
         (LogRoutes(plane.logs).table(), submitters),
         (AppRoutes(plane.apps).table(), submitters),
+        (ReleaseRoutes(plane.releases, plane.rollback, plane.reader).table(), submitters),
         (NodeRoutes(plane.nodes, plane.leases).table(), (gates.node,)),
         (admin.table(), (gates.admin,)),
         (EventRoutes(plane.feed).table(), (gates.admin,)),
@@ -199,3 +220,17 @@ def _gates(settings: DeploySettings) -> Gates:
             "node", headers.NODE_TOKEN, revealed(settings.node_tokens), settings.node_enabled, settings.node_networks
         ),
     )
+
+
+def _registry(settings: DeploySettings) -> ImageRegistry | None:
+    if not settings.registry_base_url:
+        return None
+    kind = HarborRegistry if settings.registry_kind == "harbor" else OciRegistry
+    return kind(settings.registry_base_url, settings.registry_login, settings.registry_timeout_seconds)
+
+
+def _place(settings: DeploySettings) -> RegistryPlace | None:
+    if not settings.registry_base_url:
+        return None
+    host = urlsplit(settings.registry_base_url).netloc
+    return RegistryPlace(host, settings.registry_project, settings.registry_cleanup_enabled)

@@ -13,6 +13,7 @@ from daemons.deploy.domain.events import Event, NewEvent
 from daemons.deploy.domain.idempotency import Key, Remembered
 from daemons.deploy.domain.jobs import Job
 from daemons.deploy.domain.nodes import AppRun, Placement, Runner, RuntimeNode
+from daemons.deploy.domain.releases import Release, Review
 
 T = TypeVar("T")
 
@@ -239,8 +240,70 @@ class LogRows(Protocol):
         ...
 
 
+class ReleaseRows(Protocol):
+    """Table `fun_ai_deploy_release`: what each app ran, numbered from 1."""
+
+    async def releases(self, app_id: str, before: int, limit: int) -> Sequence[Release]:
+        """The app's releases with a number below `before`, newest first."""
+        ...
+
+    async def release(self, app_id: str, number: int) -> Release | None:
+        """One release."""
+        ...
+
+    async def releases_with_images(self, app_id: str) -> Sequence[Release]:
+        """Those whose image was not removed, newest first; at most a thousand."""
+        ...
+
+    async def insert_release(self, release: Release) -> bool:
+        """False when the number is taken or the job has made one already."""
+        ...
+
+    async def mark_release(self, release: Release) -> None:
+        """Write whether it is pinned, held, and still has its image; nothing else of a release changes."""
+        ...
+
+    async def delete_releases(self, app_id: str) -> int:
+        """Forget the app's releases; how many."""
+        ...
+
+
+class ReviewRows(Protocol):
+    """Table `fun_ai_deploy_image_review`: apps whose images in the registry are to be reviewed."""
+
+    async def review(self, app_id: str) -> Review | None:
+        """The review the app waits for."""
+        ...
+
+    async def ask_review(self, app_id: str, user_id: str | None, not_before: int) -> None:
+        """Insert, or start over; `user_id` is set when the app's whole repository may go."""
+        ...
+
+    async def due_reviews(self, limit: int, now: int) -> Sequence[Review]:
+        """Those that may start, the longest waiting first, locked, held rows skipped."""
+        ...
+
+    async def save_review(self, review: Review, was: Review) -> bool:
+        """Write its times and error, at the version after `was`; False when somebody asked for another in between."""
+        ...
+
+    async def delete_review(self, review: Review) -> bool:
+        """False when somebody asked for another in between."""
+        ...
+
+
 class Transaction(
-    JobRows, IdempotencyRows, NodeRows, PlacementRows, AppRunRows, RunnerRows, EventRows, LogRows, Protocol
+    JobRows,
+    IdempotencyRows,
+    NodeRows,
+    PlacementRows,
+    AppRunRows,
+    RunnerRows,
+    EventRows,
+    LogRows,
+    ReleaseRows,
+    ReviewRows,
+    Protocol,
 ):
     """One open transaction."""
 
@@ -284,6 +347,33 @@ class Agent(Protocol):
         """The agent's answer, verbatim. Raises AgentFailed."""
         ...
 
+    async def images(self, base_url: str, user_id: str, app_id: str) -> Sequence[str]:
+        """Every reference of the app's own images that the node has. Raises AgentFailed."""
+        ...
+
 
 class AgentFailed(Exception):
     """An agent refused or could not be reached."""
+
+
+class ImageRegistry(Protocol):
+    """The registry that images are pushed to; every method raises RegistryFailed.
+
+    A repository is named without the registry's host.
+    """
+
+    async def has(self, repository: str, digest: str) -> bool:
+        """Whether the image can be pulled by its digest."""
+        ...
+
+    async def delete(self, repository: str, digest: str) -> None:
+        """Remove one image and every tag of it; an absent one is no error."""
+        ...
+
+    async def delete_repository(self, repository: str) -> None:
+        """Remove every tagged image of a repository; an absent one is no error."""
+        ...
+
+
+class RegistryFailed(Exception):
+    """The registry refused or could not be reached."""

@@ -1,13 +1,29 @@
 """Settings of the control plane."""
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, TypeAdapter, ValidationError, model_validator
 
-from daemons.kit.settings import Networks, OptionalTokens, Settings
+from daemons.kit.settings import Misconfigured, Networks, OptionalTokens, Settings
+from protocol.names import BaseUrl, Namespace
 
 Percent = Annotated[float, Field(ge=0, le=100)]
 Seconds = Annotated[int, Field(ge=1)]
+_URL: Final = TypeAdapter[str](BaseUrl)
+
+
+def _registry_url(value: object) -> object:
+    """The documented setting may leave out the scheme, which is http then."""
+    if not isinstance(value, str) or not value.strip():
+        return value
+    text = value.strip()
+    try:
+        return _URL.validate_python(text if "://" in text else f"http://{text}")
+    except ValidationError:
+        raise ValueError("must be http(s)://host[:port] without user, query or fragment") from None
+
+
+RegistryUrl = Annotated[str, BeforeValidator(_registry_url)]
 
 
 class DeploySettings(Settings):
@@ -50,6 +66,22 @@ class DeploySettings(Settings):
     max_running_seconds: Annotated[int, Field(ge=0)] = Field(0, alias="DEPLOY_JOB_MAX_RUNNING_SECONDS")
     max_attempts: Seconds = Field(3, alias="DEPLOY_JOB_MAX_ATTEMPTS")
 
+    registry_cleanup_enabled: bool = Field(False, alias="DEPLOY_REGISTRY_CLEANUP_ENABLED")
+    registry_kind: Literal["harbor", "registry"] = Field("harbor", alias="DEPLOY_REGISTRY_CLEANUP_KIND")
+    registry_base_url: RegistryUrl = Field("", alias="DEPLOY_REGISTRY_CLEANUP_BASE_URL")
+    registry_project: Namespace = Field("funaistudio", alias="DEPLOY_REGISTRY_CLEANUP_PROJECT")
+    registry_username: str = Field("", alias="DEPLOY_REGISTRY_CLEANUP_USERNAME")
+    registry_password: SecretStr = Field(SecretStr(""), alias="DEPLOY_REGISTRY_CLEANUP_PASSWORD")
+    registry_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = Field(
+        10.0, alias="DEPLOY_REGISTRY_CLEANUP_TIMEOUT_SECONDS"
+    )
+
+    @property
+    def registry_login(self) -> tuple[str, str] | None:
+        """User name and password for the registry; None asks it without."""
+        password = self.registry_password.get_secret_value()
+        return (self.registry_username, password) if self.registry_username and password else None
+
     @property
     def node_tokens(self) -> tuple[SecretStr, ...]:
         """Live tokens of runtime agents, under either name."""
@@ -70,4 +102,17 @@ class DeploySettings(Settings):
         }
         self.require(**{name: tokens for name, (enabled, tokens) in needed.items() if enabled})
         self.distinct(**{name: tokens for name, (_, tokens) in needed.items()}, RUNTIME_AGENT_TOKEN=self.agent_tokens)
+        return self
+
+    @model_validator(mode="after")
+    def _what_cleans_the_registry_is_complete(self) -> Self:
+        problems = []
+        if self.registry_cleanup_enabled and not self.registry_base_url:
+            problems.append("DEPLOY_REGISTRY_CLEANUP_BASE_URL is not set; set it to http(s)://host[:port]")
+        if self.registry_cleanup_enabled and self.registry_kind == "harbor" and self.registry_login is None:
+            problems.append("DEPLOY_REGISTRY_CLEANUP_USERNAME or _PASSWORD is not set; Harbor asks who deletes")
+        if self.registry_password.get_secret_value().startswith("CHANGE_ME"):
+            problems.append("DEPLOY_REGISTRY_CLEANUP_PASSWORD still holds a placeholder; set the account's password")
+        if problems:
+            raise Misconfigured(f"{self.service} cannot start:\n" + "\n".join(f"  {line}" for line in problems))
         return self

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from protocol.apps import AppRef, AppStatus, DeletedApp, DeployApp, DeployedApp, StoppedApp
+from protocol.apps import AppRef, AppStatus, DeletedApp, DeployApp, DeployedApp, LocalImages, StoppedApp
 from protocol.client.transport import Transport
 
 _DEPLOY_SECONDS: Final = 900.0
@@ -32,3 +32,8 @@ class AgentClient:
         """What the engine says of the app."""
         query: Mapping[str, str | int | None] = {"userId": user_id, "appId": app_id}
         return await self.transport.bare("GET", "/agent/apps/status", AppStatus, query=query)
+
+    async def images(self, user_id: str, app_id: str) -> LocalImages:
+        """Which of the app's own images the node has."""
+        query: Mapping[str, str | int | None] = {"userId": user_id, "appId": app_id}
+        return await self.transport.bare("GET", "/agent/apps/images", LocalImages, query=query)

@@ -35,6 +35,7 @@ from protocol.nodes import (
     ServiceHealth,
     UpsertNode,
 )
+from protocol.releases import ReleasePage, ReleaseView, RollbackApp, RollbackJob
 
 _JOBS: Final = TypeAdapter(tuple[JobView, ...])
 _NODES: Final = TypeAdapter(tuple[NodeView, ...])
@@ -116,6 +117,24 @@ class JobsClient(_Client):
     async def cleanup_app(self, command: AppCommand) -> AppCleaned:
         """Delete the app on its node and what is known of it; the answer says what succeeded."""
         return await self.transport.call("POST", "/deploy/apps/cleanup", AppCleaned, body=command, seconds=60)
+
+
+    async def releases(self, app_id: str, *, cursor: str | None = None, limit: int = 50) -> ReleasePage:
+        """The app's releases, newest first, a page at a time."""
+        query: Mapping[str, str | int | None] = {"cursor": cursor, "limit": limit}
+        return await self.transport.call("GET", f"/deploy/apps/{app_id}/releases", ReleasePage, query=query)
+
+    async def rollback(self, app_id: str, order: RollbackApp, *, idempotency_key: str | None = None) -> RollbackJob:
+        """A job that deploys an earlier release without a build. Raises Refused 404 when there is none, 409
+        `image_gone`, `image_mutable` or `app_busy`."""
+        key = {headers.IDEMPOTENCY_KEY: idempotency_key} if idempotency_key else None
+        path = f"/deploy/apps/{app_id}/rollback"
+        return await self.transport.call("POST", path, RollbackJob, body=order, headers=key, seconds=60)
+
+    async def pin_release(self, app_id: str, number: int, *, pinned: bool) -> ReleaseView:
+        """Keep a release's image for good, or (with `pinned` false) only as long as it is one of the newest."""
+        verb = "pin" if pinned else "unpin"
+        return await self.transport.call("POST", f"/deploy/apps/{app_id}/releases/{number}/{verb}", ReleaseView)
 
 
 class AdminClient(JobsClient):

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from protocol import apps, events, jobs, nodes
+from protocol import apps, events, jobs, nodes, releases
 from protocol.base import Wire
 from protocol.errors import JobReason
 
@@ -129,6 +129,24 @@ GAVE_WAY = jobs.JobView(
 )
 IMAGES = apps.RemovedImages(removed=(IMAGE,), kept=("busybox:1.36",), error="one is in use")
 MONGO = apps.MongoOutcome(enabled=True, dropped=False, reason="kept by configuration")
+RELEASE = releases.ReleaseView(
+    app_id="20001",
+    number=7,
+    current=True,
+    pinned=True,
+    image=f"127.0.0.1:5000/funaistudio/u1-app20001@{DIGEST}",
+    image_digest=DIGEST,
+    commit="0123456789abcdef0123456789abcdef01234567",
+    config_hash="b2" * 32,
+    container_port=3000,
+    base_path="/runtime/20001",
+    health_check_path="/healthz",
+    job_id=JOB_ID,
+    node_id=1,
+    created_at=MOMENT,
+    image_removed_at=LATER,
+)
+CLEANUP = releases.CleanupView(attempts=2, next_attempt_at=LATER, last_error="the registry does not answer")
 
 SAMPLES: tuple[Wire, ...] = (
     PAYLOAD,
@@ -190,6 +208,7 @@ SAMPLES: tuple[Wire, ...] = (
         port=30007,
         fence=7,
     ),
+    apps.LocalImages(app_id="20001", images=(IMAGE,)),
     apps.ConfirmFence(app_id="20001", fence=7, node_name="rt-node-01"),
     apps.FenceConfirmed(holds=False, reason="stale_fence"),
     apps.AppCommand(user_id="1", app_id="20001"),
@@ -252,4 +271,9 @@ SAMPLES: tuple[Wire, ...] = (
         placements=(PLACEMENT,),
         apps=(RUN,),
     ),
+    RELEASE,
+    CLEANUP,
+    releases.ReleasePage(app_id="20001", items=(RELEASE,), next_cursor="7", cleanup=CLEANUP),
+    releases.RollbackApp(user_id="1", release=3, on_conflict=jobs.OnConflict.SUPERSEDE, cancel_running=True),
+    releases.RollbackJob(**dict(PENDING), release=3, present_in=releases.PresentIn.REGISTRY),
 )

@@ -13,7 +13,7 @@ from protocol.jobs import JobView
 from tests.protocol.samples import PENDING, SAMPLES
 
 GOLDEN = Path(__file__).parent / "golden"
-MODULES = ("protocol.jobs", "protocol.apps", "protocol.nodes", "protocol.events")
+MODULES = ("protocol.jobs", "protocol.apps", "protocol.nodes", "protocol.events", "protocol.releases")
 
 
 def name_of(kind: type[Wire]) -> str:

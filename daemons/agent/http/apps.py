@@ -8,7 +8,7 @@ from daemons.agent.services.heartbeat import Heartbeat
 from daemons.agent.services.recovery import Recovery
 from daemons.agent.services.rollout import Order, Rollout
 from daemons.kit.bodies import bare, number, query, read
-from protocol.apps import AppRef, AppStatus, DeletedApp, DeployApp, DeployedApp, RemovedImages, StoppedApp
+from protocol.apps import AppRef, AppStatus, DeletedApp, DeployApp, DeployedApp, LocalImages, RemovedImages, StoppedApp
 from protocol.names import image_registry, public_path
 
 
@@ -32,6 +32,7 @@ class AppRoutes:
             web.post("/agent/apps/delete", self.delete),
             web.get("/agent/apps/status", self.status),
             web.get("/agent/apps/logs", self.logs),
+            web.get("/agent/apps/images", self.images),
         ]
 
     async def deploy(self, request: web.Request) -> web.Response:
@@ -72,6 +73,13 @@ class AppRoutes:
         text = await self._apps.logs(asked.user_id, asked.app_id, tail)
         headers = {"X-Content-Type-Options": "nosniff"}
         return web.Response(text=text, content_type="text/plain", charset="utf-8", headers=headers)
+
+    async def images(self, request: web.Request) -> web.Response:
+        """What the engine has in the app's own repositories."""
+        asked = query(request, AppRef)
+        self._recovery.check()
+        references = await self._apps.images(asked.user_id, asked.app_id)
+        return bare(LocalImages(app_id=asked.app_id, images=tuple(references)))
 
     def _deployed(self, body: DeployApp, instance: Instance) -> DeployedApp:
         path = (body.base_path or public_path(body.app_id)).rstrip("/")

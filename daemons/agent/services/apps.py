@@ -88,6 +88,11 @@ class Apps:
             raise UnknownApp(f"app {app_id} of user {user_id} has no container on this node")
         return await self._engine.logs(state.current.container, tail)
 
+    async def images(self, user_id: str, app_id: str) -> Sequence[str]:
+        """Every reference in the app's own repositories that the engine has. Raises EngineError."""
+        found = of_app(await self._engine.images(), user_id, app_id)
+        return sorted({reference for image in found for reference in image.references})
+
     async def _stop(self, user_id: str, app_id: str, fence: int | None) -> None:
         await self._ledger.change(app_id, partial(admit, user_id=user_id, fence=fence, required=False))
         state = await self._ledger.change(app_id, withdraw)

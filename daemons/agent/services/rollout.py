@@ -148,9 +148,10 @@ class Rollout:
         return current if found is not None and found.running else None
 
     async def _image(self, order: Order) -> str:
-        if order.from_registry:
+        # A digest names the same bytes for ever: what is here need not be pulled, even while the registry is away.
+        found = await self._engine.image_id(order.image) if not order.from_registry or "@" in order.image else None
+        if found is None and order.from_registry:
             return await self._engine.pull(order.image)
-        found = await self._engine.image_id(order.image)
         if found is None:
             raise EngineError("this node's engine has no image of that name, and the name has no registry to pull from")
         return found

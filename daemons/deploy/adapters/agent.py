@@ -1,10 +1,11 @@
 """Calls runtime agents, ours or existing ones: one connection per call, because calls to an agent are rare."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Final
 
 from daemons.deploy.ports import AgentFailed
-from protocol.apps import AppRef
+from protocol.apps import AppRef, LocalImages
 from protocol.client.transport import ClientError, Transport
 from protocol.headers import AGENT_TOKEN
 
@@ -26,11 +27,22 @@ class HttpAgent:
         """The agent's answer, verbatim. Raises AgentFailed."""
         return await self._post(base_url, "/agent/apps/delete", AppRef(user_id=user_id, app_id=app_id, fence=fence))
 
+    async def images(self, base_url: str, user_id: str, app_id: str) -> Sequence[str]:
+        """Every reference of the app's own images that the node has. Raises AgentFailed."""
+        query = {"userId": user_id, "appId": app_id}
+        async with self._calling(base_url, "say which images it has") as transport:
+            return (await transport.bare("GET", "/agent/apps/images", LocalImages, query=query)).images
+
     async def _post(self, base_url: str, path: str, order: AppRef) -> Mapping[str, object]:
+        async with self._calling(base_url, "do it") as transport:
+            return await transport.bare("POST", path, _ANSWER, body=order)
+
+    @asynccontextmanager
+    async def _calling(self, base_url: str, what: str) -> AsyncIterator[Transport]:
         if self._token is None:
             raise AgentFailed("no token for runtime agents is configured; set RUNTIME_AGENT_TOKEN")
         try:
             async with Transport(base_url, {AGENT_TOKEN: self._token}, timeout=self._timeout_seconds) as transport:
-                return await transport.bare("POST", path, _ANSWER, body=order)
+                yield transport
         except ClientError as error:
-            raise AgentFailed(f"the runtime agent did not do it: {error}") from error
+            raise AgentFailed(f"the runtime agent did not {what}: {error}") from error

@@ -17,6 +17,7 @@ from daemons.deploy.adapters.store_nodes import (
     PlacementStatements,
     RunnerStatements,
 )
+from daemons.deploy.adapters.store_releases import ReleaseStatements, ReviewStatements
 from daemons.deploy.ports import OutcomeUnknown, StoreUnavailable, Transaction
 from daemons.kit.sql import (
     POOL_SIZE,
@@ -47,6 +48,8 @@ class SqlTransaction(
     RunnerStatements,
     EventStatements,
     LogStatements,
+    ReleaseStatements,
+    ReviewStatements,
 ):
     """One open transaction: every port's statements."""
 

@@ -4,6 +4,7 @@ from aiohttp import web
 
 from daemons.deploy.http.requests import caller
 from daemons.deploy.services.apps import Apps, Cleaned, Purged, Stopped
+from daemons.deploy.services.retention import RepositoryRemoval
 from daemons.kit.bodies import read, reply
 from protocol.apps import AppCleaned, AppCommand, AppPurged, AppStopped
 
@@ -77,7 +78,20 @@ def _cleaned(order: AppCommand, cleaned: Cleaned) -> AppCleaned:
         app_id=order.app_id,
         image_tags=cleaned.images,
         cancelled_jobs=cleaned.cancelled,
-        registry={"enabled": False},
+        registry=_registry(cleaned.registry),
         runtime=runtime,
         purge=purge,
     )
+
+
+def _registry(removal: RepositoryRemoval | str | None) -> dict[str, object]:
+    match removal:
+        case None:
+            return {"enabled": False}
+        case str() as problem:
+            return {"enabled": True, "skipped": True, "reason": problem}
+        case RepositoryRemoval(repository=repository, problem=None):
+            return {"enabled": True, "deleted": [], "failed": [], "repoDeleted": [repository], "repoFailed": []}
+        case RepositoryRemoval():
+            failed = [{"repository": removal.repository, "error": removal.problem}]
+            return {"enabled": True, "deleted": [], "failed": [], "repoDeleted": [], "repoFailed": failed}

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from daemons.deploy.domain import jobs
 from daemons.deploy.domain.jobs import AppBusy, Job, TooLate
 from daemons.deploy.domain.nodes import RuntimeNode
+from daemons.deploy.domain.releases import image_of
 from daemons.deploy.ports import Agent, AgentFailed, Store, Transaction
 from daemons.deploy.services.bells import Bells
 from daemons.deploy.services.journal import forget_app, stop_run, write_job
+from daemons.deploy.services.retention import RepositoryRemoval, Retention
 
 _IMAGES_FROM_JOBS = 100
 
@@ -44,21 +46,24 @@ class Purged:
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """What became of each step of a clean-up: a value, or the words of a failure."""
+    """What became of each step of a clean-up: a value, or the words of a failure. `registry` None means that images may
+    not be removed from there."""
 
     images: tuple[str, ...]
     cancelled: tuple[str, ...]
     deleted: Stopped | str | None
     purged: Purged | str
+    registry: RepositoryRemoval | str | None
 
 
 class Apps:
     """What operators and the API do to apps as a whole."""
 
-    def __init__(self, store: Store, agent: Agent, bells: Bells) -> None:
+    def __init__(self, store: Store, agent: Agent, bells: Bells, retention: Retention) -> None:
         self._store = store
         self._agent = agent
         self._bells = bells
+        self._retention = retention
 
     async def stop(self, user_id: str, app_id: str, actor: str) -> Stopped:
         """Stop the app, also on a disabled node. Raises AppNotPlaced or AgentFailed."""
@@ -82,8 +87,8 @@ class Apps:
         return purged
 
     async def cleanup(self, user_id: str, app_id: str, actor: str) -> Cleaned:
-        """Cancel the app's jobs, delete it on its node, then forget it; it is kept on record while its container may
-        still run."""
+        """Cancel the app's jobs, delete it on its node, forget it, then remove its repository from the registry; it is
+        kept on record, and its images stay, while its container may still run."""
         images = await self._images(app_id)
         cancelled = await self._cancel_all(app_id, actor)
         deleted: Stopped | str | None
@@ -93,12 +98,13 @@ class Apps:
         except AppNotPlaced:
             deleted = None
         except AgentFailed as error:
-            return Cleaned(images, cancelled, str(error), "kept, because the app may still run on its node")
+            kept = "kept, because the app may still run on its node"
+            return Cleaned(images, cancelled, str(error), kept, kept if self._retention.enabled else None)
         try:
             purged: Purged | str = await self.purge(app_id, actor)
         except AppBusy as error:
-            purged = str(error)
-        return Cleaned(images, cancelled, deleted, purged)
+            return Cleaned(images, cancelled, deleted, str(error), str(error) if self._retention.enabled else None)
+        return Cleaned(images, cancelled, deleted, purged, await self._retention.remove_repository(user_id, app_id))
 
     async def _reach(self, app_id: str) -> tuple[RuntimeNode, str, int]:
         """The node the app was last seen on, its agent's address, and a fresh fence."""
@@ -151,13 +157,3 @@ async def _cancel(tx: Transaction, job: Job, actor: str) -> bool:
         return False
     await write_job(tx, after, job, "cancelled", actor)
     return True
-
-
-def image_of(job: Job) -> str:
-    """The image a job deployed or would have built: `[registry/]namespace/u{userId}-app{appId}:{tag}`."""
-    given = job.image or job.payload.get("image")
-    if isinstance(given, str):
-        return given
-    registry, namespace = job.payload.get("acrRegistry"), job.payload.get("acrNamespace") or "funaistudio"
-    prefix = f"{registry}/{namespace}" if registry else str(namespace)
-    return f"{prefix}/u{job.user_id}-app{job.app_id}:{job.payload.get('imageTag') or 'latest'}"

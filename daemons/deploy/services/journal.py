@@ -9,6 +9,7 @@ from daemons.deploy.domain.jobs import Job
 from daemons.deploy.domain.nodes import AppRun, NodePolicy, Placement, RuntimeNode
 from daemons.deploy.domain.views import app_run_view, job_view, node_view, placement_view
 from daemons.deploy.ports import EventRows, NodeRows, PlacementRows, StoreUnavailable, Transaction
+from daemons.deploy.services.releases import record_release
 from protocol.jobs import JobStatus
 
 
@@ -30,13 +31,16 @@ async def node_of(rows: Homes, app_id: str) -> RuntimeNode | None:
 
 
 async def write_job(tx: Transaction, job: Job, was: Job, change: str | None, actor: str) -> Job:
-    """Save the job and tell of it; an ended attempt also becomes the app's last known state. Raises RowMoved."""
+    """Save the job and tell of it; an ended attempt also becomes the app's last known state, and a success
+    its newest release. Raises RowMoved."""
     if job is was:
         return job
     if not await tx.save_job(job, was):
         raise RowMoved(job.id)
     if job.status.terminal and job.attempt > 0:
-        await _record_run(tx, job)
+        node_id = await _record_run(tx, job)
+        if job.status is JobStatus.SUCCEEDED and was.status is not JobStatus.SUCCEEDED:
+            await record_release(tx, job, node_id)
     if change is not None:
         await tell_of_job(tx, job, await node_of(tx, job.app_id), change, actor)
     return job
@@ -71,14 +75,16 @@ async def tell_of_node(
     await tx.append(NewEvent("node", change, str(node.id), actor, body))
 
 
-async def _record_run(tx: Transaction, job: Job) -> None:
+async def _record_run(tx: Transaction, job: Job) -> int | None:
+    """The node that the app is on."""
     before = await tx.app_run(job.app_id) or AppRun(job.app_id)
     placement = await tx.placement(job.app_id)
     succeeded = job.status is JobStatus.SUCCEEDED
+    node_id = _node_now(before, placement, succeeded=succeeded)
     await tx.put_app_run(
         AppRun(
             app_id=job.app_id,
-            node_id=_node_now(before, placement, succeeded=succeeded),
+            node_id=node_id,
             last_job_id=job.id,
             last_job_status=job.status.value,
             last_error=job.error_message,
@@ -86,6 +92,7 @@ async def _record_run(tx: Transaction, job: Job) -> None:
             last_active_at=job.finished_at,
         )
     )
+    return node_id
 
 
 def _node_now(before: AppRun, placement: Placement | None, *, succeeded: bool) -> int | None:
@@ -108,6 +115,7 @@ async def forget_app(tx: Transaction, app_id: str, actor: str) -> tuple[int, int
     its jobs are free again."""
     jobs = await tx.delete_jobs(app_id)
     await tx.forget_keys_of(app_id)
+    await tx.delete_releases(app_id)
     runs = int(await tx.delete_app_run(app_id))
     placements = int(await displace(tx, app_id, actor))
     await tx.append(NewEvent("app", "purged", app_id, actor, orjson.dumps(None).decode()))

@@ -1,7 +1,7 @@
 """A real control plane on port 0 over a database in memory, and callers of every role."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,7 +11,7 @@ from aiohttp import web
 
 from daemons.deploy.adapters.store import open_store
 from daemons.deploy.app import build_app
-from daemons.deploy.ports import AgentFailed, Store
+from daemons.deploy.ports import AgentFailed, ImageRegistry, Store
 from daemons.deploy.settings import DeploySettings
 from daemons.kit.settings import load
 from protocol import headers
@@ -55,6 +55,12 @@ class AgentTwin:
 
     calls: list[tuple[str, str, str, str, int]] = field(default_factory=list)
     problem: str | None = None
+    local: list[str] = field(default_factory=list)
+
+    async def images(self, base_url: str, user_id: str, app_id: str) -> Sequence[str]:
+        """References the node has; asked for is noted with fence 0."""
+        self._done("images", "", base_url, user_id, app_id, 0)
+        return self.local
 
     async def stop(self, base_url: str, user_id: str, app_id: str, fence: int) -> Mapping[str, object]:
         return self._done("stop", "STOPPED", base_url, user_id, app_id, fence)
@@ -160,12 +166,14 @@ class Plane:
 
 
 @asynccontextmanager
-async def serving(store: Store | None = None, **changes: object) -> AsyncIterator[Plane]:
+async def serving(
+    store: Store | None = None, *, registry: ImageRegistry | None = None, **changes: object
+) -> AsyncIterator[Plane]:
     """A running control plane; settings are given by their variables' names."""
     async with AsyncExitStack() as stack:
         kept: Store = store if store is not None else await stack.enter_async_context(open_store(MEMORY))
         agent = AgentTwin()
-        app = build_app(settings(**changes), store=kept, agent=agent)
+        app = build_app(settings(**changes), store=kept, agent=agent, registry=registry)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=2)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)

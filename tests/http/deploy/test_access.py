@@ -23,6 +23,10 @@ OPEN_TO = {
     "POST /deploy/apps/stop": {"api", "admin"},
     "POST /deploy/apps/purge": {"api", "admin"},
     "POST /deploy/apps/cleanup": {"api", "admin"},
+    "GET /deploy/apps/{app_id}/releases": {"api", "admin"},
+    "POST /deploy/apps/{app_id}/rollback": {"api", "admin"},
+    "POST /deploy/apps/{app_id}/releases/{number}/pin": {"api", "admin"},
+    "POST /deploy/apps/{app_id}/releases/{number}/unpin": {"api", "admin"},
     "POST /internal/runtime-nodes/heartbeat": {"node"},
     "POST /internal/fences/confirm": {"node"},
     "GET /admin/snapshot": {"admin"},
@@ -53,7 +57,8 @@ async def status(plane: Plane, route: str, proof: dict[str, str]) -> int:
     """The status of a request whose body and path are wrong, so that an admitted one changes nothing."""
     method, path = route.split(" ")
     query = "?after=x" if path == "/admin/events" else ""
-    answer = await plane.call(method, path.replace("{job_id}", ID) + query, headers=proof)
+    filled = path.replace("{job_id}", ID).replace("{app_id}", "NO-APP").replace("{number}", "none")
+    answer = await plane.call(method, filled + query, headers=proof)
     return answer.status_code
 
 

@@ -50,3 +50,10 @@ DELETE FROM fun_ai_deploy_event WHERE create_time < :before ORDER BY create_time
 -- delete_expired_requests --
 -- Some of the keys whose day is over; through the index, so that no other row is looked at and locked.
 DELETE FROM fun_ai_deploy_idempotency WHERE expire_at <= :now ORDER BY expire_at LIMIT :limit;
+
+-- ask_image_review --
+-- Have an app's images reviewed; one that is asked for again starts over.
+INSERT INTO fun_ai_deploy_image_review (app_id, user_id, not_before, attempts, last_error, version)
+VALUES (:app_id, :user_id, :not_before, 0, NULL, 1)
+ON DUPLICATE KEY UPDATE
+    user_id = :user_id, not_before = :not_before, attempts = 0, last_error = NULL, version = version + 1;
