@@ -61,7 +61,7 @@ def gives_way(job: Job, policy: Policy) -> bool:
 def after(job: Job, others: Sequence[Job]) -> Job:
     """The new job, created later than these: the newest of an app is told by its time of creation, and several may be
     created within one millisecond."""
-    latest = max((other.created_at for other in others), default=0)
+    latest = max((other.created_at for other in others), default=-1)
     return job if job.created_at > latest else replace(job, created_at=latest + 1)
 
 

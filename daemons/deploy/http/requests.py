@@ -12,7 +12,8 @@ from daemons.kit.bodies import InvalidRequest
 from protocol.headers import IDEMPOTENCY_KEY
 
 _JOB_ID: Final = re.compile(r"[0-9a-f-]{36}")
-_KEY: Final = re.compile(r"[\x20-\x7e]{1,128}")
+#: Spaces only inside: some databases compare text without those at its end.
+_KEY: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?")
 
 
 def job_id(request: web.Request) -> str:
