@@ -27,6 +27,7 @@ class ReleaseView(Wire):
     """
 
     app_id: str
+    user_id: str
     number: int
     current: bool
     pinned: bool

@@ -48,8 +48,8 @@ def deploy(
         raise typer.BadParameter("--image deploys without a build; leave out --ref and --repo")
 
     async def work(client: AdminClient) -> None:
-        policy = _policy(supersede=supersede, cancel_running=cancel_running)
-        await _started(client, await submit(client, Wish(app_id, user, ref, repo, image), policy), follow=follow)
+        policy = policy_of(supersede=supersede, cancel_running=cancel_running)
+        await started(client, await submit(client, Wish(app_id, user, ref, repo, image), policy), follow=follow)
 
     run(work, f"app {app_id} was not deployed")
 
@@ -64,9 +64,9 @@ def retry(
     """Order again what a job that failed or was cancelled was to deploy."""
 
     async def work(client: AdminClient) -> None:
-        policy = _policy(supersede=supersede, cancel_running=cancel_running)
+        policy = policy_of(supersede=supersede, cancel_running=cancel_running)
         ended = await find(client, job)
-        await _started(client, await client.retry(ended.id, policy, idempotency_key=uuid.uuid4().hex), follow=follow)
+        await started(client, await client.retry(ended.id, policy, idempotency_key=uuid.uuid4().hex), follow=follow)
 
     run(work, f"job {job} was not retried")
 
@@ -183,12 +183,14 @@ def _write(data: bytes) -> None:
         sys.stdout.buffer.flush()
 
 
-def _policy(*, supersede: bool, cancel_running: bool) -> RetryJob:
+def policy_of(*, supersede: bool, cancel_running: bool) -> RetryJob:
+    """What becomes of the app's active jobs."""
     conflict = OnConflict.SUPERSEDE if supersede or cancel_running else OnConflict.REJECT
     return RetryJob(on_conflict=conflict, cancel_running=cancel_running)
 
 
-async def _started(client: AdminClient, job: JobView, *, follow: bool) -> None:
+async def started(client: AdminClient, job: JobView, *, follow: bool) -> None:
+    """Write the id of a job that was made and, if wanted, its log until it ends. Raises Failure, ClientError."""
     sys.stdout.write(f"{job.id}\n")
     sys.stdout.flush()
     if follow:

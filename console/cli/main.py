@@ -20,6 +20,8 @@ _PLACES: Final[Mapping[str, str]] = {
     "apps": "console.cli.listing",
     "deploy": "console.cli.actions",
     "retry": "console.cli.actions",
+    "releases": "console.cli.releases",
+    "rollback": "console.cli.releases",
     "cancel": "console.cli.actions",
     "logs": "console.cli.actions",
     "drain": "console.cli.actions",

@@ -32,8 +32,12 @@ class Wish:
 
 
 def wish_of(payload: JobPayload) -> Wish:
-    """The wish that led to a job, to be repeated or changed."""
-    return Wish(payload.app_id, payload.user_id, payload.git_ref or "", payload.repo_ssh_url or "", payload.image or "")
+    """The wish that led to a job, to be repeated or changed.
+
+    A rollback names an image and where that once was built from; the wish behind it is the repository.
+    """
+    image = payload.image if payload.image and not payload.repo_ssh_url else ""
+    return Wish(payload.app_id, payload.user_id, payload.git_ref or "", payload.repo_ssh_url or "", image)
 
 
 def order(wish: Wish, earlier: StoredPayload | None = None) -> CreateJob:

@@ -118,7 +118,6 @@ class JobsClient(_Client):
         """Delete the app on its node and what is known of it; the answer says what succeeded."""
         return await self.transport.call("POST", "/deploy/apps/cleanup", AppCleaned, body=command, seconds=60)
 
-
     async def releases(self, app_id: str, *, cursor: str | None = None, limit: int = 50) -> ReleasePage:
         """The app's releases, newest first, a page at a time."""
         query: Mapping[str, str | int | None] = {"cursor": cursor, "limit": limit}

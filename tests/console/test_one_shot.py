@@ -132,7 +132,8 @@ def test_a_screenshot_of_live_data(plane: Served, jobs: dict[str, str], tmp_path
 
 
 @pytest.mark.parametrize(
-    "module", ["console.cli.listing", "console.cli.actions", "console.live.feed", "console.connect"]
+    "module",
+    ["console.cli.listing", "console.cli.actions", "console.cli.releases", "console.live.feed", "console.connect"],
 )
 def test_one_shot_commands_never_load_textual(module: str) -> None:
     code = f"import sys, {module}; sys.exit(any(name.split('.')[0] == 'textual' for name in sys.modules))"

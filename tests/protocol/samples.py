@@ -131,6 +131,7 @@ IMAGES = apps.RemovedImages(removed=(IMAGE,), kept=("busybox:1.36",), error="one
 MONGO = apps.MongoOutcome(enabled=True, dropped=False, reason="kept by configuration")
 RELEASE = releases.ReleaseView(
     app_id="20001",
+    user_id="1",
     number=7,
     current=True,
     pinned=True,

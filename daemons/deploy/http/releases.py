@@ -86,6 +86,7 @@ def _view(release: Release, *, current: bool) -> ReleaseView:
     config = config_of(release.app_id, release.payload)
     return ReleaseView(
         app_id=release.app_id,
+        user_id=release.user_id,
         number=release.number,
         current=current,
         pinned=release.pinned,
