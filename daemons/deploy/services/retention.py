@@ -114,12 +114,13 @@ class Retention:
                 raise _Busy
             in_use = [str(job.payload["image"]) for job in active if "image" in job.payload]
             present = await tx.releases_with_images(app_id)
-            found = _chosen(superfluous(present, in_use, await tx.now()), place)
-            going = {release.number for release in found[1]} if found else set()
+            free = superfluous(present, in_use, await tx.now())
+            found = _chosen(free, place)
+            for release in found[1] if found else ():
+                await tx.mark_release(replace(release, held_until=BEING_REMOVED))
             for release in present:
-                held = BEING_REMOVED if release.number in going else max(0, release.held_until)
-                if held != release.held_until:
-                    await tx.mark_release(replace(release, held_until=held))
+                if release.held_until == BEING_REMOVED and release not in free:
+                    await tx.mark_release(replace(release, held_until=0))
             return found
 
         return await self._store.transact(work)
