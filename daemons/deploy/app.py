@@ -121,7 +121,7 @@ class Plane:
         place = _place(settings)
         self.retention = Retention(store, registry, place)
         self.apps = Apps(store, agent, self.bells, self.retention)
-        self.releases = Releases(store, self.bells)
+        self.releases = Releases(store, self.bells, cleans=self.retention.enabled)
         self.rollback = Rollback(store, self.orders, agent, registry, place)
         self.reader = Reader(store, self.thresholds)
         self.feed = Feed(store, self.bells, self.clock, self.thresholds)

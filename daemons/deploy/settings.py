@@ -110,7 +110,9 @@ class DeploySettings(Settings):
         if self.registry_cleanup_enabled and not self.registry_base_url:
             problems.append("DEPLOY_REGISTRY_CLEANUP_BASE_URL is not set; set it to http(s)://host[:port]")
         if self.registry_cleanup_enabled and self.registry_kind == "harbor" and self.registry_login is None:
-            problems.append("DEPLOY_REGISTRY_CLEANUP_USERNAME or _PASSWORD is not set; Harbor asks who deletes")
+            problems.append(
+                "DEPLOY_REGISTRY_CLEANUP_USERNAME and DEPLOY_REGISTRY_CLEANUP_PASSWORD must be set for Harbor"
+            )
         if self.registry_password.get_secret_value().startswith("CHANGE_ME"):
             problems.append("DEPLOY_REGISTRY_CLEANUP_PASSWORD still holds a placeholder; set the account's password")
         if problems:

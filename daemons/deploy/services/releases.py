@@ -34,11 +34,12 @@ class Ledger:
 
 
 class Releases:
-    """What can be seen and said of releases."""
+    """What can be seen and said of releases; `cleans` tells whether reviews of images are carried out here."""
 
-    def __init__(self, store: Store, bells: Bells) -> None:
+    def __init__(self, store: Store, bells: Bells, *, cleans: bool = False) -> None:
         self._store = store
         self._bells = bells
+        self._cleans = cleans
 
     async def page(self, app_id: str, before: int, limit: int) -> Ledger:
         """The app's releases with a number below `before`, newest first; an app without any has an empty page."""
@@ -47,7 +48,8 @@ class Releases:
             newest = await tx.releases(app_id, ABOVE_ALL, 1)
             found = await tx.releases(app_id, before, limit + 1)
             number = newest[0].number if newest else 0
-            return Ledger(found[:limit], number, len(found) > limit, await tx.review(app_id))
+            review = await tx.review(app_id) if self._cleans else None
+            return Ledger(found[:limit], number, len(found) > limit, review)
 
         return await self._store.transact(work)
 

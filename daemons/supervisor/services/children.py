@@ -18,6 +18,7 @@ _PASSED: Final[Mapping[str, tuple[str, ...]]] = {
     "git": ("GIT_",),
     "gateway": (),
 }
+_REGISTRY_OF_DEPLOY: Final = "DEPLOY_REGISTRY_CLEANUP_"
 _OF_THE_MACHINE: Final = (
     "PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "FUNAI_LOG_FORMAT", "FUNAI_LOG_LEVEL",
     "FUNAI_CONFIG",
@@ -64,6 +65,20 @@ class Plan:
             "DEPLOY_HOST": HOST,
             "DEPLOY_PORT": str(self.ports.deploy),
             "DEPLOY_DB_URL": self.database_url or f"sqlite:///{self.layout.root / 'deploy.db'}",
+            **self._looks_into_registry(),
+        }
+
+    def _looks_into_registry(self) -> dict[str, str]:
+        """Where the control plane looks for images before a rollback, without the account and the leave to remove any;
+        who sets one of these variables sets them all. An engine speaks plain HTTP on 127.0.0.0/8 only."""
+        host = self.environment.get("ACR_REGISTRY", "")
+        if not host or any(name.startswith(_REGISTRY_OF_DEPLOY) for name in self.environment):
+            return {}
+        scheme = "http" if host.startswith(("127.", "localhost")) else "https"
+        return {
+            f"{_REGISTRY_OF_DEPLOY}KIND": "registry",
+            f"{_REGISTRY_OF_DEPLOY}BASE_URL": f"{scheme}://{host}",
+            f"{_REGISTRY_OF_DEPLOY}PROJECT": self.environment.get("ACR_NAMESPACE") or "funaistudio",
         }
 
     def _git(self) -> dict[str, str]:

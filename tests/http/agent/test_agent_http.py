@@ -102,6 +102,19 @@ async def test_an_app_is_deployed_seen_and_deleted(served: Served, client: Agent
     assert (await client.status("7", "5")).exists is False
 
 
+async def test_the_apps_own_images_are_told_and_no_other(served: Served, client: AgentClient) -> None:
+    digest = f"registry:5000/funai/u7-app5@sha256:{'a' * 64}"
+    served.engine.local |= {digest: "sha256:2", "funai/u7-app55:x": "sha256:3", "funai/u17-app5:x": "sha256:4"}
+    answer = await client.images("7", "5")
+    assert answer.images == (IMAGE, "funai/u7-app5:bad", digest)
+    assert (await client.images("8", "5")).images == ()
+    served.engine.broken["images"] = "the engine is away"
+    with pytest.raises(Refused, match="the engine is away"):
+        await client.images("7", "5")
+    async with aiohttp.ClientSession(served.url) as anyone:
+        assert (await anyone.get("/agent/apps/images?userId=7&appId=5")).status == 401
+
+
 async def test_failures_say_why(served: Served, client: AgentClient) -> None:
     served.plane.refusal = "the job was cancelled"
     for order, status, reason, says in [

@@ -100,6 +100,7 @@ async def test_releases_are_paged_by_cursor() -> None:
         seen, cursor = [], None
         while True:
             page = await plane.api.releases(APP, cursor=cursor, limit=2)
+            assert page.cleanup is None, "nothing is removed here"
             seen += [item.number for item in page.items]
             cursor = page.next_cursor
             if cursor is None:

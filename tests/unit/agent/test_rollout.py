@@ -278,6 +278,17 @@ async def test_an_image_with_a_registry_is_pulled_and_a_failed_pull_is_no_deploy
     assert world.serving() == "sha256:fresh"
 
 
+async def test_an_image_by_digest_that_is_here_needs_no_registry() -> None:
+    world = World()
+    reference = f"registry:5000/funai/u7-app5@sha256:{'a' * 64}"
+    async with world.alive() as agent:
+        with pytest.raises(DeployFailed, match="could not pull"):
+            await agent.rollout.deploy(order(reference, 1))
+        world.engine.local[reference] = "sha256:here"
+        await agent.rollout.deploy(order(reference, 1))
+    assert world.serving() == "sha256:here"
+
+
 async def test_old_images_go_and_the_former_one_stays() -> None:
     world = World()
     async with world.alive() as agent:

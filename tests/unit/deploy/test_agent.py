@@ -17,11 +17,12 @@ async def agent(answer: web.Response) -> AsyncIterator[tuple[str, list[tuple[str
     asked: list[tuple[str, str, object]] = []
 
     async def handle(request: web.Request) -> web.Response:
-        asked.append((request.path, request.headers.get("X-Runtime-Token", ""), await request.json()))
+        body: object = await request.json() if request.can_read_body else dict(request.query)
+        asked.append((request.path, request.headers.get("X-Runtime-Token", ""), body))
         return answer
 
     app = web.Application()
-    app.add_routes([web.post("/agent/apps/{verb}", handle)])
+    app.add_routes([web.post("/agent/apps/{verb}", handle), web.get("/agent/apps/{verb}", handle)])
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -57,3 +58,16 @@ async def test_an_agent_that_is_not_there_has_failed_and_so_has_one_without_a_to
         await HttpAgent(TOKEN, 1).stop("http://127.0.0.1:9", "1", "20001", 8)
     with pytest.raises(AgentFailed, match="RUNTIME_AGENT_TOKEN"):
         await HttpAgent(None, 1).stop("http://127.0.0.1:9", "1", "20001", 8)
+
+
+async def test_an_agent_says_which_images_of_an_app_it_has() -> None:
+    async with agent(web.json_response({"appId": "20001", "images": ["a/u1-app20001:b"], "more": 1})) as (url, asked):
+        assert list(await HttpAgent(TOKEN, 5).images(url, "1", "20001")) == ["a/u1-app20001:b"]
+    assert asked == [("/agent/apps/images", TOKEN, {"userId": "1", "appId": "20001"})]
+
+
+async def test_an_agent_that_cannot_be_asked_for_images_has_failed() -> None:
+    """Existing agents do not know the question: that the image is gone does not follow."""
+    async with agent(web.json_response({"detail": "Not Found"}, status=404)) as (url, _):
+        with pytest.raises(AgentFailed, match="which images it has: Not Found"):
+            await HttpAgent(TOKEN, 5).images(url, "1", "20001")

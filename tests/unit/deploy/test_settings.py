@@ -82,3 +82,36 @@ def test_documented_names_of_the_shared_secrets_are_read_too() -> None:
 def test_a_value_that_makes_no_sense_is_named(name: str, value: str) -> None:
     with pytest.raises(Misconfigured, match=name):
         load(DeploySettings, **{**ENVIRONMENT, name: value})
+
+
+REGISTRY = {
+    "DEPLOY_REGISTRY_CLEANUP_ENABLED": "true",
+    "DEPLOY_REGISTRY_CLEANUP_BASE_URL": "harbor.example",
+    "DEPLOY_REGISTRY_CLEANUP_USERNAME": "robot$funai",
+    "DEPLOY_REGISTRY_CLEANUP_PASSWORD": "of-the-robot",
+}
+
+
+def test_the_documented_settings_of_the_registry_are_enough() -> None:
+    settings = load(DeploySettings, **{**ENVIRONMENT, **REGISTRY})
+    assert (settings.registry_kind, settings.registry_base_url) == ("harbor", "http://harbor.example")
+    assert (settings.registry_project, settings.registry_login) == ("funaistudio", ("robot$funai", "of-the-robot"))
+    assert "of-the-robot" in settings.secret_values() and not load(DeploySettings, **ENVIRONMENT).registry_base_url
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DEPLOY_REGISTRY_CLEANUP_BASE_URL", ""),
+        ("DEPLOY_REGISTRY_CLEANUP_BASE_URL", "http://robot:of-the-url@harbor.example"),
+        ("DEPLOY_REGISTRY_CLEANUP_PASSWORD", ""),
+        ("DEPLOY_REGISTRY_CLEANUP_PASSWORD", "CHANGE_ME"),
+        ("DEPLOY_REGISTRY_CLEANUP_USERNAME", ""),
+        ("DEPLOY_REGISTRY_CLEANUP_PROJECT", "../library"),
+        ("DEPLOY_REGISTRY_CLEANUP_KIND", "ftp"),
+    ],
+)
+def test_a_registry_that_cannot_be_cleaned_like_this_stops_the_start(name: str, value: str) -> None:
+    with pytest.raises(Misconfigured, match=name) as caught:
+        load(DeploySettings, **{**ENVIRONMENT, **REGISTRY, name: value})
+    assert "of-the-url" not in str(caught.value) and "of-the-robot" not in str(caught.value)

@@ -72,6 +72,22 @@ def test_one_registry_is_told_to_who_pushes_and_to_who_pulls(names: tuple[str, s
         assert "of-the-registry" not in built[name].environment.values()
 
 
+def test_the_control_plane_looks_where_images_are_unless_it_is_told_where() -> None:
+    def told(**caller: str) -> dict[str, str]:
+        given = children(caller)["deploy"].environment
+        return {name[24:]: value for name, value in given.items() if name.startswith("DEPLOY_REGISTRY_CLEANUP_")}
+
+    assert told() == {}
+    assert told(ACR_REGISTRY="127.0.0.1:5000") == {
+        "KIND": "registry",
+        "BASE_URL": "http://127.0.0.1:5000",
+        "PROJECT": "funaistudio",
+    }
+    assert told(ACR_REGISTRY="r.example", ACR_NAMESPACE="team")["BASE_URL"] == "https://r.example"
+    own = "http://harbor.example"
+    assert told(ACR_REGISTRY="r.example", DEPLOY_REGISTRY_CLEANUP_BASE_URL=own) == {"BASE_URL": own}
+
+
 def test_without_a_registry_runner_and_agent_share_the_engine() -> None:
     built = children()
     assert "ACR_REGISTRY" not in built["runner"].environment
