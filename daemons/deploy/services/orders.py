@@ -18,12 +18,14 @@ from daemons.deploy.ports import Store, Transaction
 from daemons.deploy.services.bells import Bells
 from daemons.deploy.services.journal import node_of, tell_of_job, write_job
 from daemons.deploy.services.queue import found
+from daemons.deploy.services.turns import Turns
 from protocol.jobs import CreateJob, RetryJob
 
 _KEPT_PER_APP: Final = 10
 #: A burst of orders supersedes many jobs, and each of them must still be found to name its successor.
 _SUPERSEDED_KEPT_PER_APP: Final = 150
 _ROUNDS: Final = 3
+_TURN_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class Orders:
     def __init__(self, store: Store, bells: Bells) -> None:
         self._store = store
         self._bells = bells
+        self._turns = Turns(_TURN_SECONDS)
 
     async def create(self, order: CreateJob, caller: Caller) -> Ordered:
         """A new PENDING job. Raises AppBusy, or IdempotencyMismatch and JobForgotten for a key that was used before."""
@@ -77,28 +80,29 @@ class Orders:
             caller,
             idempotency.digest(order),
         )
-        return self._told(await self._store.transact(lambda tx: _carry_out(tx, request)))
+        return await self._place(request)
 
     async def retry(self, ended_id: str, order: RetryJob, caller: Caller) -> Ordered:
         """A new PENDING job with the order of an ended one. Raises JobNotFound, NotRetryable and all that `create`
         raises."""
-        job_id = str(uuid4())
 
-        async def work(tx: Transaction) -> Ordered:
-            ended = found(await tx.job(ended_id), ended_id)
-            request = _Request(
-                ended.app_id,
-                ended.user_id,
-                lambda now: succession.after(succession.retry(ended, job_id, now), [ended]),
-                Policy(order.on_conflict, order.cancel_running),
-                caller,
-                idempotency.digest(order, ended_id),
-            )
-            return await _carry_out(tx, request)
+        async def read(tx: Transaction) -> Job:
+            return found(await tx.job(ended_id), ended_id)
 
-        return self._told(await self._store.transact(work))
+        job_id, ended = str(uuid4()), await self._store.transact(read)
+        request = _Request(
+            ended.app_id,
+            ended.user_id,
+            lambda now: succession.after(succession.retry(ended, job_id, now), [ended]),
+            Policy(order.on_conflict, order.cancel_running),
+            caller,
+            idempotency.digest(order, ended_id),
+        )
+        return await self._place(request)
 
-    def _told(self, ordered: Ordered) -> Ordered:
+    async def _place(self, request: _Request) -> Ordered:
+        async with self._turns.of(request.app_id):
+            ordered = await self._store.transact(lambda tx: _carry_out(tx, request))
         if not ordered.repeated:
             self._bells.changed(ordered.job.id, *ordered.superseded)
         return ordered
