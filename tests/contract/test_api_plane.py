@@ -82,6 +82,17 @@ async def test_an_app_has_one_active_job(plane: ports.DeployPlane) -> None:
     assert [found.id for found in (await plane.jobs_of([20001], 1))[20001]] == [newer.id]
 
 
+async def test_a_key_answers_the_job_that_it_made_and_no_other_request(plane: ports.DeployPlane) -> None:
+    job = await plane.create(payload(), "the-key")
+    assert (await plane.create(payload(), "the-key")).id == job.id
+    with pytest.raises(ports.KeyUsed, match=job.id):
+        await plane.create(payload().model_copy(update={"git_ref": "release"}), "the-key")
+    await plane.cancel(job.id)
+    again = await plane.create(payload(), "the-key")
+    assert (again.id, again.status) == (job.id, JobStatus.CANCELLED)
+    assert (await plane.create(payload(), "another-key")).id != job.id
+
+
 async def test_an_unknown_job_is_not_found(plane: ports.DeployPlane) -> None:
     for job_id in ("unknown", "00000000-0000-4000-8000-000000000000"):
         with pytest.raises(ports.PlaneNotFound):
