@@ -104,8 +104,7 @@ async def test_a_burst_of_superseded_orders_hides_no_running_version(whole: Whol
         payload=job.payload,
         on_conflict=OnConflict.SUPERSEDE,
     )
-    for _ in range(40):
-        newest = await whole.deploy.admin.create(order)
+    made = [await whole.deploy.admin.create(order) for _ in range(40)]
     app = await owner.app("20001")
-    assert (app.app_status, app.last_job_id) == (AppState.DEPLOYING, newest.id)
+    assert (app.app_status, app.last_job_id) == (AppState.DEPLOYING, made[-1].id)
     assert app.deploy_url is not None
