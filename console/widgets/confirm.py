@@ -1,4 +1,7 @@
-"""A question before something happens that others will notice. Cancel is focused: Enter alone changes nothing."""
+"""A question before something happens that others will notice.
+
+Cancel is focused: Enter alone changes nothing. `y` answers yes wherever the focus is.
+"""
 
 from typing import ClassVar
 
@@ -15,6 +18,7 @@ class Confirm(ModalScreen[bool]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "answer(False)", "Back"),
+        Binding("y", "answer(True)", "Yes", show=False),
         Binding("left", "app.focus_previous", "Previous", show=False),
         Binding("right", "app.focus_next", "Next", show=False),
     ]

@@ -37,6 +37,18 @@ class Terminal:
     def shown(self) -> str:
         return self._run("capture-pane", "-p")
 
+    def answer(self, question: str, key: str) -> None:
+        """Press the key until the question is gone: one pressed while it is still opening is not heard by it."""
+
+        def gone() -> bool:
+            if question not in self.shown():
+                return True
+            self.press(key)
+            return False
+
+        self.until(question)
+        wait_until(gone, f"the answer to {question!r}")
+
     def ended(self) -> bool:
         return self._run("list-panes", "-F", "#{pane_dead}").strip() == "1"
 
@@ -92,21 +104,17 @@ def test_an_operator_at_a_terminal(plane: Served, terminal: Terminal) -> None:
     terminal.until(f"▸ ○ PENDING    {ids['20003'][:8]}")
 
     terminal.press("c")
-    terminal.until("Cancel job")
-    terminal.press("Enter")
-    wait_until(lambda: "Keep it" not in terminal.shown(), "the question closing")
+    terminal.answer("Keep it", "Enter")
     assert asyncio.run(status(plane, ids["20003"])) is JobStatus.PENDING
     terminal.press("c")
-    terminal.until("Keep it")
-    terminal.press("Right", "Enter")
+    terminal.answer("Keep it", "y")
     terminal.until("is CANCELLED")
     assert asyncio.run(status(plane, ids["20003"])) is JobStatus.CANCELLED
 
     terminal.press("2")
     terminal.until("███│██│")
     terminal.press("d")
-    terminal.until("Drain node rt-node-01?")
-    terminal.press("Right", "Enter")
+    terminal.answer("Drain node rt-node-01?", "y")
     terminal.until("DISABLED")
     terminal.press("q")
     wait_until(terminal.ended, "the console's end")
