@@ -1,6 +1,6 @@
 """Named SQL over SQLite or MySQL with one code path: statements from `.sql` files, transactions, migrations.
 
-    queries = load_queries(Path(__file__).parent)         # queries.sql, queries.mysql.sql, queries.sqlite.sql
+    queries = load_queries(Path(__file__).parent)         # apps.sql, apps.mysql.sql, apps.sqlite.sql, users.sql, ...
     async with open_database("sqlite:///api.db", queries) as database:
         await migrate(database, "api", Path(__file__).parent / "migrations")
 
@@ -98,13 +98,24 @@ class Queries:
     texts: Mapping[str, Mapping[str, str]]
 
 
-def load_queries(folder: Path, name: str = "queries") -> Queries:
-    """The statements of `<name>.sql` with the overrides of `<name>.mysql.sql` and `<name>.sqlite.sql`.
+def load_queries(folder: Path) -> Queries:
+    """The statements of every `<topic>.sql` in the folder, with the overrides of the `<topic>.mysql.sql` and
+    `<topic>.sqlite.sql` beside it; a name belongs to one topic.
 
     Reads files: call it while a module is loaded, not inside the event loop. Raises ValueError for a malformed file.
     """
-    shared = _named(folder / f"{name}.sql")
-    return Queries({dialect: shared | _named(folder / f"{name}.{dialect}.sql") for dialect in DIALECTS})
+    texts: dict[str, dict[str, str]] = {dialect: {} for dialect in DIALECTS}
+    for path in sorted(folder.glob("*.sql")):
+        topic, _, dialect = path.name.removesuffix(".sql").partition(".")
+        if dialect:
+            continue
+        shared = _named(path)
+        for each, known in texts.items():
+            statements = shared | _named(folder / f"{topic}.{each}.sql")
+            if taken := known.keys() & statements.keys():
+                raise ValueError(f"{path.name}: {min(taken)} is a statement of another file, too")
+            known.update(statements)
+    return Queries(texts)
 
 
 class Session:

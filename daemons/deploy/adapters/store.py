@@ -36,7 +36,7 @@ from daemons.kit.sql import (
 T = TypeVar("T")
 COMPONENT: Final = "deploy"
 _FOLDER: Final = Path(__file__).parent / "sql"
-_QUERIES: Final = load_queries(_FOLDER)
+_QUERIES: Final = load_queries(_FOLDER / "queries")
 
 
 class SqlTransaction(

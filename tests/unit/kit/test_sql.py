@@ -81,6 +81,12 @@ def test_a_malformed_file_is_refused(tmp_path: Path, text: str) -> None:
         load_queries(tmp_path)
 
 
+def test_topics_may_not_share_a_name(tmp_path: Path) -> None:
+    write(tmp_path, {"a.sql": "-- x --\nSELECT 1;\n", "b.sql": "-- y --\nSELECT 1;\n\n-- x --\nSELECT 2;\n"})
+    with pytest.raises(ValueError, match=r"b\.sql: x is a statement of another file"):
+        load_queries(tmp_path)
+
+
 # Parameters
 
 

@@ -1,13 +1,4 @@
--- Statements that MariaDB and MySQL say in their own way.
-
--- lock_app --
--- Lock the app's row, making it if it is new.
-INSERT INTO fun_ai_deploy_app (app_id) VALUES (:app_id) ON DUPLICATE KEY UPDATE app_id = :app_id;
-
--- raise_fence --
--- Lock the app's row, making it if it is new, and raise its fence; the new one is answered as the generated number.
-INSERT INTO fun_ai_deploy_app (app_id, fence) VALUES (:app_id, LAST_INSERT_ID(1))
-ON DUPLICATE KEY UPDATE fence = LAST_INSERT_ID(fence + 1);
+-- Statements of fleet.sql that MariaDB and MySQL say in their own way.
 
 -- put_placement --
 -- Place or move an app; assignments run in order, so placed_at still sees the node of before.
@@ -37,23 +28,3 @@ VALUES (:id, :last_seen_at, :slots, :runner_version, :host)
 ON DUPLICATE KEY UPDATE
     last_seen_at = :last_seen_at, slots = COALESCE(:slots, slots),
     runner_version = COALESCE(:runner_version, runner_version), host = COALESCE(:host, host);
-
--- append_event --
--- One more event, at the database's time.
-INSERT INTO fun_ai_deploy_event (create_time, kind, action, subject, actor, body_json)
-VALUES (CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED), :kind, :action, :subject, :actor, :body_json);
-
--- delete_events --
--- Some of the events that are too old; through the index, so that no newer row is looked at and locked.
-DELETE FROM fun_ai_deploy_event WHERE create_time < :before ORDER BY create_time, seq LIMIT :limit;
-
--- delete_expired_requests --
--- Some of the keys whose day is over; through the index, so that no other row is looked at and locked.
-DELETE FROM fun_ai_deploy_idempotency WHERE expire_at <= :now ORDER BY expire_at LIMIT :limit;
-
--- ask_image_review --
--- Have an app's images reviewed; one that is asked for again starts over.
-INSERT INTO fun_ai_deploy_image_review (app_id, user_id, not_before, attempts, last_error, version)
-VALUES (:app_id, :user_id, :not_before, 0, NULL, 1)
-ON DUPLICATE KEY UPDATE
-    user_id = :user_id, not_before = :not_before, attempts = 0, last_error = NULL, version = version + 1;

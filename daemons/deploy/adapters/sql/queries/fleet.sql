@@ -1,0 +1,86 @@
+-- Nodes, placements, what runs where, and runners.
+
+-- nodes --
+-- All nodes.
+SELECT * FROM fun_ai_deploy_runtime_node ORDER BY id;
+
+-- node --
+-- One node by id.
+SELECT * FROM fun_ai_deploy_runtime_node WHERE id = :id;
+
+-- node_named --
+-- One node by name.
+SELECT * FROM fun_ai_deploy_runtime_node WHERE name = :name;
+
+-- node_named_locked --
+-- One node by name, locked until the transaction ends.
+SELECT * FROM fun_ai_deploy_runtime_node WHERE name = :name /*! FOR UPDATE */;
+
+-- insert_node --
+-- A new node; the database gives it its id.
+INSERT INTO fun_ai_deploy_runtime_node (
+    name, agent_base_url, gateway_base_url, enabled, weight, last_heartbeat_at, disk_free_pct, disk_free_bytes,
+    disk_total_bytes, inodes_free_pct, container_count, interval_seconds, agent_version, create_time, update_time
+) VALUES (
+    :name, :agent_base_url, :gateway_base_url, :enabled, :weight, :last_heartbeat_at, :disk_free_pct,
+    :disk_free_bytes, :disk_total_bytes, :inodes_free_pct, :container_count, :interval_seconds, :agent_version,
+    :create_time, :update_time
+);
+
+-- save_node --
+-- Every column of a node but its id and name.
+UPDATE fun_ai_deploy_runtime_node
+SET agent_base_url = :agent_base_url, gateway_base_url = :gateway_base_url, enabled = :enabled, weight = :weight,
+    last_heartbeat_at = :last_heartbeat_at, disk_free_pct = :disk_free_pct, disk_free_bytes = :disk_free_bytes,
+    disk_total_bytes = :disk_total_bytes, inodes_free_pct = :inodes_free_pct, container_count = :container_count,
+    interval_seconds = :interval_seconds, agent_version = :agent_version, create_time = :create_time,
+    update_time = :update_time
+WHERE id = :id;
+
+-- placement --
+-- Where an app lives.
+SELECT * FROM fun_ai_deploy_runtime_placement WHERE app_id = :app_id;
+
+-- placements_of --
+-- Where these apps live.
+SELECT * FROM fun_ai_deploy_runtime_placement WHERE app_id IN (:app_ids);
+
+-- all_placements --
+-- The first placements by app id.
+SELECT * FROM fun_ai_deploy_runtime_placement ORDER BY app_id LIMIT :limit;
+
+-- placements_on --
+-- One page of a node's placements.
+SELECT * FROM fun_ai_deploy_runtime_placement WHERE node_id = :node_id ORDER BY app_id LIMIT :limit OFFSET :offset;
+
+-- count_placements --
+-- How many apps live on each node.
+SELECT node_id, COUNT(*) AS apps FROM fun_ai_deploy_runtime_placement GROUP BY node_id;
+
+-- placed_since --
+-- How many apps came to each node lately.
+SELECT node_id, COUNT(*) AS apps FROM fun_ai_deploy_runtime_placement WHERE placed_at >= :since GROUP BY node_id;
+
+-- delete_placement --
+-- Forget where an app lives.
+DELETE FROM fun_ai_deploy_runtime_placement WHERE app_id = :app_id;
+
+-- app_run --
+-- The last known state of an app.
+SELECT * FROM fun_ai_deploy_app_run WHERE app_id = :app_id;
+
+-- app_runs --
+-- The first states by app id.
+SELECT * FROM fun_ai_deploy_app_run ORDER BY app_id LIMIT :limit;
+
+-- delete_app_run --
+-- Forget the last known state of an app.
+DELETE FROM fun_ai_deploy_app_run WHERE app_id = :app_id;
+
+-- runners --
+-- All runners.
+SELECT * FROM fun_ai_deploy_runner ORDER BY id;
+
+-- forget_runners --
+-- Runners that were not heard of for long.
+DELETE FROM fun_ai_deploy_runner WHERE last_seen_at < :unseen_since;

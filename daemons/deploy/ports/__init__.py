@@ -1,0 +1,28 @@
+"""What the services need from the outside."""
+
+from daemons.deploy.ports.fleet import AppRunRows, NodeRows, PlacementRows, RunnerRows
+from daemons.deploy.ports.history import EventRows, LogRows, ReleaseRows, ReviewRows
+from daemons.deploy.ports.outside import Agent, AgentFailed, ImageRegistry, RegistryFailed
+from daemons.deploy.ports.store import OutcomeUnknown, Store, StoreUnavailable, Transaction
+from daemons.deploy.ports.work import IdempotencyRows, JobRows
+
+__all__ = [
+    "Agent",
+    "AgentFailed",
+    "AppRunRows",
+    "EventRows",
+    "IdempotencyRows",
+    "ImageRegistry",
+    "JobRows",
+    "LogRows",
+    "NodeRows",
+    "OutcomeUnknown",
+    "PlacementRows",
+    "RegistryFailed",
+    "ReleaseRows",
+    "ReviewRows",
+    "RunnerRows",
+    "Store",
+    "StoreUnavailable",
+    "Transaction",
+]

@@ -1,0 +1,47 @@
+"""Other programs that the control plane calls."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+
+class Agent(Protocol):
+    """Runtime agents, by their base URL."""
+
+    async def stop(self, base_url: str, user_id: str, app_id: str, fence: int) -> Mapping[str, object]:
+        """The agent's answer, verbatim. Raises AgentFailed."""
+        ...
+
+    async def delete(self, base_url: str, user_id: str, app_id: str, fence: int) -> Mapping[str, object]:
+        """The agent's answer, verbatim. Raises AgentFailed."""
+        ...
+
+    async def images(self, base_url: str, user_id: str, app_id: str) -> Sequence[str]:
+        """Every reference of the app's own images that the node has. Raises AgentFailed."""
+        ...
+
+
+class AgentFailed(Exception):
+    """An agent refused or could not be reached."""
+
+
+class ImageRegistry(Protocol):
+    """The registry that images are pushed to; every method raises RegistryFailed.
+
+    A repository is named without the registry's host.
+    """
+
+    async def has(self, repository: str, digest: str) -> bool:
+        """Whether the image can be pulled by its digest."""
+        ...
+
+    async def delete(self, repository: str, digest: str) -> None:
+        """Remove one image and every tag of it; an absent one is no error."""
+        ...
+
+    async def delete_repository(self, repository: str) -> None:
+        """Remove every tagged image of a repository; an absent one is no error."""
+        ...
+
+
+class RegistryFailed(Exception):
+    """The registry refused or could not be reached."""
