@@ -19,6 +19,7 @@ from protocol.errors import ErrorReason
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 CALLER: Final = web.RequestKey("caller", str)
+SOURCE: Final = web.RequestKey("source", str)
 
 
 class Unauthorized(Exception):
@@ -103,6 +104,7 @@ class Access:
         if proven.enabled and proven.networks and not self._inside(request, proven.networks):
             raise Forbidden("your address is not on the allowlist of this endpoint")
         request[CALLER] = proven.name
+        request[SOURCE] = str(client_address(request, self._proxies) or "")
 
     def _inside(self, request: web.Request, networks: Sequence[Network]) -> bool:
         address = client_address(request, self._proxies)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from daemons.deploy.adapters.store import open_store
+from daemons.deploy.domain.events import Actor
 from daemons.deploy.domain.jobs import AppBusy, Job
 from daemons.deploy.domain.nodes import NodePolicy, Placement
 from daemons.deploy.ports import Store, Transaction
@@ -62,9 +63,9 @@ async def test_an_app_is_not_moved_away_from_the_node_that_a_claim_just_chose(my
 
 async def _move(placements: Placements, *, drain: bool) -> int:
     if drain:
-        return await placements.drain(1, 2, 10, "admin")
+        return await placements.drain(1, 2, 10, Actor("admin"))
     try:
-        await placements.reassign("shop", 2, "admin")
+        await placements.reassign("shop", 2, Actor("admin"))
     except AppBusy:
         return 0
     return 1

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from daemons.deploy.adapters.store import open_store
-from daemons.deploy.domain.events import NewEvent
+from daemons.deploy.domain.events import Actor, NewEvent
 from daemons.deploy.domain.jobs import Job
 from daemons.deploy.domain.nodes import AppRun, Placement, Runner, RuntimeNode
 from daemons.deploy.ports import Store, Transaction
@@ -414,7 +414,7 @@ async def test_events_are_numbered_timed_and_read_in_order(store: Store) -> None
 
     async def work(tx: Transaction) -> int:
         for number in range(5):
-            await tx.append(NewEvent("job", "created", f"job-{number}", "user:é", '{"a": "😀"}'))
+            await tx.append(NewEvent("job", "created", f"job-{number}", Actor("user:é", "fd00::1"), '{"a": "😀"}'))
         return await tx.now()
 
     now = await store.transact(work)
@@ -424,7 +424,7 @@ async def test_events_are_numbered_timed_and_read_in_order(store: Store) -> None
     assert (events[0].kind, events[0].change, events[0].actor, events[0].body) == (
         "job",
         "created",
-        "user:é",
+        Actor("user:é", "fd00::1"),
         '{"a": "😀"}',
     )
     assert all(abs(event.at - now) < 60_000 for event in events)
@@ -434,14 +434,14 @@ async def test_events_are_numbered_timed_and_read_in_order(store: Store) -> None
 
 async def test_old_events_are_deleted_in_portions_and_numbers_are_not_reused(store: Store) -> None:
     for _ in range(5):
-        await store.transact(lambda tx: tx.append(NewEvent("job", "created", "x", "y", "{}")))
+        await store.transact(lambda tx: tx.append(NewEvent("job", "created", "x", Actor("y"), "{}")))
     newest = (await store.transact(lambda tx: tx.events_after(0, 10)))[-1]
 
     assert await store.transact(lambda tx: tx.delete_events(1, 10)) == 0
     assert await store.transact(lambda tx: tx.delete_events(newest.at + 1, 2)) == 2
     assert await store.transact(lambda tx: tx.event_bounds()) == (3, 5)
     assert await store.transact(lambda tx: tx.delete_events(newest.at + 1, 10)) == 3
-    await store.transact(lambda tx: tx.append(NewEvent("job", "created", "x", "y", "{}")))
+    await store.transact(lambda tx: tx.append(NewEvent("job", "created", "x", Actor("y"), "{}")))
     assert await store.transact(lambda tx: tx.event_bounds()) == (6, 6)
 
 
@@ -470,7 +470,7 @@ async def test_a_log_gives_back_every_byte_at_every_offset(store: Store) -> None
 async def test_hostile_text_is_data(store: Store) -> None:
     name = "'; DROP TABLE fun_ai_deploy_job; -- \\' %(x)s :x"
     assert await store.transact(lambda tx: tx.job(name)) is None
-    await store.transact(lambda tx: tx.append(NewEvent("job", "created", name, name, name)))
+    await store.transact(lambda tx: tx.append(NewEvent("job", "created", name, Actor(name), name)))
     assert (await store.transact(lambda tx: tx.events_after(0, 1)))[0].body == name
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from daemons.deploy.adapters.store import open_store
-from daemons.deploy.domain.events import NewEvent
+from daemons.deploy.domain.events import Actor, NewEvent
 from daemons.deploy.domain.jobs import Job
 from daemons.deploy.ports import Store, StoreUnavailable, Transaction
 from protocol.jobs import JobStatus
@@ -226,7 +226,7 @@ async def test_an_event_that_commits_late_appears_below_one_already_seen(mysql_s
     """Why a reader of the log must look back for numbers that were missing."""
 
     def event(subject: str) -> NewEvent:
-        return NewEvent("job", "created", subject, "test", "{}")
+        return NewEvent("job", "created", subject, Actor("test"), "{}")
 
     async with held(mysql_store) as slow:
         await slow.append(event("slow"))
@@ -242,7 +242,7 @@ async def test_an_event_that_commits_late_appears_below_one_already_seen(mysql_s
 async def test_on_sqlite_events_commit_in_the_order_of_their_numbers() -> None:
     async with open_store("sqlite:///:memory:") as store, asyncio.TaskGroup() as group:
         async with held(store) as slow:
-            await slow.append(NewEvent("job", "created", "slow", "test", "{}"))
+            await slow.append(NewEvent("job", "created", "slow", Actor("test"), "{}"))
             waiting = group.create_task(store.transact(lambda tx: tx.events_after(0, 10)))
         assert [each.seq for each in await waiting] == [1]
 

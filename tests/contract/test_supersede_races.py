@@ -11,6 +11,7 @@ import aiomysql
 import pytest
 
 from daemons.deploy.adapters.store import open_store
+from daemons.deploy.domain.events import Actor
 from daemons.deploy.domain.idempotency import Key, Remembered
 from daemons.deploy.ports import OutcomeUnknown, Store, Transaction
 from daemons.deploy.services.bells import Bells
@@ -235,9 +236,9 @@ async def test_a_connection_lost_at_the_commit_makes_one_job_under_one_key(mysql
     async with open_store(mysql_url) as store:
         orders = Orders(Cut(store), Bells())
         with pytest.raises(OutcomeUnknown):
-            await orders.create(order(), Caller("api", "the-key"))
-        made = await orders.create(order(), Caller("api", "the-key"))
-        again = await orders.create(order(), Caller("api", "the-key"))
+            await orders.create(order(), Caller(Actor("api"), "the-key"))
+        made = await orders.create(order(), Caller(Actor("api"), "the-key"))
+        again = await orders.create(order(), Caller(Actor("api"), "the-key"))
         assert killed and (again.job, again.repeated) == (made.job, True)
         assert await store.transact(lambda tx: tx.newest_jobs(10)) == [made.job]
     await server.ensure_closed()
@@ -271,7 +272,7 @@ async def test_expired_keys_are_deleted_and_live_ones_stay(database_url: str) ->
 async def test_a_key_counts_for_a_day_of_the_databases_clock(database_url: str) -> None:
     async with open_store(database_url) as store:
         orders = Orders(store, Bells())
-        made = await orders.create(order(), Caller("api", "the-key"))
+        made = await orders.create(order(), Caller(Actor("api"), "the-key"))
         key = Key(APP, "1", "api", "the-key")
         used = await store.transact(lambda tx: tx.remembered(key))
         assert used is not None and used.expire_at - made.job.created_at == 24 * 3600 * 1000
@@ -280,5 +281,5 @@ async def test_a_key_counts_for_a_day_of_the_databases_clock(database_url: str) 
             await tx.remember(replace(used, expire_at=await tx.now()))
 
         await store.transact(age)
-        again = await orders.create(order(), Caller("api", "the-key"))
+        again = await orders.create(order(), Caller(Actor("api"), "the-key"))
         assert not again.repeated and again.superseded == (made.job.id,)

@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Sequence
 from typing import Final
 
-from daemons.deploy.domain.events import Event, NewEvent
+from daemons.deploy.domain.events import Actor, Event, NewEvent
 from daemons.kit.sql import Row, Session
 
 #: A row stays far below every server's limit on a packet, also when the bytes do not compress.
@@ -26,7 +26,8 @@ class EventStatements:
             kind=event.kind,
             action=event.change,
             subject=event.subject,
-            actor=event.actor,
+            actor=event.actor.name,
+            source_address=event.actor.address,
             body_json=event.body,
         )
 
@@ -75,7 +76,7 @@ def _event(row: Row) -> Event:
         kind=row["kind"],
         change=row["action"],
         subject=row["subject"],
-        actor=row["actor"],
+        actor=Actor(row["actor"], row["source_address"]),
         body=row["body_json"],
         seq=row["seq"],
         at=row["create_time"],

@@ -14,13 +14,25 @@ PATIENCE_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
+class Actor:
+    """Who made a change: the kind of caller or a part of the control plane, and the address it called from."""
+
+    name: str
+    address: str | None = None
+
+
+#: What the control plane does of its own accord.
+CONTROL_PLANE: Final = Actor("control-plane")
+
+
+@dataclass(frozen=True, slots=True)
 class NewEvent:
     """An event to append. `kind` is job, node, placement or app; `subject` its id; `body` the JSON sent to watchers."""
 
     kind: str
     change: str
     subject: str
-    actor: str
+    actor: Actor
     body: str
 
 

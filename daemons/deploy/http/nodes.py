@@ -1,5 +1,7 @@
 """What runtime agents call."""
 
+from dataclasses import replace
+
 from aiohttp import web
 
 from daemons.deploy.domain.views import raw_node
@@ -28,11 +30,13 @@ class NodeRoutes:
 
     async def heartbeat(self, request: web.Request) -> web.Response:
         """Register or refresh a node."""
-        return reply(raw_node(await self._registry.heartbeat(await read(request, NodeHeartbeat))))
+        return reply(
+            raw_node(await self._registry.heartbeat(await read(request, NodeHeartbeat), caller(request).address))
+        )
 
     async def confirm(self, request: web.Request) -> web.Response:
         """Whether an attempt may go live."""
         order = await read(request, ConfirmFence)
-        actor = f"node:{order.node_name}" if order.node_name else caller(request)
+        actor = replace(caller(request), name=f"node:{order.node_name}") if order.node_name else caller(request)
         holds = await self._leases.confirm(order.app_id, order.fence, actor)
         return reply(FenceConfirmed(holds=holds, reason=None if holds else ErrorReason.STALE_FENCE.value))

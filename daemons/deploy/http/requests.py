@@ -5,9 +5,10 @@ from typing import Final
 
 from aiohttp import web
 
+from daemons.deploy.domain.events import Actor
 from daemons.deploy.domain.jobs import JobNotFound
 from daemons.deploy.services.orders import Caller
-from daemons.kit.auth import CALLER
+from daemons.kit.auth import CALLER, SOURCE
 from daemons.kit.bodies import InvalidRequest
 from protocol.headers import IDEMPOTENCY_KEY
 
@@ -24,10 +25,9 @@ def job_id(request: web.Request) -> str:
     return text
 
 
-def caller(request: web.Request) -> str:
-    """The kind of caller that was admitted, as events name it."""
-    name: str = request.get(CALLER, "anyone")
-    return name
+def caller(request: web.Request) -> Actor:
+    """The kind of caller that was admitted and where it called from."""
+    return Actor(request.get(CALLER, "anyone"), request.get(SOURCE) or None)
 
 
 def orderer(request: web.Request) -> Caller:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from daemons.deploy.domain import jobs
+from daemons.deploy.domain.events import Actor
 from daemons.deploy.domain.jobs import AppBusy, Job, TooLate
 from daemons.deploy.domain.nodes import RuntimeNode
 from daemons.deploy.domain.releases import image_of
@@ -65,14 +66,14 @@ class Apps:
         self._bells = bells
         self._retention = retention
 
-    async def stop(self, user_id: str, app_id: str, actor: str) -> Stopped:
+    async def stop(self, user_id: str, app_id: str, actor: Actor) -> Stopped:
         """Stop the app, also on a disabled node. Raises AppNotPlaced or AgentFailed."""
         node, url, fence = await self._reach(app_id)
         answer = await self._agent.stop(url, user_id, app_id, fence)
         await self._record_stop(app_id, node, actor)
         return Stopped(node, url, answer)
 
-    async def purge(self, app_id: str, actor: str) -> Purged:
+    async def purge(self, app_id: str, actor: Actor) -> Purged:
         """Forget the app's jobs, last state and placement. Raises AppBusy while a job of it is active."""
 
         async def work(tx: Transaction) -> Purged:
@@ -86,7 +87,7 @@ class Apps:
         self._bells.changed()
         return purged
 
-    async def cleanup(self, user_id: str, app_id: str, actor: str) -> Cleaned:
+    async def cleanup(self, user_id: str, app_id: str, actor: Actor) -> Cleaned:
         """Cancel the app's jobs, delete it on its node, forget it, then remove its repository from the registry; it is
         kept on record, and its images stay, while its container may still run."""
         images = await self._images(app_id)
@@ -120,14 +121,14 @@ class Apps:
 
         return await self._store.transact(work)
 
-    async def _record_stop(self, app_id: str, node: RuntimeNode, actor: str) -> None:
+    async def _record_stop(self, app_id: str, node: RuntimeNode, actor: Actor) -> None:
         async def work(tx: Transaction) -> None:
             await stop_run(tx, app_id, node.id, actor)
 
         await self._store.transact(work)
         self._bells.changed()
 
-    async def _cancel_all(self, app_id: str, actor: str) -> tuple[str, ...]:
+    async def _cancel_all(self, app_id: str, actor: Actor) -> tuple[str, ...]:
         async def work(tx: Transaction) -> tuple[str, ...]:
             await tx.lock_app(app_id)
             cancelled = []
@@ -148,7 +149,7 @@ class Apps:
         return await self._store.transact(work)
 
 
-async def _cancel(tx: Transaction, job: Job, actor: str) -> bool:
+async def _cancel(tx: Transaction, job: Job, actor: Actor) -> bool:
     if job.status.terminal:
         return False
     try:

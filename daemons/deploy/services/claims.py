@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from daemons.deploy.domain import jobs, succession
+from daemons.deploy.domain.events import CONTROL_PLANE, Actor
 from daemons.deploy.domain.jobs import Job, Lease
 from daemons.deploy.domain.nodes import NodePolicy, Placement, RuntimeNode
 from daemons.deploy.domain.placement import NoNode, choose, obstacle_to_redeploy
@@ -148,7 +149,7 @@ class Claims:
                 newer = (await tx.pending_of({job.app_id})).get(job.app_id)
                 after = succession.give_back(current, newer.id if newer else None, await tx.now())
                 change = "cancelled" if newer else "requeued"
-                await write_job(tx, after, current, change, "control-plane")
+                await write_job(tx, after, current, change, CONTROL_PLANE)
 
             await self._store.transact(work)
             self._undelivered.popleft()
@@ -243,7 +244,7 @@ class _Round:
             # Between the look at the app's RUNNING job and the lock on this one, the former may have been claimed
             # and this one ordered behind it: the unique index says so, and the job waits on.
             return
-        await tell_of_job(self.tx, claimed, node, "claimed", f"runner:{waiter.runner_id}")
+        await tell_of_job(self.tx, claimed, node, "claimed", Actor(f"runner:{waiter.runner_id}"))
         self.handed.append(Handed(claimed, node))
 
     async def _node_for(self, job: Job, placement: Placement | None) -> RuntimeNode | None:
@@ -256,7 +257,7 @@ class _Round:
             node = choose(job.app_id, self.nodes, await self._unseen(), self.policy, self.now)
         except NoNode:
             return None
-        await place(self.tx, Placement(job.app_id, node.id, self.now, self.now), "control-plane")
+        await place(self.tx, Placement(job.app_id, node.id, self.now, self.now), CONTROL_PLANE)
         counts = await self._unseen()
         counts[node.id] = counts.get(node.id, 0) + 1
         return node

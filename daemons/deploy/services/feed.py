@@ -157,7 +157,12 @@ class Feed:
 
 def frame_of(event: Event) -> Frame:
     """A row of the log as it is sent: its stored body inside an envelope of number, time, change and actor."""
-    body: dict[str, object] = {"kind": event.kind, "seq": event.seq, "at": views.when(event.at), "actor": event.actor}
+    body: dict[str, object] = {
+        "kind": event.kind,
+        "seq": event.seq,
+        "at": views.when(event.at),
+        "actor": event.actor.name,
+    }
     if event.kind in ("placement", "app"):
         body["appId"] = event.subject
     if event.kind != "placement":

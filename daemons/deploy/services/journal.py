@@ -4,7 +4,7 @@ from typing import Protocol
 
 import orjson
 
-from daemons.deploy.domain.events import NewEvent
+from daemons.deploy.domain.events import Actor, NewEvent
 from daemons.deploy.domain.jobs import Job
 from daemons.deploy.domain.nodes import AppRun, NodePolicy, Placement, RuntimeNode
 from daemons.deploy.domain.views import app_run_view, job_view, node_view, placement_view
@@ -30,7 +30,7 @@ async def node_of(rows: Homes, app_id: str) -> RuntimeNode | None:
     return await rows.node(placement.node_id) if placement else None
 
 
-async def write_job(tx: Transaction, job: Job, was: Job, change: str | None, actor: str) -> Job:
+async def write_job(tx: Transaction, job: Job, was: Job, change: str | None, actor: Actor) -> Job:
     """Save the job and tell of it; an ended attempt also becomes the app's last known state, and a success
     its newest release. Raises RowMoved."""
     if job is was:
@@ -46,20 +46,20 @@ async def write_job(tx: Transaction, job: Job, was: Job, change: str | None, act
     return job
 
 
-async def tell_of_job(tx: EventRows, job: Job, node: RuntimeNode | None, change: str, actor: str) -> None:
+async def tell_of_job(tx: EventRows, job: Job, node: RuntimeNode | None, change: str, actor: Actor) -> None:
     """Append the event of a job that was written in this transaction; `node` is the one its app lives on."""
     body = job_view(job, node).to_json().decode()
     await tx.append(NewEvent("job", change, job.id, actor, body))
 
 
-async def place(tx: Transaction, placement: Placement, actor: str) -> None:
+async def place(tx: Transaction, placement: Placement, actor: Actor) -> None:
     """Write a placement and tell of it."""
     await tx.put_placement(placement)
     body = placement_view(placement).to_json().decode()
     await tx.append(NewEvent("placement", "placed", placement.app_id, actor, body))
 
 
-async def displace(tx: Transaction, app_id: str, actor: str) -> bool:
+async def displace(tx: Transaction, app_id: str, actor: Actor) -> bool:
     """Delete a placement and tell of it; whether there was one."""
     if not await tx.delete_placement(app_id):
         return False
@@ -68,7 +68,7 @@ async def displace(tx: Transaction, app_id: str, actor: str) -> bool:
 
 
 async def tell_of_node(
-    tx: EventRows, node: RuntimeNode, policy: NodePolicy, now: int, change: str, actor: str, placements: int
+    tx: EventRows, node: RuntimeNode, policy: NodePolicy, now: int, change: str, actor: Actor, placements: int
 ) -> None:
     """Append the event of a node whose row was written in this transaction."""
     body = node_view(node, policy, now, placements).to_json().decode()
@@ -102,7 +102,7 @@ def _node_now(before: AppRun, placement: Placement | None, *, succeeded: bool) -
     return placement.node_id
 
 
-async def stop_run(tx: Transaction, app_id: str, node_id: int, actor: str) -> None:
+async def stop_run(tx: Transaction, app_id: str, node_id: int, actor: Actor) -> None:
     """Record that the app was stopped and tell of it; when it was last deployed stays known."""
     before = await tx.app_run(app_id) or AppRun(app_id)
     run = AppRun(app_id, node_id, None, "STOPPED", None, before.last_deployed_at, await tx.now())
@@ -110,7 +110,7 @@ async def stop_run(tx: Transaction, app_id: str, node_id: int, actor: str) -> No
     await tx.append(NewEvent("app", "stopped", app_id, actor, app_run_view(run).to_json().decode()))
 
 
-async def forget_app(tx: Transaction, app_id: str, actor: str) -> tuple[int, int, int]:
+async def forget_app(tx: Transaction, app_id: str, actor: Actor) -> tuple[int, int, int]:
     """Delete the app's ended jobs, last state and placement, and tell of it; how many rows of each. The keys that made
     its jobs are free again."""
     jobs = await tx.delete_jobs(app_id)

@@ -4,6 +4,7 @@ import asyncio
 from typing import Final
 
 from daemons.deploy.domain import jobs
+from daemons.deploy.domain.events import Actor
 from daemons.deploy.domain.jobs import Job, LeaseLost, Outcome, Progress, Proof
 from daemons.deploy.ports import Store, Transaction
 from daemons.deploy.services.bells import Bell, Bells
@@ -31,7 +32,7 @@ class Leases:
             before = await locked(tx, job_id)
             after = jobs.renew(before, proof, extend_seconds * 1000, progress, await tx.now())
             change = "phase" if after.phase != before.phase else None
-            return await write_job(tx, after, before, change, f"runner:{proof.runner_id}")
+            return await write_job(tx, after, before, change, Actor(f"runner:{proof.runner_id}"))
 
         with self._bells.of_job(job_id) as bell:
             job = await self._store.transact(work)
@@ -68,13 +69,13 @@ class Leases:
         async def work(tx: Transaction) -> Job:
             before = await locked(tx, job_id)
             after = jobs.report(before, proof, outcome, await tx.now())
-            return await write_job(tx, after, before, after.status.value.lower(), f"runner:{proof.runner_id}")
+            return await write_job(tx, after, before, after.status.value.lower(), Actor(f"runner:{proof.runner_id}"))
 
         job = await self._store.transact(work)
         self._bells.changed(job.id)
         return job
 
-    async def confirm(self, app_id: str, fence: int, actor: str) -> bool:
+    async def confirm(self, app_id: str, fence: int, actor: Actor) -> bool:
         """Whether the attempt with this fence may switch traffic now; once it may, its job can no longer be
         cancelled."""
 

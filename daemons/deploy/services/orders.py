@@ -11,6 +11,7 @@ from typing import Final
 from uuid import uuid4
 
 from daemons.deploy.domain import idempotency, jobs, succession
+from daemons.deploy.domain.events import Actor
 from daemons.deploy.domain.idempotency import JobForgotten, Key, Remembered
 from daemons.deploy.domain.jobs import AppBusy, Job
 from daemons.deploy.domain.succession import Policy
@@ -30,9 +31,9 @@ _TURN_SECONDS: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who orders, as events name it, and the key under which the request may be repeated."""
+    """Who orders, and the key under which the request may be repeated."""
 
-    name: str
+    actor: Actor
     key: str | None = None
 
 
@@ -58,7 +59,7 @@ class _Request:
 
     @property
     def key(self) -> Key | None:
-        return Key(self.app_id, self.user_id, self.caller.name, self.caller.key) if self.caller.key else None
+        return Key(self.app_id, self.user_id, self.caller.actor.name, self.caller.key) if self.caller.key else None
 
 
 class Orders:
@@ -139,7 +140,7 @@ async def _enter(tx: Transaction, request: _Request, now: int) -> Ordered:
         draft = succession.after(draft, active)
         if await tx.insert_job(draft):
             await _tidy(tx, request.app_id, burst=bool(superseded))
-            await tell_of_job(tx, draft, await node_of(tx, request.app_id), "created", request.caller.name)
+            await tell_of_job(tx, draft, await node_of(tx, request.app_id), "created", request.caller.actor)
             return Ordered(draft, tuple(superseded))
     raise AppBusy(request.app_id, None)
 
@@ -151,7 +152,7 @@ async def _made_way(tx: Transaction, job: Job, draft: Job, request: _Request, no
     current = await tx.job(job.id, lock=True)
     if current is None or not succession.gives_way(current, request.policy):
         return False
-    await write_job(tx, succession.supersede(current, draft.id, now), current, "cancelled", request.caller.name)
+    await write_job(tx, succession.supersede(current, draft.id, now), current, "cancelled", request.caller.actor)
     return True
 
 

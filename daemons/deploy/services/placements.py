@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from daemons.deploy.domain.events import Actor
 from daemons.deploy.domain.jobs import AppBusy, Job
 from daemons.deploy.domain.nodes import NodeNotFound, NodePolicy, Placement, RuntimeNode
 from daemons.deploy.domain.placement import require_room
@@ -46,7 +47,7 @@ class Placements:
 
         return await self._store.transact(work)
 
-    async def reassign(self, app_id: str, target_id: int, actor: str) -> None:
+    async def reassign(self, app_id: str, target_id: int, actor: Actor) -> None:
         """Move one app. Raises NodeNotFound, AppBusy while a job of it runs, or why the target cannot take it."""
 
         async def work(tx: Transaction) -> None:
@@ -62,7 +63,7 @@ class Placements:
         await self._store.transact(work)
         self._bells.changed()
 
-    async def drain(self, source_id: int, target_id: int, limit: int, actor: str) -> int:
+    async def drain(self, source_id: int, target_id: int, limit: int, actor: Actor) -> int:
         """Move up to `limit` apps that have no running job; how many. Raises SameNode, NodeNotFound, or why the target
         cannot take them."""
         if source_id == target_id:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from daemons.deploy.domain import jobs
+from daemons.deploy.domain.events import Actor
 from daemons.deploy.domain.jobs import Job, JobNotFound
 from daemons.deploy.ports import JobRows, Store, Transaction
 from daemons.deploy.services.bells import Bells
@@ -17,11 +18,11 @@ class JobQueue:
         self._store = store
         self._bells = bells
 
-    async def cancel(self, job_id: str, actor: str) -> Job:
+    async def cancel(self, job_id: str, actor: Actor) -> Job:
         """Idempotent. Raises JobNotFound, TooLate or IllegalTransition."""
         return await self.transition(job_id, TransitionJob(to_status=JobStatus.CANCELLED), actor)
 
-    async def transition(self, job_id: str, order: TransitionJob, actor: str) -> Job:
+    async def transition(self, job_id: str, order: TransitionJob, actor: Actor) -> Job:
         """Move a job by hand. Raises JobNotFound, TooLate or IllegalTransition."""
 
         async def work(tx: Transaction) -> Job:

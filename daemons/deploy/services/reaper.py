@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from daemons.deploy.domain import jobs, succession
+from daemons.deploy.domain.events import Actor
 from daemons.deploy.domain.jobs import Job
 from daemons.deploy.ports import Store, Transaction
 from daemons.deploy.services.bells import Bells
@@ -17,7 +18,7 @@ from protocol.jobs import JobStatus
 _PAGE: Final = 100
 _EVENT_PAGE: Final = 1000
 _KEY_PAGE: Final = 200
-_ACTOR: Final = "reaper"
+_ACTOR: Final = Actor("reaper")
 _DAY_MS: Final = 24 * 3600 * 1000
 
 logger = logging.getLogger(__name__)

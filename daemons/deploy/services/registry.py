@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from daemons.deploy.domain import nodes
+from daemons.deploy.domain.events import Actor
 from daemons.deploy.domain.nodes import NodeNotFound, NodePolicy, Runner, RuntimeNode
 from daemons.deploy.ports import Store, Transaction
 from daemons.deploy.services.bells import Bells
@@ -28,13 +29,13 @@ class NodeRegistry:
         self._bells = bells
         self._policy = policy
 
-    async def heartbeat(self, beat: NodeHeartbeat) -> RuntimeNode:
+    async def heartbeat(self, beat: NodeHeartbeat, address: str | None = None) -> RuntimeNode:
         """Register the node or refresh its figures. Only a new node or a new address is an event of the log."""
 
         async def work(tx: Transaction) -> RuntimeNode:
             now = await tx.now()
             before = await tx.node_named(beat.node_name, lock=True)
-            actor = f"node:{beat.node_name}"
+            actor = Actor(f"node:{beat.node_name}", address)
             if before is None:
                 inserted = await tx.insert_node(nodes.registered(beat, now))
                 if inserted is not None:
@@ -49,7 +50,7 @@ class NodeRegistry:
 
         return self._changed(await self._store.transact(work))
 
-    async def upsert(self, order: UpsertNode, actor: str) -> RuntimeNode:
+    async def upsert(self, order: UpsertNode, actor: Actor) -> RuntimeNode:
         """Register or edit a node; a new one counts as silent until its agent calls."""
 
         async def work(tx: Transaction) -> RuntimeNode:
@@ -69,7 +70,7 @@ class NodeRegistry:
 
         return self._changed(await self._store.transact(work))
 
-    async def set_enabled(self, name: str, *, enabled: bool, actor: str) -> RuntimeNode:
+    async def set_enabled(self, name: str, *, enabled: bool, actor: Actor) -> RuntimeNode:
         """Cordon or uncordon a node. Raises NodeNotFound."""
 
         async def work(tx: Transaction) -> RuntimeNode:
@@ -92,7 +93,7 @@ class NodeRegistry:
 
         return await self._store.transact(work)
 
-    async def _tell(self, tx: Transaction, node: RuntimeNode, now: int, change: str, actor: str) -> None:
+    async def _tell(self, tx: Transaction, node: RuntimeNode, now: int, change: str, actor: Actor) -> None:
         placements = (await tx.count_placements()).get(node.id, 0)
         await tell_of_node(tx, node, self._policy, now, change, actor, placements)
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from daemons.deploy.domain.events import NewEvent
+from daemons.deploy.domain.events import Actor, NewEvent
 from daemons.deploy.domain.jobs import Job
 from daemons.deploy.domain.nodes import AppRun
 from daemons.deploy.domain.releases import KEPT, Release, ReleaseNotFound, Review, released
@@ -53,7 +53,7 @@ class Releases:
 
         return await self._store.transact(work)
 
-    async def pin(self, app_id: str, number: int, *, pinned: bool, actor: str) -> tuple[Release, bool]:
+    async def pin(self, app_id: str, number: int, *, pinned: bool, actor: Actor) -> tuple[Release, bool]:
         """The release, kept for good or not, and whether it is the current one. Raises ReleaseNotFound, and
         ImageGone for a pin that comes too late."""
 

@@ -202,7 +202,7 @@ async def test_pins_are_kept_and_told() -> None:
             await plane.admin.pin_release(APP, 2, pinned=True)
         assert (caught.value.status, caught.value.reason) == (404, "not_found")
         events = await plane.store.transact(lambda tx: tx.events_after(0, 100))
-        told = [(event.change, event.actor, event.subject) for event in events if "pinned" in event.change]
+        told = [(event.change, event.actor.name, event.subject) for event in events if "pinned" in event.change]
         assert told == [("release 1 pinned", "admin", APP), ("release 1 unpinned", "admin", APP)]
 
 

@@ -3,11 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemons.deploy.domain.events import PATIENCE_SECONDS, Event, Tail, advance
+from daemons.deploy.domain.events import PATIENCE_SECONDS, Actor, Event, Tail, advance
 
 
 def event(seq: int) -> Event:
-    return Event("job", "created", "j", "api", "{}", seq, 0)
+    return Event("job", "created", "j", Actor("api"), "{}", seq, 0)
 
 
 def read(tail: Tail, visible: set[int], moment: float) -> tuple[Tail, list[int]]:

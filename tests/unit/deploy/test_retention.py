@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from daemons.deploy.adapters.store import open_store
+from daemons.deploy.domain.events import Actor
 from daemons.deploy.domain.images import RegistryPlace
 from daemons.deploy.domain.jobs import Job
 from daemons.deploy.domain.releases import BEING_REMOVED, ImageGone, Release, Review
@@ -136,8 +137,8 @@ async def test_nobody_pins_or_gets_what_is_just_being_removed(world: World) -> N
         await world.registry.entered.wait()
         releases = Releases(world.store, Bells())
         with pytest.raises(ImageGone, match="being removed"):
-            await releases.pin(APP, 2, pinned=True, actor="admin")
-        pinned, current = await releases.pin(APP, 1, pinned=True, actor="admin")
+            await releases.pin(APP, 2, pinned=True, actor=Actor("admin"))
+        pinned, current = await releases.pin(APP, 1, pinned=True, actor=Actor("admin"))
         assert pinned.pinned and not current
         world.registry.gate.set()
     assert world.left == [1, 3, 4, 5]

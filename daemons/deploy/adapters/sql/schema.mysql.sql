@@ -130,6 +130,8 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_event (
     subject VARCHAR(128) NOT NULL,
     actor VARCHAR(256) NOT NULL,
     body_json MEDIUMTEXT NOT NULL,
+    source_address VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
+    before_json MEDIUMTEXT NULL,
     PRIMARY KEY (seq),
     KEY idx_fun_ai_deploy_event_create_time (create_time, seq)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;

@@ -115,7 +115,9 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_event (
     action TEXT NOT NULL,
     subject TEXT NOT NULL,
     actor TEXT NOT NULL,
-    body_json TEXT NOT NULL
+    body_json TEXT NOT NULL,
+    source_address TEXT NULL,
+    before_json TEXT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS idx_fun_ai_deploy_event_create_time ON fun_ai_deploy_event (create_time, seq);
 
