@@ -18,6 +18,7 @@ _PLACES: Final[Mapping[str, str]] = {
     "placements": "console.cli.listing",
     "runners": "console.cli.listing",
     "apps": "console.cli.listing",
+    "singletons": "console.cli.replicas",
     "deploy": "console.cli.actions",
     "retry": "console.cli.actions",
     "releases": "console.cli.releases",

@@ -1,5 +1,8 @@
 """Composition of the control plane: the only place that knows which parts stand behind which ports."""
 
+import os
+import secrets
+import socket
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -26,6 +29,7 @@ from daemons.deploy.http.jobs import JobRoutes
 from daemons.deploy.http.logs import LogRoutes
 from daemons.deploy.http.nodes import NodeRoutes
 from daemons.deploy.http.releases import ReleaseRoutes
+from daemons.deploy.http.replicas import ReplicaRoutes
 from daemons.deploy.http.runners import RunnerRoutes
 from daemons.deploy.ports import Agent, AgentFailed, ImageRegistry, RegistryFailed, Store, StoreUnavailable
 from daemons.deploy.services.apps import AppNotPlaced, Apps
@@ -43,6 +47,7 @@ from daemons.deploy.services.registry import NodeRegistry, RunnerRegistry
 from daemons.deploy.services.releases import Releases
 from daemons.deploy.services.retention import Retention
 from daemons.deploy.services.rollback import Rollback
+from daemons.deploy.services.singletons import Fenced, Singletons
 from daemons.deploy.settings import DeploySettings
 from daemons.kit.auth import AUTH_PROBLEMS, Access, Gate
 from daemons.kit.clock import SystemClock
@@ -107,7 +112,8 @@ class Plane:
             watched=settings.node_enabled,
         )
         self.clock = SystemClock()
-        self.store = store
+        self.singletons = Singletons(store, _replica())
+        self.store = store = Fenced(store)
         self.bells = Bells()
         self.thresholds = Thresholds(policy, settings.runner_stale_seconds * 1000)
         self.orders = Orders(store, self.bells)
@@ -126,18 +132,19 @@ class Plane:
         self.reader = Reader(store, self.thresholds)
         self.feed = Feed(store, self.bells, self.clock, self.thresholds)
         self.reaper = Reaper(store, self.bells, Limits(settings.max_attempts, settings.max_running_seconds))
+        self.singletons.add("reaper", 1, self.reaper.sweep)
+        self.singletons.add("tidy", 300, self.reaper.tidy)
+        self.singletons.add("retention", 2, self.retention.step)
 
     def loops(self) -> Sequence[Loop]:
-        """What runs beside the requests; a step that the database refused is tried again."""
+        """What runs beside the requests in every replica; a step that the database refused is tried again."""
         calm = (StoreUnavailable,)
         return (
             self.claims.run,
             lambda: every(0, self.feed.step, expected=calm),
             lambda: every(1, self.feed.figures, expected=calm),
             lambda: every(1, self.runners.write, expected=calm),
-            lambda: every(1, self.reaper.sweep, expected=calm),
-            lambda: every(300, self.reaper.tidy, expected=calm),
-            lambda: every(2, self.retention.step, expected=calm),
+            self.singletons.run,
         )
 
     async def close(self, _app: web.Application) -> None:
@@ -188,6 +195,8 @@ def _routes(
 ) -> Sequence[tuple[list[web.RouteDef], tuple[Gate, ...]]]:
     runners = RunnerRoutes(plane.claims, plane.leases, plane.logs, plane.runners, plane.reader, tokenless=tokenless)
     admin = AdminRoutes(plane.nodes, plane.runners, plane.placements, plane.reader, plane.feed, plane.thresholds)
+    replicas = ReplicaRoutes(plane.singletons, metrics.registry)
+    metrics.before(replicas.refresh)
     submitters = (gates.api, gates.admin)
     return (
         (runners.table(), (gates.runner,)),
@@ -198,9 +207,15 @@ def _routes(
         (NodeRoutes(plane.nodes, plane.leases).table(), (gates.node,)),
         (admin.table(), (gates.admin,)),
         (EventRoutes(plane.feed).table(), (gates.admin,)),
+        (replicas.table(), (gates.admin,)),
         (HealthRoutes(SERVICE, plane.clock, {"store": plane.store.check}).table(), ()),
         (metrics.table(), ()),
     )
+
+
+def _replica() -> str:
+    """A name for this process that no other one has, and by which operators find it."""
+    return f"{socket.gethostname()[:64]}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
 def _gates(settings: DeploySettings) -> Gates:

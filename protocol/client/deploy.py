@@ -36,10 +36,12 @@ from protocol.nodes import (
     UpsertNode,
 )
 from protocol.releases import ReleasePage, ReleaseView, RollbackApp, RollbackJob
+from protocol.replicas import SingletonView
 
 _JOBS: Final = TypeAdapter(tuple[JobView, ...])
 _NODES: Final = TypeAdapter(tuple[NodeView, ...])
 _RUNNERS: Final = TypeAdapter(tuple[RunnerView, ...])
+_SINGLETONS: Final = TypeAdapter(tuple[SingletonView, ...])
 _CLAIM: Final[TypeAdapter[ClaimedJob | None]] = TypeAdapter(ClaimedJob | None)
 _PARKED_MARGIN_SECONDS: Final = 10.0
 _QUIET_BUILD_SECONDS: Final = 1800.0
@@ -150,6 +152,10 @@ class AdminClient(JobsClient):
     async def runners(self) -> tuple[RunnerView, ...]:
         """All runners."""
         return await self.transport.call("GET", "/admin/runners/list", _RUNNERS)
+
+    async def singletons(self) -> tuple[SingletonView, ...]:
+        """Which replica does the work that only one of them does."""
+        return await self.transport.call("GET", "/admin/singletons", _SINGLETONS)
 
     async def placements(self, node_id: int, *, offset: int = 0, limit: int = 200) -> PlacementPage:
         """One page of a node's placements."""

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from protocol import apps, events, jobs, nodes, releases
+from protocol import apps, events, jobs, nodes, releases, replicas
 from protocol.base import Wire
 from protocol.errors import JobReason
 
@@ -277,4 +277,7 @@ SAMPLES: tuple[Wire, ...] = (
     releases.ReleasePage(app_id="20001", items=(RELEASE,), next_cursor="7", cleanup=CLEANUP),
     releases.RollbackApp(user_id="1", release=3, on_conflict=jobs.OnConflict.SUPERSEDE, cancel_running=True),
     releases.RollbackJob(**dict(PENDING), release=3, present_in=releases.PresentIn.REGISTRY),
+    replicas.SingletonView(
+        name="reaper", holder="deploy-1:4711:0a1b2c3d", epoch=3, since=MOMENT, lease_until=LATER, held=True
+    ),
 )

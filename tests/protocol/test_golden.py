@@ -13,7 +13,14 @@ from protocol.jobs import JobView
 from tests.protocol.samples import PENDING, SAMPLES
 
 GOLDEN = Path(__file__).parent / "golden"
-MODULES = ("protocol.jobs", "protocol.apps", "protocol.nodes", "protocol.events", "protocol.releases")
+MODULES = (
+    "protocol.jobs",
+    "protocol.apps",
+    "protocol.nodes",
+    "protocol.events",
+    "protocol.releases",
+    "protocol.replicas",
+)
 
 
 def name_of(kind: type[Wire]) -> str:

@@ -18,6 +18,7 @@ from daemons.deploy.adapters.store_nodes import (
     RunnerStatements,
 )
 from daemons.deploy.adapters.store_releases import ReleaseStatements, ReviewStatements
+from daemons.deploy.adapters.store_replicas import SingletonStatements
 from daemons.deploy.ports import OutcomeUnknown, StoreUnavailable, Transaction
 from daemons.kit.sql import (
     POOL_SIZE,
@@ -50,6 +51,7 @@ class SqlTransaction(
     LogStatements,
     ReleaseStatements,
     ReviewStatements,
+    SingletonStatements,
 ):
     """One open transaction: every port's statements."""
 

@@ -13,10 +13,12 @@ from daemons.deploy.domain.nodes import (
     health,
     runner_health,
 )
+from daemons.deploy.domain.singletons import Holding
 from protocol.apps import AppRunView
 from protocol.jobs import ClaimedJob, JobView, StoredPayload, WaitingFor
 from protocol.names import public_path
 from protocol.nodes import NodeId, NodeView, PlacementView, RawNode, RunnerView
+from protocol.replicas import SingletonView
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -156,4 +158,16 @@ def app_run_view(run: AppRun) -> AppRunView:
         last_error=run.last_error,
         last_deployed_at=run.last_deployed_at,
         last_active_at=run.last_active_at,
+    )
+
+
+def singleton_view(holding: Holding, now: int) -> SingletonView:
+    """Who does work that only one replica does."""
+    return SingletonView(
+        name=holding.name,
+        holder=holding.holder,
+        epoch=holding.epoch,
+        since=when(holding.since),
+        lease_until=when(holding.until),
+        held=holding.until > now,
     )

@@ -3,6 +3,7 @@
 from daemons.deploy.ports.fleet import AppRunRows, NodeRows, PlacementRows, RunnerRows
 from daemons.deploy.ports.history import EventRows, LogRows, ReleaseRows, ReviewRows
 from daemons.deploy.ports.outside import Agent, AgentFailed, ImageRegistry, RegistryFailed
+from daemons.deploy.ports.replicas import SingletonRows
 from daemons.deploy.ports.store import OutcomeUnknown, Store, StoreUnavailable, Transaction
 from daemons.deploy.ports.work import IdempotencyRows, JobRows
 
@@ -22,6 +23,7 @@ __all__ = [
     "ReleaseRows",
     "ReviewRows",
     "RunnerRows",
+    "SingletonRows",
     "Store",
     "StoreUnavailable",
     "Transaction",

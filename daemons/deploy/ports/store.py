@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 from daemons.deploy.ports.fleet import AppRunRows, NodeRows, PlacementRows, RunnerRows
 from daemons.deploy.ports.history import EventRows, LogRows, ReleaseRows, ReviewRows
+from daemons.deploy.ports.replicas import SingletonRows
 from daemons.deploy.ports.work import IdempotencyRows, JobRows
 
 T = TypeVar("T")
@@ -26,6 +27,7 @@ class Transaction(
     LogRows,
     ReleaseRows,
     ReviewRows,
+    SingletonRows,
     Protocol,
 ):
     """One open transaction."""

@@ -38,6 +38,7 @@ OPEN_TO = {
     "POST /admin/runtime-nodes/reassign": {"admin"},
     "POST /admin/runtime-nodes/drain": {"admin"},
     "GET /admin/runners/list": {"admin"},
+    "GET /admin/singletons": {"admin"},
     "GET /internal/health": {"anyone"},
     "GET /internal/ready": {"anyone"},
     "GET /metrics": {"anyone"},

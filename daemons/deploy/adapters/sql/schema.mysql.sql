@@ -181,3 +181,13 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_image_review (
     PRIMARY KEY (app_id),
     KEY idx_fun_ai_deploy_image_review_not_before (not_before, app_id)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;
+
+-- Who does the work that only one replica does, until when. The epoch rises with every takeover.
+CREATE TABLE IF NOT EXISTS fun_ai_deploy_singleton (
+    name VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    holder VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    epoch BIGINT NOT NULL,
+    held_since BIGINT NOT NULL,
+    lease_expire_at BIGINT NOT NULL,
+    PRIMARY KEY (name)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;

@@ -162,3 +162,11 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_image_review (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS idx_fun_ai_deploy_image_review_not_before
     ON fun_ai_deploy_image_review (not_before, app_id);
+
+CREATE TABLE IF NOT EXISTS fun_ai_deploy_singleton (
+    name TEXT NOT NULL PRIMARY KEY,
+    holder TEXT NOT NULL,
+    epoch INTEGER NOT NULL,
+    held_since INTEGER NOT NULL,
+    lease_expire_at INTEGER NOT NULL
+) STRICT;
