@@ -76,6 +76,11 @@ class PlacementStatements:
         rows = await self._session.rows("placed_since", since=since)
         return {int(row["node_id"]): int(row["apps"]) for row in rows}
 
+    async def unseen_placements(self, since: int, limit: int) -> Mapping[int, int]:
+        """How many of the newest `limit` placements since then the figures of each node cannot show yet."""
+        rows = await self._session.rows("unseen_placements", since=since, limit=limit)
+        return {int(row["node_id"]): int(row["apps"]) for row in rows}
+
     async def put_placement(self, placement: Placement) -> None:
         """Insert or move; the first `created_at` stays, and 0 means `last_active_at`."""
         await self._session.change(

@@ -164,10 +164,12 @@ def silence(node: RuntimeNode, now: int) -> str:
 
 def shortages(node: RuntimeNode, floor_pct: float) -> tuple[str, ...]:
     """Which of the node's figures are below the floor; unknown ones are not."""
-    figures = (("disk", node.disk_free_pct), ("inodes", node.inodes_free_pct))
+    disk, inodes = node.disk_free_pct, node.inodes_free_pct
+    if (disk is None or disk >= floor_pct) and (inodes is None or inodes >= floor_pct):
+        return ()  # as nearly always: a placement looks at every node
     return tuple(
         f"{value:.1f} % {name} free, below {floor_pct:g} %"
-        for name, value in figures
+        for name, value in (("disk", disk), ("inodes", inodes))
         if value is not None and value < floor_pct
     )
 

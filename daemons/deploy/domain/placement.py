@@ -1,11 +1,12 @@
 """Which node an app goes to, and why not the others.
 
 Hard filter: enabled, both URLs, fresh, disk and inodes above the floor; a node below the drain line takes no new app.
-Among the rest the greatest weight x predicted free space wins, where placements since the node's last heartbeat count
-against it, so that a burst spreads. The strategy `hash` picks by a stable hash instead.
+Among the rest the greatest weight x predicted free space wins, where placements that the node's figures cannot show yet
+count against it, so that a burst spreads. The strategy `hash` picks by a stable hash instead.
 """
 
-from collections.abc import Mapping, Sequence
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +15,9 @@ from protocol.errors import ErrorReason
 
 _APP_BYTES: Final = 2 * 1024**3
 _APP_PCT: Final = 1.0
+#: A figure is as old as its heartbeat, and an app fills the disk only when its image has come: so long a placement
+#: counts against its node, unless the node has reported after the app was deployed.
+_ARRIVAL_MS: Final = 120_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,20 +83,50 @@ def require_room(node: RuntimeNode, policy: NodePolicy, now: int) -> None:
     raise NodeStale(obstacle)
 
 
+class Board:
+    """The nodes as one batch of decisions sees them: what it chooses counts against the node from then on.
+
+    Making it costs one look at each node, and each choice a step in a heap, however many nodes there are. `unseen`
+    counts, by node id, the placements that the node's figures cannot show yet.
+    """
+
+    def __init__(self, nodes: Sequence[RuntimeNode], unseen: Mapping[int, int], policy: NodePolicy, now: int) -> None:
+        checked = [(node, obstacle_to_new_app(node, policy, now)) for node in sorted(nodes, key=lambda node: node.id)]
+        self._obstacles = tuple(obstacle for _, obstacle in checked if obstacle is not None)
+        self._fit = [node for node, obstacle in checked if obstacle is None]
+        measured = [node for node in self._fit if _free(node) is not None] if policy.disk_aware else []
+        in_bytes = all(node.disk_free_bytes is not None for node in measured)
+        self._score = _score_bytes if in_bytes else _score_pct
+        self._placed = {node.id: unseen.get(node.id, 0) for node in measured}
+        self._heap = [(-self._score(node, self._placed[node.id]), node.id, node) for node in measured]
+        heapq.heapify(self._heap)
+
+    def choose(self, app_id: str) -> RuntimeNode:
+        """The node for a new app, which is on it from now on. Raises NoNode."""
+        node = self.best(app_id)
+        if self._heap:
+            self._placed[node.id] += 1
+            heapq.heapreplace(self._heap, (-self._score(node, self._placed[node.id]), node.id, node))
+        return node
+
+    def best(self, app_id: str) -> RuntimeNode:
+        """The node that a new app would get now. Raises NoNode."""
+        if not self._fit:
+            raise NoNode(self._obstacles)
+        return self._heap[0][2] if self._heap else self._fit[stable_hash(app_id) % len(self._fit)]
+
+
 def choose(
     app_id: str, nodes: Sequence[RuntimeNode], unseen: Mapping[int, int], policy: NodePolicy, now: int
 ) -> RuntimeNode:
-    """The node for a new app. `unseen` counts, by node id, placements since its last heartbeat. Raises NoNode."""
-    checked = [(node, obstacle_to_new_app(node, policy, now)) for node in sorted(nodes, key=lambda node: node.id)]
-    fit = [node for node, obstacle in checked if obstacle is None]
-    if not fit:
-        raise NoNode([obstacle for _, obstacle in checked if obstacle is not None])
-    measured = [node for node in fit if _free(node) is not None]
-    if not policy.disk_aware or not measured:
-        return fit[stable_hash(app_id) % len(fit)]
-    if all(node.disk_free_bytes is not None for node in measured):
-        return max(measured, key=lambda node: (_score_bytes(node, unseen), -node.id))
-    return max(measured, key=lambda node: (_score_pct(node, unseen), -node.id))
+    """The node for one new app; for several use one `Board`. Raises NoNode."""
+    return Board(nodes, unseen, policy, now).best(app_id)
+
+
+def unseen_since(nodes: Iterable[RuntimeNode], policy: NodePolicy, now: int) -> int:
+    """Placements of before are taken to show in the figures of every node that reports."""
+    beats = [node.last_heartbeat_at for node in nodes if fresh(node, policy, now)]
+    return min([now - _ARRIVAL_MS, *(beat for beat in beats if beat is not None)])
 
 
 def stable_hash(text: str) -> int:
@@ -121,10 +155,15 @@ def _free(node: RuntimeNode) -> float | None:
     return node.disk_free_pct if node.disk_free_pct is not None else node.disk_free_bytes
 
 
-def _score_bytes(node: RuntimeNode, unseen: Mapping[int, int]) -> float:
+def _score_bytes(node: RuntimeNode, unseen: int) -> float:
     each = max(_APP_BYTES, (node.disk_total_bytes or 0) * _APP_PCT / 100)
-    return node.weight * ((node.disk_free_bytes or 0) - unseen.get(node.id, 0) * each)
+    return _weighted(node, (node.disk_free_bytes or 0) - unseen * each)
 
 
-def _score_pct(node: RuntimeNode, unseen: Mapping[int, int]) -> float:
-    return node.weight * ((node.disk_free_pct or 0.0) - unseen.get(node.id, 0) * _APP_PCT)
+def _score_pct(node: RuntimeNode, unseen: int) -> float:
+    return _weighted(node, (node.disk_free_pct or 0.0) - unseen * _APP_PCT)
+
+
+def _weighted(node: RuntimeNode, free: float) -> float:
+    # What is predicted to be overfull is divided: a greater weight must make it a better choice there, too.
+    return free * node.weight if free >= 0 else free / node.weight

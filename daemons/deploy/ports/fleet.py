@@ -57,6 +57,11 @@ class PlacementRows(Protocol):
         """How many placements each node got at or after `since`: they are not in its last heartbeat's figures yet."""
         ...
 
+    async def unseen_placements(self, since: int, limit: int) -> Mapping[int, int]:
+        """How many of the newest `limit` placements, made at or after `since`, the figures of each node cannot show
+        yet: those whose app was not deployed there before the node's last heartbeat."""
+        ...
+
     async def put_placement(self, placement: Placement) -> None:
         """Insert or move."""
         ...

@@ -1,5 +1,6 @@
 """Which node an app goes to."""
 
+import itertools
 from collections import Counter
 from dataclasses import replace
 
@@ -9,7 +10,16 @@ from hypothesis import strategies as st
 
 from daemons.deploy.domain import placement
 from daemons.deploy.domain.nodes import NodePolicy, RuntimeNode
-from daemons.deploy.domain.placement import NodeDisabled, NodeFull, NodeStale, NoNode, choose, stable_hash
+from daemons.deploy.domain.placement import (
+    Board,
+    NodeDisabled,
+    NodeFull,
+    NodeStale,
+    NoNode,
+    choose,
+    stable_hash,
+    unseen_since,
+)
 
 NOW = 1_000_000
 POLICY = NodePolicy()
@@ -84,6 +94,82 @@ def test_a_burst_over_equal_nodes_is_even(count: int, apps: int) -> None:
         unseen[choose(f"app{number}", nodes, unseen, POLICY, NOW).id] += 1
     spread = [unseen[each.id] for each in nodes]
     assert max(spread) - min(spread) <= 1
+
+
+def test_a_batch_of_decisions_chooses_as_single_ones_do() -> None:
+    nodes = [node(number, disk_free_pct=50.0 + 3 * number, weight=50 * number) for number in range(1, 6)]
+    board, unseen = Board(nodes, {2: 3}, POLICY, NOW), Counter({2: 3})
+    for number in range(300):
+        alone = choose(f"app{number}", nodes, unseen, POLICY, NOW)
+        assert board.best(f"app{number}") is board.choose(f"app{number}") is alone
+        unseen[alone.id] += 1
+    by_hash = Board(nodes, {}, NodePolicy(disk_aware=False), NOW)
+    assert by_hash.choose("hello world").id == choose("hello world", nodes, {}, NodePolicy(disk_aware=False), NOW).id
+    with pytest.raises(NoNode, match="n1: disabled"):
+        Board([node(1, enabled=False)], {}, POLICY, NOW).choose("a")
+
+
+def remaining(each: RuntimeNode, apps: float) -> float:
+    """Weight x predicted free space as the architecture defines it, in percent points."""
+    free = (each.disk_free_pct or 0) - apps
+    return free * each.weight if free >= 0 else free / each.weight
+
+
+def fair_share(each: RuntimeNode, level: float) -> float:
+    """How many apps, in fractions, bring the node's score down to the level."""
+    free = each.disk_free_pct or 0
+    return max(0.0, free - (level / each.weight if level >= 0 else level * each.weight))
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 10_000), st.floats(25, 100)), min_size=1, max_size=12),
+    st.integers(1, 400),
+)
+def test_nobody_gets_more_than_his_share_and_one_app_whatever_weights_and_sizes(
+    machines: list[tuple[int, float]], apps: int
+) -> None:
+    nodes = [node(n + 1, weight=weight, disk_free_pct=free) for n, (weight, free) in enumerate(machines)]
+    board, got = Board(nodes, {}, POLICY, NOW), Counter[int]()
+    for number in range(apps):
+        got[board.choose(f"app{number}").id] += 1
+    low, high = min(remaining(each, 10.0 * apps) for each in nodes), max(remaining(each, 0) for each in nodes)
+    for _ in range(300):
+        level = (low + high) / 2
+        low, high = (level, high) if sum(fair_share(each, level) for each in nodes) > apps else (low, level)
+    assert all(got[each.id] <= fair_share(each, low) + 1.001 for each in nodes)
+    for one, other in itertools.pairwise(sorted(nodes, key=lambda each: each.weight)):
+        if one.disk_free_pct == other.disk_free_pct:
+            assert got[one.id] <= got[other.id] + 1, "a greater weight never gets less"
+
+
+@pytest.mark.parametrize("every", [1, 2, 1000])
+def test_a_burst_within_one_interval_spreads_though_nodes_report_in_the_middle_of_it(every: int) -> None:
+    """A thousand apps over ten equal nodes in 10 s, every so-manieth deployed at once. Each node reports at a moment of
+    its own, and from then on its figures show what was deployed by then."""
+    size, got = 500 * GIB, Counter[int]()
+    nodes = {
+        number: node(number, disk_free_bytes=size, disk_total_bytes=size, disk_free_pct=100.0)
+        for number in range(1, 11)
+    }
+    unseen: Counter[int] = Counter()
+    for number in range(1000):
+        if number % 100 == 50:
+            beating = 1 + number // 100
+            shown = got[beating] // every
+            nodes[beating] = replace(nodes[beating], disk_free_bytes=size - shown * size // 100)
+            unseen[beating] = got[beating] - shown
+        home = choose(f"app{number}", list(nodes.values()), unseen, POLICY, NOW).id
+        got[home] += 1
+        unseen[home] += 1
+    assert max(got.values()) <= 115
+
+
+def test_placements_count_for_two_minutes_or_as_long_as_the_slowest_node_is_silent() -> None:
+    assert unseen_since([], POLICY, NOW) == NOW - 120_000
+    assert unseen_since([node(1), node(2, last_heartbeat_at=None)], POLICY, NOW) == NOW - 120_000
+    slow = node(2, last_heartbeat_at=NOW - 500_000, interval_seconds=300.0)
+    assert unseen_since([node(1), slow], POLICY, NOW) == NOW - 500_000
+    assert unseen_since([node(1), node(2, last_heartbeat_at=NOW - 500_000)], POLICY, NOW) == NOW - 120_000
 
 
 def test_without_figures_and_by_strategy_the_hash_decides() -> None:

@@ -61,6 +61,20 @@ SELECT node_id, COUNT(*) AS apps FROM fun_ai_deploy_runtime_placement GROUP BY n
 -- How many apps came to each node lately.
 SELECT node_id, COUNT(*) AS apps FROM fun_ai_deploy_runtime_placement WHERE placed_at >= :since GROUP BY node_id;
 
+-- unseen_placements --
+-- How many of the newest placements the figures of each node cannot show yet: those whose app was not deployed there
+-- before the node's last heartbeat.
+SELECT p.node_id, COUNT(*) AS apps
+FROM (
+    SELECT app_id, node_id, placed_at FROM fun_ai_deploy_runtime_placement
+    WHERE placed_at >= :since ORDER BY placed_at DESC, node_id DESC LIMIT :limit
+) p
+JOIN fun_ai_deploy_runtime_node n ON n.id = p.node_id
+LEFT JOIN fun_ai_deploy_app_run r ON r.app_id = p.app_id
+WHERE n.last_heartbeat_at IS NULL OR r.last_deployed_at IS NULL OR r.last_deployed_at < p.placed_at
+    OR r.last_deployed_at >= n.last_heartbeat_at
+GROUP BY p.node_id;
+
 -- delete_placement --
 -- Forget where an app lives.
 DELETE FROM fun_ai_deploy_runtime_placement WHERE app_id = :app_id;
