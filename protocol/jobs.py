@@ -1,13 +1,14 @@
 """Jobs on the wire: what the API submits, what runners claim, renew and report, what readers see."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import (
     AfterValidator,
     AwareDatetime,
     Field,
     SerializerFunctionWrapHandler,
+    StringConstraints,
     ValidationInfo,
     field_validator,
     model_serializer,
@@ -22,6 +23,7 @@ from protocol.names import (
     ImageDigest,
     ImageRef,
     ImageTag,
+    Labels,
     LongText,
     Namespace,
     Port,
@@ -34,6 +36,11 @@ from protocol.names import (
 )
 from protocol.nodes import RawNode
 
+LOWEST_PRIORITY: Final = -10
+HIGHEST_PRIORITY: Final = 10
+Priority = Annotated[int, Field(ge=LOWEST_PRIORITY, le=HIGHEST_PRIORITY)]
+#: Chosen by the runner anew for each claim, and unguessable by other runners.
+ClaimToken = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{16,128}$")]
 LeaseSeconds = Annotated[int, Field(ge=1, le=3600)]
 WaitSeconds = Annotated[float, Field(ge=0, le=25)]
 
@@ -127,12 +134,18 @@ CancelRunning = Annotated[bool, AfterValidator(_only_with_supersede)]
 
 
 class CreateJob(Wire):
-    """`POST /deploy/jobs`. With the header `Idempotency-Key` it may be repeated: it makes one job."""
+    """`POST /deploy/jobs`. With the header `Idempotency-Key` it may be repeated: it makes one job.
+
+    A job goes only to a runner that offers every label it `requires`. A higher `priority` goes first; waiting adds to
+    it.
+    """
 
     type: JobType
     payload: JobPayload
     on_conflict: OnConflict = OnConflict.REJECT
     cancel_running: CancelRunning = False
+    priority: Priority = 0
+    requires: Labels = ()
 
 
 class RetryJob(Wire):
@@ -151,7 +164,11 @@ class TransitionJob(Wire):
 
 
 class ClaimJob(Wire):
-    """`POST /deploy/jobs/claim`. With `waitSeconds` the request is parked until a job is there or the time is up."""
+    """`POST /deploy/jobs/claim`. With `waitSeconds` the request is parked until a job is there or the time is up.
+
+    `slots` is how many jobs the runner carries out at once, in all; it is never handed more. A claim whose answer was
+    lost may be sent again with the same `claimToken`: it gets the job of the lost answer while that one's lease lasts.
+    """
 
     runner_id: RunnerId
     lease_seconds: LeaseSeconds = 30
@@ -159,6 +176,8 @@ class ClaimJob(Wire):
     slots: Annotated[int, Field(ge=1, le=256)] | None = None
     version: ShortText | None = None
     host: ShortText | None = None
+    labels: Labels = ()
+    claim_token: ClaimToken | None = None
 
 
 class RenewLease(Wire):
@@ -233,6 +252,8 @@ class JobView(Wire):
     log_complete: bool = False
     superseded_by: str | None = None
     retry_of: str | None = None
+    priority: int = 0
+    requires: tuple[str, ...] = ()
     waiting_for: WaitingFor | None = None
 
 

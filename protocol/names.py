@@ -10,7 +10,7 @@ import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 _APP_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _USER_ID = re.compile(r"[1-9][0-9]{0,18}")
@@ -29,6 +29,7 @@ _IMAGE = re.compile(
 _HTTP_PATH = re.compile(r"/[A-Za-z0-9._~/-]{0,199}")
 _REGISTRY = re.compile(rf"{_HOST}(?::\d{{1,5}})?")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,30}[a-z0-9])?")
 
 
 def _number_as_text(value: object) -> object:
@@ -42,6 +43,10 @@ def _matching(pattern: re.Pattern[str], rule: str) -> AfterValidator:
         return value
 
     return AfterValidator(check)
+
+
+def _once_each(values: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(set(values)))
 
 
 def _git_ref(value: str) -> str:
@@ -103,6 +108,11 @@ UserId = Annotated[
 ]
 NodeName = Annotated[str, _matching(_NAME, "must be 1 to 128 letters, digits, '.', '_' or '-'")]
 RunnerId = Annotated[str, _matching(_NAME, "must be 1 to 128 letters, digits, '.', '_' or '-'")]
+Label = Annotated[
+    str, _matching(_LABEL, "must be 1 to 32 lower-case letters, digits, '.', '_' or '-', not '.', '_' or '-' at an end")
+]
+#: What a runner offers or a job requires; each once, in the order of the alphabet.
+Labels = Annotated[tuple[Label, ...], Field(max_length=16), AfterValidator(_once_each)]
 GitRef = Annotated[str, AfterValidator(_git_ref)]
 RepoUrl = Annotated[str, AfterValidator(_repo_url)]
 ImageRef = Annotated[str, AfterValidator(_image)]

@@ -147,6 +147,7 @@ class RunnerView(Wire):
     slots: int | None = None
     version: str | None = None
     host: str | None = None
+    labels: tuple[str, ...] = ()
 
 
 class ServiceHealth(Wire):

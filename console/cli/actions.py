@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
+from pydantic import TypeAdapter, ValidationError
 
 from console.cli.outcome import FAILED, USAGE, Failure, run
 from console.live.feed import log_pieces
@@ -16,11 +17,13 @@ from console.live.plain import PlainText, line
 from console.live.select import View, short, why
 from protocol.client.deploy import AdminClient
 from protocol.client.transport import Refused
-from protocol.jobs import JobStatus, JobView, OnConflict, RetryJob
+from protocol.jobs import HIGHEST_PRIORITY, LOWEST_PRIORITY, CreateJob, JobStatus, JobView, OnConflict, RetryJob
+from protocol.names import Labels
 
 app = typer.Typer(rich_markup_mode=None)
 _JOB_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{3,63}")
 _SEARCHED_JOBS: Final = 200
+_LABELS: Final = TypeAdapter[tuple[str, ...]](Labels)
 
 JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="A job's id, or how it begins.")]
 FollowOption = Annotated[bool, typer.Option("--follow", "-f", help="Show the log until the job ended.")]
@@ -41,15 +44,23 @@ def deploy(
     image: Annotated[str, typer.Option(metavar="IMAGE", help="Deploy this image without a build.")] = "",
     supersede: SupersedeOption = False,
     cancel_running: CancelRunningOption = False,
+    priority: Annotated[
+        int, typer.Option(min=LOWEST_PRIORITY, max=HIGHEST_PRIORITY, help="A higher one goes first.")
+    ] = 0,
+    require: Annotated[
+        list[str] | None, typer.Option(metavar="LABEL", help="Only on a runner that offers it; may be repeated.")
+    ] = None,
     follow: FollowOption = False,
 ) -> None:
     """Deploy an app; what is not given is taken from its newest job."""
     if image and (ref or repo):
         raise typer.BadParameter("--image deploys without a build; leave out --ref and --repo")
+    place = {"priority": priority, "requires": _labels(require or [])}
 
     async def work(client: AdminClient) -> None:
         policy = policy_of(supersede=supersede, cancel_running=cancel_running)
-        await started(client, await submit(client, Wish(app_id, user, ref, repo, image), policy), follow=follow)
+        ordered = await complete(client, Wish(app_id, user, ref, repo, image))
+        await started(client, await submit(client, ordered.model_copy(update=place), policy), follow=follow)
 
     run(work, f"app {app_id} was not deployed")
 
@@ -120,8 +131,15 @@ def screenshot(
     raise typer.Exit(subprocess.run(argv, check=False).returncode)
 
 
-async def submit(client: AdminClient, wish: Wish, policy: RetryJob) -> JobView:
-    """Create a job from the wish and, for what it leaves open, the app's newest job.
+def _labels(given: list[str]) -> tuple[str, ...]:
+    try:
+        return _LABELS.validate_python(tuple(given))
+    except ValidationError as error:
+        raise typer.BadParameter(error.errors()[0]["msg"], param_hint="--require") from None
+
+
+async def complete(client: AdminClient, wish: Wish) -> CreateJob:
+    """The order from the wish and, for what it leaves open, the app's newest job.
 
     Raises Failure when that is not enough, ClientError when the control plane refuses.
     """
@@ -129,14 +147,14 @@ async def submit(client: AdminClient, wish: Wish, policy: RetryJob) -> JobView:
         newest = await client.of_app(wish.app_id, 1)
         earlier = newest[0].payload if newest else None
         before = wish_of(earlier) if earlier else Wish()
-        complete = Wish(
+        whole = Wish(
             wish.app_id,
             wish.user_id or before.user_id,
             wish.git_ref or before.git_ref,
             wish.repo or before.repo,
             wish.image or ("" if wish.git_ref or wish.repo else before.image),
         )
-        ready = order(complete, earlier)
+        return order(whole, earlier)
     except InvalidOrder as problem:
         options = {
             "userId": " (--user)",
@@ -145,6 +163,10 @@ async def submit(client: AdminClient, wish: Wish, policy: RetryJob) -> JobView:
             "image": " (--image)",
         }
         raise Failure(f"{problem.field}{options.get(problem.field, '')} {problem.message}", USAGE) from None
+
+
+async def submit(client: AdminClient, ready: CreateJob, policy: RetryJob) -> JobView:
+    """Create a job. Raises ClientError when the control plane refuses."""
     conflict = {"on_conflict": policy.on_conflict, "cancel_running": policy.cancel_running}
     return await client.create(ready.model_copy(update=conflict), idempotency_key=uuid.uuid4().hex)
 

@@ -47,6 +47,7 @@ from daemons.deploy.services.registry import NodeRegistry, RunnerRegistry
 from daemons.deploy.services.releases import Releases
 from daemons.deploy.services.retention import Retention
 from daemons.deploy.services.rollback import Rollback
+from daemons.deploy.services.rounds import Terms
 from daemons.deploy.services.singletons import Fenced, Singletons
 from daemons.deploy.settings import DeploySettings
 from daemons.kit.auth import AUTH_PROBLEMS, Access, Gate
@@ -118,7 +119,9 @@ class Plane:
         self.thresholds = Thresholds(policy, settings.runner_stale_seconds * 1000)
         self.orders = Orders(store, self.bells)
         self.queue = JobQueue(store, self.bells)
-        self.claims = Claims(store, self.bells, policy)
+        self.claims = Claims(
+            store, self.bells, Terms(policy, self.thresholds.runner_stale_ms, int(settings.warm_runner_seconds * 1000))
+        )
         self.leases = Leases(store, self.bells)
         self.logs = Logs(store, self.bells)
         self.nodes = NodeRegistry(store, self.bells, policy)

@@ -65,6 +65,8 @@ class DeploySettings(Settings):
 
     max_running_seconds: Annotated[int, Field(ge=0)] = Field(0, alias="DEPLOY_JOB_MAX_RUNNING_SECONDS")
     max_attempts: Seconds = Field(3, alias="DEPLOY_JOB_MAX_ATTEMPTS")
+    #: How long a job waits for the runner that built its app last and still has the layers; 0 switches it off.
+    warm_runner_seconds: Annotated[float, Field(ge=0, le=60)] = Field(2.0, alias="DEPLOY_WARM_RUNNER_SECONDS")
 
     registry_cleanup_enabled: bool = Field(False, alias="DEPLOY_REGISTRY_CLEANUP_ENABLED")
     registry_kind: Literal["harbor", "registry"] = Field("harbor", alias="DEPLOY_REGISTRY_CLEANUP_KIND")

@@ -14,6 +14,7 @@ from daemons.deploy.services.bells import Bells
 from daemons.deploy.services.placements import Placements
 from protocol.jobs import JobStatus
 from tests.contract.test_store import NODE, insert, job
+from tests.support.line import claimable
 
 POLICY = NodePolicy(stale_ms=45_000, disk_min_pct=15.0, disk_drain_pct=25.0, disk_aware=True, watched=False)
 
@@ -43,7 +44,7 @@ async def test_an_app_is_not_moved_away_from_the_node_that_a_claim_just_chose(my
         go_on = asyncio.Event()
 
         async def claim(tx: Transaction) -> Job:
-            [was] = await tx.claimable(1, await tx.now())
+            [was] = await claimable(tx, 1, await tx.now())
             chosen.set()
             await go_on.wait()
             claimed = replace(was, status=JobStatus.RUNNING, runner_id="r1", version=was.version + 1)

@@ -13,6 +13,7 @@ from daemons.deploy.domain.jobs import Job
 from daemons.deploy.domain.nodes import AppRun, Placement, Runner, RuntimeNode
 from daemons.deploy.ports import Store, Transaction
 from protocol.jobs import JobStatus, JobType
+from tests.support.line import claimable
 
 NODE = RuntimeNode(0, "rt-node-01", "http://10.0.0.1:7005", "http://10.0.0.1", created_at=1000, updated_at=1000)
 
@@ -78,6 +79,9 @@ async def test_a_job_comes_back_as_it_was_written(store: Store) -> None:
         commit="a" * 40,
         log_length=2**40,
         log_expected=2**41,
+        priority=-10,
+        requires=("arm64", "gpu"),
+        claim_key="0" * 64,
         version=12,
     )
     await insert(store, full)
@@ -113,6 +117,7 @@ async def test_a_save_writes_every_field_that_can_change(store: Store) -> None:
         commit="c",
         log_length=8,
         log_expected=9,
+        claim_key="1" * 64,
         version=1,
     )
 
@@ -201,10 +206,10 @@ async def test_claimable_jobs_are_due_oldest_first_and_their_app_is_idle(store: 
         job(6, "busy", JobStatus.RUNNING),
     )
 
-    found = await store.transact(lambda tx: tx.claimable(10, 100))
+    found = await store.transact(lambda tx: claimable(tx, 10, 100))
 
     assert [each.id for each in found] == ["job-0002", "job-0004", "job-0001"]
-    assert [each.id for each in await store.transact(lambda tx: tx.claimable(2, 100))] == ["job-0002", "job-0004"]
+    assert [each.id for each in await store.transact(lambda tx: claimable(tx, 2, 100))] == ["job-0002", "job-0004"]
 
 
 async def test_expired_jobs_come_by_the_age_of_their_lease(store: Store) -> None:
@@ -384,7 +389,7 @@ async def test_placed_since_counts_arrivals_not_activity(store: Store) -> None:
 
 
 async def test_app_runs_are_overwritten_and_deleted(store: Store) -> None:
-    first = AppRun("shop", 1, "job-1", "SUCCEEDED", "e" * 100_000, 1000, 1001)
+    first = AppRun("shop", 1, "job-1", "SUCCEEDED", "e" * 100_000, 1000, 1001, "runner-1")
     await store.transact(lambda tx: tx.put_app_run(first))
     assert await store.transact(lambda tx: tx.app_run("shop")) == first
 
@@ -400,13 +405,17 @@ async def test_app_runs_are_overwritten_and_deleted(store: Store) -> None:
 
 
 async def test_a_runner_keeps_what_it_does_not_repeat(store: Store) -> None:
-    await store.transact(lambda tx: tx.touch_runner(Runner("b", 1000, slots=2, version="1.0")))
-    await store.transact(lambda tx: tx.touch_runner(Runner("b", 2000, host="ci-1")))
-    await store.transact(lambda tx: tx.touch_runner(Runner("a", 500)))
+    await store.transact(lambda tx: tx.touch_runners([Runner("b", 1000, slots=2, version="1.0", labels=("gpu",))]))
+    await store.transact(lambda tx: tx.touch_runners([Runner("b", 2000, host="ci-1"), Runner("c", 2000)]))
+    await store.transact(lambda tx: tx.touch_runners([Runner("a", 500, labels=())]))
+    await store.transact(lambda tx: tx.touch_runners([]))
 
-    assert await store.transact(lambda tx: tx.runners()) == [Runner("a", 500), Runner("b", 2000, 2, "1.0", "ci-1")]
+    kept = Runner("b", 2000, 2, "1.0", "ci-1", ("gpu",))
+    assert await store.transact(lambda tx: tx.runners()) == [Runner("a", 500, labels=()), kept, Runner("c", 2000)]
+    assert await store.transact(lambda tx: tx.runners_named({"b", "none"})) == {"b": kept}
+    assert await store.transact(lambda tx: tx.runners_named([])) == {}
     assert await store.transact(lambda tx: tx.forget_runners(2000)) == 1
-    assert [runner.id for runner in await store.transact(lambda tx: tx.runners())] == ["b"]
+    assert [runner.id for runner in await store.transact(lambda tx: tx.runners())] == ["b", "c"]
 
 
 async def test_events_are_numbered_timed_and_read_in_order(store: Store) -> None:

@@ -10,6 +10,7 @@ from daemons.deploy.domain.idempotency import Key, Remembered
 from daemons.deploy.ports import Store, Transaction
 from protocol.jobs import JobStatus
 from tests.contract.test_store import do, insert, job
+from tests.support.line import claimable
 
 KEY = Key("shop", "7", "api", "key ~!")
 USED = Remembered(KEY, "a" * 64, "job-0001", 1000)
@@ -43,11 +44,11 @@ async def test_pending_of_finds_pending_jobs_by_app(store: Store) -> None:
 async def test_a_job_that_waits_behind_a_running_one_cannot_be_claimed(store: Store) -> None:
     running = job(2, "shop", JobStatus.RUNNING)
     await insert(store, job(1, "shop"), running, job(3, "blog"))
-    assert [each.id for each in await store.transact(lambda tx: tx.claimable(10, 100))] == ["job-0003"]
+    assert [each.id for each in await store.transact(lambda tx: claimable(tx, 10, 100))] == ["job-0003"]
 
     ended = replace(running, status=JobStatus.SUCCEEDED, version=1)
     assert await store.transact(lambda tx: tx.save_job(ended, running))
-    assert [each.id for each in await store.transact(lambda tx: tx.claimable(10, 100))] == ["job-0001", "job-0003"]
+    assert [each.id for each in await store.transact(lambda tx: claimable(tx, 10, 100))] == ["job-0001", "job-0003"]
 
 
 async def test_superseded_jobs_push_no_others_out_of_an_apps_history(store: Store) -> None:

@@ -13,6 +13,7 @@ from daemons.deploy.domain.jobs import Job
 from daemons.deploy.ports import Store, StoreUnavailable, Transaction
 from protocol.jobs import JobStatus
 from tests.contract.test_store import NODE, insert, job
+from tests.support.line import claimable
 
 CLAIMERS = 16
 
@@ -50,7 +51,7 @@ async def held(store: Store) -> AsyncIterator[Transaction]:
 
 async def claim_one(store: Store) -> Job | None:
     async def work(tx: Transaction) -> Job | None:
-        for was in await tx.claimable(1, await tx.now()):
+        for was in await claimable(tx, 1, await tx.now()):
             claimed = replace(
                 was, status=JobStatus.RUNNING, fence=await tx.next_fence(was.app_id), version=was.version + 1
             )
@@ -182,8 +183,8 @@ async def test_a_held_job_is_skipped_by_other_claimers(mysql_store: Store) -> No
     await insert(mysql_store, job(1), job(2))
 
     async with held(mysql_store) as first:
-        assert [each.id for each in await first.claimable(1, 100)] == ["job-0001"]
-        others = await mysql_store.transact(lambda tx: tx.claimable(10, 100))
+        assert [each.id for each in await claimable(first, 1, 100)] == ["job-0001"]
+        others = await mysql_store.transact(lambda tx: claimable(tx, 10, 100))
         assert [each.id for each in others] == ["job-0002"]
 
 
@@ -208,7 +209,7 @@ async def test_claiming_waits_for_no_running_job(mysql_store: Store) -> None:
 
     async with held(mysql_store) as first:
         assert await first.job(running.id, lock=True) == running
-        assert [each.id for each in await mysql_store.transact(lambda tx: tx.claimable(10, 100))] == ["job-0003"]
+        assert [each.id for each in await mysql_store.transact(lambda tx: claimable(tx, 10, 100))] == ["job-0003"]
 
 
 @pytest.mark.real
@@ -216,8 +217,8 @@ async def test_claiming_locks_only_what_it_answers(mysql_store: Store) -> None:
     await insert(mysql_store, *(job(number) for number in range(1, 10)))
 
     async with held(mysql_store) as first:
-        assert len(await first.claimable(3, 100)) == 3
-        free = await mysql_store.transact(lambda tx: tx.claimable(10, 100))
+        assert len(await claimable(first, 3, 100)) == 3
+        free = await mysql_store.transact(lambda tx: claimable(tx, 10, 100))
         assert [each.id for each in free] == [f"job-{number:04}" for number in range(4, 10)]
 
 

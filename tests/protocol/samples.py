@@ -70,6 +70,7 @@ RUNNER = nodes.RunnerView(
     slots=2,
     version="0.1.0",
     host="builder",
+    labels=("arm64", "gpu"),
 )
 PLACEMENT = nodes.PlacementView(app_id="20001", node_id=1, last_active_at=1767323045678)
 RUN = apps.AppRunView(
@@ -157,10 +158,21 @@ SAMPLES: tuple[Wire, ...] = (
         payload=PAYLOAD,
         on_conflict=jobs.OnConflict.SUPERSEDE,
         cancel_running=True,
+        priority=5,
+        requires=("arm64", "gpu"),
     ),
     jobs.RetryJob(on_conflict=jobs.OnConflict.SUPERSEDE),
     jobs.TransitionJob(to_status=jobs.JobStatus.FAILED, error_message="by hand"),
-    jobs.ClaimJob(runner_id="runner-01", lease_seconds=30, wait_seconds=20.5, slots=2, version="0.1.0", host="builder"),
+    jobs.ClaimJob(
+        runner_id="runner-01",
+        lease_seconds=30,
+        wait_seconds=20.5,
+        slots=2,
+        version="0.1.0",
+        host="builder",
+        labels=("arm64", "gpu"),
+        claim_token="claim-token-of-one-claim",
+    ),
     jobs.RenewLease(
         runner_id="runner-01",
         lease_token=TOKEN,

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
 
+from daemons.deploy.adapters.store_claims import ClaimStatements
 from daemons.deploy.adapters.store_events import EventStatements, LogStatements
 from daemons.deploy.adapters.store_idempotency import IdempotencyStatements
 from daemons.deploy.adapters.store_jobs import JobStatements
@@ -42,6 +43,7 @@ _QUERIES: Final = load_queries(_FOLDER / "queries")
 
 class SqlTransaction(
     JobStatements,
+    ClaimStatements,
     IdempotencyStatements,
     NodeStatements,
     PlacementStatements,
@@ -94,14 +96,21 @@ async def open_store(
         with _translated():
             opening = open_database(url, _QUERIES, pool_size=pool_size, statement_seconds=statement_seconds)
             database = await stack.enter_async_context(opening)
-            await migrate(database, COMPONENT, _FOLDER / "migrations")
-            await database.transact(_refuse_foreign_tables)
+            with _foreign_tables_refused():
+                await migrate(database, COMPONENT, _FOLDER / "migrations")
+                await database.transact(_look_at_tables)
         yield SqlStore(database)
 
 
-async def _refuse_foreign_tables(session: Session) -> None:
+async def _look_at_tables(session: Session) -> None:
+    await session.rows("known_tables")
+
+
+@contextmanager
+def _foreign_tables_refused() -> Iterator[None]:
+    """A migration or the look at its tables fails for good only on tables that somebody else made."""
     try:
-        await session.rows("known_tables")
+        yield
     except StatementFailed as error:
         raise DatabaseMisconfigured(
             f"the database has fun_ai_deploy_ tables that are not ours ({error}); give us a database of our own"

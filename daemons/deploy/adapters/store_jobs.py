@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from daemons.deploy.domain.jobs import Job
+from daemons.deploy.domain.line import rank
 from daemons.kit.sql import Duplicate, Row, Session
 from protocol.jobs import JobStatus, JobType
 
@@ -33,6 +34,9 @@ class JobStatements:
                 type=job.type.value,
                 retry_of=job.retry_of,
                 create_time=job.created_at,
+                priority=job.priority,
+                requires_csv=",".join(job.requires),
+                queue_rank=rank(job.priority, job.created_at),
                 version=job.version,
                 **_columns(job),
             )
@@ -52,7 +56,7 @@ class JobStatements:
     async def job(self, job_id: str, *, lock: bool = False) -> Job | None:
         """One job."""
         row = await self._session.row("job_locked" if lock else "job", id=job_id)
-        return None if row is None else _job(row)
+        return None if row is None else job_of(row)
 
     async def active_jobs(self, app_id: str) -> Sequence[Job]:
         """The app's RUNNING and PENDING jobs."""
@@ -69,10 +73,6 @@ class JobStatements:
         if not app_ids:
             return {}
         return {job.app_id: job for job in _jobs(await self._session.rows("pending_of", app_ids=list(app_ids)))}
-
-    async def claimable(self, limit: int, now: int) -> Sequence[Job]:
-        """PENDING jobs that may start, oldest first, locked, held rows skipped."""
-        return _jobs(await self._session.rows("claimable_jobs", limit=limit, now=now))
 
     async def expired(self, limit: int, now: int) -> Sequence[Job]:
         """RUNNING jobs whose lease ended, oldest lease first, locked, held rows skipped."""
@@ -145,15 +145,17 @@ def _columns(job: Job) -> dict[str, str | int | None]:
         "log_length": job.log_length,
         "log_expected": job.log_expected,
         "superseded_by": job.superseded_by,
+        "claim_key": job.claim_key,
         "update_time": job.updated_at,
     }
 
 
 def _jobs(rows: Sequence[Row]) -> Sequence[Job]:
-    return [_job(row) for row in rows]
+    return [job_of(row) for row in rows]
 
 
-def _job(row: Row) -> Job:
+def job_of(row: Row) -> Job:
+    """The job that a row holds."""
     return Job(
         id=row["id"],
         type=JobType(row["type"]),
@@ -183,5 +185,8 @@ def _job(row: Row) -> Job:
         log_expected=row["log_expected"],
         superseded_by=row["superseded_by"],
         retry_of=row["retry_of"],
+        priority=row["priority"],
+        requires=tuple(filter(None, row["requires_csv"].split(","))),
+        claim_key=row["claim_key"],
         version=row["version"],
     )

@@ -1,5 +1,6 @@
 """Statements about nodes, placements, the last known state of apps, and runners."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
@@ -122,6 +123,7 @@ class AppRunStatements:
             last_error=run.last_error,
             last_deployed_at=run.last_deployed_at,
             last_active_at=run.last_active_at,
+            built_by=run.built_by,
         )
 
     async def delete_app_run(self, app_id: str) -> bool:
@@ -135,20 +137,29 @@ class RunnerStatements:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def touch_runner(self, runner: Runner) -> None:
+    async def touch_runners(self, runners: Sequence[Runner]) -> None:
         """Insert or update; fields that are None keep their stored value."""
-        await self._session.change(
-            "touch_runner",
-            id=runner.id,
-            last_seen_at=runner.last_seen_at,
-            slots=runner.slots,
-            runner_version=runner.version,
-            host=runner.host,
-        )
+        if runners:
+            rows = [_runner_columns(runner) for runner in sorted(runners, key=lambda runner: runner.id)]
+            await self._session.change("touch_runners", runners=json.dumps(rows))
 
     async def runners(self) -> Sequence[Runner]:
         """All runners by id."""
         return [_runner(row) for row in await self._session.rows("runners")]
+
+    async def runners_named(self, ids: Collection[str]) -> Mapping[str, Runner]:
+        """Those of these runners that are known, by id."""
+        if not ids:
+            return {}
+        rows = await self._session.rows("runners_named", ids=sorted(ids))
+        return {runner.id: runner for runner in map(_runner, rows)}
+
+    async def lock_runners(self, ids: Collection[str], now: int) -> None:
+        """Lock these runners' rows, making those that are new."""
+        if not ids:
+            return
+        there = {row["id"] for row in await self._session.rows("lock_runners", ids=sorted(ids))}
+        await self.touch_runners([Runner(name, now) for name in set(ids) - there])
 
     async def forget_runners(self, unseen_since: int) -> int:
         """Delete runners last seen before; how many."""
@@ -213,7 +224,20 @@ def _app_run(row: Row) -> AppRun:
         last_error=row["last_error"],
         last_deployed_at=row["last_deployed_at"],
         last_active_at=row["last_active_at"],
+        built_by=row["built_by"],
     )
+
+
+def _runner_columns(runner: Runner) -> dict[str, str | int]:
+    said: dict[str, str | int | None] = {
+        "id": runner.id,
+        "last_seen_at": runner.last_seen_at,
+        "slots": runner.slots,
+        "runner_version": runner.version,
+        "host": runner.host,
+        "labels_csv": None if runner.labels is None else ",".join(runner.labels),
+    }
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def _runner(row: Row) -> Runner:
@@ -223,4 +247,5 @@ def _runner(row: Row) -> Runner:
         slots=row["slots"],
         version=row["runner_version"],
         host=row["host"],
+        labels=None if row["labels_csv"] is None else tuple(filter(None, row["labels_csv"].split(","))),
     )

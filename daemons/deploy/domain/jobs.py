@@ -80,7 +80,8 @@ class LogFull(Exception):
 class Job:
     """One deployment order. `version` counts writes and guards them; `fence` rises with every claim of the app's
     jobs. `log_length` bytes of log are here; the holder said at the end that there are `log_expected`. `superseded_by`
-    is the newer job that this one gave way to, `retry_of` the ended one whose order it repeats."""
+    is the newer job that this one gave way to, `retry_of` the ended one whose order it repeats. `claim_key` is what the
+    claim that got the job is known by, until the runner shows that it has the answer."""
 
     id: str
     type: JobType
@@ -110,6 +111,9 @@ class Job:
     log_expected: int | None = None
     superseded_by: str | None = None
     retry_of: str | None = None
+    priority: int = 0
+    requires: tuple[str, ...] = ()
+    claim_key: str | None = None
     version: int = 0
 
 
@@ -121,6 +125,7 @@ class Lease:
     token: str
     fence: int
     milliseconds: int
+    claim_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +158,13 @@ class Progress:
     message: str | None = None
 
 
-def submit(job_id: str, kind: JobType, payload: JobPayload, now: int) -> Job:
+def submit(
+    job_id: str, kind: JobType, payload: JobPayload, now: int, *, priority: int = 0, requires: tuple[str, ...] = ()
+) -> Job:
     """A new job, PENDING; keys the submitter left out are not stored."""
     stored = payload.model_dump(mode="json", by_alias=True, exclude_none=True)
-    return Job(job_id, kind, JobStatus.PENDING, payload.app_id, payload.user_id, stored, now, now)
+    job = Job(job_id, kind, JobStatus.PENDING, payload.app_id, payload.user_id, stored, now, now)
+    return replace(job, priority=priority, requires=requires)
 
 
 def claim(job: Job, lease: Lease, now: int) -> Job:
@@ -171,6 +179,7 @@ def claim(job: Job, lease: Lease, now: int) -> Job:
         fence=lease.fence,
         runner_id=lease.runner_id,
         lease_token=lease.token,
+        claim_key=lease.claim_key,
         lease_expire_at=now + lease.milliseconds,
         started_at=now,
         confirmed_at=None,
@@ -179,6 +188,14 @@ def claim(job: Job, lease: Lease, now: int) -> Job:
         error_message=None,
         reason=None,
     )
+
+
+def redeliver(job: Job, claim_key: str, milliseconds: int, now: int) -> Job | None:
+    """The job for the claim that got it and asks again, with a new lease; None when it is no longer that claim's."""
+    expired = job.lease_expire_at is None or job.lease_expire_at <= now
+    if job.status is not JobStatus.RUNNING or job.claim_key != claim_key or expired:
+        return None
+    return replace(_touched(job, now), lease_expire_at=now + milliseconds)
 
 
 def give_back(job: Job, now: int) -> Job:
@@ -224,6 +241,7 @@ def renew(job: Job, proof: Proof, milliseconds: int, progress: Progress, now: in
     return replace(
         _touched(job, now),
         lease_expire_at=now + milliseconds,
+        claim_key=None,
         phase=progress.phase or job.phase,
         phase_message=cut(progress.message) if progress.message else job.phase_message,
     )
@@ -260,6 +278,7 @@ def finish(job: Job, outcome: Outcome, now: int) -> Job:
         commit=outcome.commit or job.commit,
         log_expected=None if outcome.log_length is None else min(_log_start(job) + outcome.log_length, _MOST_BYTES),
         finished_at=now,
+        claim_key=None,
     )
 
 
@@ -273,7 +292,14 @@ def cancel(job: Job, now: int) -> Job:
     if job.status is JobStatus.RUNNING and job.confirmed_at is not None:
         raise TooLate(job.id)
     reason = JobReason.CANCELLED.value
-    return replace(_touched(job, now), status=JobStatus.CANCELLED, reason=reason, error_message=None, finished_at=now)
+    return replace(
+        _touched(job, now),
+        status=JobStatus.CANCELLED,
+        reason=reason,
+        error_message=None,
+        finished_at=now,
+        claim_key=None,
+    )
 
 
 def move(job: Job, wanted: JobStatus, error_message: str | None, now: int) -> Job:
@@ -364,6 +390,7 @@ def _requeued(job: Job, now: int, *, not_before: int, attempt: int) -> Job:
         phase=None,
         phase_message=None,
         fence=None,
+        claim_key=None,
     )
 
 

@@ -50,7 +50,8 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class AppRun:
-    """The last known state of an app; `last_deployed_at` only moves on success."""
+    """The last known state of an app; `last_deployed_at` only moves on success. `built_by` is the runner that built it
+    last."""
 
     app_id: str
     node_id: int | None = None
@@ -59,17 +60,19 @@ class AppRun:
     last_error: str | None = None
     last_deployed_at: int | None = None
     last_active_at: int | None = None
+    built_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """A runner as last heard of."""
+    """A runner as last heard of; `labels` is None while it did not say what it offers."""
 
     id: str
     last_seen_at: int
     slots: int | None = None
     version: str | None = None
     host: str | None = None
+    labels: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

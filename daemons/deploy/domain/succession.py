@@ -40,7 +40,8 @@ def retry(job: Job, job_id: str, now: int) -> Job:
     if job.status not in _RETRIED:
         raise NotRetryable(job)
     order = {key: value for key, value in job.payload.items() if key in _SUBMITTED}
-    return Job(job_id, job.type, JobStatus.PENDING, job.app_id, job.user_id, order, now, now, retry_of=job.id)
+    fresh = Job(job_id, job.type, JobStatus.PENDING, job.app_id, job.user_id, order, now, now, retry_of=job.id)
+    return replace(fresh, priority=job.priority, requires=job.requires)
 
 
 def check(app_id: str, active: Sequence[Job], policy: Policy) -> None:

@@ -70,6 +70,8 @@ def job_view(job: Job, node: RuntimeNode | None = None, waiting: WaitingFor | No
         log_complete=log_complete(job),
         superseded_by=job.superseded_by,
         retry_of=job.retry_of,
+        priority=job.priority,
+        requires=job.requires,
         waiting_for=waiting,
     )
 
@@ -140,6 +142,7 @@ def runner_view(runner: Runner, stale_ms: int, now: int) -> RunnerView:
         slots=runner.slots,
         version=runner.version,
         host=runner.host,
+        labels=runner.labels or (),
     )
 
 

@@ -34,7 +34,7 @@ def explain(job: Job, running: Job | None, placement: Placement | None, around: 
         seconds = -((around.now - job.not_before) // 1000)
         text = f"attempt {job.attempt} lost its runner; the next one may start in {seconds} s"
         return WaitingFor(reason="backoff", message=text)
-    return _node(placement, around) or _runner(around) or _line(around)
+    return _node(placement, around) or _runner(job, around) or _line(around)
 
 
 def _node(placement: Placement | None, around: Surroundings) -> WaitingFor | None:
@@ -51,15 +51,30 @@ def _node(placement: Placement | None, around: Surroundings) -> WaitingFor | Non
     return WaitingFor(reason=ErrorReason.NO_NODE.value, message=f"no runtime node can take a new app: {why}")
 
 
-def _runner(around: Surroundings) -> WaitingFor | None:
-    for runner in around.runners:
-        if runner_health(runner, around.runner_stale_ms, around.now) is RunnerHealth.HEALTHY:
-            return None
+def _runner(job: Job, around: Surroundings) -> WaitingFor | None:
+    healthy = [
+        runner
+        for runner in around.runners
+        if runner_health(runner, around.runner_stale_ms, around.now) is RunnerHealth.HEALTHY
+    ]
+    if healthy:
+        return _labels(frozenset(job.requires), [frozenset(runner.labels or ()) for runner in healthy])
     if not around.runners:
         return WaitingFor(reason="no_runner", message="no runner has called yet; start one")
     latest = max(runner.last_seen_at for runner in around.runners)
     ago = max(0, around.now - latest) // 1000
     return WaitingFor(reason="no_runner", message=f"no runner has called for {ago} s; start one")
+
+
+def _labels(requires: frozenset[str], offered: Sequence[frozenset[str]]) -> WaitingFor | None:
+    if any(requires <= labels for labels in offered):
+        return None
+    missing = requires.difference(*offered)
+    if missing:
+        text = f"no runner that is up offers {', '.join(sorted(missing))}; start one with RUNNER_LABELS"
+    else:
+        text = f"no single runner that is up offers all of {', '.join(sorted(requires))}; start one with RUNNER_LABELS"
+    return WaitingFor(reason="no_runner_with_labels", message=text)
 
 
 def _line(around: Surroundings) -> WaitingFor:

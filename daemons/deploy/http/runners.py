@@ -4,6 +4,7 @@ import orjson
 from aiohttp import web
 
 from daemons.deploy.domain.jobs import Outcome, Progress, Proof, attempt_log_length, log_complete
+from daemons.deploy.domain.matching import Offer, claim_key
 from daemons.deploy.domain.views import claimed_view, job_view
 from daemons.deploy.http.requests import job_id
 from daemons.deploy.services.claims import Claims
@@ -47,12 +48,14 @@ class RunnerRoutes:
     async def claim(self, request: web.Request) -> web.Response:
         """A job for this runner, or null; parked for `waitSeconds` until there is one."""
         order = await read(request, ClaimJob)
-        self._runners.heard(order.runner_id, slots=order.slots, version=order.version, host=order.host)
+        self._runners.heard(
+            order.runner_id, slots=order.slots, version=order.version, host=order.host, labels=order.labels
+        )
 
         def here() -> bool:
             return request.transport is not None and not request.transport.is_closing()
 
-        handed = await self._claims.claim(order.runner_id, order.lease_seconds, order.wait_seconds, here)
+        handed = await self._claims.claim(_offer(order), order.wait_seconds, here)
         if handed is None:
             return reply(None)
         if not here():
@@ -97,3 +100,8 @@ class RunnerRoutes:
 
     def _proof(self, runner_id: str, lease_token: str | None) -> Proof:
         return Proof(runner_id, lease_token, self._tokenless)
+
+
+def _offer(order: ClaimJob) -> Offer:
+    key = claim_key(order.runner_id, order.claim_token) if order.claim_token else None
+    return Offer(order.runner_id, order.lease_seconds * 1000, frozenset(order.labels), order.slots, key)

@@ -1,5 +1,6 @@
 """What the services need from the outside."""
 
+from daemons.deploy.ports.claims import ClaimRows
 from daemons.deploy.ports.fleet import AppRunRows, NodeRows, PlacementRows, RunnerRows
 from daemons.deploy.ports.history import EventRows, LogRows, ReleaseRows, ReviewRows
 from daemons.deploy.ports.outside import Agent, AgentFailed, ImageRegistry, RegistryFailed
@@ -11,6 +12,7 @@ __all__ = [
     "Agent",
     "AgentFailed",
     "AppRunRows",
+    "ClaimRows",
     "EventRows",
     "IdempotencyRows",
     "ImageRegistry",

@@ -94,8 +94,16 @@ class AppRunRows(Protocol):
 class RunnerRows(Protocol):
     """Table `fun_ai_deploy_runner`."""
 
-    async def touch_runner(self, runner: Runner) -> None:
-        """Insert or update; fields that are None keep their stored value."""
+    async def touch_runners(self, runners: Sequence[Runner]) -> None:
+        """Insert or update, in the order of their ids; fields that are None keep their stored value."""
+        ...
+
+    async def lock_runners(self, ids: Collection[str], now: int) -> None:
+        """Lock these rows until the transaction ends, making those that are new."""
+        ...
+
+    async def runners_named(self, ids: Collection[str]) -> Mapping[str, Runner]:
+        """Those of these runners that are known, by id."""
         ...
 
     async def runners(self) -> Sequence[Runner]:

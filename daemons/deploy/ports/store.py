@@ -8,6 +8,7 @@ sum.
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
+from daemons.deploy.ports.claims import ClaimRows
 from daemons.deploy.ports.fleet import AppRunRows, NodeRows, PlacementRows, RunnerRows
 from daemons.deploy.ports.history import EventRows, LogRows, ReleaseRows, ReviewRows
 from daemons.deploy.ports.replicas import SingletonRows
@@ -18,6 +19,7 @@ T = TypeVar("T")
 
 class Transaction(
     JobRows,
+    ClaimRows,
     IdempotencyRows,
     NodeRows,
     PlacementRows,

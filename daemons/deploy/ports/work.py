@@ -45,11 +45,6 @@ class JobRows(Protocol):
         """The PENDING job of each of these apps that has one."""
         ...
 
-    async def claimable(self, limit: int, now: int) -> Sequence[Job]:
-        """PENDING jobs that may start (`not_before` reached, no RUNNING job of the same app), oldest first, locked;
-        rows that another transaction holds are skipped."""
-        ...
-
     async def expired(self, limit: int, now: int) -> Sequence[Job]:
         """RUNNING jobs whose lease ended at or before `now`, oldest lease first, locked, held rows skipped."""
         ...

@@ -3,49 +3,38 @@
 Claims of one process queue up here, first come first served, and one dispatcher serves all of them from one short
 transaction. It wakes when a job or a node may have become available in this process, and polls every second for what
 other replicas did. A job whose runner went away before the answer could be delivered goes back to the queue at once,
-and so does one whose claim ended in doubt: if it was committed, nobody knows its lease token.
+and so does one whose claim ended in doubt: if it was committed, nobody knows its lease token. Of a claim that was sent
+twice only the later sending waits.
 """
 
 import asyncio
 import logging
-import secrets
+import math
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
-from daemons.deploy.domain import jobs, succession
-from daemons.deploy.domain.events import CONTROL_PLANE, Actor
-from daemons.deploy.domain.jobs import Job, Lease
-from daemons.deploy.domain.nodes import NodePolicy, Placement, RuntimeNode
-from daemons.deploy.domain.placement import NoNode, choose, obstacle_to_redeploy
+from daemons.deploy.domain import succession
+from daemons.deploy.domain.events import CONTROL_PLANE
+from daemons.deploy.domain.jobs import Job
+from daemons.deploy.domain.matching import Offer
 from daemons.deploy.ports import OutcomeUnknown, Store, StoreUnavailable, Transaction
 from daemons.deploy.services.bells import Bells
-from daemons.deploy.services.journal import place, tell_of_job, write_job
+from daemons.deploy.services.journal import write_job
+from daemons.deploy.services.rounds import JOBS, Handed, Round, Terms
 
 _POLL_SECONDS: Final = 1.0
 _IDLE_SECONDS: Final = 3600.0
 _LAST_MOMENT_SECONDS: Final = 0.25
 _LAST_PUT_BACK_SECONDS: Final = 2.0
-_BATCH: Final = 16
-_CANDIDATES: Final = 32
-_DEEP_CANDIDATES: Final = 1000
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Handed:
-    """A job given to a runner, and the node it is for."""
-
-    job: Job
-    node: RuntimeNode
-
-
 @dataclass(slots=True)
 class _Waiter:
-    runner_id: str
-    lease_ms: int
+    offer: Offer
     until: float
     here: Callable[[], bool]
     answer: "asyncio.Future[Handed | None]"
@@ -69,22 +58,25 @@ class _Waiter:
 class Claims:
     """The dispatcher. `run` is its loop; `claim` is what runners wait in."""
 
-    def __init__(self, store: Store, bells: Bells, policy: NodePolicy) -> None:
+    def __init__(self, store: Store, bells: Bells, terms: Terms) -> None:
         self._store = store
         self._bells = bells
-        self._policy = policy
+        self._terms = terms
+        self._after = ""
+        self._reserved_until = math.inf
         self._waiting: deque[_Waiter] = deque()
         self._undelivered: deque[Job] = deque()
 
-    async def claim(
-        self, runner_id: str, lease_seconds: int, wait_seconds: float, here: Callable[[], bool]
-    ) -> Handed | None:
+    async def claim(self, offer: Offer, wait_seconds: float, here: Callable[[], bool]) -> Handed | None:
         """A job, or None after `wait_seconds`. `here` says whether the caller is still connected."""
         if self._bells.closing:
             return None
         loop = asyncio.get_running_loop()
         until = loop.time() + max(0.0, wait_seconds - _LAST_MOMENT_SECONDS)
-        waiter = _Waiter(runner_id, lease_seconds * 1000, until, here, loop.create_future())
+        waiter = _Waiter(offer, until, here, loop.create_future())
+        for earlier in self._waiting:
+            if offer.key is not None and earlier.offer.key == offer.key:
+                earlier.settle(None)
         self._waiting.append(waiter)
         self._bells.work.ring()
         try:
@@ -93,6 +85,11 @@ class Claims:
             if waiter.answer.done() and not waiter.answer.cancelled() and waiter.answer.exception() is None:
                 self.undelivered(waiter.answer.result())
             raise
+
+    @property
+    def idle(self) -> int:
+        """How many runners wait for whom there was no job."""
+        return sum(waiter.tried for waiter in self._waiting)
 
     def undelivered(self, handed: Handed | None) -> None:
         """The caller went away before it got this: put the job back."""
@@ -127,7 +124,7 @@ class Claims:
     def _patience(self) -> float:
         if not self._waiting:
             return _POLL_SECONDS if self._undelivered else _IDLE_SECONDS
-        earliest = min(waiter.until for waiter in self._waiting)
+        earliest = min(self._reserved_until, *(waiter.until for waiter in self._waiting))
         return min(_POLL_SECONDS, max(0.0, earliest - asyncio.get_running_loop().time()))
 
     async def _put_back_at_last(self) -> None:
@@ -156,43 +153,51 @@ class Claims:
             self._bells.changed(job.id)
 
     async def _serve(self) -> None:
-        while batch := self._batch():
-            handed = await self._assign(batch)
-            for waiter, gift in zip(batch, handed, strict=False):
-                if not waiter.settle(gift):
+        while waiters := self._present():
+            handed = await self._hand_out(waiters)
+            for waiter in waiters:
+                gift = handed.get(waiter.offer)
+                if gift is not None and not waiter.settle(gift):
                     self._undelivered.append(gift.job)
                     self._bells.work.ring()
             if handed:
                 self._bells.feed.ring()
-            if len(handed) < len(batch):
-                for waiter in self._waiting:
+            if len(handed) < JOBS:
+                for waiter in waiters:
                     waiter.tried = True
                 return
+            self._turn_away()
 
-    async def _assign(self, batch: Sequence[_Waiter]) -> list[Handed]:
-        latest: list[Handed] = []
+    async def _hand_out(self, waiters: Sequence[_Waiter]) -> dict[Offer, Handed]:
+        latest: Round | None = None
 
-        async def work(tx: Transaction) -> list[Handed]:
+        async def work(tx: Transaction) -> Round:
             nonlocal latest
-            current = _Round(tx, self._policy)
-            latest = current.handed
-            return await current.assign(batch)
+            fresh = [waiter.offer for waiter in waiters if not waiter.tried]
+            latest = Round(tx, self._terms, [waiter.offer for waiter in waiters], fresh, self._after)
+            await latest.serve()
+            return latest
 
         try:
-            return await self._store.transact(work)
+            done = await self._store.transact(work)
         except (OutcomeUnknown, asyncio.CancelledError):
-            self._undelivered.extend(gift.job for gift in latest)
+            self._undelivered.extend(gift.job for _, gift in (latest.handed if latest else ()))
             raise
+        self._after = done.after
+        now = asyncio.get_running_loop().time()
+        left = math.inf if done.reserved_until is None else (done.reserved_until - done.now) / 1000
+        self._reserved_until = now + left
+        return dict(done.handed)
 
-    def _batch(self) -> list[_Waiter]:
-        batch: list[_Waiter] = []
+    def _present(self) -> list[_Waiter]:
+        present: list[_Waiter] = []
         for waiter in self._waiting:
             if not waiter.here():
                 waiter.settle(None)
             elif not waiter.answer.done():
-                batch.append(waiter)
-        self._waiting = deque(batch)
-        return batch[:_BATCH]
+                present.append(waiter)
+        self._waiting = deque(present)
+        return present
 
     def _turn_away(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -200,77 +205,3 @@ class Claims:
             if waiter.tried and waiter.until <= now:
                 waiter.settle(None)
         self._waiting = deque(waiter for waiter in self._waiting if not waiter.answer.done())
-
-
-@dataclass(slots=True)
-class _Round:
-    """One transaction that serves a batch of waiting runners."""
-
-    tx: Transaction
-    policy: NodePolicy
-    now: int = 0
-    nodes: Sequence[RuntimeNode] = ()
-    unseen: dict[int, int] | None = None
-    handed: list[Handed] = field(default_factory=list)
-
-    async def assign(self, batch: Sequence[_Waiter]) -> list[Handed]:
-        """Jobs for the first of these runners, in order: fewer than there are runners when there is no more to do."""
-        self.now = await self.tx.now()
-        tried: set[str] = set()
-        for limit in (_CANDIDATES, _DEEP_CANDIDATES):
-            candidates = await self.tx.claimable(limit, self.now)
-            await self._go_through([job for job in candidates if job.id not in tried], batch)
-            tried.update(job.id for job in candidates)
-            if len(self.handed) == len(batch) or len(candidates) < limit:
-                break
-        return self.handed
-
-    async def _go_through(self, candidates: Sequence[Job], batch: Sequence[_Waiter]) -> None:
-        if candidates and not self.nodes:
-            self.nodes = await self.tx.nodes()
-        placements = await self.tx.placements_of({job.app_id for job in candidates}) if candidates else {}
-        for job in candidates:
-            if len(self.handed) == len(batch):
-                return
-            node = await self._node_for(job, placements.get(job.app_id))
-            if node is not None:
-                await self._hand(job, node, batch[len(self.handed)])
-
-    async def _hand(self, job: Job, node: RuntimeNode, waiter: _Waiter) -> None:
-        fence = await self.tx.next_fence(job.app_id)
-        lease = Lease(waiter.runner_id, secrets.token_urlsafe(24), fence, waiter.lease_ms)
-        claimed = jobs.claim(job, lease, self.now)
-        if not await self.tx.save_job(claimed, job):
-            # Between the look at the app's RUNNING job and the lock on this one, the former may have been claimed
-            # and this one ordered behind it: the unique index says so, and the job waits on.
-            return
-        await tell_of_job(self.tx, claimed, node, "claimed", Actor(f"runner:{waiter.runner_id}"))
-        self.handed.append(Handed(claimed, node))
-
-    async def _node_for(self, job: Job, placement: Placement | None) -> RuntimeNode | None:
-        home = next((node for node in self.nodes if placement and node.id == placement.node_id), None)
-        if home is not None and obstacle_to_redeploy(home, self.policy, self.now) is None:
-            return home
-        if home is not None and await self._has_run(job.app_id):
-            return None
-        try:
-            node = choose(job.app_id, self.nodes, await self._unseen(), self.policy, self.now)
-        except NoNode:
-            return None
-        await place(self.tx, Placement(job.app_id, node.id, self.now, self.now), CONTROL_PLANE)
-        counts = await self._unseen()
-        counts[node.id] = counts.get(node.id, 0) + 1
-        return node
-
-    async def _has_run(self, app_id: str) -> bool:
-        """An app that never came up has nothing on its node that would tie it there."""
-        run = await self.tx.app_run(app_id)
-        return run is not None and run.last_deployed_at is not None
-
-    async def _unseen(self) -> dict[int, int]:
-        if self.unseen is None:
-            self.unseen = {}
-            for node in self.nodes:
-                since = node.last_heartbeat_at or 0
-                self.unseen[node.id] = (await self.tx.placed_since(since)).get(node.id, 0)
-        return self.unseen

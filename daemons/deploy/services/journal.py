@@ -1,5 +1,6 @@
 """Writes changes together with the events that tell of them, in one transaction."""
 
+from dataclasses import replace
 from typing import Protocol
 
 import orjson
@@ -90,6 +91,7 @@ async def _record_run(tx: Transaction, job: Job) -> int | None:
             last_error=job.error_message,
             last_deployed_at=job.finished_at if succeeded else before.last_deployed_at,
             last_active_at=job.finished_at,
+            built_by=job.runner_id if succeeded and "image" not in job.payload else before.built_by,
         )
     )
     return node_id
@@ -105,7 +107,14 @@ def _node_now(before: AppRun, placement: Placement | None, *, succeeded: bool) -
 async def stop_run(tx: Transaction, app_id: str, node_id: int, actor: Actor) -> None:
     """Record that the app was stopped and tell of it; when it was last deployed stays known."""
     before = await tx.app_run(app_id) or AppRun(app_id)
-    run = AppRun(app_id, node_id, None, "STOPPED", None, before.last_deployed_at, await tx.now())
+    run = replace(
+        before,
+        node_id=node_id,
+        last_job_id=None,
+        last_job_status="STOPPED",
+        last_error=None,
+        last_active_at=await tx.now(),
+    )
     await tx.put_app_run(run)
     await tx.append(NewEvent("app", "stopped", app_id, actor, app_run_view(run).to_json().decode()))
 

@@ -76,7 +76,7 @@ class Orders:
         request = _Request(
             payload.app_id,
             payload.user_id,
-            lambda now: jobs.submit(job_id, order.type, payload, now),
+            lambda now: jobs.submit(job_id, order.type, payload, now, priority=order.priority, requires=order.requires),
             Policy(order.on_conflict, order.cancel_running),
             caller,
             idempotency.digest(order),

@@ -110,12 +110,23 @@ class RunnerRegistry:
         self._heard: dict[str, Runner] = {}
 
     def heard(
-        self, runner_id: str, *, slots: int | None = None, version: str | None = None, host: str | None = None
+        self,
+        runner_id: str,
+        *,
+        slots: int | None = None,
+        version: str | None = None,
+        host: str | None = None,
+        labels: tuple[str, ...] | None = None,
     ) -> None:
         """Note that a runner called; what it did not say this time stays as it was."""
         before = self._heard.get(runner_id) or Runner(runner_id, 0)
         self._heard[runner_id] = Runner(
-            runner_id, 0, slots or before.slots, version or before.version, host or before.host
+            runner_id,
+            0,
+            slots or before.slots,
+            version or before.version,
+            host or before.host,
+            before.labels if labels is None else labels,
         )
 
     async def write(self) -> None:
@@ -126,8 +137,7 @@ class RunnerRegistry:
 
         async def work(tx: Transaction) -> None:
             now = await tx.now()
-            for runner in sorted(heard.values(), key=lambda runner: runner.id):
-                await tx.touch_runner(replace(runner, last_seen_at=now))
+            await tx.touch_runners([replace(runner, last_seen_at=now) for runner in heard.values()])
 
         await self._store.transact(work)
 

@@ -262,6 +262,40 @@ async def test_a_pending_job_says_what_it_waits_for() -> None:
         assert (await waiting(plane))[0] == "queued"
 
 
+async def test_a_job_whose_labels_nobody_offers_says_so() -> None:
+    async with serving() as plane:
+        await plane.beat()
+        body = {"type": "BUILD_AND_DEPLOY", "payload": {"userId": "1", "appId": "20001"}, "requires": ["gpu", "arm64"]}
+        made = await plane.call("POST", "/deploy/jobs", role="api", json={**body, "priority": 3})
+        assert (made.json()["data"]["priority"], made.json()["data"]["requires"]) == (3, ["arm64", "gpu"])
+        assert await plane.claim("plain") is None
+        assert len(await plane.admin.runners()) == 1
+        assert await waiting(plane) == (
+            "no_runner_with_labels",
+            "no runner that is up offers arm64, gpu; start one with RUNNER_LABELS",
+        )
+        for runner, label in (("a", "arm64"), ("g", "gpu")):
+            assert await plane.runners.claim(ClaimJob(runner_id=runner, labels=(label,))) is None
+        assert [runner.labels for runner in await plane.admin.runners()] == [("arm64",), ("gpu",), ()]
+        reason, message = await waiting(plane)
+        assert reason == "no_runner_with_labels" and "no single runner" in message
+        assert await plane.runners.claim(ClaimJob(runner_id="both", labels=("arm64", "gpu"))) is not None
+        bad = await plane.call("POST", "/deploy/jobs", role="api", json={**body, "requires": ["GPU!"]})
+        assert bad.status_code == 400 and "requires" in bad.json()["message"]
+
+
+async def test_a_claim_whose_answer_was_lost_is_repeated_by_its_token() -> None:
+    async with serving() as plane:
+        await plane.beat()
+        await plane.create("20001")
+        await plane.create("20002")
+        order = ClaimJob(runner_id="r1", slots=1, claim_token="the-token-of-one-claim")
+        first, again = await plane.runners.claim(order), await plane.runners.claim(order)
+        assert first is not None and again is not None
+        assert (first.id, first.lease_token, first.fence) == (again.id, again.lease_token, again.fence)
+        assert await plane.runners.claim(ClaimJob(runner_id="r1", slots=1, claim_token="another-claims-token")) is None
+
+
 async def test_a_deployed_app_waits_for_its_own_node() -> None:
     async with serving() as plane:
         job = await plane.claimed()

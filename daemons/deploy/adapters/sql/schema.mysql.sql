@@ -9,6 +9,7 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_app (
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;
 
 -- Jobs. The two generated columns and their unique indexes hold the rule: one RUNNING and one PENDING job per app.
+-- queue_rank is create_time less what the priority is worth: the order of the pending jobs of one user.
 CREATE TABLE IF NOT EXISTS fun_ai_deploy_job (
     id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     type VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
@@ -43,6 +44,10 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_job (
         GENERATED ALWAYS AS (CASE WHEN status = 'PENDING' THEN app_id END) STORED,
     superseded_by VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
     retry_of VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
+    priority INT NOT NULL DEFAULT 0,
+    requires_csv VARCHAR(1024) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
+    queue_rank BIGINT NOT NULL DEFAULT 0,
+    claim_key CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
     PRIMARY KEY (id),
     UNIQUE KEY uk_fun_ai_deploy_job_running_app (running_app),
     UNIQUE KEY uk_fun_ai_deploy_job_pending_app (pending_app),
@@ -50,7 +55,11 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_job (
     KEY idx_fun_ai_deploy_job_status_lease (status, lease_expire_at, id),
     KEY idx_fun_ai_deploy_job_status_started (status, started_at, id),
     KEY idx_fun_ai_deploy_job_app_id_create_time (app_id, create_time, id),
-    KEY idx_fun_ai_deploy_job_create_time (create_time, id)
+    KEY idx_fun_ai_deploy_job_create_time (create_time, id),
+    KEY idx_fun_ai_deploy_job_status_rank (status, queue_rank, id),
+    KEY idx_fun_ai_deploy_job_status_user_rank (status, user_id, queue_rank, id),
+    KEY idx_fun_ai_deploy_job_status_runner (status, runner_id),
+    KEY idx_fun_ai_deploy_job_user_started (user_id, started_at)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;
 
 -- A job's log: consecutive byte ranges, compressed, as base64 text.
@@ -107,6 +116,7 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_app_run (
     last_active_at BIGINT NULL,
     create_time BIGINT NOT NULL,
     update_time BIGINT NOT NULL,
+    built_by VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin NULL,
     PRIMARY KEY (app_id)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;
 
@@ -117,6 +127,7 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_runner (
     slots INT NULL,
     runner_version VARCHAR(256) NULL,
     host VARCHAR(256) NULL,
+    labels_csv VARCHAR(1024) CHARACTER SET ascii COLLATE ascii_bin NULL,
     PRIMARY KEY (id),
     KEY idx_fun_ai_deploy_runner_last_seen_at (last_seen_at)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;

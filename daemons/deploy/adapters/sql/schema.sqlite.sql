@@ -37,7 +37,11 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_job (
     running_app TEXT GENERATED ALWAYS AS (CASE WHEN status = 'RUNNING' THEN app_id END) STORED,
     pending_app TEXT GENERATED ALWAYS AS (CASE WHEN status = 'PENDING' THEN app_id END) STORED,
     superseded_by TEXT NULL,
-    retry_of TEXT NULL
+    retry_of TEXT NULL,
+    priority INTEGER NOT NULL DEFAULT 0,
+    requires_csv TEXT NOT NULL DEFAULT '',
+    queue_rank INTEGER NOT NULL DEFAULT 0,
+    claim_key TEXT NULL
 ) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS uk_fun_ai_deploy_job_running_app ON fun_ai_deploy_job (running_app);
 CREATE UNIQUE INDEX IF NOT EXISTS uk_fun_ai_deploy_job_pending_app ON fun_ai_deploy_job (pending_app);
@@ -46,6 +50,11 @@ CREATE INDEX IF NOT EXISTS idx_fun_ai_deploy_job_status_lease ON fun_ai_deploy_j
 CREATE INDEX IF NOT EXISTS idx_fun_ai_deploy_job_status_started ON fun_ai_deploy_job (status, started_at, id);
 CREATE INDEX IF NOT EXISTS idx_fun_ai_deploy_job_app_id_create_time ON fun_ai_deploy_job (app_id, create_time, id);
 CREATE INDEX IF NOT EXISTS idx_fun_ai_deploy_job_create_time ON fun_ai_deploy_job (create_time, id);
+CREATE INDEX IF NOT EXISTS idx_fun_ai_deploy_job_status_rank ON fun_ai_deploy_job (status, queue_rank, id);
+CREATE INDEX IF NOT EXISTS idx_fun_ai_deploy_job_status_user_rank
+    ON fun_ai_deploy_job (status, user_id, queue_rank, id);
+CREATE INDEX IF NOT EXISTS idx_fun_ai_deploy_job_status_runner ON fun_ai_deploy_job (status, runner_id);
+CREATE INDEX IF NOT EXISTS idx_fun_ai_deploy_job_user_started ON fun_ai_deploy_job (user_id, started_at);
 
 CREATE TABLE IF NOT EXISTS fun_ai_deploy_job_log (
     job_id TEXT NOT NULL,
@@ -96,7 +105,8 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_app_run (
     last_deployed_at INTEGER NULL,
     last_active_at INTEGER NULL,
     create_time INTEGER NOT NULL,
-    update_time INTEGER NOT NULL
+    update_time INTEGER NOT NULL,
+    built_by TEXT NULL
 ) STRICT;
 
 CREATE TABLE IF NOT EXISTS fun_ai_deploy_runner (
@@ -104,7 +114,8 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_runner (
     last_seen_at INTEGER NOT NULL,
     slots INTEGER NULL,
     runner_version TEXT NULL,
-    host TEXT NULL
+    host TEXT NULL,
+    labels_csv TEXT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS idx_fun_ai_deploy_runner_last_seen_at ON fun_ai_deploy_runner (last_seen_at);
 

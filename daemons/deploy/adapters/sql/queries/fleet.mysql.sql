@@ -11,20 +11,28 @@ ON DUPLICATE KEY UPDATE
 -- put_app_run --
 -- Write the last known state of an app.
 INSERT INTO fun_ai_deploy_app_run (
-    app_id, node_id, last_job_id, last_job_status, last_error, last_deployed_at, last_active_at, create_time, update_time
+    app_id, node_id, last_job_id, last_job_status, last_error, last_deployed_at, last_active_at, built_by, create_time,
+    update_time
 ) VALUES (
-    :app_id, :node_id, :last_job_id, :last_job_status, :last_error, :last_deployed_at, :last_active_at,
+    :app_id, :node_id, :last_job_id, :last_job_status, :last_error, :last_deployed_at, :last_active_at, :built_by,
     CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED), CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)
 )
 ON DUPLICATE KEY UPDATE
     node_id = :node_id, last_job_id = :last_job_id, last_job_status = :last_job_status, last_error = :last_error,
-    last_deployed_at = :last_deployed_at, last_active_at = :last_active_at,
+    last_deployed_at = :last_deployed_at, last_active_at = :last_active_at, built_by = :built_by,
     update_time = CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED);
 
--- touch_runner --
--- A runner was heard of; what it did not say keeps its value.
-INSERT INTO fun_ai_deploy_runner (id, last_seen_at, slots, runner_version, host)
-VALUES (:id, :last_seen_at, :slots, :runner_version, :host)
+-- touch_runners --
+-- Runners were heard of, given as a JSON list in the order of their ids; what one did not say keeps its value.
+INSERT INTO fun_ai_deploy_runner (id, last_seen_at, slots, runner_version, host, labels_csv)
+SELECT t.id, t.last_seen_at, t.slots, t.runner_version, t.host, t.labels_csv
+FROM JSON_TABLE(:runners, '$[*]' COLUMNS (
+    id VARCHAR(128) PATH '$.id', last_seen_at BIGINT PATH '$.last_seen_at', slots INT PATH '$.slots',
+    runner_version VARCHAR(256) PATH '$.runner_version', host VARCHAR(256) PATH '$.host',
+    labels_csv VARCHAR(1024) PATH '$.labels_csv'
+)) AS t
 ON DUPLICATE KEY UPDATE
-    last_seen_at = :last_seen_at, slots = COALESCE(:slots, slots),
-    runner_version = COALESCE(:runner_version, runner_version), host = COALESCE(:host, host);
+    last_seen_at = VALUES(last_seen_at), slots = COALESCE(VALUES(slots), fun_ai_deploy_runner.slots),
+    runner_version = COALESCE(VALUES(runner_version), fun_ai_deploy_runner.runner_version),
+    host = COALESCE(VALUES(host), fun_ai_deploy_runner.host),
+    labels_csv = COALESCE(VALUES(labels_csv), fun_ai_deploy_runner.labels_csv);

@@ -98,3 +98,11 @@ SELECT * FROM fun_ai_deploy_runner ORDER BY id;
 -- forget_runners --
 -- Runners that were not heard of for long.
 DELETE FROM fun_ai_deploy_runner WHERE last_seen_at < :unseen_since;
+
+-- runners_named --
+-- These runners.
+SELECT * FROM fun_ai_deploy_runner WHERE id IN (:ids);
+
+-- lock_runners --
+-- These runners, locked until the transaction ends.
+SELECT id FROM fun_ai_deploy_runner WHERE id IN (:ids) ORDER BY id /*! FOR UPDATE */;

@@ -11,20 +11,24 @@ ON CONFLICT (app_id) DO UPDATE SET
 -- put_app_run --
 -- Write the last known state of an app.
 INSERT INTO fun_ai_deploy_app_run (
-    app_id, node_id, last_job_id, last_job_status, last_error, last_deployed_at, last_active_at, create_time, update_time
+    app_id, node_id, last_job_id, last_job_status, last_error, last_deployed_at, last_active_at, built_by, create_time,
+    update_time
 ) VALUES (
-    :app_id, :node_id, :last_job_id, :last_job_status, :last_error, :last_deployed_at, :last_active_at,
+    :app_id, :node_id, :last_job_id, :last_job_status, :last_error, :last_deployed_at, :last_active_at, :built_by,
     CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER), CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)
 )
 ON CONFLICT (app_id) DO UPDATE SET
     node_id = :node_id, last_job_id = :last_job_id, last_job_status = :last_job_status, last_error = :last_error,
-    last_deployed_at = :last_deployed_at, last_active_at = :last_active_at,
+    last_deployed_at = :last_deployed_at, last_active_at = :last_active_at, built_by = :built_by,
     update_time = CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER);
 
--- touch_runner --
--- A runner was heard of; what it did not say keeps its value.
-INSERT INTO fun_ai_deploy_runner (id, last_seen_at, slots, runner_version, host)
-VALUES (:id, :last_seen_at, :slots, :runner_version, :host)
+-- touch_runners --
+-- Runners were heard of, given as a JSON list; what one did not say keeps its value.
+INSERT INTO fun_ai_deploy_runner (id, last_seen_at, slots, runner_version, host, labels_csv)
+SELECT value ->> 'id', value ->> 'last_seen_at', value ->> 'slots', value ->> 'runner_version', value ->> 'host',
+    value ->> 'labels_csv'
+FROM json_each(:runners) WHERE true
 ON CONFLICT (id) DO UPDATE SET
-    last_seen_at = :last_seen_at, slots = COALESCE(:slots, slots),
-    runner_version = COALESCE(:runner_version, runner_version), host = COALESCE(:host, host);
+    last_seen_at = excluded.last_seen_at, slots = COALESCE(excluded.slots, slots),
+    runner_version = COALESCE(excluded.runner_version, runner_version), host = COALESCE(excluded.host, host),
+    labels_csv = COALESCE(excluded.labels_csv, labels_csv);

@@ -6,12 +6,13 @@
 INSERT INTO fun_ai_deploy_job (
     id, type, status, app_id, user_id, payload_json, attempt, fence, runner_id, lease_token, lease_expire_at,
     not_before, started_at, confirmed_at, finished_at, phase, phase_message, error_message, reason, image,
-    image_digest, commit_sha, log_length, log_expected, superseded_by, retry_of, create_time, update_time, version
+    image_digest, commit_sha, log_length, log_expected, superseded_by, retry_of, create_time, update_time, version,
+    priority, requires_csv, queue_rank, claim_key
 ) VALUES (
     :id, :type, :status, :app_id, :user_id, :payload_json, :attempt, :fence, :runner_id, :lease_token,
     :lease_expire_at, :not_before, :started_at, :confirmed_at, :finished_at, :phase, :phase_message,
     :error_message, :reason, :image, :image_digest, :commit_sha, :log_length, :log_expected, :superseded_by,
-    :retry_of, :create_time, :update_time, :version
+    :retry_of, :create_time, :update_time, :version, :priority, :requires_csv, :queue_rank, :claim_key
 );
 
 -- save_job --
@@ -22,7 +23,7 @@ SET status = :status, payload_json = :payload_json, attempt = :attempt, fence = 
     started_at = :started_at, confirmed_at = :confirmed_at, finished_at = :finished_at, phase = :phase,
     phase_message = :phase_message, error_message = :error_message, reason = :reason, image = :image,
     image_digest = :image_digest, commit_sha = :commit_sha, log_length = :log_length, log_expected = :log_expected,
-    superseded_by = :superseded_by, update_time = :update_time, version = :version
+    superseded_by = :superseded_by, claim_key = :claim_key, update_time = :update_time, version = :version
 WHERE id = :id AND version = :was_version;
 
 -- job --
@@ -46,14 +47,6 @@ SELECT * FROM fun_ai_deploy_job WHERE running_app IN (:app_ids);
 -- pending_of --
 -- The PENDING job of each of these apps.
 SELECT * FROM fun_ai_deploy_job WHERE pending_app IN (:app_ids);
-
--- claimable_jobs --
--- PENDING jobs that may start, oldest first, locked; the index keeps the order, so that only those rows are locked.
-SELECT j.* FROM fun_ai_deploy_job j /*! FORCE INDEX (idx_fun_ai_deploy_job_status_create_time) */
-WHERE j.status = 'PENDING' AND j.not_before <= :now
-    AND NOT EXISTS (SELECT 1 FROM fun_ai_deploy_job r WHERE r.running_app = j.app_id)
-ORDER BY j.create_time, j.id
-LIMIT :limit /*! FOR UPDATE SKIP LOCKED */;
 
 -- expired_jobs --
 -- RUNNING jobs whose lease ended, oldest lease first, locked.

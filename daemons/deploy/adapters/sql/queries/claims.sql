@@ -1,0 +1,43 @@
+-- The claim: who is in the line, what is due, what runners hold. Only lock_due_jobs locks.
+
+-- oldest_standings --
+-- The users of the jobs that wait longest (a higher priority counts as waiting), and how each stands in the line.
+SELECT l.user_id,
+    (SELECT h.queue_rank FROM fun_ai_deploy_job h /*! FORCE INDEX (idx_fun_ai_deploy_job_status_user_rank) */
+        WHERE h.status = 'PENDING' AND h.user_id = l.user_id ORDER BY h.queue_rank, h.id LIMIT 1) AS queue_rank,
+    (SELECT h.priority FROM fun_ai_deploy_job h /*! FORCE INDEX (idx_fun_ai_deploy_job_status_user_rank) */
+        WHERE h.status = 'PENDING' AND h.user_id = l.user_id ORDER BY h.queue_rank, h.id LIMIT 1) AS priority,
+    (SELECT COUNT(*) FROM fun_ai_deploy_job r /*! FORCE INDEX (idx_fun_ai_deploy_job_status_user_rank) */
+        WHERE r.status = 'RUNNING' AND r.user_id = l.user_id) AS running,
+    (SELECT s.started_at FROM fun_ai_deploy_job s /*! FORCE INDEX (idx_fun_ai_deploy_job_user_started) */
+        WHERE s.user_id = l.user_id ORDER BY s.started_at DESC LIMIT 1) AS served_at
+FROM (
+    SELECT DISTINCT o.user_id
+    FROM (
+        SELECT j.user_id FROM fun_ai_deploy_job j /*! FORCE INDEX (idx_fun_ai_deploy_job_status_rank) */
+        WHERE j.status = 'PENDING' ORDER BY j.queue_rank, j.id LIMIT :limit
+    ) o
+) l;
+
+-- due_jobs --
+-- A user's PENDING jobs that may start, in order, with what is known of their apps. The index keeps the order.
+SELECT j.id, j.app_id, j.user_id, j.priority, j.create_time, j.not_before, j.requires_csv,
+    JSON_EXTRACT(j.payload_json, '$.image') IS NULL AS builds, p.node_id, a.built_by, a.last_active_at,
+    a.last_deployed_at
+FROM fun_ai_deploy_job j /*! FORCE INDEX (idx_fun_ai_deploy_job_status_user_rank) */
+LEFT JOIN fun_ai_deploy_job r ON r.running_app = j.app_id
+LEFT JOIN fun_ai_deploy_runtime_placement p ON p.app_id = j.app_id
+LEFT JOIN fun_ai_deploy_app_run a ON a.app_id = j.app_id
+WHERE j.status = 'PENDING' AND j.user_id = :user_id AND j.not_before <= :now AND r.id IS NULL
+ORDER BY j.queue_rank, j.id
+LIMIT :limit OFFSET :skip;
+
+-- lock_due_jobs --
+-- Those of these jobs that may still start, locked.
+SELECT * FROM fun_ai_deploy_job /*! FORCE INDEX (PRIMARY) */
+WHERE id IN (:ids) AND status = 'PENDING' AND not_before <= :now /*! FOR UPDATE SKIP LOCKED */;
+
+-- held_by --
+-- The RUNNING jobs of these runners.
+SELECT id, runner_id, claim_key FROM fun_ai_deploy_job /*! FORCE INDEX (idx_fun_ai_deploy_job_status_runner) */
+WHERE status = 'RUNNING' AND runner_id IN (:runner_ids);

@@ -1,0 +1,69 @@
+"""Which node a job is for, during one transaction: the one its app lives on, or one that is chosen and written down."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from daemons.deploy.domain.events import CONTROL_PLANE
+from daemons.deploy.domain.jobs import Job
+from daemons.deploy.domain.line import Candidate
+from daemons.deploy.domain.nodes import NodePolicy, Placement, RuntimeNode
+from daemons.deploy.domain.placement import NoNode, choose, obstacle_to_new_app, obstacle_to_redeploy
+from daemons.deploy.ports import Transaction
+from daemons.deploy.services.journal import place
+
+
+@dataclass(slots=True)
+class Homes:
+    """The nodes as they are in this transaction. Made by `look`."""
+
+    tx: Transaction
+    policy: NodePolicy
+    now: int
+    nodes: Sequence[RuntimeNode]
+    takes_new_apps: bool
+    unseen: dict[int, int] | None = None
+
+    @classmethod
+    async def look(cls, tx: Transaction, policy: NodePolicy, now: int) -> "Homes":
+        """The nodes as of now (epoch ms)."""
+        nodes = await tx.nodes()
+        return cls(tx, policy, now, nodes, any(obstacle_to_new_app(node, policy, now) is None for node in nodes))
+
+    def has_place(self, job: Candidate) -> bool:
+        """Whether there is a node for the job, as far as can be told without locks."""
+        home = self._node(job.home)
+        if home is not None and obstacle_to_redeploy(home, self.policy, self.now) is None:
+            return True
+        return self.takes_new_apps and not (home is not None and job.settled)
+
+    async def of(self, job: Job, placement: Placement | None) -> RuntimeNode | None:
+        """The node for a job that is locked; an app that has none, or never came up on it, is placed."""
+        home = self._node(placement.node_id if placement else None)
+        if home is not None and obstacle_to_redeploy(home, self.policy, self.now) is None:
+            return home
+        if home is not None and await self._has_run(job.app_id):
+            return None
+        counts = await self._unseen()
+        try:
+            node = choose(job.app_id, self.nodes, counts, self.policy, self.now)
+        except NoNode:
+            return None
+        await place(self.tx, Placement(job.app_id, node.id, self.now, self.now), CONTROL_PLANE)
+        counts[node.id] = counts.get(node.id, 0) + 1
+        return node
+
+    def _node(self, node_id: int | None) -> RuntimeNode | None:
+        return next((node for node in self.nodes if node.id == node_id), None)
+
+    async def _has_run(self, app_id: str) -> bool:
+        """An app that never came up has nothing on its node that would tie it there."""
+        run = await self.tx.app_run(app_id)
+        return run is not None and run.last_deployed_at is not None
+
+    async def _unseen(self) -> dict[int, int]:
+        if self.unseen is None:
+            self.unseen = {}
+            for node in self.nodes:
+                since = node.last_heartbeat_at or 0
+                self.unseen[node.id] = (await self.tx.placed_since(since)).get(node.id, 0)
+        return self.unseen

@@ -1,0 +1,222 @@
+"""One round of handing out: a short transaction that gives pending jobs to waiting runners.
+
+It looks at the line through a window of users and reads a user's jobs only when it is that user's turn, without locks.
+Only then it locks: the runners, so that what they hold is counted exactly, then the jobs that were chosen. Whatever
+another replica took meanwhile is left out, and the rest is chosen anew.
+"""
+
+import secrets
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from daemons.deploy.domain import jobs
+from daemons.deploy.domain.events import Actor
+from daemons.deploy.domain.jobs import Job, Lease
+from daemons.deploy.domain.line import Candidate, Line, Standing
+from daemons.deploy.domain.matching import Offer, Reserved, full, match, warm_until
+from daemons.deploy.domain.nodes import NodePolicy, Runner, RuntimeNode
+from daemons.deploy.ports import Transaction
+from daemons.deploy.services.homes import Homes
+from daemons.deploy.services.journal import node_of, tell_of_job, write_job
+
+#: Jobs handed out in one transaction, at most.
+JOBS: Final = 16
+_USERS: Final = 32
+_OLDEST: Final = 32
+_LOOKED_THROUGH: Final = 1000
+_WIDER: Final = 4
+_WAVES: Final = 3
+
+Pick = tuple[Candidate, Offer]
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """A job given to a runner, and the node it is for."""
+
+    job: Job
+    node: RuntimeNode
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What operators allow: the nodes' policy, when a runner counts as gone, and how long a job waits for the runner
+    that built its app last (both in milliseconds)."""
+
+    nodes: NodePolicy
+    runner_stale_ms: int
+    warm_ms: int
+
+
+@dataclass(slots=True)
+class Round:
+    """The round for these offers, in their order; `fresh` are those that may be claims sent again. `after` is the user
+    behind whom the window of users begins."""
+
+    tx: Transaction
+    terms: Terms
+    offers: list[Offer]
+    fresh: Sequence[Offer]
+    after: str
+    handed: list[tuple[Offer, Handed]] = field(default_factory=list)
+    #: When (epoch ms) a job that now waits for its warm runner goes to anybody.
+    reserved_until: int | None = None
+    now: int = 0
+    _warm: dict[str, Runner] = field(default_factory=dict)
+    _looked: dict[str, int] = field(default_factory=dict)
+    _running: Counter[str] = field(default_factory=Counter)
+    _locked: set[str] = field(default_factory=set)
+    _keys: dict[str, str] = field(default_factory=dict)
+
+    async def serve(self) -> None:
+        """Fill `handed`; fewer than there are offers when there is no more to do, or `JOBS` when there may be."""
+        self.now = await self.tx.now()
+        await self._deliver_again()
+        standings = await self._standings()
+        if not standings:
+            return
+        homes, line = await Homes.look(self.tx, self.terms.nodes, self.now), Line(standings, self.now)
+        for _ in range(_WAVES):
+            picks = await self._choose(line, homes)
+            if not picks or await self._carry_out(line, homes, picks):
+                return
+
+    async def _deliver_again(self) -> None:
+        asking = {offer.runner_id for offer in self.fresh if offer.key}
+        keys = {held.claim_key: held.job_id for held in await self.tx.held_by(asking)}
+        for offer in self.fresh:
+            if offer.key in keys:
+                await self._repeat(offer, keys[offer.key])
+
+    async def _repeat(self, offer: Offer, job_id: str) -> None:
+        before = await self.tx.job(job_id, lock=True)
+        after = jobs.redeliver(before, offer.key, offer.lease_ms, self.now) if before and offer.key else None
+        node = await node_of(self.tx, after.app_id) if after else None
+        if before is None or after is None or node is None:
+            return
+        await write_job(self.tx, after, before, None, Actor(f"runner:{offer.runner_id}"))
+        self._give(offer, Handed(after, node))
+
+    async def _standings(self) -> Sequence[Standing]:
+        found = {each.user_id: each for each in await self.tx.standings(self.after, _USERS)}
+        if len(found) < _USERS:
+            if self.after:
+                found |= {each.user_id: each for each in await self.tx.standings("", _USERS)}
+            self.after = ""
+            return list(found.values())
+        self.after = max(found)
+        found |= {each.user_id: each for each in await self.tx.oldest_standings(_OLDEST)}
+        return list(found.values())
+
+    async def _choose(self, line: Line, homes: Homes) -> list[Pick]:
+        """Jobs and the runners that shall have them; nothing is locked or written yet."""
+        free, running = list(self.offers), self._running.copy()
+        picks: list[Pick] = []
+        while free and len(picks) + len(self.handed) < JOBS and (user := line.user()) is not None:
+            job = line.job(user)
+            if job is None:
+                await self._load(line, homes, user)
+                continue
+            offer = match(job, free, running, self._reserved_until(job))
+            if isinstance(offer, Reserved):
+                self.reserved_until = min(self.reserved_until or offer.until, offer.until)
+            if not isinstance(offer, Offer):
+                line.skip(user)
+                continue
+            picks.append((line.take(user), offer))
+            free.remove(offer)
+            running[offer.runner_id] += 1
+        return picks
+
+    async def _load(self, line: Line, homes: Homes, user: str) -> None:
+        skip, limit = self._looked.get(user, 0), JOBS // line.users + 2
+        while skip == 0 or sum(self._looked.values()) < _LOOKED_THROUGH:
+            page = await self.tx.due_jobs(user, self.now, skip, limit)
+            skip += len(page)
+            self._looked[user] = skip
+            startable = [job for job in page if self._may_start(homes, job)]
+            await self._look_up_warm(startable)
+            line.load(startable)
+            if startable:
+                return
+            if len(page) < limit:
+                break
+            limit *= _WIDER
+        line.leave(user)
+
+    def _may_start(self, homes: Homes, job: Candidate) -> bool:
+        offered = not job.requires or any(job.requires <= offer.labels for offer in self.offers)
+        return offered and homes.has_place(job)
+
+    async def _look_up_warm(self, candidates: Sequence[Candidate]) -> None:
+        names = {
+            job.built_by
+            for job in candidates
+            if job.builds and job.built_by is not None and self.now < job.due_at + self.terms.warm_ms
+        }
+        self._warm.update(await self.tx.runners_named(names.difference(self._warm)))
+
+    def _reserved_until(self, job: Candidate) -> int | None:
+        warm = self._warm.get(job.built_by or "")
+        return warm_until(job, warm, self.terms.runner_stale_ms, self.terms.warm_ms, self.now)
+
+    async def _carry_out(self, line: Line, homes: Homes, picks: Sequence[Pick]) -> bool:
+        """Hand out what was chosen; whether all of it could be."""
+        kept = await self._with_room(line, picks)
+        locked = {job.id: job for job in await self.tx.lock_due([job.id for job, _ in kept], self.now)}
+        placements = await self.tx.placements_of({job.app_id for job in locked.values()})
+        done = 0
+        for candidate, offer in kept:
+            job = locked.get(candidate.id)
+            node = await homes.of(job, placements.get(job.app_id)) if job else None
+            if job is not None and node is not None and await self._hand(job, node, offer):
+                done += 1
+            else:
+                self._running[offer.runner_id] -= 1
+        return done == len(picks)
+
+    async def _with_room(self, line: Line, picks: Sequence[Pick]) -> Sequence[Pick]:
+        """Those whose runner has a slot free, counted under a lock; the jobs of the others are in the line again."""
+        await self._count({offer.runner_id for _, offer in picks if offer.slots is not None or offer.key})
+        kept: list[Pick] = []
+        returned: list[Candidate] = []
+        for job, offer in picks:
+            if offer.key in self._keys:
+                await self._repeat(offer, self._keys[offer.key])
+            elif not full(offer, self._running):
+                self._running[offer.runner_id] += 1
+                kept.append((job, offer))
+                continue
+            returned.append(job)
+            if offer in self.offers:
+                self.offers.remove(offer)
+        for job in reversed(returned):
+            line.untake(job)
+        return kept
+
+    async def _count(self, runner_ids: set[str]) -> None:
+        new = runner_ids - self._locked
+        self._locked |= new
+        await self.tx.lock_runners(new, self.now)
+        for held in await self.tx.held_by(new):
+            self._running[held.runner_id] += 1
+            if held.claim_key is not None:
+                self._keys[held.claim_key] = held.job_id
+
+    async def _hand(self, job: Job, node: RuntimeNode, offer: Offer) -> bool:
+        fence = await self.tx.next_fence(job.app_id)
+        lease = Lease(offer.runner_id, secrets.token_urlsafe(24), fence, offer.lease_ms, offer.key)
+        claimed = jobs.claim(job, lease, self.now)
+        if not await self.tx.save_job(claimed, job):
+            # Between the look at the app's RUNNING job and the lock on this one, the former may have been claimed
+            # and this one ordered behind it: the unique index says so, and the job waits on.
+            return False
+        await tell_of_job(self.tx, claimed, node, "claimed", Actor(f"runner:{offer.runner_id}"))
+        self._give(offer, Handed(claimed, node))
+        return True
+
+    def _give(self, offer: Offer, handed: Handed) -> None:
+        self.handed.append((offer, handed))
+        self.offers.remove(offer)
