@@ -83,6 +83,7 @@ def _worker(
         runner_id=settings.runner_id,
         lease_seconds=settings.lease_seconds,
         slots=settings.slots,
+        labels=settings.labels,
         version=_version(),
         host=socket.gethostname(),
     )

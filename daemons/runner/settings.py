@@ -3,10 +3,18 @@
 from pathlib import Path
 from typing import Annotated, ClassVar, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic_settings import NoDecode
 
 from daemons.kit.settings import Settings, Tokens
-from protocol.names import BaseUrl, Namespace, Port, RegistryHost, RunnerId
+from protocol.names import BaseUrl, Labels, Namespace, Port, RegistryHost, RunnerId
+
+
+def _split(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+LabelList = Annotated[Labels, NoDecode, BeforeValidator(_split)]
 
 
 class RunnerSettings(Settings):
@@ -21,6 +29,8 @@ class RunnerSettings(Settings):
     agent_token: Tokens = Field(alias="RUNTIME_AGENT_TOKEN")
     runner_id: RunnerId = Field("runner-01", alias="RUNNER_ID")
     slots: Annotated[int, Field(ge=1, le=64)] = Field(2, alias="RUNNER_SLOTS")
+    #: What this runner offers to jobs that require it, separated by commas: "gpu, arm64".
+    labels: LabelList = Field((), alias="RUNNER_LABELS")
     lease_seconds: Annotated[int, Field(ge=5, le=3600)] = Field(30, alias="JOB_LEASE_SECONDS")
     poll_seconds: Annotated[float, Field(gt=0, le=30)] = Field(3, alias="POLL_SECONDS")
     drain_seconds: Annotated[float, Field(ge=0, le=7200)] = Field(600, alias="RUNNER_DRAIN_SECONDS")

@@ -1,5 +1,6 @@
 """The control plane over the typed client: which refusals end an attempt, and which only mean "later"."""
 
+import secrets
 from typing import Final
 
 from daemons.runner.domain.plan import Attempt
@@ -18,12 +19,22 @@ class HttpControlPlane:
     """What this runner asks of deploy; `lease_seconds` is requested with every claim."""
 
     def __init__(
-        self, client: RunnerClient, *, runner_id: str, lease_seconds: int, slots: int, version: str, host: str
+        self,
+        client: RunnerClient,
+        *,
+        runner_id: str,
+        lease_seconds: int,
+        slots: int,
+        version: str,
+        host: str,
+        labels: tuple[str, ...] = (),
     ) -> None:
         self._client = client
         self._runner_id = runner_id
         self._lease_seconds = lease_seconds
         self._slots = slots
+        self._labels = labels
+        self._unanswered: list[str] = []
         self._version = version
         self._host = host
 
@@ -31,8 +42,10 @@ class HttpControlPlane:
         """A job, or None.
 
         A claim is never parked for longer than half a lease: else a runner that stands still would be handed, through
-        a claim it made before, the very job that it has just lost.
+        a claim it made before, the very job that it has just lost. One that was not answered is made again under the
+        same token: the job that it may have got is not lost until its lease ends.
         """
+        token = self._unanswered.pop() if self._unanswered else secrets.token_urlsafe(18)
         order = ClaimJob(
             runner_id=self._runner_id,
             lease_seconds=self._lease_seconds,
@@ -40,10 +53,13 @@ class HttpControlPlane:
             slots=self._slots,
             version=self._version,
             host=self._host,
+            labels=self._labels,
+            claim_token=token,
         )
         try:
             return await self._client.claim(order)
         except ClientError as error:
+            self._unanswered.append(token)
             raise ControlPlaneDown(str(error)) from error
 
     async def renew(self, attempt: Attempt, phase: JobPhase | None, wait_seconds: float) -> JobStatus:
