@@ -61,7 +61,7 @@ async def test_a_job_is_passed_by_a_higher_priority_only_within_the_stated_bound
 
 async def test_a_lone_job_starts_with_the_next_slot_behind_a_thousand_of_another_user(store: SqlStore) -> None:
     async with desk(store) as at:
-        await asyncio.gather(*(at.create("1") for _ in range(1000)))
+        await at.create_many("1", 1000)
         first = [await at.claim(offer(f"r{number}")) for number in range(3)]
         assert all(job is not None and job.user_id == "1" for job in first)
         await at.create("2", "lone")

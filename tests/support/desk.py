@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from daemons.deploy.domain.events import Actor
-from daemons.deploy.domain.jobs import Job, Outcome, Proof
+from daemons.deploy.domain.jobs import Job, Outcome, Proof, submit
 from daemons.deploy.domain.matching import Offer, claim_key
 from daemons.deploy.domain.nodes import NodePolicy
-from daemons.deploy.ports import Store
+from daemons.deploy.ports import Store, Transaction
 from daemons.deploy.services.bells import Bells
 from daemons.deploy.services.claims import Claims
 from daemons.deploy.services.leases import Leases
@@ -17,7 +17,7 @@ from daemons.deploy.services.orders import Caller, Orders
 from daemons.deploy.services.registry import NodeRegistry, RunnerRegistry
 from daemons.deploy.services.rounds import Terms
 from daemons.kit.tasks import running
-from protocol.jobs import CreateJob, JobStatus, JobType
+from protocol.jobs import CreateJob, JobPayload, JobStatus, JobType
 from protocol.nodes import NodeHeartbeat
 from tests.support.eventually import eventually
 
@@ -74,6 +74,19 @@ class Desk:
             {"type": JobType.BUILD_AND_DEPLOY, "payload": payload, "priority": priority, "requires": tuple(requires)}
         )
         return (await self.orders.create(order, CALLER)).job
+
+    async def create_many(self, user: str, jobs: int) -> None:
+        """As many jobs of a user at once, each of an app of its own."""
+
+        async def work(tx: Transaction) -> None:
+            now = await tx.now()
+            for number in range(jobs):
+                name = f"{user}-{number}"
+                await tx.lock_app(name)
+                payload = JobPayload(user_id=user, app_id=name)
+                assert await tx.insert_job(submit(f"job-{name}", JobType.BUILD_AND_DEPLOY, payload, now))
+
+        await self.store.transact(work)
 
     async def claim(self, asked: Offer, wait: float = 0.0, connected: Callable[[], bool] = here) -> Job | None:
         """A job for the runner."""
