@@ -10,6 +10,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from protocol.base import Wire
 from protocol.names import AppId, HttpPath, ImageRef, Port, ShortText, UserId, own_base_path
+from protocol.operations import OperationView
 
 Fence = Annotated[int, Field(ge=1, le=2**62)]
 
@@ -123,27 +124,33 @@ class AppCommand(Wire):
 
 
 class AppStopped(Wire):
-    """`runtime` is the agent's answer, verbatim."""
+    """`runtime` is the agent's answer, verbatim. `pending` is true when the node has not done it yet: it will be asked
+    again until it has; then `runtime` says what stood in the way. `operations` has one entry per node of the app."""
 
     app_id: str
     user_id: int
     node_id: int
     agent_base_url: str
     runtime: dict[str, object]
+    pending: bool = False
+    operations: tuple[OperationView, ...] = ()
 
 
 class AppPurged(Wire):
-    """How many rows a purge deleted."""
+    """How many rows a purge deleted: none yet while `pending` is true, because the app may still run on a node."""
 
     app_id: str
     user_id: int
     deleted_jobs: int
     deleted_app_runs: int
     deleted_placements: int
+    pending: bool = False
+    operations: tuple[OperationView, ...] = ()
 
 
 class AppCleaned(Wire):
-    """What became of each step of a clean-up; every step answers for itself."""
+    """What became of each step of a clean-up; every step answers for itself. While `pending` is true a node has not
+    done its part yet; once it has, the other steps follow without another call."""
 
     user_id: str
     app_id: str
@@ -152,6 +159,8 @@ class AppCleaned(Wire):
     registry: dict[str, object]
     runtime: dict[str, object]
     purge: dict[str, object]
+    pending: bool = False
+    operations: tuple[OperationView, ...] = ()
 
 
 class AppRunView(Wire):

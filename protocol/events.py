@@ -14,6 +14,7 @@ from protocol.apps import AppRunView
 from protocol.base import Wire
 from protocol.jobs import JobView
 from protocol.nodes import NodeView, PlacementView, RunnerView
+from protocol.operations import OperationView
 
 
 class JobEvent(Wire):
@@ -59,7 +60,8 @@ class PlacementEvent(Wire):
 
 
 class AppEvent(Wire):
-    """An app was stopped, or (with `app` null) purged: then its jobs and its placement are gone too."""
+    """An app's last known state changed (stopping, stopped, deleting, ...), or (with `app` null) it was purged: then
+    its jobs and its placement are gone too."""
 
     kind: Literal["app"] = "app"
     seq: int
@@ -68,6 +70,17 @@ class AppEvent(Wire):
     actor: str
     app_id: str
     app: AppRunView | None = None
+
+
+class OperationEvent(Wire):
+    """An operation on an app was asked of a node (`asked`), was `done` or `abandoned`."""
+
+    kind: Literal["operation"] = "operation"
+    seq: int
+    at: AwareDatetime
+    change: str
+    actor: str
+    operation: OperationView
 
 
 class ResetEvent(Wire):
@@ -85,7 +98,8 @@ class BeatEvent(Wire):
 
 
 AnyEvent = Annotated[
-    JobEvent | NodeEvent | RunnerEvent | PlacementEvent | AppEvent | ResetEvent | BeatEvent, Field(discriminator="kind")
+    JobEvent | NodeEvent | RunnerEvent | PlacementEvent | AppEvent | OperationEvent | ResetEvent | BeatEvent,
+    Field(discriminator="kind"),
 ]
 EVENT: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
 

@@ -13,6 +13,7 @@ from protocol.events import (
     BeatEvent,
     JobEvent,
     NodeEvent,
+    OperationEvent,
     PlacementEvent,
     ResetEvent,
     RunnerEvent,
@@ -51,6 +52,8 @@ def apply(model: Model, event: AnyEvent, local: float) -> Model:
             return replace(model, at=event.at, heard_at=local)
         case ResetEvent():
             return model
+        case OperationEvent():
+            return model if event.seq <= model.seq else replace(model, seq=event.seq)
         case JobEvent() | NodeEvent() | RunnerEvent() | PlacementEvent() | AppEvent():
             if event.seq is not None and event.seq <= model.seq:
                 return model

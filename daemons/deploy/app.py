@@ -18,6 +18,7 @@ from daemons.deploy.domain.idempotency import IdempotencyMismatch
 from daemons.deploy.domain.images import RegistryPlace
 from daemons.deploy.domain.jobs import AppBusy, IllegalTransition, JobNotFound, LeaseLost, LogFull, LogGap, TooLate
 from daemons.deploy.domain.nodes import NodeNotFound, NodePolicy
+from daemons.deploy.domain.operations import OperationEnded, OperationNotFound
 from daemons.deploy.domain.placement import NodeDisabled, NodeFull, NodeStale
 from daemons.deploy.domain.releases import ImageGone, ImageMutable, NothingToRollBackTo, ReleaseNotFound
 from daemons.deploy.domain.succession import NotRetryable
@@ -38,7 +39,9 @@ from daemons.deploy.services.claims import Claims
 from daemons.deploy.services.feed import Feed
 from daemons.deploy.services.leases import Leases
 from daemons.deploy.services.logs import Logs
+from daemons.deploy.services.operations import Operations
 from daemons.deploy.services.orders import Orders
+from daemons.deploy.services.outbox import Outbox, Patience
 from daemons.deploy.services.placements import Placements, SameNode
 from daemons.deploy.services.queue import JobQueue
 from daemons.deploy.services.reading import Reader, Thresholds
@@ -70,6 +73,8 @@ PROBLEMS: Final[Problems] = {
     JobNotFound: (404, ErrorReason.NOT_FOUND),
     NodeNotFound: (404, ErrorReason.NOT_FOUND),
     AppNotPlaced: (404, ErrorReason.NOT_FOUND),
+    OperationNotFound: (404, ErrorReason.NOT_FOUND),
+    OperationEnded: (409, ErrorReason.ILLEGAL_TRANSITION),
     ReleaseNotFound: (404, ErrorReason.NOT_FOUND),
     NothingToRollBackTo: (404, ErrorReason.NOT_FOUND),
     ImageGone: (409, ErrorReason.IMAGE_GONE),
@@ -129,7 +134,10 @@ class Plane:
         self.placements = Placements(store, self.bells, policy)
         place = _place(settings)
         self.retention = Retention(store, registry, place)
-        self.apps = Apps(store, agent, self.bells, self.retention)
+        self.operations = Operations(store, self.bells)
+        patience = Patience(policy, settings.agent_timeout_seconds, self.retention.enabled)
+        self.outbox = Outbox(store, agent, self.operations, patience)
+        self.apps = Apps(store, self.operations, self.outbox, self.retention)
         self.releases = Releases(store, self.bells, cleans=self.retention.enabled)
         self.rollback = Rollback(store, self.orders, agent, registry, place)
         self.reader = Reader(store, self.thresholds)
@@ -138,12 +146,14 @@ class Plane:
         self.singletons.add("reaper", 1, self.reaper.sweep)
         self.singletons.add("tidy", 300, self.reaper.tidy)
         self.singletons.add("retention", 2, self.retention.step)
+        self.singletons.add("operations-tidy", 300, self.operations.tidy)
 
     def loops(self) -> Sequence[Loop]:
         """What runs beside the requests in every replica; a step that the database refused is tried again."""
         calm = (StoreUnavailable,)
         return (
             self.claims.run,
+            self.outbox.run,
             lambda: every(0, self.feed.step, expected=calm),
             lambda: every(1, self.feed.figures, expected=calm),
             lambda: every(1, self.runners.write, expected=calm),

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from protocol import apps, events, jobs, nodes, releases, replicas
+from protocol import apps, events, jobs, nodes, operations, releases, replicas
 from protocol.base import Wire
 from protocol.errors import JobReason
 
@@ -130,6 +130,23 @@ GAVE_WAY = jobs.JobView(
 )
 IMAGES = apps.RemovedImages(removed=(IMAGE,), kept=("busybox:1.36",), error="one is in use")
 MONGO = apps.MongoOutcome(enabled=True, dropped=False, reason="kept by configuration")
+OPERATION = operations.OperationView(
+    id=12,
+    kind=operations.OperationKind.STOP,
+    app_id="20001",
+    user_id="1",
+    node_id=3,
+    fence=8,
+    cause="stop",
+    actor="api",
+    state=operations.OperationState.PENDING,
+    reason="node_stale",
+    message="node n3 has not been heard of for 40 s: the runtime agent did not do it",
+    attempts=4,
+    next_attempt_at=LATER,
+    created_at=MOMENT,
+    updated_at=MOMENT,
+)
 RELEASE = releases.ReleaseView(
     app_id="20001",
     user_id="1",
@@ -226,7 +243,13 @@ SAMPLES: tuple[Wire, ...] = (
     apps.FenceConfirmed(holds=False, reason="stale_fence"),
     apps.AppCommand(user_id="1", app_id="20001"),
     apps.AppStopped(
-        app_id="20001", user_id=1, node_id=1, agent_base_url="http://10.0.0.2:7005", runtime={"status": "STOPPED"}
+        app_id="20001",
+        user_id=1,
+        node_id=1,
+        agent_base_url="http://10.0.0.2:7005",
+        runtime={"status": "STOPPED"},
+        pending=True,
+        operations=(OPERATION,),
     ),
     apps.AppPurged(app_id="20001", user_id=1, deleted_jobs=4, deleted_app_runs=1, deleted_placements=1),
     apps.AppCleaned(
@@ -238,6 +261,8 @@ SAMPLES: tuple[Wire, ...] = (
         runtime={"success": True, "agentBaseUrl": "http://10.0.0.2:7005", "response": {"status": "DELETED"}},
         purge={"deletedJobs": 4},
     ),
+    OPERATION,
+    operations.OperationPage(items=(OPERATION,), next_cursor="12"),
     RUN,
     nodes.NodeHeartbeat(
         node_name="rt-node-01",
@@ -273,6 +298,7 @@ SAMPLES: tuple[Wire, ...] = (
     events.RunnerEvent(at=MOMENT, runner=RUNNER),
     events.PlacementEvent(seq=43, at=MOMENT, actor="control-plane", app_id="20001", placement=PLACEMENT),
     events.AppEvent(seq=44, at=MOMENT, change="stopped", actor="api", app_id="20001", app=RUN),
+    events.OperationEvent(seq=45, at=MOMENT, change="asked", actor="api", operation=OPERATION),
     events.ResetEvent(seq=44),
     events.BeatEvent(at=MOMENT),
     events.Snapshot(

@@ -6,7 +6,7 @@ from typing import Final
 
 from daemons.deploy.ports import AgentFailed
 from protocol.apps import AppRef, LocalImages
-from protocol.client.transport import ClientError, Transport
+from protocol.client.transport import ClientError, Refused, Transport
 from protocol.headers import AGENT_TOKEN
 
 _ANSWER: Final[type[dict[str, object]]] = dict
@@ -45,4 +45,5 @@ class HttpAgent:
             async with Transport(base_url, {AGENT_TOKEN: self._token}, timeout=self._timeout_seconds) as transport:
                 yield transport
         except ClientError as error:
-            raise AgentFailed(f"the runtime agent did not {what}: {error}") from error
+            reason = error.reason if isinstance(error, Refused) else None
+            raise AgentFailed(f"the runtime agent did not {what}: {error}", reason) from error

@@ -18,6 +18,7 @@ from daemons.deploy.adapters.store_nodes import (
     PlacementStatements,
     RunnerStatements,
 )
+from daemons.deploy.adapters.store_operations import OperationStatements
 from daemons.deploy.adapters.store_releases import ReleaseStatements, ReviewStatements
 from daemons.deploy.adapters.store_replicas import SingletonStatements
 from daemons.deploy.ports import OutcomeUnknown, StoreUnavailable, Transaction
@@ -54,6 +55,7 @@ class SqlTransaction(
     ReleaseStatements,
     ReviewStatements,
     SingletonStatements,
+    OperationStatements,
 ):
     """One open transaction: every port's statements."""
 

@@ -13,11 +13,13 @@ from daemons.deploy.domain.nodes import (
     health,
     runner_health,
 )
+from daemons.deploy.domain.operations import Operation
 from daemons.deploy.domain.singletons import Holding
 from protocol.apps import AppRunView
 from protocol.jobs import ClaimedJob, JobView, StoredPayload, WaitingFor
 from protocol.names import public_path
 from protocol.nodes import NodeId, NodeView, PlacementView, RawNode, RunnerView
+from protocol.operations import OperationView
 from protocol.replicas import SingletonView
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -173,4 +175,27 @@ def singleton_view(holding: Holding, now: int) -> SingletonView:
         since=when(holding.since),
         lease_until=when(holding.until),
         held=holding.until > now,
+    )
+
+
+def operation_view(operation: Operation, now: int) -> OperationView:
+    """An operation as operators and the API see it."""
+    return OperationView(
+        id=operation.id,
+        kind=operation.kind,
+        app_id=operation.app_id,
+        user_id=operation.user_id,
+        node_id=operation.node_id,
+        fence=operation.fence,
+        cause=operation.cause,
+        actor=operation.actor.name,
+        state=operation.state,
+        reason=operation.reason,
+        message=operation.message,
+        attempts=operation.attempts,
+        running=operation.held(now),
+        next_attempt_at=None if operation.state.final else when(operation.not_before),
+        created_at=when(operation.created_at),
+        updated_at=when(operation.updated_at),
+        finished_at=_when(operation.finished_at),
     )

@@ -3,6 +3,7 @@
 from daemons.deploy.ports.claims import ClaimRows
 from daemons.deploy.ports.fleet import AppRunRows, NodeRows, PlacementRows, RunnerRows
 from daemons.deploy.ports.history import EventRows, LogRows, ReleaseRows, ReviewRows
+from daemons.deploy.ports.operations import OperationFilter, OperationRows
 from daemons.deploy.ports.outside import Agent, AgentFailed, ImageRegistry, RegistryFailed
 from daemons.deploy.ports.replicas import SingletonRows
 from daemons.deploy.ports.store import OutcomeUnknown, Store, StoreUnavailable, Transaction
@@ -19,6 +20,8 @@ __all__ = [
     "JobRows",
     "LogRows",
     "NodeRows",
+    "OperationFilter",
+    "OperationRows",
     "OutcomeUnknown",
     "PlacementRows",
     "RegistryFailed",

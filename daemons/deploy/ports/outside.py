@@ -21,7 +21,11 @@ class Agent(Protocol):
 
 
 class AgentFailed(Exception):
-    """An agent refused or could not be reached."""
+    """An agent refused or could not be reached; `reason` is the slug of an agent that refused and gave one."""
+
+    def __init__(self, message: str, reason: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class ImageRegistry(Protocol):

@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 from daemons.deploy.ports.claims import ClaimRows
 from daemons.deploy.ports.fleet import AppRunRows, NodeRows, PlacementRows, RunnerRows
 from daemons.deploy.ports.history import EventRows, LogRows, ReleaseRows, ReviewRows
+from daemons.deploy.ports.operations import OperationRows
 from daemons.deploy.ports.replicas import SingletonRows
 from daemons.deploy.ports.work import IdempotencyRows, JobRows
 
@@ -30,6 +31,7 @@ class Transaction(
     ReleaseRows,
     ReviewRows,
     SingletonRows,
+    OperationRows,
     Protocol,
 ):
     """One open transaction."""

@@ -8,7 +8,8 @@ import orjson
 from daemons.deploy.domain.events import Actor, NewEvent
 from daemons.deploy.domain.jobs import Job
 from daemons.deploy.domain.nodes import AppRun, NodePolicy, Placement, RuntimeNode
-from daemons.deploy.domain.views import app_run_view, job_view, node_view, placement_view
+from daemons.deploy.domain.operations import Operation, shown
+from daemons.deploy.domain.views import app_run_view, job_view, node_view, operation_view, placement_view
 from daemons.deploy.ports import EventRows, NodeRows, PlacementRows, StoreUnavailable, Transaction
 from daemons.deploy.services.releases import record_release
 from protocol.jobs import JobStatus
@@ -104,21 +105,6 @@ def _node_now(before: AppRun, placement: Placement | None, *, succeeded: bool) -
     return placement.node_id
 
 
-async def stop_run(tx: Transaction, app_id: str, node_id: int, actor: Actor) -> None:
-    """Record that the app was stopped and tell of it; when it was last deployed stays known."""
-    before = await tx.app_run(app_id) or AppRun(app_id)
-    run = replace(
-        before,
-        node_id=node_id,
-        last_job_id=None,
-        last_job_status="STOPPED",
-        last_error=None,
-        last_active_at=await tx.now(),
-    )
-    await tx.put_app_run(run)
-    await tx.append(NewEvent("app", "stopped", app_id, actor, app_run_view(run).to_json().decode()))
-
-
 async def forget_app(tx: Transaction, app_id: str, actor: Actor) -> tuple[int, int, int]:
     """Delete the app's ended jobs, last state and placement, and tell of it; how many rows of each. The keys that made
     its jobs are free again."""
@@ -129,3 +115,24 @@ async def forget_app(tx: Transaction, app_id: str, actor: Actor) -> tuple[int, i
     placements = int(await displace(tx, app_id, actor))
     await tx.append(NewEvent("app", "purged", app_id, actor, orjson.dumps(None).decode()))
     return jobs, runs, placements
+
+
+async def tell_of_operation(tx: Transaction, operation: Operation, change: str, actor: Actor) -> None:
+    """Append the event of an operation that was written in this transaction; the app's last known state says the
+    same."""
+    body = operation_view(operation, await tx.now()).to_json().decode()
+    await tx.append(NewEvent("operation", change, str(operation.id), actor, body))
+    await show_operation(tx, operation, actor)
+
+
+async def show_operation(tx: Transaction, operation: Operation, actor: Actor) -> None:
+    """Let the app's last known state say how the operation stands; telling of it is for what changes in kind."""
+    before = await tx.app_run(operation.app_id)
+    run = shown(operation, before)
+    if run is None or before is None or run == before:
+        return
+    run = replace(run, last_active_at=await tx.now())
+    await tx.put_app_run(run)
+    if run.last_job_status != before.last_job_status:
+        change = (run.last_job_status or "").lower()
+        await tx.append(NewEvent("app", change, run.app_id, actor, app_run_view(run).to_json().decode()))

@@ -112,11 +112,12 @@ async def test_a_stopped_and_a_purged_app_are_told() -> None:
                 if told and told[-1].change == "purged":
                     break
         assert [(event.change, event.app_id, event.actor) for event in told] == [
+            ("stopping", job.app_id, "api"),
             ("stopped", job.app_id, "api"),
             ("purged", job.app_id, "api"),
         ]
-        assert told[0].app is not None and told[0].app.last_job_status == "STOPPED"
-        assert told[1].app is None
+        assert told[1].app is not None and told[1].app.last_job_status == "STOPPED"
+        assert told[2].app is None
 
 
 async def test_a_watcher_resumes_where_it_was_without_loss_or_duplicates() -> None:

@@ -197,15 +197,19 @@ async def test_an_app_whose_deployment_failed_after_a_move_is_stopped_where_it_s
         assert (await plane.api.stop_app(AppCommand(user_id="1", app_id="20001"))).node_id == 2
 
 
-async def test_an_agent_that_fails_is_502_in_its_own_words_and_an_unplaced_app_404() -> None:
+async def test_a_stop_that_the_agent_did_not_do_is_pending_in_its_own_words_and_an_unplaced_app_404() -> None:
     async with serving() as plane:
         await plane.beat()
         await finished(plane, "a")
         plane.agent.problem = "the engine is on fire"
-        with pytest.raises(Refused) as caught:
-            await plane.api.stop_app(AppCommand(user_id="1", app_id="a"))
-        assert (caught.value.status, caught.value.reason) == (502, "peer_failed")
-        assert "the engine is on fire" in str(caught.value)
+        stopped = await plane.api.stop_app(AppCommand(user_id="1", app_id="a"))
+        assert stopped.pending and stopped.node_id == 1 and stopped.runtime["success"] is False
+        assert stopped.runtime["error"] == "stopping: node n1: the engine is on fire; it will be tried again"
+        assert [(each.state.value, each.reason, each.attempts) for each in stopped.operations] == [
+            ("PENDING", "peer_failed", 1)
+        ]
+        run = (await plane.admin.snapshot()).apps[0]
+        assert (run.last_job_status, run.last_error) == ("STOPPING", stopped.runtime["error"])
         with pytest.raises(Refused) as unknown:
             await plane.api.stop_app(AppCommand(user_id="1", app_id="never"))
         assert unknown.value.status == 404
@@ -225,7 +229,7 @@ async def test_purge_forgets_an_app_that_has_no_active_job() -> None:
         assert (purged.deleted_jobs, purged.deleted_app_runs, purged.deleted_placements) == (2, 1, 1)
         assert await plane.api.of_app("a") == () and await homes(plane) == {}
         again = await finished(plane, "a")
-        assert again.fence == 2
+        assert again.fence == 3, "fences outlive the app; the stop before it was forgotten drew one"
 
 
 async def test_cleanup_answers_for_each_step() -> None:
@@ -250,8 +254,10 @@ async def test_cleanup_keeps_the_record_of_an_app_that_may_still_run() -> None:
         await finished(plane, "a")
         plane.agent.problem = "no route to host"
         cleaned = await plane.api.cleanup_app(AppCommand(user_id="1", app_id="a"))
-        assert cleaned.runtime == {"success": False, "error": "no route to host"}
-        assert cleaned.purge["skipped"] is True and await homes(plane) == {"a": 1}
+        words = "deleting: node n1: no route to host; it will be tried again"
+        assert cleaned.runtime == {"success": False, "pending": True, "error": words}
+        assert cleaned.purge == {"skipped": True, "reason": words} and cleaned.pending
+        assert await homes(plane) == {"a": 1}
 
 
 async def test_ids_of_app_commands_may_be_numbers_and_must_be_there() -> None:
@@ -271,6 +277,8 @@ async def test_ids_of_app_commands_may_be_numbers_and_must_be_there() -> None:
             "deletedJobs": 0,
             "deletedAppRuns": 0,
             "deletedPlacements": 0,
+            "pending": False,
+            "operations": [],
         }
 
 

@@ -1,0 +1,30 @@
+-- What nodes have yet to do: stops and deletes of apps, kept until done. holder carries one out until lease_until;
+-- sequel is what becomes of the app's records then.
+CREATE TABLE IF NOT EXISTS fun_ai_deploy_operation (
+    id BIGINT NOT NULL AUTO_INCREMENT,
+    kind VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    app_id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    user_id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    node_id BIGINT NOT NULL,
+    fence BIGINT NOT NULL,
+    sequel VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    cause VARCHAR(128) NOT NULL,
+    actor VARCHAR(256) NOT NULL,
+    source_address VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
+    state VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    reason VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
+    last_error MEDIUMTEXT NULL,
+    attempts INT NOT NULL,
+    not_before BIGINT NOT NULL,
+    holder VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
+    lease_until BIGINT NULL,
+    finished_at BIGINT NULL,
+    create_time BIGINT NOT NULL,
+    update_time BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    PRIMARY KEY (id),
+    KEY idx_fun_ai_deploy_operation_state_not_before (state, not_before, id),
+    KEY idx_fun_ai_deploy_operation_app_id (app_id, state),
+    KEY idx_fun_ai_deploy_operation_node_id (node_id, state, reason),
+    KEY idx_fun_ai_deploy_operation_finished_at (finished_at)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;
