@@ -9,6 +9,11 @@ from blockbuster import BlockBuster, blockbuster_ctx
 from tests.support import real
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`bin/test tests/model --schedules 10000`: as many schedules as continuous integration plays."""
+    parser.addoption("--schedules", type=int, default=2000, help="how many schedules tests/model plays")
+
+
 @pytest.fixture(autouse=True)
 def loop_guard(request: pytest.FixtureRequest) -> Iterator[BlockBuster | None]:
     """A blocking call of our code inside the event loop fails the test."""

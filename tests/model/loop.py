@@ -1,0 +1,59 @@
+"""An event loop in which waiting costs nothing: time stands still while anybody has something to do, and jumps to the
+next timer when nobody has.
+
+Without threads and sockets the order of all steps follows from the program alone, so a schedule can be repeated. Real
+sockets (of a server and its clients in this process, and of a database) are looked at before time jumps.
+"""
+
+import asyncio
+import selectors
+from collections.abc import Callable
+from typing import Any, Final
+
+_STALLED_SECONDS: Final = 0.02
+_FURTHEST_STALLED_JUMP: Final = 2.0
+
+
+class Deadlock(Exception):
+    """Nobody has anything to do, and nobody waits for a time."""
+
+
+class _Selector(selectors.DefaultSelector):
+    """Looks at the sockets without waiting, unless somebody outside works for us."""
+
+    loop: "OwnTimeLoop"
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        loop = self.loop
+        found = super().select(0) if loop.sockets else []
+        if found or (timeout is not None and timeout <= 0):
+            return found
+        if loop.busy():
+            found = super().select(_STALLED_SECONDS)
+            if found or timeout is None or timeout > _FURTHEST_STALLED_JUMP:
+                return found
+        if timeout is None:
+            raise Deadlock("the schedule waits for something that nobody will do")
+        loop.pass_(timeout)
+        return []
+
+
+class OwnTimeLoop(asyncio.SelectorEventLoop):
+    """`sockets` says whether there are any to look at; `busy` whether an answer from outside is still to come: then
+    time jumps only over short waits, and only after nothing happened for a while (somebody waits for a lock)."""
+
+    def __init__(self, *, sockets: bool = False) -> None:
+        selector = _Selector()
+        selector.loop = self
+        self.sockets = sockets
+        self.busy: Callable[[], Any] = lambda: False
+        self._seconds = 0.0
+        super().__init__(selector)
+
+    def time(self) -> float:
+        """Seconds since the loop was made."""
+        return self._seconds
+
+    def pass_(self, seconds: float) -> None:
+        """Let time pass."""
+        self._seconds += seconds
