@@ -4,6 +4,7 @@ Requests carry ids as JSON strings (existing agents refuse numbers). `fence` is 
 whose behalf the call is made; an agent refuses a lower one than it has seen.
 """
 
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -173,3 +174,39 @@ class AppRunView(Wire):
     last_error: str | None = None
     last_deployed_at: int | None = None
     last_active_at: int | None = None
+
+
+class AppCondition(StrEnum):
+    """How an app stands. What is being done comes before what was: an app whose delete waits for its node is DELETING,
+    whatever its last deployment came to."""
+
+    QUEUED = "QUEUED"
+    DEPLOYING = "DEPLOYING"
+    RUNNING = "RUNNING"
+    STOPPING = "STOPPING"
+    STOPPED = "STOPPED"
+    DELETING = "DELETING"
+    FAILED = "FAILED"
+    UNKNOWN = "UNKNOWN"
+
+
+class AppView(Wire):
+    """One app. `message` says what it is waiting for or why it is in trouble; `operations` are those that its nodes
+    have yet to carry out, each with its own reason; `jobId` is its active job. `run` is its last known end."""
+
+    app_id: str
+    user_id: str | None = None
+    condition: AppCondition
+    message: str | None = None
+    node_id: int | None = None
+    node_name: str | None = None
+    job_id: str | None = None
+    run: AppRunView | None = None
+    operations: tuple[OperationView, ...] = ()
+
+
+class AppPage(Wire):
+    """`GET /deploy/apps`, by app id as text; `nextCursor` is null on the last page."""
+
+    items: tuple[AppView, ...]
+    next_cursor: str | None = None

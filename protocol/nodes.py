@@ -10,6 +10,7 @@ from protocol.base import Wire
 from protocol.names import AppId, BaseUrl, NodeName, ShortText
 
 Percent = Annotated[float, Field(ge=0, le=100)]
+NodeNumber = Annotated[int, Field(ge=1, le=2**63 - 1)]
 Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 

@@ -1,4 +1,4 @@
-"""`funai jobs|nodes|placements|runners|apps`: what the console shows, once, for people or as JSON."""
+"""`funai jobs|nodes|placements|runners`: what the console shows, once, for people or as JSON."""
 
 import shutil
 import sys
@@ -14,7 +14,7 @@ from console.cli.outcome import run
 from console.live.cells import Column, Row
 from console.live.model import Model
 from console.live.reduce import load
-from console.live.select import APP_COLUMNS, COLUMNS, View, app_rows, rows
+from console.live.select import COLUMNS, View, rows
 from protocol.base import Wire
 from protocol.client.deploy import AdminClient
 from protocol.events import Snapshot
@@ -58,12 +58,6 @@ def runners(output: OutputOption = Output.TABLE, limit: LimitOption = 1000) -> N
     _list(View.RUNNERS, output, limit)
 
 
-@app.command()
-def apps(output: OutputOption = Output.TABLE, limit: LimitOption = 1000) -> None:
-    """List apps and what became of their last job."""
-    _list(None, output, limit)
-
-
 def table(columns: Sequence[Column], shown: Sequence[Row], width: int | None) -> str:
     """The rows as aligned text with a header; the flexible column is cut to `width` cells, or never when None."""
     lines = [
@@ -87,32 +81,31 @@ def _line(texts: Sequence[str], columns: Sequence[Column], widths: Sequence[int]
     return _GAP.join(parts).rstrip()
 
 
-def _list(view: View | None, output: Output, limit: int) -> None:
+def _list(view: View, output: Output, limit: int) -> None:
     async def work(client: AdminClient) -> None:
         snapshot = await client.snapshot()
         text = _json(view, snapshot, limit) if output is Output.JSON else _table(view, snapshot, limit)
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
 
-    run(work, f"{view.value if view else 'apps'} cannot be listed")
+    run(work, f"{view.value} cannot be listed")
 
 
-def _table(view: View | None, snapshot: Snapshot, limit: int) -> str:
+def _table(view: View, snapshot: Snapshot, limit: int) -> str:
     model = load(snapshot, 0)
-    columns = COLUMNS[view] if view else APP_COLUMNS
-    shown = rows(view, model, snapshot.at) if view else app_rows(model, snapshot.at)
+    columns, shown = COLUMNS[view], rows(view, model, snapshot.at)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     return table(columns, shown[:limit], width)
 
 
-def _json(view: View | None, snapshot: Snapshot, limit: int) -> str:
+def _json(view: View, snapshot: Snapshot, limit: int) -> str:
     model = load(snapshot, 0)
-    shown = rows(view, model, snapshot.at) if view else app_rows(model, snapshot.at)
+    shown = rows(view, model, snapshot.at)
     found = [_object(view, model, row.key).to_data() for row in shown[:limit]]
     return orjson.dumps(found, option=orjson.OPT_INDENT_2).decode()
 
 
-def _object(view: View | None, model: Model, key: str) -> Wire:
+def _object(view: View, model: Model, key: str) -> Wire:
     match view:
         case View.JOBS:
             return model.jobs[key]
@@ -122,5 +115,3 @@ def _object(view: View | None, model: Model, key: str) -> Wire:
             return model.placements[key]
         case View.RUNNERS:
             return model.runners[key]
-        case None:
-            return model.apps[key]

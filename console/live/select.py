@@ -8,7 +8,6 @@ from typing import Final
 from console.live.cells import Cell, Column, Row, Tone, cell, disk_bar, disk_tone, seconds_between, size, span
 from console.live.model import Model
 from console.live.plain import line
-from protocol.apps import AppRunView
 from protocol.jobs import JobStatus, JobView
 from protocol.nodes import NodeHealth, NodeView, PlacementView, RunnerHealth, RunnerView
 
@@ -80,15 +79,6 @@ COLUMNS: Final[Mapping[View, tuple[Column, ...]]] = {
     ),
 }
 
-APP_COLUMNS: Final = (
-    Column("APP", 14),
-    Column("NODE", 16),
-    Column("STATE", 11),
-    Column("JOB", _SHORT),
-    Column("LIVE FOR", 8, right=True),
-    Column("ERROR", 0, flex=True),
-)
-
 
 def rows(view: View, model: Model, now: datetime) -> tuple[Row, ...]:
     """The rows of a view; `now` is the server's time."""
@@ -101,11 +91,6 @@ def matching(shown: tuple[Row, ...], text: str) -> tuple[Row, ...]:
     if not words:
         return shown
     return tuple(row for row in shown if all(word in _searched(row) for word in words))
-
-
-def app_rows(model: Model, now: datetime) -> tuple[Row, ...]:
-    """The apps and what became of their last job."""
-    return tuple(_app_row(model, run, now) for run in sorted(model.apps.values(), key=lambda run: run.app_id))
 
 
 def counts(model: Model) -> Mapping[JobStatus, int]:
@@ -177,22 +162,6 @@ def held_by(model: Model, runner_id: str) -> tuple[JobView, ...]:
     """The running jobs of a runner, oldest first."""
     held = [job for job in model.jobs.values() if job.status is JobStatus.RUNNING and job.runner_id == runner_id]
     return tuple(sorted(held, key=lambda job: (job.created_at, job.id)))
-
-
-def _app_row(model: Model, run: AppRunView, now: datetime) -> Row:
-    node = model.nodes.get(run.node_id) if run.node_id is not None else None
-    deployed = None if run.last_deployed_at is None else seconds_between(now, since(run.last_deployed_at))
-    return Row(
-        run.app_id,
-        (
-            cell(run.app_id, Tone.STRONG),
-            cell(node.name if node else None),
-            cell(run.last_job_status),
-            cell(short(run.last_job_id) if run.last_job_id else None, Tone.QUIET),
-            Cell(span(deployed)),
-            cell(run.last_error, Tone.BAD) if run.last_error else Cell(""),
-        ),
-    )
 
 
 def _searched(row: Row) -> str:

@@ -14,6 +14,7 @@ from aiohttp import web
 from daemons.deploy.adapters.agent import HttpAgent
 from daemons.deploy.adapters.registry import HarborRegistry, OciRegistry
 from daemons.deploy.adapters.store import open_store
+from daemons.deploy.domain.apps import AppNotFound
 from daemons.deploy.domain.idempotency import IdempotencyMismatch
 from daemons.deploy.domain.images import RegistryPlace
 from daemons.deploy.domain.jobs import AppBusy, IllegalTransition, JobNotFound, LeaseLost, LogFull, LogGap, TooLate
@@ -29,12 +30,14 @@ from daemons.deploy.http.figures import Figures
 from daemons.deploy.http.jobs import JobRoutes
 from daemons.deploy.http.logs import LogRoutes
 from daemons.deploy.http.nodes import NodeRoutes
+from daemons.deploy.http.operations import OperationRoutes
 from daemons.deploy.http.releases import ReleaseRoutes
 from daemons.deploy.http.replicas import ReplicaRoutes
 from daemons.deploy.http.runners import RunnerRoutes
 from daemons.deploy.ports import Agent, AgentFailed, ImageRegistry, RegistryFailed, Store, StoreUnavailable
 from daemons.deploy.services.apps import AppNotPlaced, Apps
 from daemons.deploy.services.bells import Bells
+from daemons.deploy.services.catalogue import Catalogue
 from daemons.deploy.services.claims import Claims
 from daemons.deploy.services.feed import Feed
 from daemons.deploy.services.leases import Leases
@@ -73,6 +76,7 @@ PROBLEMS: Final[Problems] = {
     JobNotFound: (404, ErrorReason.NOT_FOUND),
     NodeNotFound: (404, ErrorReason.NOT_FOUND),
     AppNotPlaced: (404, ErrorReason.NOT_FOUND),
+    AppNotFound: (404, ErrorReason.NOT_FOUND),
     OperationNotFound: (404, ErrorReason.NOT_FOUND),
     OperationEnded: (409, ErrorReason.ILLEGAL_TRANSITION),
     ReleaseNotFound: (404, ErrorReason.NOT_FOUND),
@@ -137,6 +141,7 @@ class Plane:
         self.operations = Operations(store, self.bells)
         patience = Patience(policy, settings.agent_timeout_seconds, self.retention.enabled)
         self.outbox = Outbox(store, agent, self.operations, patience)
+        self.catalogue = Catalogue(store)
         self.apps = Apps(store, self.operations, self.outbox, self.retention)
         self.releases = Releases(store, self.bells, cleans=self.retention.enabled)
         self.rollback = Rollback(store, self.orders, agent, registry, place)
@@ -215,7 +220,9 @@ def _routes(
         (runners.table(), (gates.runner,)),
         (JobRoutes(plane.orders, plane.queue, plane.reader).table(), submitters),
         (LogRoutes(plane.logs).table(), submitters),
-        (AppRoutes(plane.apps).table(), submitters),
+        (AppRoutes(plane.apps, plane.catalogue).table(), submitters),
+        (OperationRoutes(plane.operations).table(), submitters),
+        (OperationRoutes(plane.operations).admin_table(), (gates.admin,)),
         (ReleaseRoutes(plane.releases, plane.rollback, plane.reader).table(), submitters),
         (NodeRoutes(plane.nodes, plane.leases).table(), (gates.node,)),
         (admin.table(), (gates.admin,)),

@@ -7,7 +7,7 @@ import httpx
 from pydantic import TypeAdapter
 
 from protocol import headers
-from protocol.apps import AppCleaned, AppCommand, AppPurged, AppStopped, ConfirmFence, FenceConfirmed
+from protocol.apps import AppCleaned, AppCommand, AppPage, AppPurged, AppStopped, AppView, ConfirmFence, FenceConfirmed
 from protocol.base import Wire
 from protocol.client.stream import events
 from protocol.client.transport import DEFAULT_SECONDS, Refused, Transport
@@ -35,6 +35,7 @@ from protocol.nodes import (
     ServiceHealth,
     UpsertNode,
 )
+from protocol.operations import OperationPage, OperationState, OperationView
 from protocol.releases import ReleasePage, ReleaseView, RollbackApp, RollbackJob
 from protocol.replicas import SingletonView
 
@@ -120,6 +121,36 @@ class JobsClient(_Client):
         """Delete the app on its node and what is known of it; the answer says what succeeded."""
         return await self.transport.call("POST", "/deploy/apps/cleanup", AppCleaned, body=command, seconds=60)
 
+    async def apps(
+        self, *, user_id: str | None = None, node_id: int | None = None, cursor: str | None = None, limit: int = 50
+    ) -> AppPage:
+        """Apps with their state, by id, a page at a time."""
+        query: Mapping[str, str | int | None] = {"userId": user_id, "nodeId": node_id, "cursor": cursor, "limit": limit}
+        return await self.transport.call("GET", "/deploy/apps", AppPage, query=query)
+
+    async def app(self, app_id: str) -> AppView:
+        """One app with its state. Raises Refused 404 when nothing is known of it."""
+        return await self.transport.call("GET", f"/deploy/apps/{app_id}", AppView)
+
+    async def operations(
+        self,
+        *,
+        state: OperationState | None = None,
+        app_id: str | None = None,
+        node_id: int | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> OperationPage:
+        """Stops and deletes that nodes have to carry out or did, newest first, a page at a time."""
+        query: Mapping[str, str | int | None] = {
+            "state": state.value if state else None,
+            "appId": app_id,
+            "nodeId": node_id,
+            "cursor": cursor,
+            "limit": limit,
+        }
+        return await self.transport.call("GET", "/deploy/operations", OperationPage, query=query)
+
     async def releases(self, app_id: str, *, cursor: str | None = None, limit: int = 50) -> ReleasePage:
         """The app's releases, newest first, a page at a time."""
         query: Mapping[str, str | int | None] = {"cursor": cursor, "limit": limit}
@@ -170,6 +201,14 @@ class AdminClient(JobsClient):
         """Cordon (false) or uncordon (true) a node: a disabled node gets no new deployment."""
         query: Mapping[str, str | int | None] = {"name": name, "enabled": "true" if enabled else "false"}
         return await self.transport.call("POST", "/admin/runtime-nodes/set-enabled", str, query=query)
+
+    async def retry_operation(self, number: int) -> OperationView:
+        """Have a pending operation tried now. Raises Refused 409 once it ended."""
+        return await self.transport.call("POST", f"/admin/operations/{number}/retry", OperationView)
+
+    async def abandon_operation(self, number: int) -> OperationView:
+        """Give a pending operation up: the app may go on running on its node. Raises Refused 409 once it ended."""
+        return await self.transport.call("POST", f"/admin/operations/{number}/abandon", OperationView)
 
     async def reassign(self, order: ReassignApp) -> str:
         """Move one placement."""

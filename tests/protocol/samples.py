@@ -167,6 +167,17 @@ RELEASE = releases.ReleaseView(
 )
 CLEANUP = releases.CleanupView(attempts=2, next_attempt_at=LATER, last_error="the registry does not answer")
 
+APP = apps.AppView(
+    app_id="20001",
+    user_id="1",
+    condition=apps.AppCondition.STOPPING,
+    message="stopping: node n3 has not been heard of for 40 s; it will be tried again",
+    node_id=3,
+    node_name="n3",
+    job_id=JOB_ID,
+    run=RUN,
+    operations=(OPERATION,),
+)
 SAMPLES: tuple[Wire, ...] = (
     PAYLOAD,
     STORED,
@@ -261,6 +272,8 @@ SAMPLES: tuple[Wire, ...] = (
         runtime={"success": True, "agentBaseUrl": "http://10.0.0.2:7005", "response": {"status": "DELETED"}},
         purge={"deletedJobs": 4},
     ),
+    APP,
+    apps.AppPage(items=(APP,), next_cursor="20001"),
     OPERATION,
     operations.OperationPage(items=(OPERATION,), next_cursor="12"),
     RUN,

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
 
+from daemons.deploy.adapters.store_catalogue import CatalogueStatements
 from daemons.deploy.adapters.store_claims import ClaimStatements
 from daemons.deploy.adapters.store_events import EventStatements, LogStatements
 from daemons.deploy.adapters.store_idempotency import IdempotencyStatements
@@ -56,6 +57,7 @@ class SqlTransaction(
     ReviewStatements,
     SingletonStatements,
     OperationStatements,
+    CatalogueStatements,
 ):
     """One open transaction: every port's statements."""
 

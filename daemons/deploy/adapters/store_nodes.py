@@ -106,11 +106,11 @@ class AppRunStatements:
     async def app_run(self, app_id: str) -> AppRun | None:
         """The last known state of one app."""
         row = await self._session.row("app_run", app_id=app_id)
-        return None if row is None else _app_run(row)
+        return None if row is None else app_run_of(row)
 
     async def app_runs(self, limit: int) -> Sequence[AppRun]:
         """The first `limit` by app id."""
-        return [_app_run(row) for row in await self._session.rows("app_runs", limit=limit)]
+        return [app_run_of(row) for row in await self._session.rows("app_runs", limit=limit)]
 
     async def put_app_run(self, run: AppRun) -> None:
         """Insert or overwrite."""
@@ -215,7 +215,7 @@ def _placement(row: Row) -> Placement:
     )
 
 
-def _app_run(row: Row) -> AppRun:
+def app_run_of(row: Row) -> AppRun:
     return AppRun(
         app_id=row["app_id"],
         node_id=row["node_id"],

@@ -45,16 +45,16 @@ class OperationStatements:
     async def operation(self, number: int, *, lock: bool = False) -> Operation | None:
         """One operation."""
         row = await self._session.row("operation_locked" if lock else "operation", id=number)
-        return None if row is None else _operation(row)
+        return None if row is None else operation_of(row)
 
     async def pending_operations(self, app_id: str, *, lock: bool = False) -> Sequence[Operation]:
         """The app's PENDING operations, oldest first."""
         statement = "pending_operations_locked" if lock else "pending_operations"
-        return [_operation(row) for row in await self._session.rows(statement, app_id=app_id)]
+        return [operation_of(row) for row in await self._session.rows(statement, app_id=app_id)]
 
     async def due_operations(self, limit: int, now: int) -> Sequence[Operation]:
         """PENDING ones that may be tried, locked, held rows skipped."""
-        return [_operation(row) for row in await self._session.rows("due_operations", limit=limit, now=now)]
+        return [operation_of(row) for row in await self._session.rows("due_operations", limit=limit, now=now)]
 
     async def awakened_operations(self, limit: int, now: int) -> Sequence[Operation]:
         """Those that failed because their node was silent, whose node was heard of since; locked."""
@@ -62,7 +62,7 @@ class OperationStatements:
         if not found:
             return []
         rows = await self._session.rows("operations_locked", ids=found)
-        return [each for each in map(_operation, rows) if each.holder is None]
+        return [each for each in map(operation_of, rows) if each.holder is None]
 
     async def operations(self, wanted: OperationFilter, before: int, limit: int) -> Sequence[Operation]:
         """Those with an id below `before` that pass the filter, newest first."""
@@ -75,7 +75,7 @@ class OperationStatements:
             user_id=wanted.user_id or "",
             node_id=wanted.node_id or 0,
         )
-        return [_operation(row) for row in rows]
+        return [operation_of(row) for row in rows]
 
     async def count_operations(self, node_id: int) -> int:
         """How many PENDING ones a node has."""
@@ -102,7 +102,7 @@ def _columns(operation: Operation) -> dict[str, str | int | None]:
     }
 
 
-def _operation(row: Row) -> Operation:
+def operation_of(row: Row) -> Operation:
     return Operation(
         id=row["id"],
         kind=OperationKind(row["kind"]),

@@ -30,8 +30,8 @@ _SHOWN: Final = frozenset({"STOPPING", "DELETING", "STOPPED"})
 class OperationNotFound(LookupError):
     """There is no such operation."""
 
-    def __init__(self, number: int) -> None:
-        super().__init__(f"there is no operation {number}")
+    def __init__(self, which: int | str) -> None:
+        super().__init__(f"there is no operation {which}")
 
 
 class OperationEnded(Exception):

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from daemons.deploy.domain.apps import AppFacts, condition
 from daemons.deploy.domain.jobs import Job, log_complete
 from daemons.deploy.domain.nodes import (
     AppRun,
@@ -15,7 +16,7 @@ from daemons.deploy.domain.nodes import (
 )
 from daemons.deploy.domain.operations import Operation
 from daemons.deploy.domain.singletons import Holding
-from protocol.apps import AppRunView
+from protocol.apps import AppRunView, AppView
 from protocol.jobs import ClaimedJob, JobView, StoredPayload, WaitingFor
 from protocol.names import public_path
 from protocol.nodes import NodeId, NodeView, PlacementView, RawNode, RunnerView
@@ -198,4 +199,20 @@ def operation_view(operation: Operation, now: int) -> OperationView:
         created_at=when(operation.created_at),
         updated_at=when(operation.updated_at),
         finished_at=_when(operation.finished_at),
+    )
+
+
+def app_view(facts: AppFacts, now: int) -> AppView:
+    """An app as operators and the API see it."""
+    found, message = condition(facts)
+    return AppView(
+        app_id=facts.app_id,
+        user_id=facts.user_id,
+        condition=found,
+        message=message,
+        node_id=facts.placement.node_id if facts.placement else None,
+        node_name=facts.node.name if facts.node else None,
+        job_id=facts.active[0].id if facts.active else None,
+        run=app_run_view(facts.run) if facts.run else None,
+        operations=tuple(operation_view(each, now) for each in facts.operations),
     )

@@ -5,29 +5,56 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from daemons.deploy.domain.operations import words
-from daemons.deploy.domain.views import operation_view
-from daemons.deploy.http.requests import caller
+from daemons.deploy.domain.views import app_view, operation_view
+from daemons.deploy.http.requests import app_in_path, caller
+from daemons.deploy.ports import AppFilter
 from daemons.deploy.services.apps import Apps, Cleaned, Purged
+from daemons.deploy.services.catalogue import Catalogue
 from daemons.deploy.services.outbox import Attempt
 from daemons.deploy.services.retention import RepositoryRemoval
-from daemons.kit.bodies import read, reply
-from protocol.apps import AppCleaned, AppCommand, AppPurged, AppStopped
+from daemons.kit.bodies import number, query, read, reply
+from protocol.apps import AppCleaned, AppCommand, AppPage, AppPurged, AppStopped
+from protocol.base import Wire
+from protocol.names import AppId, UserId
+from protocol.nodes import NodeNumber
 from protocol.operations import OperationState, OperationView
 
 
-class AppRoutes:
-    """`/deploy/apps/stop|purge|cleanup`."""
+class _AppQuery(Wire):
+    user_id: UserId | None = None
+    node_id: NodeNumber | None = None
+    cursor: AppId | None = None
 
-    def __init__(self, apps: Apps) -> None:
+
+class AppRoutes:
+    """`/deploy/apps`, `/deploy/apps/{app_id}` and `/deploy/apps/stop|purge|cleanup`."""
+
+    def __init__(self, apps: Apps, catalogue: Catalogue) -> None:
         self._apps = apps
+        self._catalogue = catalogue
 
     def table(self) -> list[web.RouteDef]:
         """The routes."""
         return [
+            web.get("/deploy/apps", self.page),
+            web.get("/deploy/apps/{app_id}", self.one),
             web.post("/deploy/apps/stop", self.stop),
             web.post("/deploy/apps/purge", self.purge),
             web.post("/deploy/apps/cleanup", self.cleanup),
         ]
+
+    async def page(self, request: web.Request) -> web.Response:
+        """A page of apps, by id."""
+        asked = query(request, _AppQuery)
+        limit = number(request, "limit", default=50, low=1, high=200)
+        found = await self._catalogue.page(AppFilter(asked.user_id, asked.node_id), asked.cursor or "", limit)
+        items = tuple(app_view(facts, found.now) for facts in found.items)
+        return reply(AppPage(items=items, next_cursor=items[-1].app_id if found.more else None))
+
+    async def one(self, request: web.Request) -> web.Response:
+        """One app."""
+        found = await self._catalogue.one(app_in_path(request))
+        return reply(app_view(found.items[0], found.now))
 
     async def stop(self, request: web.Request) -> web.Response:
         """Stop an app on its node."""

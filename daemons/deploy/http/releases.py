@@ -3,20 +3,17 @@
 from typing import Final
 
 from aiohttp import web
-from pydantic import TypeAdapter, ValidationError
 
 from daemons.deploy.domain.releases import Release, Review, config_of
 from daemons.deploy.domain.views import when
-from daemons.deploy.http.requests import caller, orderer
+from daemons.deploy.http.requests import app_in_path, caller, orderer
 from daemons.deploy.services.reading import Reader
 from daemons.deploy.services.releases import ABOVE_ALL, Releases
 from daemons.deploy.services.rollback import Rollback
 from daemons.kit.bodies import InvalidRequest, number, read, reply
 from protocol.jobs import JobView
-from protocol.names import AppId
 from protocol.releases import CleanupView, ReleasePage, ReleaseView, RollbackApp, RollbackJob
 
-_APP_ID: Final = TypeAdapter[str](AppId)
 _LONGEST_NUMBER: Final = 9
 
 
@@ -39,7 +36,7 @@ class ReleaseRoutes:
 
     async def page(self, request: web.Request) -> web.Response:
         """A page of releases, newest first."""
-        app_id, limit = _app_id(request), number(request, "limit", default=50, low=1, high=200)
+        app_id, limit = app_in_path(request), number(request, "limit", default=50, low=1, high=200)
         before = _number(request.query["cursor"], "cursor") if request.query.get("cursor") else ABOVE_ALL
         ledger = await self._releases.page(app_id, before, limit)
         items = tuple(_view(release, current=release.number == ledger.current) for release in ledger.items)
@@ -48,7 +45,7 @@ class ReleaseRoutes:
 
     async def rollback(self, request: web.Request) -> web.Response:
         """A job that deploys an earlier release without a build."""
-        app_id = _app_id(request)
+        app_id = app_in_path(request)
         done = await self._rollback.start(app_id, await read(request, RollbackApp), orderer(request))
         view = await self._reader.view(done.job)
         known = {name: getattr(view, name) for name in JobView.model_fields}
@@ -64,16 +61,8 @@ class ReleaseRoutes:
 
     async def _pin(self, request: web.Request, *, pinned: bool) -> web.Response:
         wanted = _number(request.match_info["number"], "number")
-        release, current = await self._releases.pin(_app_id(request), wanted, pinned=pinned, actor=caller(request))
+        release, current = await self._releases.pin(app_in_path(request), wanted, pinned=pinned, actor=caller(request))
         return reply(_view(release, current=current))
-
-
-def _app_id(request: web.Request) -> str:
-    try:
-        return _APP_ID.validate_python(request.match_info["app_id"])
-    except ValidationError as error:
-        rule = error.errors(include_input=False)[0]["msg"].removeprefix("Value error, ")
-        raise InvalidRequest(f"appId: {rule}", ["appId"]) from None
 
 
 def _number(text: str, field: str) -> int:

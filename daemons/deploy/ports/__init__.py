@@ -1,5 +1,6 @@
 """What the services need from the outside."""
 
+from daemons.deploy.ports.catalogue import AppFilter, CatalogueRows
 from daemons.deploy.ports.claims import ClaimRows
 from daemons.deploy.ports.fleet import AppRunRows, NodeRows, PlacementRows, RunnerRows
 from daemons.deploy.ports.history import EventRows, LogRows, ReleaseRows, ReviewRows
@@ -12,7 +13,9 @@ from daemons.deploy.ports.work import IdempotencyRows, JobRows
 __all__ = [
     "Agent",
     "AgentFailed",
+    "AppFilter",
     "AppRunRows",
+    "CatalogueRows",
     "ClaimRows",
     "EventRows",
     "IdempotencyRows",

@@ -8,6 +8,7 @@ sum.
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
+from daemons.deploy.ports.catalogue import CatalogueRows
 from daemons.deploy.ports.claims import ClaimRows
 from daemons.deploy.ports.fleet import AppRunRows, NodeRows, PlacementRows, RunnerRows
 from daemons.deploy.ports.history import EventRows, LogRows, ReleaseRows, ReviewRows
@@ -32,6 +33,7 @@ class Transaction(
     ReviewRows,
     SingletonRows,
     OperationRows,
+    CatalogueRows,
     Protocol,
 ):
     """One open transaction."""

@@ -90,6 +90,17 @@ class Operations:
 
         return await self._store.transact(work)
 
+    async def get(self, number: int) -> tuple[Operation, int]:
+        """One operation and the time. Raises OperationNotFound."""
+
+        async def work(tx: Transaction) -> tuple[Operation, int]:
+            found = await tx.operation(number)
+            if found is None:
+                raise OperationNotFound(number)
+            return found, await tx.now()
+
+        return await self._store.transact(work)
+
     async def retry(self, number: int) -> tuple[Operation, int]:
         """Have it tried now, whatever its back-off; the operation and the time. Raises OperationNotFound and
         OperationEnded."""

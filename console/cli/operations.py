@@ -1,0 +1,141 @@
+"""`funai apps|operations`: how apps stand, and what their nodes have yet to do."""
+
+import shutil
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated, Final
+
+import orjson
+import typer
+
+from console.cli.listing import LimitOption, Output, OutputOption, table
+from console.cli.outcome import Failure, run
+from console.live.cells import Column, Row, cell
+from console.live.plain import line
+from protocol.apps import AppView
+from protocol.base import Wire
+from protocol.client.deploy import AdminClient
+from protocol.operations import OperationState, OperationView
+
+app = typer.Typer(rich_markup_mode=None)
+_PAGE: Final = 200
+_APPS: Final = (
+    Column("APP", 14),
+    Column("USER", 6),
+    Column("NODE", 16),
+    Column("STATE", 10),
+    Column("WHY", 0, flex=True),
+)
+_OPERATIONS: Final = (
+    Column("NUMBER", 6, right=True),
+    Column("WHAT", 6),
+    Column("APP", 14),
+    Column("NODE", 5, right=True),
+    Column("STATE", 9),
+    Column("TRIES", 5, right=True),
+    Column("NEXT TRY", 8),
+    Column("CAUSE", 10),
+    Column("WHY", 0, flex=True),
+)
+
+NodeOption = Annotated[int | None, typer.Option("--node", min=1, metavar="ID", help="Only those of this node.")]
+
+
+class Verb(StrEnum):
+    """What to do about one operation."""
+
+    RETRY = "retry"
+    ABANDON = "abandon"
+
+
+@app.command()
+def apps(
+    output: OutputOption = Output.TABLE,
+    limit: LimitOption = 1000,
+    node: NodeOption = None,
+    user: Annotated[str | None, typer.Option(metavar="ID", help="Only those of this user.")] = None,
+) -> None:
+    """List apps: how each stands, and what it waits for."""
+
+    async def work(client: AdminClient) -> None:
+        found: list[AppView] = []
+        cursor: str | None = None
+        while len(found) < limit:
+            page = await client.apps(user_id=user, node_id=node, cursor=cursor, limit=min(_PAGE, limit - len(found)))
+            found.extend(page.items)
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        _write(output, found, _APPS, [_app_row(each) for each in found])
+
+    run(work, "apps cannot be listed")
+
+
+@app.command()
+def operations(
+    verb: Annotated[Verb | None, typer.Argument(help="What to do about one; without it they are listed.")] = None,
+    number: Annotated[int | None, typer.Argument(min=1, help="Which one.")] = None,
+    output: OutputOption = Output.TABLE,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200, help="At most so many rows.")] = 50,
+    ended: Annotated[bool, typer.Option("--all", help="Also those that are done or were abandoned.")] = False,
+    node: NodeOption = None,
+) -> None:
+    """List the stops and deletes that nodes have yet to carry out; `retry NUMBER` tries one now, `abandon NUMBER` gives
+    one up."""
+    if verb is not None and number is None:
+        raise typer.BadParameter("say which one by its number", param_hint="NUMBER")
+
+    async def work(client: AdminClient) -> None:
+        if verb is None or number is None:
+            state = None if ended else OperationState.PENDING
+            page = await client.operations(state=state, node_id=node, limit=limit)
+            _write(output, page.items, _OPERATIONS, [_operation_row(each) for each in page.items])
+            return
+        if verb is Verb.ABANDON:
+            done = await client.abandon_operation(number)
+            sys.stdout.write(f"operation {done.id} on app {done.app_id} is given up: the app may still run there\n")
+            return
+        asked = await client.retry_operation(number)
+        if asked.state.final:
+            raise Failure(f"operation {number} is {asked.state.value}")
+        sys.stdout.write(f"operation {asked.id} on app {asked.app_id} is tried now\n")
+
+    run(work, f"operation {number} was not changed" if verb else "operations cannot be listed")
+
+
+def _write(output: Output, found: Sequence[Wire], columns: Sequence[Column], rows: Sequence[Row]) -> None:
+    if output is Output.JSON:
+        items = [each.to_data() for each in found]
+        sys.stdout.write(orjson.dumps(items, option=orjson.OPT_INDENT_2).decode() + "\n")
+        return
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    sys.stdout.write(table(columns, rows, width) + "\n")
+
+
+def _app_row(view: AppView) -> Row:
+    node = view.node_name or (str(view.node_id) if view.node_id is not None else "")
+    cells = (
+        cell(view.app_id),
+        cell(view.user_id),
+        cell(node),
+        cell(view.condition.value),
+        cell(line(view.message or "")),
+    )
+    return Row(view.app_id, cells)
+
+
+def _operation_row(view: OperationView) -> Row:
+    next_try = f"{view.next_attempt_at:%H:%M:%S}" if view.next_attempt_at is not None else ""
+    cells = (
+        cell(str(view.id)),
+        cell(view.kind.value),
+        cell(view.app_id),
+        cell(str(view.node_id)),
+        cell("running" if view.running else view.state.value),
+        cell(str(view.attempts)),
+        cell(next_try),
+        cell(view.cause),
+        cell(line(view.message or "")),
+    )
+    return Row(str(view.id), cells)
