@@ -53,3 +53,27 @@ class JobReason(StrEnum):
     DISK_FULL = "disk_full"
     RUNNER_STOPPED = "runner_stopped"
     REPORTED = "reported"
+
+
+class WaitReason(StrEnum):
+    """Why a pending job is not running; `reason` of `WaitingFor`. More may come: readers show one they do not know by
+    its message.
+
+    - `app_busy`: another job of the app runs (`jobId`).
+    - `backoff`: an attempt lost its runner, and the next one may not start before `until`.
+    - `node_disabled`, `node_stale`, `node_full`: the app lives on a node that may not take it now.
+    - `no_node`: no node may take an app that lives nowhere yet (`nodes` says why; none when none is registered).
+    - `no_runner`: no runner calls.
+    - `no_runner_with_labels`: no runner that calls offers every label that the job requires.
+    - `queued`: nothing is in the way; it is its turn when a runner asks.
+    """
+
+    APP_BUSY = "app_busy"
+    BACKOFF = "backoff"
+    NODE_DISABLED = "node_disabled"
+    NODE_STALE = "node_stale"
+    NODE_FULL = "node_full"
+    NO_NODE = "no_node"
+    NO_RUNNER = "no_runner"
+    NO_RUNNER_WITH_LABELS = "no_runner_with_labels"
+    QUEUED = "queued"

@@ -2,8 +2,9 @@
 
 `GET /admin/events` sends each event as `event: <kind>`, `data: <json>` and, for events that are rows of the audit
 log, `id: <seq>`.
-Events without a sequence number (node and runner figures) only refresh what is shown; a watcher that missed some loses
-nothing. After `reset` a watcher must take a new `Snapshot`: the events it asked for are gone.
+Events without a sequence number (figures of nodes and runners, and why pending jobs wait) only refresh what is shown; a
+watcher that missed some loses nothing. After `reset` a watcher must take a new `Snapshot`: the events it asked for are
+gone.
 """
 
 from typing import Annotated, Literal
@@ -18,10 +19,13 @@ from protocol.operations import OperationView
 
 
 class JobEvent(Wire):
-    """A job changed: `change` is created, claimed, phase, requeued, succeeded, failed or cancelled."""
+    """A job changed: `change` is created, claimed, phase, requeued, succeeded, failed or cancelled.
+
+    Without `seq` and with `change` waiting: a pending job waits for something else now, and nothing else of it changed.
+    """
 
     kind: Literal["job"] = "job"
-    seq: int
+    seq: int | None = None
     at: AwareDatetime
     change: str
     actor: str

@@ -34,7 +34,7 @@ from protocol.names import (
     UserId,
     own_base_path,
 )
-from protocol.nodes import RawNode
+from protocol.nodes import NodeObstacle, RawNode
 
 LOWEST_PRIORITY: Final = -10
 HIGHEST_PRIORITY: Final = 10
@@ -214,10 +214,18 @@ class ReportJob(Wire):
 
 
 class WaitingFor(Wire):
-    """Why a pending job is not running: a stable slug and the same in words."""
+    """Why a pending job is not running: a stable slug (`WaitReason`) and the same in words.
+
+    `jobId` is the job that holds the app; `since` when that began, `until` when the wait ends; `nodes` what speaks
+    against each node (the first ten). The words name no age, so that they change only with the reason.
+    """
 
     reason: str
     message: str
+    job_id: str | None = None
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    nodes: tuple[NodeObstacle, ...] = ()
 
 
 class JobView(Wire):

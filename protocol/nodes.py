@@ -90,6 +90,14 @@ class NodeView(Wire):
     reasons: tuple[str, ...] = ()
 
 
+class NodeObstacle(Wire):
+    """Why a node may not take an app: a stable slug (`node_disabled`, `node_stale` or `node_full`) and words."""
+
+    node: str
+    reason: str
+    message: str
+
+
 class UpsertNode(Wire):
     """An operator registers or edits a node."""
 

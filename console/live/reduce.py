@@ -24,7 +24,6 @@ from protocol.jobs import JobStatus, JobView
 MOST_JOBS: Final = 5_000
 _KEPT_JOBS: Final = 4_500
 _REREAD_SECONDS: Final = 10.0
-_REASON_SECONDS: Final = 2.0
 _LEASE_NEAR: Final = timedelta(seconds=10)
 _K = TypeVar("_K")
 _V = TypeVar("_V")
@@ -66,9 +65,8 @@ def apply(model: Model, event: AnyEvent, local: float) -> Model:
 def _change(model: Model, event: JobEvent | NodeEvent | RunnerEvent | PlacementEvent | AppEvent) -> Model:
     match event:
         case JobEvent():
-            known = model.jobs.get(event.job.id)
-            if known is not None and known.updated_at > event.job.updated_at:
-                return model  # a snapshot may be newer than its number
+            if _outdated(model, event):
+                return model
             return replace(model, jobs=_bounded(_with(model.jobs, event.job.id, event.job)))
         case NodeEvent():
             return replace(model, nodes=_with(model.nodes, event.node.node_id, event.node))
@@ -82,6 +80,14 @@ def _change(model: Model, event: JobEvent | NodeEvent | RunnerEvent | PlacementE
             return _change_app(model, event)
 
 
+def _outdated(model: Model, event: JobEvent) -> bool:
+    """A snapshot may be newer than its number; and what a job waits for says nothing once it has moved on."""
+    known = model.jobs.get(event.job.id)
+    if known is None:
+        return event.seq is None
+    return known.updated_at > event.job.updated_at or (event.seq is None and known.status is not event.job.status)
+
+
 def _change_app(model: Model, event: AppEvent) -> Model:
     if event.app is not None:
         return replace(model, apps=_with(model.apps, event.app_id, event.app))
@@ -92,25 +98,21 @@ def _change_app(model: Model, event: AppEvent) -> Model:
 def wants_snapshot(model: Model, local: float) -> bool:
     """Whether shown figures may have moved on without an event.
 
-    Lease renewals and the reasons of waiting jobs are not rows of the event log; while there are such jobs the
-    snapshot is read again, at most every 10 s; after 2 s when a waiting job has no reason yet, as in events.
+    Lease renewals are not rows of the event log; while a lease seems to end soon the snapshot is read again, at most
+    every 10 s.
     """
     age = local - model.snapshot_at
-    if age < _REASON_SECONDS:
-        return False
     if age < _REREAD_SECONDS:
-        return any(job.status is JobStatus.PENDING and job.waiting_for is None for job in model.jobs.values())
+        return False
     soon = model.server_time(local) + _LEASE_NEAR
     return any(_ages(job, soon) for job in model.jobs.values())
 
 
 def _ages(job: JobView, soon: datetime) -> bool:
     match job.status:
-        case JobStatus.PENDING:
-            return True
         case JobStatus.RUNNING:
             return job.lease_expire_at is not None and job.lease_expire_at <= soon
-        case JobStatus.SUCCEEDED | JobStatus.FAILED | JobStatus.CANCELLED:
+        case JobStatus.PENDING | JobStatus.SUCCEEDED | JobStatus.FAILED | JobStatus.CANCELLED:
             return False
         case _:
             assert_never(job.status)

@@ -194,7 +194,7 @@ def build_app(
     """The control plane over the given parts."""
     plane, metrics = Plane(settings, store, agent, registry), Metrics()
     access = Access(trusted_proxies=settings.trusted_proxies)
-    figures = Figures(metrics.registry, plane.reader, plane.nodes, plane.runners, plane.thresholds)
+    figures = Figures(metrics.registry, plane.reader, plane.nodes, plane.runners, plane.thresholds, plane.feed)
     metrics.before(figures.refresh)
     app = web.Application(
         middlewares=[metrics.middleware(), problem_middleware(PROBLEMS), access.middleware()],

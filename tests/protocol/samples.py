@@ -82,7 +82,15 @@ RUN = apps.AppRunView(
     last_deployed_at=1767323045678,
     last_active_at=1767323045679,
 )
-WAITING = jobs.WaitingFor(reason="no_node", message="no runtime node can take a new app: n3: 12.0 % disk free")
+OBSTACLE = nodes.NodeObstacle(node="n3", reason="node_full", message="12.0 % disk free, below 15 %")
+WAITING = jobs.WaitingFor(
+    reason="no_node",
+    message="no runtime node can take a new app: n3: 12.0 % disk free",
+    job_id=OLDER_ID,
+    since=MOMENT,
+    until=LATER,
+    nodes=(OBSTACLE,),
+)
 PENDING = jobs.JobView(
     id=JOB_ID,
     type=jobs.JobType.BUILD_AND_DEPLOY,
@@ -299,6 +307,7 @@ SAMPLES: tuple[Wire, ...] = (
         enabled=True,
         weight=200,
     ),
+    OBSTACLE,
     PLACEMENT,
     nodes.PlacementPage(node_id=1, total=3, items=(PLACEMENT,)),
     nodes.ReassignApp(app_id="20001", target_node_id=2),

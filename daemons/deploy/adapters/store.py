@@ -22,6 +22,7 @@ from daemons.deploy.adapters.store_nodes import (
 from daemons.deploy.adapters.store_operations import OperationStatements
 from daemons.deploy.adapters.store_releases import ReleaseStatements, ReviewStatements
 from daemons.deploy.adapters.store_replicas import SingletonStatements
+from daemons.deploy.adapters.store_waiting import WaitingStatements
 from daemons.deploy.ports import OutcomeUnknown, StoreUnavailable, Transaction
 from daemons.kit.sql import (
     POOL_SIZE,
@@ -58,6 +59,7 @@ class SqlTransaction(
     SingletonStatements,
     OperationStatements,
     CatalogueStatements,
+    WaitingStatements,
 ):
     """One open transaction: every port's statements."""
 

@@ -39,6 +39,12 @@ class EventStatements:
         """
         return [_event(row) for row in await self._session.rows("events_after", seq=seq, limit=limit)]
 
+    async def event_numbers(self, low: int, high: int, *, uncommitted: bool) -> frozenset[int]:
+        """Numbers above `low` and up to `high`, with `uncommitted` also those of open transactions."""
+        if uncommitted:
+            await self._session.change("read_uncommitted")
+        return frozenset(int(row["seq"]) for row in await self._session.rows("event_numbers", low=low, high=high))
+
     async def event_bounds(self) -> tuple[int, int]:
         """The lowest and highest number in the log; (0, 0) when it is empty."""
         row = await self._session.row("event_bounds")

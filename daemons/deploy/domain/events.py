@@ -4,13 +4,14 @@ Numbers become visible out of order: a transaction that drew a lower number may 
 `Tail` reads the log so that none is skipped.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-#: A number that is still missing this long after a higher one was seen belongs to a transaction that was rolled back:
-#: every transaction of the store is shorter.
-PATIENCE_SECONDS: Final = 5.0
+#: A number that is still missing this long after a higher one was seen, and that no open transaction holds, belongs to
+#: one that was rolled back. The time covers the moment between drawing a number and writing its row, in which nobody
+#: can see who holds it.
+PATIENCE_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +54,16 @@ class Tail:
     sights: tuple[tuple[int, float], ...] = ()
 
 
-def advance(tail: Tail, rows: Sequence[Event], moment: float) -> tuple[Tail, tuple[Event, ...]]:
-    """The next place and the events that may be shown now, given all rows after the present place, in order."""
+def advance(
+    tail: Tail, rows: Sequence[Event], moment: float, held: Collection[int] = ()
+) -> tuple[Tail, tuple[Event, ...]]:
+    """The next place and the events that may be shown now, given all rows after the present place, in order. `held` are
+    missing numbers that open transactions hold: nothing beyond them is shown, however long they take."""
     sights = tail.sights
     if rows and rows[-1].seq > max((seq for seq, _ in sights), default=tail.seq):
         sights = (*sights, (rows[-1].seq, moment))
     settled = max((seq for seq, seen in sights if moment - seen >= PATIENCE_SECONDS), default=0)
+    settled = min(settled, *held) if held else settled
     place, shown = tail.seq, []
     for row in rows:
         if row.seq != place + 1 and row.seq > settled:
@@ -66,3 +71,8 @@ def advance(tail: Tail, rows: Sequence[Event], moment: float) -> tuple[Tail, tup
         place = row.seq
         shown.append(row)
     return Tail(place, tuple(sight for sight in sights if sight[0] > place)), tuple(shown)
+
+
+def leaps(tail: Tail, shown: Sequence[Event]) -> bool:
+    """Whether numbers are missing between the place and the last of these events."""
+    return bool(shown) and shown[-1].seq - tail.seq != len(shown)

@@ -7,6 +7,12 @@ from protocol.nodes import NodeHealth, NodeHeartbeat, RunnerHealth, UpsertNode
 
 _STALE_INTERVALS: Final = 2.5
 _LONGEST_OBSERVED_MS: Final = 120_000
+_SPANS: Final = (
+    *((seconds, f"{seconds} s") for seconds in (10, 30, 45)),
+    *((minutes * 60, f"{minutes} min") for minutes in (1, 2, 5, 10, 20, 30, 45)),
+    *((hours * 3600, f"{hours} h") for hours in (1, 2, 3, 6, 12)),
+    *((days * 86_400, f"{days} d") for days in (1, 2, 3, 7, 14, 30, 90, 365)),
+)
 
 
 class NodeNotFound(LookupError):
@@ -159,10 +165,16 @@ def health(node: RuntimeNode, policy: NodePolicy, now: int) -> tuple[NodeHealth,
 
 
 def silence(node: RuntimeNode, now: int) -> str:
-    """How long the node has not been heard of, in words."""
+    """How long the node has not been heard of, in words that change seldom."""
     if node.last_heartbeat_at is None:
         return "never sent a heartbeat"
-    return f"last heartbeat {max(0, now - node.last_heartbeat_at) // 1000} s ago"
+    return f"last heartbeat {roughly(now - node.last_heartbeat_at)} ago"
+
+
+def roughly(milliseconds: int) -> str:
+    """A length of time in words that change only a few times an hour: what is shown to many is sent when it changes."""
+    passed = [words for least, words in _SPANS if milliseconds >= least * 1000]
+    return f"more than {passed[-1]}" if passed else "moments"
 
 
 def shortages(node: RuntimeNode, floor_pct: float) -> tuple[str, ...]:

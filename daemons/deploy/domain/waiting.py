@@ -1,19 +1,29 @@
-"""Why a pending job is not running."""
+"""Why a pending job is not running.
 
-from collections.abc import Sequence
+The slugs are `protocol.errors.WaitReason`. The words name no age and no exact number of a long line: they are sent to
+every watcher whenever they change.
+"""
+
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from daemons.deploy.domain.jobs import Job
-from daemons.deploy.domain.nodes import NodePolicy, Placement, Runner, RuntimeNode, runner_health
-from daemons.deploy.domain.placement import obstacle_to_new_app, obstacle_to_redeploy
-from protocol.errors import ErrorReason
+from daemons.deploy.domain.nodes import NodePolicy, Placement, Runner, RuntimeNode, roughly, runner_health
+from daemons.deploy.domain.placement import Obstacle, obstacle_to_new_app, obstacle_to_redeploy
+from daemons.deploy.domain.views import when
+from protocol.errors import WaitReason
 from protocol.jobs import WaitingFor
-from protocol.nodes import RunnerHealth
+from protocol.nodes import NodeObstacle, RunnerHealth
+
+_NODES_NAMED: Final = 10
+_COUNTED: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a pending job may be waiting for, as of `now`."""
+    """What a pending job may be waiting for, as of `now`. `settled` are apps that came up on their node once: only they
+    are tied to it."""
 
     now: int
     nodes: Sequence[RuntimeNode]
@@ -21,34 +31,51 @@ class Surroundings:
     pending: int
     policy: NodePolicy
     runner_stale_ms: int
+    settled: Collection[str] = ()
 
 
 def explain(job: Job, running: Job | None, placement: Placement | None, around: Surroundings) -> WaitingFor:
     """The first thing that stands in the way; the last resort is that the job is simply next in line."""
     if running is not None:
-        since = max(0, around.now - (running.started_at or around.now)) // 1000
         return WaitingFor(
-            reason=ErrorReason.APP_BUSY.value, message=f"the app is busy with job {running.id} since {since} s"
+            reason=WaitReason.APP_BUSY.value,
+            message=f"the app is busy with job {running.id}",
+            job_id=running.id,
+            since=when(running.started_at or running.updated_at),
         )
     if job.not_before > around.now:
-        seconds = -((around.now - job.not_before) // 1000)
-        text = f"attempt {job.attempt} lost its runner; the next one may start in {seconds} s"
-        return WaitingFor(reason="backoff", message=text)
-    return _node(placement, around) or _runner(job, around) or _line(around)
+        text = f"attempt {job.attempt} lost its runner; the next one may start after a pause"
+        return WaitingFor(reason=WaitReason.BACKOFF.value, message=text, until=when(job.not_before))
+    return _node(job, placement, around) or _runner(job, around) or _line(around)
 
 
-def _node(placement: Placement | None, around: Surroundings) -> WaitingFor | None:
+def _node(job: Job, placement: Placement | None, around: Surroundings) -> WaitingFor | None:
     home = next((node for node in around.nodes if placement and node.id == placement.node_id), None)
-    if home is not None:
-        obstacle = obstacle_to_redeploy(home, around.policy, around.now)
-        if obstacle is None:
-            return None
-        return WaitingFor(reason=obstacle.reason.value, message=f"the app lives on node {obstacle}")
-    obstacles = [obstacle_to_new_app(node, around.policy, around.now) for node in around.nodes]
-    if None in obstacles:
+    obstacle = obstacle_to_redeploy(home, around.policy, around.now) if home else None
+    if home is not None and obstacle is None:
         return None
-    why = "; ".join(str(obstacle) for obstacle in obstacles) or "none is registered"
-    return WaitingFor(reason=ErrorReason.NO_NODE.value, message=f"no runtime node can take a new app: {why}")
+    if obstacle is not None and job.app_id in around.settled:
+        message = f"the app lives on node {obstacle}"
+        return WaitingFor(reason=obstacle.reason.value, message=message, nodes=(_told(obstacle),))
+    found = [obstacle_to_new_app(node, around.policy, around.now) for node in around.nodes]
+    obstacles = [obstacle for obstacle in found if obstacle is not None]
+    if len(obstacles) < len(found):
+        return None
+    return WaitingFor(
+        reason=WaitReason.NO_NODE.value,
+        message=f"no runtime node can take a new app: {_why(obstacles)}",
+        nodes=tuple(map(_told, obstacles[:_NODES_NAMED])),
+    )
+
+
+def _why(obstacles: Sequence[Obstacle]) -> str:
+    more = len(obstacles) - _NODES_NAMED
+    named = [*map(str, obstacles[:_NODES_NAMED]), *([f"and {more} more"] if more > 0 else [])]
+    return "; ".join(named) or "none is registered"
+
+
+def _told(obstacle: Obstacle) -> NodeObstacle:
+    return NodeObstacle(node=obstacle.node, reason=obstacle.reason.value, message=obstacle.message)
 
 
 def _runner(job: Job, around: Surroundings) -> WaitingFor | None:
@@ -59,11 +86,12 @@ def _runner(job: Job, around: Surroundings) -> WaitingFor | None:
     ]
     if healthy:
         return _labels(frozenset(job.requires), [frozenset(runner.labels or ()) for runner in healthy])
+    reason = WaitReason.NO_RUNNER.value
     if not around.runners:
-        return WaitingFor(reason="no_runner", message="no runner has called yet; start one")
+        return WaitingFor(reason=reason, message="no runner has called yet; start one")
     latest = max(runner.last_seen_at for runner in around.runners)
-    ago = max(0, around.now - latest) // 1000
-    return WaitingFor(reason="no_runner", message=f"no runner has called for {ago} s; start one")
+    text = f"no runner has called for {roughly(around.now - latest)}; start one"
+    return WaitingFor(reason=reason, message=text, since=when(latest))
 
 
 def _labels(requires: frozenset[str], offered: Sequence[frozenset[str]]) -> WaitingFor | None:
@@ -74,9 +102,20 @@ def _labels(requires: frozenset[str], offered: Sequence[frozenset[str]]) -> Wait
         text = f"no runner that is up offers {', '.join(sorted(missing))}; start one with RUNNER_LABELS"
     else:
         text = f"no single runner that is up offers all of {', '.join(sorted(requires))}; start one with RUNNER_LABELS"
-    return WaitingFor(reason="no_runner_with_labels", message=text)
+    return WaitingFor(reason=WaitReason.NO_RUNNER_WITH_LABELS.value, message=text)
 
 
 def _line(around: Surroundings) -> WaitingFor:
-    text = "next in line for a runner" if around.pending <= 1 else f"in line for a runner, {around.pending} are pending"
-    return WaitingFor(reason="queued", message=text)
+    text = "next in line for a runner"
+    if around.pending > 1:
+        text = f"in line for a runner, {_how_many(around.pending)} are pending"
+    return WaitingFor(reason=WaitReason.QUEUED.value, message=text)
+
+
+def _how_many(count: int) -> str:
+    least = _COUNTED
+    if count <= least:
+        return str(count)
+    while least * 10 < count:
+        least *= 10
+    return f"more than {least}"

@@ -8,6 +8,7 @@ from daemons.deploy.ports.operations import OperationFilter, OperationRows
 from daemons.deploy.ports.outside import Agent, AgentFailed, ImageRegistry, RegistryFailed
 from daemons.deploy.ports.replicas import SingletonRows
 from daemons.deploy.ports.store import OutcomeUnknown, Store, StoreUnavailable, Transaction
+from daemons.deploy.ports.waiting import WaitingRows
 from daemons.deploy.ports.work import IdempotencyRows, JobRows
 
 __all__ = [
@@ -35,4 +36,5 @@ __all__ = [
     "Store",
     "StoreUnavailable",
     "Transaction",
+    "WaitingRows",
 ]

@@ -18,6 +18,11 @@ class EventRows(Protocol):
         """Committed events with a higher number, in order; numbers of open transactions are missing."""
         ...
 
+    async def event_numbers(self, low: int, high: int, *, uncommitted: bool) -> frozenset[int]:
+        """Numbers above `low` and up to `high` in the log; with `uncommitted` also those that open transactions hold,
+        and then this must be the transaction's first call."""
+        ...
+
     async def event_bounds(self) -> tuple[int, int]:
         """The lowest and highest number in the log; (0, 0) when it is empty."""
         ...

@@ -14,6 +14,7 @@ from daemons.deploy.ports.fleet import AppRunRows, NodeRows, PlacementRows, Runn
 from daemons.deploy.ports.history import EventRows, LogRows, ReleaseRows, ReviewRows
 from daemons.deploy.ports.operations import OperationRows
 from daemons.deploy.ports.replicas import SingletonRows
+from daemons.deploy.ports.waiting import WaitingRows
 from daemons.deploy.ports.work import IdempotencyRows, JobRows
 
 T = TypeVar("T")
@@ -34,6 +35,7 @@ class Transaction(
     SingletonRows,
     OperationRows,
     CatalogueRows,
+    WaitingRows,
     Protocol,
 ):
     """One open transaction."""

@@ -1,15 +1,15 @@
 """Jobs with what surrounds them: the node an app lives on, and why a pending job waits. Reading never writes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from daemons.deploy.domain import views
 from daemons.deploy.domain.jobs import Job
-from daemons.deploy.domain.nodes import NodePolicy, RuntimeNode
+from daemons.deploy.domain.nodes import NodePolicy
 from daemons.deploy.domain.waiting import Surroundings, explain
 from daemons.deploy.ports import Store, Transaction
 from protocol.events import Snapshot
-from protocol.jobs import JobStatus, JobView
+from protocol.jobs import JobStatus, JobView, WaitingFor
 
 _JOBS = 500
 _ROWS = 5000
@@ -75,21 +75,26 @@ class Reader:
         nodes = {node.id: node for node in await tx.nodes()}
         homes = {app_id: nodes.get(placement.node_id) for app_id, placement in placements.items()}
         pending = [job for job in jobs if job.status is JobStatus.PENDING]
-        waiting = {}
-        if pending:
-            around = await self._surroundings(tx, tuple(nodes.values()))
-            running = await tx.running_of({job.app_id for job in pending})
-            for job in pending:
-                waiting[job.id] = explain(job, running.get(job.app_id), placements.get(job.app_id), around)
-        return tuple(views.job_view(job, homes.get(job.app_id), waiting.get(job.id)) for job in jobs)
+        waits = await explained(tx, pending, await look(tx, self._thresholds)) if pending else {}
+        return tuple(views.job_view(job, homes.get(job.app_id), waits.get(job.id)) for job in jobs)
 
-    async def _surroundings(self, tx: Transaction, nodes: Sequence[RuntimeNode]) -> Surroundings:
-        counts = await tx.count_jobs()
-        return Surroundings(
-            now=await tx.now(),
-            nodes=nodes,
-            runners=await tx.runners(),
-            pending=counts.get(JobStatus.PENDING.value, 0),
-            policy=self._thresholds.policy,
-            runner_stale_ms=self._thresholds.runner_stale_ms,
-        )
+
+async def look(tx: Transaction, thresholds: Thresholds) -> Surroundings:
+    """What pending jobs may be waiting for now."""
+    counts = await tx.count_jobs()
+    return Surroundings(
+        now=await tx.now(),
+        nodes=await tx.nodes(),
+        runners=await tx.runners(),
+        pending=counts.get(JobStatus.PENDING.value, 0),
+        policy=thresholds.policy,
+        runner_stale_ms=thresholds.runner_stale_ms,
+    )
+
+
+async def explained(tx: Transaction, pending: Sequence[Job], around: Surroundings) -> Mapping[str, WaitingFor]:
+    """Why each of these PENDING jobs waits, by its id."""
+    app_ids = {job.app_id for job in pending}
+    running, placements = await tx.running_of(app_ids), await tx.placements_of(app_ids)
+    here = replace(around, settled=await tx.settled(app_ids & placements.keys()))
+    return {job.id: explain(job, running.get(job.app_id), placements.get(job.app_id), here) for job in pending}

@@ -164,6 +164,8 @@ async def test_a_position_that_is_gone_is_answered_with_reset() -> None:
     async with serving() as plane:
         await plane.create("a1")
         await plane.create("a2")
+        async with following(plane, 0) as stream:
+            assert await numbered(stream, 2) == [1, 2]
 
         async def forget(tx: Transaction) -> int:
             return await tx.delete_events(await tx.now() + 1, 1)
@@ -220,3 +222,38 @@ async def test_only_operators_watch() -> None:
             async with plane.api.transport.stream("/admin/events"):
                 pass
         assert caught.value.status == 401
+
+
+async def waits(stream: AsyncIterator[AnyEvent], reason: str) -> JobEvent:
+    async for event in stream:
+        if isinstance(event, JobEvent) and event.job.waiting_for and event.job.waiting_for.reason == reason:
+            return event
+    raise AssertionError("the stream ended")
+
+
+async def test_a_pending_jobs_event_says_why_and_is_followed_by_every_new_reason() -> None:
+    async with serving() as plane:
+        await plane.create("a1")
+        async with following(plane, 0) as stream:
+            created = await waits(stream, "no_node")
+            assert (created.seq, created.change) == (1, "created")
+            await plane.beat()
+            news = await waits(stream, "no_runner")
+            assert (news.seq, news.change, news.actor) == (None, "waiting", "control-plane")
+            await plane.admin.set_enabled("n1", enabled=False)
+            await plane.claim("r1")
+            assert (await waits(stream, "no_node")).seq is None
+            async with following(plane, 0) as newcomer:
+                assert (await waits(newcomer, "no_node")).seq == 1
+            await plane.admin.set_enabled("n1", enabled=True)
+            assert (await waits(stream, "queued")).job.status is JobStatus.PENDING
+
+
+async def test_an_event_of_a_job_that_moved_on_names_no_reason() -> None:
+    async with serving() as plane:
+        await plane.claimed()
+        async with following(plane, 0) as stream:
+            async for event in stream:
+                if isinstance(event, JobEvent) and event.change == "created":
+                    assert event.job.waiting_for is None
+                    break

@@ -101,7 +101,7 @@ def test_ended_jobs_are_forgotten_when_there_are_too_many(model: Model) -> None:
         ((), 100, False),
         ((job("a", status=JobStatus.FAILED),), 100, False),
         ((job("a"),), 1, False),
-        ((job("a"),), 3, True),
+        ((job("a"),), 11, False),
         ((job("a", status=JobStatus.RUNNING, lease_expire_at=NOW + timedelta(seconds=120)),), 11, False),
         ((job("a", status=JobStatus.RUNNING, lease_expire_at=NOW + timedelta(seconds=15)),), 11, True),
         ((job("a", status=JobStatus.RUNNING, lease_expire_at=NOW + timedelta(seconds=15)),), 9, False),

@@ -6,7 +6,7 @@ import pytest
 
 from daemons.deploy.domain import jobs, nodes
 from daemons.deploy.domain.nodes import NodePolicy, Placement, Runner, RuntimeNode
-from daemons.deploy.domain.views import deploy_url
+from daemons.deploy.domain.views import deploy_url, when
 from daemons.deploy.domain.waiting import Surroundings, explain
 from protocol.jobs import JobPayload, JobType
 from protocol.nodes import NodeHealth, NodeHeartbeat, UpsertNode
@@ -77,7 +77,9 @@ def around(**changes: object) -> Surroundings:
         ({"nodes": ()}, "no_node", "none is registered"),
         ({"nodes": (replace(NODE, disk_free_pct=20.0),)}, "no_node", "n1: 20.0 % disk free, below 25 %"),
         ({"runners": ()}, "no_runner", "no runner has called yet"),
-        ({"runners": (Runner("r1", NOW - 100_000),)}, "no_runner", "100 s"),
+        ({"pending": 11}, "queued", "more than 10 are pending"),
+        ({"pending": 1001}, "queued", "more than 1000 are pending"),
+        ({"runners": (Runner("r1", NOW - 100_000),)}, "no_runner", "for more than 1 min"),
     ],
 )
 def test_a_new_apps_job_explains_itself(changes: dict[str, object], reason: str, words: str) -> None:
@@ -88,10 +90,14 @@ def test_a_new_apps_job_explains_itself(changes: dict[str, object], reason: str,
 def test_what_stands_in_the_way_of_a_placed_apps_job() -> None:
     home = Placement("a", 1, NOW)
     running = replace(JOB, id="j0", started_at=NOW - 5000)
-    assert "j0 since 5 s" in explain(JOB, running, home, around()).message
-    assert explain(replace(JOB, not_before=NOW + 1500, attempt=1), None, home, around()).message.endswith("in 2 s")
-    disabled = around(nodes=(replace(NODE, enabled=False), replace(NODE, id=2, name="n2")))
-    assert explain(JOB, None, home, disabled).reason == "node_disabled"
+    busy = explain(JOB, running, home, around())
+    assert (busy.reason, busy.job_id, busy.since) == ("app_busy", "j0", when(NOW - 5000)) and "j0" in busy.message
+    pausing = explain(replace(JOB, not_before=NOW + 1500, attempt=1), None, home, around())
+    assert (pausing.reason, pausing.until) == ("backoff", when(NOW + 1500))
+    nodes = (replace(NODE, enabled=False), replace(NODE, id=2, name="n2"))
+    tied = explain(JOB, None, home, around(nodes=nodes, settled={"a"}))
+    assert tied.reason == "node_disabled" and [each.node for each in tied.nodes] == ["n1"]
+    assert explain(JOB, None, home, around(nodes=nodes)).reason == "queued"
     assert explain(JOB, None, home, around(nodes=(replace(NODE, disk_free_pct=20.0),))).reason == "queued"
 
 

@@ -11,3 +11,7 @@ VALUES (CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER), :kind, :acti
 DELETE FROM fun_ai_deploy_event WHERE seq IN (
     SELECT seq FROM fun_ai_deploy_event WHERE create_time < :before ORDER BY create_time, seq LIMIT :limit
 );
+
+-- read_uncommitted --
+-- Transactions follow each other here: there is nothing uncommitted to be seen.
+SELECT 1;
