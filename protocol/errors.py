@@ -30,6 +30,8 @@ class ErrorReason(StrEnum):
     NODE_DISABLED = "node_disabled"
     NODE_STALE = "node_stale"
     NODE_FULL = "node_full"
+    DRAIN_LIVE = "drain_live"
+    DRAIN_DOES_NOT_FIT = "drain_does_not_fit"
     IMAGE_GONE = "image_gone"
     IMAGE_MUTABLE = "image_mutable"
     PEER_FAILED = "peer_failed"

@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, Field, TypeAdapter
 
 from protocol.apps import AppRunView
 from protocol.base import Wire
+from protocol.drains import DrainDetail
 from protocol.jobs import JobView
 from protocol.nodes import NodeView, PlacementView, RunnerView
 from protocol.operations import OperationView
@@ -87,6 +88,18 @@ class OperationEvent(Wire):
     operation: OperationView
 
 
+class DrainEvent(Wire):
+    """A plan that drains a node changed: `change` is its new state, created, cancelled, or the app and its new state;
+    then `drain.moves` has that move alone."""
+
+    kind: Literal["drain"] = "drain"
+    seq: int
+    at: AwareDatetime
+    change: str
+    actor: str
+    drain: DrainDetail
+
+
 class ResetEvent(Wire):
     """The requested position is no longer in the log: take a snapshot and follow from its `seq`."""
 
@@ -102,7 +115,15 @@ class BeatEvent(Wire):
 
 
 AnyEvent = Annotated[
-    JobEvent | NodeEvent | RunnerEvent | PlacementEvent | AppEvent | OperationEvent | ResetEvent | BeatEvent,
+    JobEvent
+    | NodeEvent
+    | RunnerEvent
+    | PlacementEvent
+    | AppEvent
+    | OperationEvent
+    | DrainEvent
+    | ResetEvent
+    | BeatEvent,
     Field(discriminator="kind"),
 ]
 EVENT: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)

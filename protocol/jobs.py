@@ -61,9 +61,14 @@ class JobStatus(StrEnum):
 
 
 class JobType(StrEnum):
-    """With `image` in the payload: deploy that image. Without: clone, build, push, deploy."""
+    """`BUILD_AND_DEPLOY` with `image` in the payload: deploy that image. Without: clone, build, push, deploy.
+
+    `MIGRATE_APP`, ordered by the control plane alone: deploy what the app runs already, `image`, on another node. A
+    runner carries it out as it does any job with an image.
+    """
 
     BUILD_AND_DEPLOY = "BUILD_AND_DEPLOY"
+    MIGRATE_APP = "MIGRATE_APP"
 
 
 class JobPhase(StrEnum):
@@ -100,13 +105,18 @@ class JobPayload(Wire):
 class StoredPayload(JobPayload):
     """The payload as answered: the submitted keys and those the control plane wrote.
 
-    An absent key stays absent: existing runners give it a default, which a null would override.
+    `sourceNodeId` and `targetNodeId` are there when the job's success moves the app from one node to the other,
+    `drainId` when a plan ordered the move. An absent key stays absent: existing runners give it a default, which a null
+    would override.
     """
 
     run_started_at: int | None = None
     attempt: int | None = None
     phase: str | None = None
     phase_message: str | None = None
+    source_node_id: int | None = None
+    target_node_id: int | None = None
+    drain_id: int | None = None
 
     @model_serializer(mode="wrap")
     def _without_nulls(self, serialize: SerializerFunctionWrapHandler) -> dict[str, object]:
@@ -133,6 +143,12 @@ def _only_with_supersede(value: bool, info: ValidationInfo) -> bool:
 CancelRunning = Annotated[bool, AfterValidator(_only_with_supersede)]
 
 
+def _only_by_plans(value: JobType) -> JobType:
+    if value is JobType.MIGRATE_APP:
+        raise ValueError("MIGRATE_APP is ordered by a node's drain only (POST /admin/drains)")
+    return value
+
+
 class CreateJob(Wire):
     """`POST /deploy/jobs`. With the header `Idempotency-Key` it may be repeated: it makes one job.
 
@@ -140,7 +156,7 @@ class CreateJob(Wire):
     it.
     """
 
-    type: JobType
+    type: Annotated[JobType, AfterValidator(_only_by_plans)]
     payload: JobPayload
     on_conflict: OnConflict = OnConflict.REJECT
     cancel_running: CancelRunning = False

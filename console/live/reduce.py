@@ -11,6 +11,7 @@ from protocol.events import (
     AnyEvent,
     AppEvent,
     BeatEvent,
+    DrainEvent,
     JobEvent,
     NodeEvent,
     OperationEvent,
@@ -53,6 +54,9 @@ def apply(model: Model, event: AnyEvent, local: float) -> Model:
             return model
         case OperationEvent():
             return model if event.seq <= model.seq else replace(model, seq=event.seq)
+        case DrainEvent():
+            # Its jobs, nodes and placements have events of their own.
+            return replace(model, seq=max(model.seq, event.seq))
         case JobEvent() | NodeEvent() | RunnerEvent() | PlacementEvent() | AppEvent():
             if event.seq is not None and event.seq <= model.seq:
                 return model

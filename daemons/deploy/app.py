@@ -15,6 +15,8 @@ from daemons.deploy.adapters.agent import HttpAgent
 from daemons.deploy.adapters.registry import HarborRegistry, OciRegistry
 from daemons.deploy.adapters.store import open_store
 from daemons.deploy.domain.apps import AppNotFound
+from daemons.deploy.domain.capacity import DoesNotFit
+from daemons.deploy.domain.drains import DrainLive, DrainNotFound, DrainOver
 from daemons.deploy.domain.idempotency import IdempotencyMismatch
 from daemons.deploy.domain.images import RegistryPlace
 from daemons.deploy.domain.jobs import AppBusy, IllegalTransition, JobNotFound, LeaseLost, LogFull, LogGap, TooLate
@@ -25,6 +27,7 @@ from daemons.deploy.domain.releases import ImageGone, ImageMutable, NothingToRol
 from daemons.deploy.domain.succession import NotRetryable
 from daemons.deploy.http.admin import AdminRoutes
 from daemons.deploy.http.apps import AppRoutes
+from daemons.deploy.http.drains import DrainRoutes
 from daemons.deploy.http.events import EventRoutes
 from daemons.deploy.http.figures import Figures
 from daemons.deploy.http.jobs import JobRoutes
@@ -39,8 +42,11 @@ from daemons.deploy.services.apps import AppNotPlaced, Apps
 from daemons.deploy.services.bells import Bells
 from daemons.deploy.services.catalogue import Catalogue
 from daemons.deploy.services.claims import Claims
+from daemons.deploy.services.drain_steps import DrainSteps
+from daemons.deploy.services.drains import Drains
 from daemons.deploy.services.feed import Feed
 from daemons.deploy.services.leases import Leases
+from daemons.deploy.services.leftovers import Leftovers
 from daemons.deploy.services.logs import Logs
 from daemons.deploy.services.operations import Operations
 from daemons.deploy.services.orders import Orders
@@ -51,6 +57,7 @@ from daemons.deploy.services.reading import Reader, Thresholds
 from daemons.deploy.services.reaper import Limits, Reaper
 from daemons.deploy.services.registry import NodeRegistry, RunnerRegistry
 from daemons.deploy.services.releases import Releases
+from daemons.deploy.services.residents import Holders
 from daemons.deploy.services.retention import Retention
 from daemons.deploy.services.rollback import Rollback
 from daemons.deploy.services.rounds import Terms
@@ -84,6 +91,10 @@ PROBLEMS: Final[Problems] = {
     ImageGone: (409, ErrorReason.IMAGE_GONE),
     ImageMutable: (409, ErrorReason.IMAGE_MUTABLE),
     AppBusy: (409, ErrorReason.APP_BUSY),
+    DrainNotFound: (404, ErrorReason.NOT_FOUND),
+    DrainLive: (409, ErrorReason.DRAIN_LIVE),
+    DrainOver: (409, ErrorReason.ILLEGAL_TRANSITION),
+    DoesNotFit: (409, ErrorReason.DRAIN_DOES_NOT_FIT),
     IllegalTransition: (409, ErrorReason.ILLEGAL_TRANSITION),
     NotRetryable: (409, ErrorReason.ILLEGAL_TRANSITION),
     IdempotencyMismatch: (409, ErrorReason.IDEMPOTENCY_MISMATCH),
@@ -114,13 +125,7 @@ class Plane:
     """The services of one control plane, and the loops that drive them."""
 
     def __init__(self, settings: DeploySettings, store: Store, agent: Agent, registry: ImageRegistry | None) -> None:
-        policy = NodePolicy(
-            stale_ms=settings.node_stale_seconds * 1000,
-            disk_min_pct=settings.disk_min_pct,
-            disk_drain_pct=settings.disk_drain_pct,
-            disk_aware=settings.placement_strategy == "disk-aware",
-            watched=settings.node_enabled,
-        )
+        policy = _policy(settings)
         self.clock = SystemClock()
         self.singletons = Singletons(store, _replica())
         self.store = store = Fenced(store)
@@ -148,10 +153,23 @@ class Plane:
         self.reader = Reader(store, self.thresholds)
         self.feed = Feed(store, self.bells, self.clock, self.thresholds)
         self.reaper = Reaper(store, self.bells, Limits(settings.max_attempts, settings.max_running_seconds))
+        self.drains, steps = self._draining(Holders(agent, policy), policy)
+        self.singletons.add("drains", 1, steps.step)
+        self._share_out()
+
+    def _share_out(self) -> None:
+        """Work that one replica does for all."""
         self.singletons.add("reaper", 1, self.reaper.sweep)
         self.singletons.add("tidy", 300, self.reaper.tidy)
         self.singletons.add("retention", 2, self.retention.step)
         self.singletons.add("operations-tidy", 300, self.operations.tidy)
+
+    def _draining(self, holders: Holders, policy: NodePolicy) -> tuple[Drains, DrainSteps]:
+        leftovers = Leftovers(self.operations)
+        return (
+            Drains(self.store, self.bells, holders, policy),
+            DrainSteps(self.store, self.bells, holders, leftovers, policy),
+        )
 
     def loops(self) -> Sequence[Loop]:
         """What runs beside the requests in every replica; a step that the database refused is tried again."""
@@ -228,6 +246,7 @@ def _routes(
         (admin.table(), (gates.admin,)),
         (EventRoutes(plane.feed).table(), (gates.admin,)),
         (replicas.table(), (gates.admin,)),
+        (DrainRoutes(plane.drains).table(), (gates.admin,)),
         (HealthRoutes(SERVICE, plane.clock, {"store": plane.store.check}).table(), ()),
         (metrics.table(), ()),
     )
@@ -254,6 +273,16 @@ def _gates(settings: DeploySettings) -> Gates:
         node=Gate(
             "node", headers.NODE_TOKEN, revealed(settings.node_tokens), settings.node_enabled, settings.node_networks
         ),
+    )
+
+
+def _policy(settings: DeploySettings) -> NodePolicy:
+    return NodePolicy(
+        stale_ms=settings.node_stale_seconds * 1000,
+        disk_min_pct=settings.disk_min_pct,
+        disk_drain_pct=settings.disk_drain_pct,
+        disk_aware=settings.placement_strategy == "disk-aware",
+        watched=settings.node_enabled,
     )
 
 

@@ -11,6 +11,7 @@ from protocol.apps import AppCleaned, AppCommand, AppPage, AppPurged, AppStopped
 from protocol.base import Wire
 from protocol.client.stream import events
 from protocol.client.transport import DEFAULT_SECONDS, Refused, Transport
+from protocol.drains import DrainDetail, DrainPage, DrainPreview, PreviewDrain, StartDrain
 from protocol.events import AnyEvent, Snapshot
 from protocol.jobs import (
     ClaimedJob,
@@ -217,6 +218,40 @@ class AdminClient(JobsClient):
     async def drain(self, order: DrainNode) -> DrainResult:
         """Move placements from one node to another."""
         return await self.transport.call("POST", "/admin/runtime-nodes/drain", DrainResult, body=order)
+
+    async def preview_drain(self, order: PreviewDrain) -> DrainPreview:
+        """What a drain of the node would do now; nothing is changed."""
+        path = "/admin/drains/preview"
+        return await self.transport.call("POST", path, DrainPreview, body=order, seconds=60)
+
+    async def start_drain(self, order: StartDrain) -> DrainDetail:
+        """Cordon the node and move its apps away. Raises Refused 409 `drain_live` or `drain_does_not_fit`."""
+        return await self.transport.call("POST", "/admin/drains", DrainDetail, body=order, seconds=60)
+
+    async def drains(self, *, cursor: str | None = None, limit: int = 50) -> DrainPage:
+        """Plans, newest first, a page at a time."""
+        query: Mapping[str, str | int | None] = {"cursor": cursor, "limit": limit}
+        return await self.transport.call("GET", "/admin/drains", DrainPage, query=query)
+
+    async def drain_plan(self, drain_id: int) -> DrainDetail:
+        """One plan with its moves."""
+        return await self.transport.call("GET", f"/admin/drains/{drain_id}", DrainDetail)
+
+    async def pause_drain(self, drain_id: int) -> DrainDetail:
+        """Start no further move; what moves goes on."""
+        return await self.transport.call("POST", f"/admin/drains/{drain_id}/pause", DrainDetail)
+
+    async def resume_drain(self, drain_id: int) -> DrainDetail:
+        """Go on with a paused plan."""
+        return await self.transport.call("POST", f"/admin/drains/{drain_id}/resume", DrainDetail)
+
+    async def undo_drain(self, drain_id: int) -> DrainDetail:
+        """Move back what was moved, drop the rest, and uncordon the node if it was not cordoned before."""
+        return await self.transport.call("POST", f"/admin/drains/{drain_id}/undo", DrainDetail)
+
+    async def cancel_drain(self, drain_id: int) -> DrainDetail:
+        """Skip every move that has not begun; the node stays cordoned."""
+        return await self.transport.call("POST", f"/admin/drains/{drain_id}/cancel", DrainDetail)
 
     async def follow(self, after: int) -> AsyncIterator[AnyEvent]:
         """Events after number `after`, until the connection ends; beats arrive while nothing happens."""

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from protocol import apps, events, jobs, nodes, operations, releases, replicas
+from protocol import apps, drains, events, jobs, nodes, operations, releases, replicas
 from protocol.base import Wire
 from protocol.errors import JobReason
 
@@ -186,6 +186,53 @@ APP = apps.AppView(
     run=RUN,
     operations=(OPERATION,),
 )
+DRAIN = drains.DrainView(
+    id=4,
+    kind=drains.DrainKind.DRAIN,
+    state=drains.DrainState.DONE,
+    node_id=1,
+    node="rt-node-01",
+    max_parallel=2,
+    partial=True,
+    actor="admin",
+    summary="DONE 1 of 2 moved, 1 failed: 20002: job 7 failed: it exited with code 7",
+    counts={drains.MoveState.MOVED: 1, drains.MoveState.FAILED: 1},
+    created_at=MOMENT,
+    updated_at=LATER,
+    finished_at=LATER,
+)
+MOVE = drains.DrainMove(
+    app_id="20001",
+    state=drains.MoveState.MOVED,
+    target_node_id=2,
+    job_id=JOB_ID,
+    attempts=1,
+    message="a deployment of the app took it there",
+    updated_at=LATER,
+)
+DRAIN_DETAIL = drains.DrainDetail(**dict(DRAIN), moves=(MOVE,))
+PLANNED = drains.PlannedMove(
+    app_id="20001",
+    runs=True,
+    target_node_id=2,
+    target="rt-node-02",
+    image=f"127.0.0.1:5000/funaistudio/u1-app20001@{DIGEST}",
+    reasons=("rt-node-03: disabled by an operator",),
+    note="by a tag that may have moved",
+)
+ROOM = drains.NodeRoom(
+    node_id=2,
+    name="rt-node-02",
+    apps=1,
+    disk_free_bytes=500_000_000_000,
+    disk_free_bytes_after=490_000_000_000,
+    disk_free_pct=50.0,
+    disk_free_pct_after=49.0,
+    inodes_free_pct=80.0,
+    inodes_free_pct_after=79.0,
+    stops="24.0 % disk free, below 25 % with 1 more apps",
+)
+
 SAMPLES: tuple[Wire, ...] = (
     PAYLOAD,
     STORED,
@@ -321,6 +368,7 @@ SAMPLES: tuple[Wire, ...] = (
     events.PlacementEvent(seq=43, at=MOMENT, actor="control-plane", app_id="20001", placement=PLACEMENT),
     events.AppEvent(seq=44, at=MOMENT, change="stopped", actor="api", app_id="20001", app=RUN),
     events.OperationEvent(seq=45, at=MOMENT, change="asked", actor="api", operation=OPERATION),
+    events.DrainEvent(seq=45, at=MOMENT, change="app 20001 moved", actor="drain:4", drain=DRAIN_DETAIL),
     events.ResetEvent(seq=44),
     events.BeatEvent(at=MOMENT),
     events.Snapshot(
@@ -334,6 +382,17 @@ SAMPLES: tuple[Wire, ...] = (
     ),
     RELEASE,
     CLEANUP,
+    PLANNED,
+    ROOM,
+    drains.DrainPreview(
+        node_id=1, node="rt-node-01", fits=True, moves=(PLANNED,), targets=(ROOM,), explanation="1 of 1 apps fit"
+    ),
+    drains.PreviewDrain(node="rt-node-01"),
+    drains.StartDrain(node="rt-node-01", max_parallel=4, partial=True),
+    DRAIN,
+    MOVE,
+    DRAIN_DETAIL,
+    drains.DrainPage(items=(DRAIN,), next_cursor="4"),
     releases.ReleasePage(app_id="20001", items=(RELEASE,), next_cursor="7", cleanup=CLEANUP),
     releases.RollbackApp(user_id="1", release=3, on_conflict=jobs.OnConflict.SUPERSEDE, cancel_running=True),
     releases.RollbackJob(**dict(PENDING), release=3, present_in=releases.PresentIn.REGISTRY),

@@ -18,6 +18,7 @@ MODULES = (
     "protocol.apps",
     "protocol.nodes",
     "protocol.events",
+    "protocol.drains",
     "protocol.releases",
     "protocol.replicas",
     "protocol.operations",
@@ -56,7 +57,7 @@ def test_keys_from_the_future_are_ignored(sample: Wire) -> None:
     assert type(sample).model_validate_json(orjson.dumps(document)) == sample
 
 
-@pytest.mark.parametrize("kind", ["job", "node", "runner", "placement", "app", "operation", "reset", "beat"])
+@pytest.mark.parametrize("kind", ["job", "node", "runner", "placement", "app", "operation", "drain", "reset", "beat"])
 def test_every_event_is_told_apart_by_its_kind(kind: str) -> None:
     text = (GOLDEN / f"events_{kind}_event.json").read_bytes()
     event = EVENT.validate_json(text)

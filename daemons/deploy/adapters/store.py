@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 
 from daemons.deploy.adapters.store_catalogue import CatalogueStatements
 from daemons.deploy.adapters.store_claims import ClaimStatements
+from daemons.deploy.adapters.store_drains import DrainStatements, ResidentStatements
 from daemons.deploy.adapters.store_events import EventStatements, LogStatements
 from daemons.deploy.adapters.store_idempotency import IdempotencyStatements
 from daemons.deploy.adapters.store_jobs import JobStatements
@@ -60,6 +61,8 @@ class SqlTransaction(
     OperationStatements,
     CatalogueStatements,
     WaitingStatements,
+    DrainStatements,
+    ResidentStatements,
 ):
     """One open transaction: every port's statements."""
 

@@ -60,4 +60,5 @@ def _candidate(row: Row) -> Candidate:
         app_idle_at=row["last_active_at"],
         home=row["node_id"],
         settled=row["last_deployed_at"] is not None,
+        target=None if row["target_node_id"] is None else int(row["target_node_id"]),
     )

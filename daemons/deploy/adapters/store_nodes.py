@@ -216,6 +216,7 @@ def _placement(row: Row) -> Placement:
 
 
 def app_run_of(row: Row) -> AppRun:
+    """A row as it is stored."""
     return AppRun(
         app_id=row["app_id"],
         node_id=row["node_id"],

@@ -18,17 +18,17 @@ class ReleaseStatements:
     async def releases(self, app_id: str, before: int, limit: int) -> Sequence[Release]:
         """The app's releases with a number below `before`, newest first."""
         rows = await self._session.rows("releases_before", app_id=app_id, before=before, limit=limit)
-        return [_release(row) for row in rows]
+        return [release_of(row) for row in rows]
 
     async def release(self, app_id: str, number: int) -> Release | None:
         """One release."""
         row = await self._session.row("release", app_id=app_id, number=number)
-        return None if row is None else _release(row)
+        return None if row is None else release_of(row)
 
     async def releases_with_images(self, app_id: str) -> Sequence[Release]:
         """Those whose image was not removed, newest first; at most a thousand."""
         rows = await self._session.rows("releases_with_images", app_id=app_id, limit=_MOST_IMAGES)
-        return [_release(row) for row in rows]
+        return [release_of(row) for row in rows]
 
     async def insert_release(self, release: Release) -> bool:
         """False when the number is taken or the job has made one already."""
@@ -107,7 +107,8 @@ class ReviewStatements:
         return await self._session.change("delete_image_review", app_id=review.app_id, version=review.version) == 1
 
 
-def _release(row: Row) -> Release:
+def release_of(row: Row) -> Release:
+    """A row as it is stored."""
     return Release(
         app_id=row["app_id"],
         number=row["number"],

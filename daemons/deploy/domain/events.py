@@ -28,7 +28,8 @@ CONTROL_PLANE: Final = Actor("control-plane")
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """An event to append. `kind` is job, node, placement or app; `subject` its id; `body` the JSON sent to watchers."""
+    """An event to append. `kind` is job, node, placement, app or drain; `subject` its id; `body` the JSON sent to
+    watchers."""
 
     kind: str
     change: str

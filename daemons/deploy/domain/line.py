@@ -41,7 +41,8 @@ def effective_priority(rank_of_job: int, now: int) -> int:
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A pending job that is due. Times in epoch ms; `home` is the node its app is placed on, `settled` whether the app
-    ever came up, `app_idle_at` when the app's last job ended, `builds` whether there is something to build."""
+    ever came up, `app_idle_at` when the app's last job ended, `builds` whether there is something to build. `target` is
+    the node that a move goes to."""
 
     id: str
     app_id: str
@@ -55,6 +56,7 @@ class Candidate:
     app_idle_at: int | None = None
     home: int | None = None
     settled: bool = False
+    target: int | None = None
 
     @property
     def rank(self) -> int:

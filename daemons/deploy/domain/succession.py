@@ -11,7 +11,7 @@ from typing import Final
 from daemons.deploy.domain import jobs
 from daemons.deploy.domain.jobs import AppBusy, Job, Outcome
 from protocol.errors import JobReason
-from protocol.jobs import JobPayload, JobStatus, OnConflict
+from protocol.jobs import JobPayload, JobStatus, JobType, OnConflict
 
 _SUBMITTED: Final = frozenset(field.alias or name for name, field in JobPayload.model_fields.items())
 _RETRIED: Final = (JobStatus.FAILED, JobStatus.CANCELLED)
@@ -21,10 +21,10 @@ class NotRetryable(Exception):
     """The job has not failed."""
 
     def __init__(self, job: Job) -> None:
-        super().__init__(
-            f"job {job.id} is {job.status.value} and only one that FAILED or was CANCELLED can be retried; "
-            "order a new deployment instead"
-        )
+        why = f"job {job.id} is {job.status.value} and only one that FAILED or was CANCELLED can be retried"
+        if job.type is JobType.MIGRATE_APP:
+            why = f"job {job.id} is a move that a drain ordered, and only a drain orders another"
+        super().__init__(f"{why}; order a new deployment instead")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Policy:
 
 def retry(job: Job, job_id: str, now: int) -> Job:
     """A new PENDING job with the order of an ended one. Raises NotRetryable."""
-    if job.status not in _RETRIED:
+    if job.status not in _RETRIED or job.type is JobType.MIGRATE_APP:
         raise NotRetryable(job)
     order = {key: value for key, value in job.payload.items() if key in _SUBMITTED}
     fresh = Job(job_id, job.type, JobStatus.PENDING, job.app_id, job.user_id, order, now, now, retry_of=job.id)
@@ -45,13 +45,17 @@ def retry(job: Job, job_id: str, now: int) -> Job:
 
 
 def check(app_id: str, active: Sequence[Job], policy: Policy) -> None:
-    """Raises AppBusy when the app has an active job and the new one is not to supersede it."""
-    if active and policy.on_conflict is OnConflict.REJECT:
-        raise AppBusy(app_id, active[0])
+    """Raises AppBusy when the app has an active job that the new one neither supersedes nor takes precedence of."""
+    standing = [job for job in active if not gives_way(job, policy)]
+    if standing and policy.on_conflict is OnConflict.REJECT:
+        raise AppBusy(app_id, standing[0])
 
 
 def gives_way(job: Job, policy: Policy) -> bool:
-    """Whether this job of the app is cancelled in favour of the new one."""
+    """Whether this job of the app is cancelled in favour of the new one: a move that has not begun always is, and the
+    new job moves the app itself."""
+    if job.type is JobType.MIGRATE_APP and job.status is JobStatus.PENDING:
+        return True
     if policy.on_conflict is OnConflict.REJECT:
         return False
     if job.status is JobStatus.RUNNING:

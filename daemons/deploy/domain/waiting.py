@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from daemons.deploy.domain.jobs import Job
+from daemons.deploy.domain.moves import obstacle_to_move, target_of
 from daemons.deploy.domain.nodes import NodePolicy, Placement, Runner, RuntimeNode, roughly, runner_health
 from daemons.deploy.domain.placement import Obstacle, obstacle_to_new_app, obstacle_to_redeploy
 from daemons.deploy.domain.views import when
 from protocol.errors import WaitReason
-from protocol.jobs import WaitingFor
+from protocol.jobs import JobType, WaitingFor
 from protocol.nodes import NodeObstacle, RunnerHealth
 
 _NODES_NAMED: Final = 10
@@ -23,7 +24,7 @@ _COUNTED: Final = 10
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What a pending job may be waiting for, as of `now`. `settled` are apps that came up on their node once: only they
-    are tied to it."""
+    are tied to it, unless the node is being drained."""
 
     now: int
     nodes: Sequence[RuntimeNode]
@@ -46,7 +47,20 @@ def explain(job: Job, running: Job | None, placement: Placement | None, around: 
     if job.not_before > around.now:
         text = f"attempt {job.attempt} lost its runner; the next one may start after a pause"
         return WaitingFor(reason=WaitReason.BACKOFF.value, message=text, until=when(job.not_before))
-    return _node(job, placement, around) or _runner(job, around) or _line(around)
+    node = _destination(job, around) if job.type is JobType.MIGRATE_APP else _node(job, placement, around)
+    return node or _runner(job, around) or _line(around)
+
+
+def _destination(job: Job, around: Surroundings) -> WaitingFor | None:
+    target = target_of(job, around.nodes)
+    if target is None:
+        message = "the node that the app was to move to is not registered any more"
+        return WaitingFor(reason=WaitReason.NO_NODE.value, message=message)
+    obstacle = obstacle_to_move(target, around.policy, around.now)
+    if obstacle is None:
+        return None
+    message = f"the app is to move to node {obstacle}"
+    return WaitingFor(reason=obstacle.reason.value, message=message, nodes=(_told(obstacle),))
 
 
 def _node(job: Job, placement: Placement | None, around: Surroundings) -> WaitingFor | None:

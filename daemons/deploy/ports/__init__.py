@@ -2,6 +2,7 @@
 
 from daemons.deploy.ports.catalogue import AppFilter, CatalogueRows
 from daemons.deploy.ports.claims import ClaimRows
+from daemons.deploy.ports.drains import DrainRows, ResidentRows
 from daemons.deploy.ports.fleet import AppRunRows, NodeRows, PlacementRows, RunnerRows
 from daemons.deploy.ports.history import EventRows, LogRows, ReleaseRows, ReviewRows
 from daemons.deploy.ports.operations import OperationFilter, OperationRows
@@ -18,6 +19,7 @@ __all__ = [
     "AppRunRows",
     "CatalogueRows",
     "ClaimRows",
+    "DrainRows",
     "EventRows",
     "IdempotencyRows",
     "ImageRegistry",
@@ -30,6 +32,7 @@ __all__ = [
     "PlacementRows",
     "RegistryFailed",
     "ReleaseRows",
+    "ResidentRows",
     "ReviewRows",
     "RunnerRows",
     "SingletonRows",

@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 
 from daemons.deploy.ports.catalogue import CatalogueRows
 from daemons.deploy.ports.claims import ClaimRows
+from daemons.deploy.ports.drains import DrainRows, ResidentRows
 from daemons.deploy.ports.fleet import AppRunRows, NodeRows, PlacementRows, RunnerRows
 from daemons.deploy.ports.history import EventRows, LogRows, ReleaseRows, ReviewRows
 from daemons.deploy.ports.operations import OperationRows
@@ -36,6 +37,8 @@ class Transaction(
     OperationRows,
     CatalogueRows,
     WaitingRows,
+    DrainRows,
+    ResidentRows,
     Protocol,
 ):
     """One open transaction."""

@@ -1,8 +1,9 @@
 """Which node a job is for, during one transaction: the one its app lives on, or one that is chosen and written down."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from daemons.deploy.domain import moves
 from daemons.deploy.domain.events import CONTROL_PLANE
 from daemons.deploy.domain.jobs import Job
 from daemons.deploy.domain.line import Candidate
@@ -10,6 +11,16 @@ from daemons.deploy.domain.nodes import NodePolicy, Placement, RuntimeNode
 from daemons.deploy.domain.placement import NoNode, choose, obstacle_to_new_app, obstacle_to_redeploy
 from daemons.deploy.ports import Transaction
 from daemons.deploy.services.journal import place
+from protocol.jobs import JobType
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The node a job is for. `serving` is the one that is being drained and that the app serves on until then: the
+    job's success, not its claim, moves it."""
+
+    node: RuntimeNode
+    serving: int | None = None
 
 
 @dataclass(slots=True)
@@ -21,36 +32,54 @@ class Homes:
     now: int
     nodes: Sequence[RuntimeNode]
     takes_new_apps: bool
+    draining: Collection[int] = ()
     unseen: dict[int, int] | None = None
 
     @classmethod
     async def look(cls, tx: Transaction, policy: NodePolicy, now: int) -> "Homes":
         """The nodes as of now (epoch ms)."""
         nodes = await tx.nodes()
-        return cls(tx, policy, now, nodes, any(obstacle_to_new_app(node, policy, now) is None for node in nodes))
+        takes_new_apps = any(obstacle_to_new_app(node, policy, now) is None for node in nodes)
+        some_unfit = any(obstacle_to_redeploy(node, policy, now) is not None for node in nodes)
+        return cls(tx, policy, now, nodes, takes_new_apps, await tx.draining_nodes() if some_unfit else ())
 
     def has_place(self, job: Candidate) -> bool:
         """Whether there is a node for the job, as far as can be told without locks."""
+        if job.target is not None:
+            return self._takes_move(self._node(job.target))
         home = self._node(job.home)
         if home is not None and obstacle_to_redeploy(home, self.policy, self.now) is None:
             return True
-        return self.takes_new_apps and not (home is not None and job.settled)
+        tied = home is not None and job.settled and home.id not in self.draining
+        return self.takes_new_apps and not tied
 
-    async def of(self, job: Job, placement: Placement | None) -> RuntimeNode | None:
+    async def of(self, job: Job, placement: Placement | None) -> Home | None:
         """The node for a job that is locked; an app that has none, or never came up on it, is placed."""
+        if job.type is JobType.MIGRATE_APP:
+            target = moves.target_of(job, self.nodes)
+            return Home(target) if target is not None and self._takes_move(target) else None
         home = self._node(placement.node_id if placement else None)
         if home is not None and obstacle_to_redeploy(home, self.policy, self.now) is None:
-            return home
-        if home is not None and await self._has_run(job.app_id):
+            return Home(home)
+        serving = home.id if home is not None and await self._has_run(job.app_id) else None
+        if serving is not None and serving not in self.draining:
             return None
+        node = await self._chosen(job.app_id)
+        if node is not None and serving is None:
+            await place(self.tx, Placement(job.app_id, node.id, self.now, self.now), CONTROL_PLANE)
+        return Home(node, serving) if node is not None else None
+
+    async def _chosen(self, app_id: str) -> RuntimeNode | None:
         counts = await self._unseen()
         try:
-            node = choose(job.app_id, self.nodes, counts, self.policy, self.now)
+            node = choose(app_id, self.nodes, counts, self.policy, self.now)
         except NoNode:
             return None
-        await place(self.tx, Placement(job.app_id, node.id, self.now, self.now), CONTROL_PLANE)
         counts[node.id] = counts.get(node.id, 0) + 1
         return node
+
+    def _takes_move(self, target: RuntimeNode | None) -> bool:
+        return target is not None and moves.obstacle_to_move(target, self.policy, self.now) is None
 
     def _node(self, node_id: int | None) -> RuntimeNode | None:
         return next((node for node in self.nodes if node.id == node_id), None)

@@ -5,6 +5,7 @@ from typing import Protocol
 
 import orjson
 
+from daemons.deploy.domain import drains, moves
 from daemons.deploy.domain.events import Actor, NewEvent
 from daemons.deploy.domain.jobs import Job
 from daemons.deploy.domain.nodes import AppRun, NodePolicy, Placement, RuntimeNode
@@ -12,7 +13,7 @@ from daemons.deploy.domain.operations import Operation, shown
 from daemons.deploy.domain.views import app_run_view, job_view, node_view, operation_view, placement_view
 from daemons.deploy.ports import EventRows, NodeRows, PlacementRows, StoreUnavailable, Transaction
 from daemons.deploy.services.releases import record_release
-from protocol.jobs import JobStatus
+from protocol.jobs import JobStatus, JobType
 
 
 class RowMoved(StoreUnavailable):
@@ -32,6 +33,12 @@ async def node_of(rows: Homes, app_id: str) -> RuntimeNode | None:
     return await rows.node(placement.node_id) if placement else None
 
 
+async def node_for(rows: Homes, job: Job) -> RuntimeNode | None:
+    """The node that a job is for: where its app lives, or where the job is to bring it."""
+    route = moves.route_of(job)
+    return await rows.node(route.target) if route else await node_of(rows, job.app_id)
+
+
 async def write_job(tx: Transaction, job: Job, was: Job, change: str | None, actor: Actor) -> Job:
     """Save the job and tell of it; an ended attempt also becomes the app's last known state, and a success
     its newest release. Raises RowMoved."""
@@ -40,8 +47,11 @@ async def write_job(tx: Transaction, job: Job, was: Job, change: str | None, act
     if not await tx.save_job(job, was):
         raise RowMoved(job.id)
     if job.status.terminal and job.attempt > 0:
+        succeeded, move = job.status is JobStatus.SUCCEEDED, job.type is JobType.MIGRATE_APP
+        if succeeded:
+            await _move(tx, job, actor)
         node_id = await _record_run(tx, job)
-        if job.status is JobStatus.SUCCEEDED and was.status is not JobStatus.SUCCEEDED:
+        if succeeded and was.status is not JobStatus.SUCCEEDED and not move:
             await record_release(tx, job, node_id)
     if change is not None:
         await tell_of_job(tx, job, await node_of(tx, job.app_id), change, actor)
@@ -77,9 +87,23 @@ async def tell_of_node(
     await tx.append(NewEvent("node", change, str(node.id), actor, body))
 
 
+async def _move(tx: Transaction, job: Job, actor: Actor) -> None:
+    """The app lives where a job with a route has just brought it."""
+    route = moves.route_of(job)
+    placement = await tx.placement(job.app_id)
+    if route is not None and (placement is None or placement.node_id != route.target):
+        since = placement.created_at if placement else 0
+        await place(tx, Placement(job.app_id, route.target, await tx.now(), since), actor)
+
+
 async def _record_run(tx: Transaction, job: Job) -> int | None:
     """The node that the app is on."""
     before = await tx.app_run(job.app_id) or AppRun(job.app_id)
+    if job.type is JobType.MIGRATE_APP and (job.status is not JobStatus.SUCCEEDED or drains.halted(before)):
+        # A move that failed leaves the app as it was; one that came after a stop does not start it.
+        if job.status is JobStatus.SUCCEEDED and (route := moves.route_of(job)):
+            await tx.put_app_run(replace(before, node_id=route.target))
+        return before.node_id
     placement = await tx.placement(job.app_id)
     succeeded = job.status is JobStatus.SUCCEEDED
     node_id = _node_now(before, placement, succeeded=succeeded)

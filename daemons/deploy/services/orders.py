@@ -20,7 +20,7 @@ from daemons.deploy.services.bells import Bells
 from daemons.deploy.services.journal import node_of, tell_of_job, write_job
 from daemons.deploy.services.queue import found
 from daemons.deploy.services.turns import Turns
-from protocol.jobs import CreateJob, RetryJob
+from protocol.jobs import CreateJob, OnConflict, RetryJob
 
 _KEPT_PER_APP: Final = 10
 #: A burst of orders supersedes many jobs, and each of them must still be found to name its successor.
@@ -134,9 +134,10 @@ async def _enter(tx: Transaction, request: _Request, now: int) -> Ordered:
     for _ in range(_ROUNDS):
         active = await tx.active_jobs(request.app_id)
         succession.check(request.app_id, active, request.policy)
-        for job in active:
-            if await _made_way(tx, job, draft, request, now):
-                superseded.append(job.id)
+        gone = [job.id for job in active if await _made_way(tx, job, draft, request, now)]
+        superseded += gone
+        if request.policy.on_conflict is OnConflict.REJECT and len(gone) < len(active):
+            continue  # A move that was to give way has begun in between.
         draft = succession.after(draft, active)
         if await tx.insert_job(draft):
             await _tidy(tx, request.app_id, burst=bool(superseded))

@@ -96,5 +96,7 @@ async def explained(tx: Transaction, pending: Sequence[Job], around: Surrounding
     """Why each of these PENDING jobs waits, by its id."""
     app_ids = {job.app_id for job in pending}
     running, placements = await tx.running_of(app_ids), await tx.placements_of(app_ids)
-    here = replace(around, settled=await tx.settled(app_ids & placements.keys()))
+    draining = await tx.draining_nodes()
+    tied = {app_id for app_id in app_ids & placements.keys() if placements[app_id].node_id not in draining}
+    here = replace(around, settled=await tx.settled(tied))
     return {job.id: explain(job, running.get(job.app_id), placements.get(job.app_id), here) for job in pending}

@@ -11,15 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from daemons.deploy.domain import jobs
+from daemons.deploy.domain import jobs, moves
 from daemons.deploy.domain.events import Actor
 from daemons.deploy.domain.jobs import Job, Lease
 from daemons.deploy.domain.line import Candidate, Line, Standing
 from daemons.deploy.domain.matching import Offer, Reserved, full, match, warm_until
 from daemons.deploy.domain.nodes import NodePolicy, Runner, RuntimeNode
 from daemons.deploy.ports import Transaction
-from daemons.deploy.services.homes import Homes
-from daemons.deploy.services.journal import node_of, tell_of_job, write_job
+from daemons.deploy.services.homes import Home, Homes
+from daemons.deploy.services.journal import node_for, tell_of_job, write_job
 
 #: Jobs handed out in one transaction, at most.
 JOBS: Final = 16
@@ -93,7 +93,7 @@ class Round:
     async def _repeat(self, offer: Offer, job_id: str) -> None:
         before = await self.tx.job(job_id, lock=True)
         after = jobs.redeliver(before, offer.key, offer.lease_ms, self.now) if before and offer.key else None
-        node = await node_of(self.tx, after.app_id) if after else None
+        node = await node_for(self.tx, after) if after else None
         if before is None or after is None or node is None:
             return
         await write_job(self.tx, after, before, None, Actor(f"runner:{offer.runner_id}"))
@@ -170,8 +170,8 @@ class Round:
         done = 0
         for candidate, offer in kept:
             job = locked.get(candidate.id)
-            node = await homes.of(job, placements.get(job.app_id)) if job else None
-            if job is not None and node is not None and await self._hand(job, node, offer):
+            home = await homes.of(job, placements.get(job.app_id)) if job else None
+            if job is not None and home is not None and await self._hand(job, home, offer):
                 done += 1
             else:
                 self._running[offer.runner_id] -= 1
@@ -205,16 +205,16 @@ class Round:
             if held.claim_key is not None:
                 self._keys[held.claim_key] = held.job_id
 
-    async def _hand(self, job: Job, node: RuntimeNode, offer: Offer) -> bool:
+    async def _hand(self, job: Job, home: Home, offer: Offer) -> bool:
         fence = await self.tx.next_fence(job.app_id)
         lease = Lease(offer.runner_id, secrets.token_urlsafe(24), fence, offer.lease_ms, offer.key)
-        claimed = jobs.claim(job, lease, self.now)
+        claimed = jobs.claim(moves.bound(job, home.serving, home.node.id), lease, self.now)
         if not await self.tx.save_job(claimed, job):
             # Between the look at the app's RUNNING job and the lock on this one, the former may have been claimed
             # and this one ordered behind it: the unique index says so, and the job waits on.
             return False
-        await tell_of_job(self.tx, claimed, node, "claimed", Actor(f"runner:{offer.runner_id}"))
-        self._give(offer, Handed(claimed, node))
+        await tell_of_job(self.tx, claimed, home.node, "claimed", Actor(f"runner:{offer.runner_id}"))
+        self._give(offer, Handed(claimed, home.node))
         return True
 
     def _give(self, offer: Offer, handed: Handed) -> None:

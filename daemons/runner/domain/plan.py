@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from daemons.runner.domain.failures import WorkFailed
 from protocol.apps import DeployApp
 from protocol.errors import JobReason
-from protocol.jobs import ClaimedJob, JobPhase, StoredPayload
+from protocol.jobs import ClaimedJob, JobPhase, JobType, StoredPayload
 from protocol.names import BaseUrl, GitRef, RepoUrl, public_path
 
 _JOB_ID: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?")
@@ -151,6 +151,8 @@ def attempt_of(job: ClaimedJob, lease_seconds: float) -> Attempt:
 def plan(job: ClaimedJob, registry: RegistryPolicy) -> Plan:
     """The plan of a job. Raises WorkFailed when the job cannot be carried out, whatever would be built."""
     payload = job.payload
+    if job.type is JobType.MIGRATE_APP and not payload.image:
+        raise WorkFailed(JobReason.INVALID_PAYLOAD, "the move names no image, and a move builds nothing")
     return Plan(
         job_id=job.id,
         user_id=payload.user_id,

@@ -45,6 +45,14 @@ OPEN_TO = {
     "POST /admin/runtime-nodes/drain": {"admin"},
     "GET /admin/runners/list": {"admin"},
     "GET /admin/singletons": {"admin"},
+    "POST /admin/drains/preview": {"admin"},
+    "POST /admin/drains": {"admin"},
+    "GET /admin/drains": {"admin"},
+    "GET /admin/drains/{drain_id}": {"admin"},
+    "POST /admin/drains/{drain_id}/pause": {"admin"},
+    "POST /admin/drains/{drain_id}/resume": {"admin"},
+    "POST /admin/drains/{drain_id}/undo": {"admin"},
+    "POST /admin/drains/{drain_id}/cancel": {"admin"},
     "GET /internal/health": {"anyone"},
     "GET /internal/ready": {"anyone"},
     "GET /metrics": {"anyone"},
@@ -64,7 +72,12 @@ async def status(plane: Plane, route: str, proof: dict[str, str]) -> int:
     """The status of a request whose body and path are wrong, so that an admitted one changes nothing."""
     method, path = route.split(" ")
     query = "?after=x" if path == "/admin/events" else ""
-    filled = path.replace("{job_id}", ID).replace("{app_id}", "NO-APP").replace("{number}", "none")
+    filled = (
+        path.replace("{job_id}", ID)
+        .replace("{app_id}", "NO-APP")
+        .replace("{number}", "none")
+        .replace("{drain_id}", "none")
+    )
     answer = await plane.call(method, filled + query, headers=proof)
     return answer.status_code
 

@@ -23,7 +23,8 @@ FROM (
 -- A user's PENDING jobs that may start, in order, with what is known of their apps. The index keeps the order.
 SELECT j.id, j.app_id, j.user_id, j.priority, j.create_time, j.not_before, j.requires_csv,
     JSON_EXTRACT(j.payload_json, '$.image') IS NULL AS builds, p.node_id, a.built_by, a.last_active_at,
-    a.last_deployed_at
+    a.last_deployed_at,
+    CASE WHEN j.type = 'MIGRATE_APP' THEN JSON_EXTRACT(j.payload_json, '$.targetNodeId') END AS target_node_id
 FROM fun_ai_deploy_job j /*! FORCE INDEX (idx_fun_ai_deploy_job_status_user_rank) */
 LEFT JOIN fun_ai_deploy_job r ON r.running_app = j.app_id
 LEFT JOIN fun_ai_deploy_runtime_placement p ON p.app_id = j.app_id
