@@ -35,7 +35,6 @@ class InlineSqlite:
         self.raw.executescript(_SCHEMA)
         self.now = now
         self.raw.create_function("julianday", 1, lambda _: self.now() / 86_400_000 + 2440587.5)
-        self._writes = 0
         self._tables = _TABLE.findall(_SCHEMA)
 
     def empty(self) -> None:
@@ -43,11 +42,6 @@ class InlineSqlite:
         for table in self._tables:
             self.raw.execute(f"DELETE FROM {table}")
         self.raw.execute("DELETE FROM sqlite_sequence")
-
-    def unchanged(self) -> bool:
-        """Whether nothing was written since the last time this was asked."""
-        before, self._writes = self._writes, self.raw.total_changes
-        return before == self._writes
 
     async def start(self) -> None:
         """There is nothing to start."""

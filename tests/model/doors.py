@@ -23,6 +23,7 @@ from daemons.deploy.ports import AgentFailed, StoreUnavailable
 from daemons.deploy.services.apps import AppNotPlaced
 from daemons.deploy.services.orders import Caller
 from protocol.jobs import CreateJob, JobPayload, JobStatus, JobType, OnConflict, RetryJob, TransitionJob
+from protocol.nodes import NodeHeartbeat
 from tests.model import requests as asked
 from tests.model.requests import Answer, Request
 
@@ -48,6 +49,10 @@ class Door(Protocol):
 
     async def ask(self, request: Request) -> Answer:
         """The answer, also when it is a refusal."""
+        ...
+
+    async def beat(self, beat: NodeHeartbeat) -> None:
+        """A node is there."""
         ...
 
 
@@ -86,6 +91,10 @@ class ServiceDoor:
             return await self._ask(request)
         except tuple(kind for kind, _ in _REFUSALS) as error:
             return Answer(next(word for kind, word in _REFUSALS if isinstance(error, kind)))
+
+    async def beat(self, beat: NodeHeartbeat) -> None:
+        """A node is there."""
+        await self._plane.nodes.heartbeat(beat)
 
     async def _ask(self, request: Request) -> Answer:
         plane = self._plane

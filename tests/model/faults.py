@@ -6,9 +6,10 @@ Every change that was committed is looked at, in the order of the commits.
 import asyncio
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
-from typing import Final, TypeVar, cast
+from typing import Final, Protocol, TypeVar, cast
 
 from daemons.deploy.ports import OutcomeUnknown, Store, StoreUnavailable, Transaction
 from daemons.kit.database import Conflicted
@@ -16,7 +17,17 @@ from daemons.kit.database import Conflicted
 T = TypeVar("T")
 EPOCH_MS: Final = 1_800_000_000_000
 #: How long a request or an answer of the database may be on its way, in seconds; most are quick.
-_DELAYS: Final = (0.0, 0.0, 0.0, 0.001, 0.01, 0.2, 1.2)
+DELAYS: Final = (0.0, 0.0, 0.0, 0.001, 0.01, 0.2, 1.2)
+#: The same between two statements of a transaction, while it holds its locks.
+_BETWEEN: Final = (0.0, 0.0, 0.0, 0.001, 0.02)
+
+
+#: Of the transaction's methods, those most often called that only read: a transaction that calls no other changed no
+#: job, and its commit need not be looked at.
+_READS: Final = frozenset(
+    {"expired", "running_since", "pending_of", "running_of", "singletons", "singleton_epoch", "standings", "held_by"}
+    | {"oldest_standings", "due_operations", "awakened_operations", "events_after", "event_bounds", "nodes", "runners"}
+)
 
 
 class Fault(StrEnum):
@@ -65,24 +76,66 @@ class Network:
         """Whether anything takes time."""
         return self._random is not None
 
-    async def travel(self) -> None:
+    async def travel(self, delays: Sequence[float] = DELAYS) -> None:
         """Be on the way."""
         if self._random is not None:
-            await asyncio.sleep(self._random.choice(_DELAYS))
+            await asyncio.sleep(self._random.choice(delays))
+
+
+class Outside:
+    """A database of its own process. `waiting` counts the answers that it owes us. Between two statements of one
+    transaction others may get their turn; commits follow one another, so that each is seen for itself."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        #: Transactions that pause: between two statements, or before they are tried again.
+        self.pausing = 0
+        self.committing = asyncio.Lock()
+
+    @contextmanager
+    def asked(self) -> Iterator[None]:
+        """It was asked something."""
+        self.waiting += 1
+        try:
+            yield
+        finally:
+            self.waiting -= 1
 
 
 class _TransactionAt:
-    """A transaction that reads the schedule's clock."""
+    """A transaction that reads the schedule's clock, once, and notes whether it may have written."""
 
-    def __init__(self, tx: Transaction, clock: Clock) -> None:
+    def __init__(self, tx: Transaction, clock: Clock, network: Network, outside: Outside | None) -> None:
         self._tx = tx
         self._clock = clock
+        self._network = network
+        self._outside = outside
+        self._now: int | None = None
+        self.wrote = False
 
     async def now(self) -> int:
-        return self._clock.now()
+        if self._now is None:
+            self._now = self._clock.now()
+        return self._now
 
     def __getattr__(self, name: str) -> object:
-        return getattr(self._tx, name)
+        if name not in _READS:
+            self.wrote = True
+        method = getattr(self._tx, name)
+        outside = self._outside
+        if outside is None:
+            return method
+
+        async def one_statement(*given: object, **named: object) -> object:
+            outside.pausing += 1
+            try:
+                await self._network.travel(_BETWEEN)
+            finally:
+                outside.pausing -= 1
+            with outside.asked():
+                return await method(*given, **named)
+
+        return one_statement
 
 
 class _Aborted(Exception):
@@ -90,40 +143,29 @@ class _Aborted(Exception):
 
 
 class ModelStore:
-    """A replica's way to the database. Once `dead`, nothing of that process reaches the database any more."""
+    """A replica's way to the database. Once `dead`, nothing of that process reaches the database any more.
 
-    def __init__(
-        self,
-        inner: Store,
-        clock: Clock,
-        network: Network,
-        look: Callable[[Transaction], Awaitable[None]],
-        trouble: Callable[[], None],
-    ) -> None:
+    `outside` is given when the database is a process of its own.
+    """
+
+    def __init__(self, inner: Store, world: "Surroundings", outside: Outside | None) -> None:
         self._inner = inner
-        self._clock = clock
-        self._network = network
-        self._look = look
-        self._trouble = trouble
+        self._world = world
+        self._outside = outside
         self.dead = False
         self.faults: deque[Fault | None] = deque()
 
     async def transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """As the port says."""
         fault = self.faults.popleft() if self.faults else None
-        await self._network.travel()
+        await self._world.network.travel()
         self._alive()
         if fault is not None:
-            self._trouble()
+            self._world.trouble()
         if fault is Fault.REFUSED:
             raise StoreUnavailable("the database did not answer, says the schedule")
-        try:
-            result = await self._inner.transact(self._within(work, fault))
-        except _Aborted:
-            if fault is Fault.UNDONE_IN_DOUBT:
-                raise OutcomeUnknown("the commit's answer was lost, says the schedule") from None
-            raise StoreUnavailable("the connection broke, says the schedule") from None
-        await self._network.travel()
+        result = await self._run(work, fault)
+        await self._world.network.travel()
         self._alive()
         if fault is Fault.DONE_IN_DOUBT:
             raise OutcomeUnknown("the commit's answer was lost, says the schedule")
@@ -137,21 +179,103 @@ class ModelStore:
         if self.dead:
             raise StoreUnavailable("this process was killed")
 
+    async def _run(self, work: Callable[[Transaction], Awaitable[T]], fault: Fault | None) -> T:
+        turn = _Turn(self._outside)
+        try:
+            with turn:
+                return await self._inner.transact(self._within(work, fault, turn))
+        except _Aborted:
+            if fault is Fault.UNDONE_IN_DOUBT:
+                raise OutcomeUnknown("the commit's answer was lost, says the schedule") from None
+            raise StoreUnavailable("the connection broke, says the schedule") from None
+
     def _within(
-        self, work: Callable[[Transaction], Awaitable[T]], fault: Fault | None
+        self, work: Callable[[Transaction], Awaitable[T]], fault: Fault | None, turn: "_Turn"
     ) -> Callable[[Transaction], Awaitable[T]]:
         runs = 0
 
         async def inside(tx: Transaction) -> T:
             nonlocal runs
             runs += 1
-            at = cast(Transaction, _TransactionAt(tx, self._clock))
-            result = await work(at)
-            if fault in (Fault.ABORTED, Fault.UNDONE_IN_DOUBT):
-                raise _Aborted
-            if fault is Fault.AGAIN and runs == 1:
-                raise Conflicted("a deadlock, says the schedule")
-            await self._look(at)
+            turn.release()
+            at = _TransactionAt(tx, self._world.clock, self._world.network, self._outside)
+            with turn.ours():
+                result = await work(cast(Transaction, at))
+                if fault in (Fault.ABORTED, Fault.UNDONE_IN_DOUBT):
+                    raise _Aborted
+                if fault is Fault.AGAIN and runs == 1:
+                    raise Conflicted("a deadlock, says the schedule")
+                self._alive()
+                await turn.commits()
+            if at.wrote:
+                await self._world.look(tx, await at.now())
             return result
 
         return inside
+
+
+class _Turn:
+    """Whose turn it is during one transaction: ours while its work runs, the database's at both ends."""
+
+    def __init__(self, outside: Outside | None) -> None:
+        self._outside = outside
+        self._committing = False
+        self._pausing = False
+
+    def _pauses(self, pausing: bool) -> None:
+        if self._outside is not None:
+            self._outside.pausing += pausing - self._pausing
+            self._pausing = pausing
+
+    def __enter__(self) -> None:
+        if self._outside is not None:
+            self._outside.waiting += 1
+
+    def __exit__(self, *_: object) -> None:
+        if self._outside is not None:
+            self._outside.waiting -= 1
+        self._pauses(False)
+        self.release()
+
+    def release(self) -> None:
+        """Let others commit."""
+        if self._outside is not None and self._committing:
+            self._outside.committing.release()
+            self._committing = False
+
+    @contextmanager
+    def ours(self) -> Iterator[None]:
+        """We are not waiting for the database."""
+        if self._outside is None:
+            yield
+            return
+        self._outside.waiting -= 1
+        self._pauses(False)
+        try:
+            yield
+        except Conflicted:
+            self._pauses(True)
+            raise
+        finally:
+            self._outside.waiting += 1
+
+    async def commits(self) -> None:
+        """Wait until no other transaction is between its look and the end of its commit."""
+        if self._outside is not None:
+            await self._outside.committing.acquire()
+            self._committing = True
+
+
+class Surroundings(Protocol):
+    """What a store takes from the world."""
+
+    clock: Clock
+    network: Network
+
+    async def look(self, tx: Transaction, now: int) -> None:
+        """A transaction that began at `now` is about to commit."""
+        ...
+
+    def trouble(self) -> None:
+        """A fault happened."""
+        ...

@@ -10,8 +10,7 @@ import selectors
 from collections.abc import Callable
 from typing import Any, Final
 
-_STALLED_SECONDS: Final = 0.02
-_FURTHEST_STALLED_JUMP: Final = 2.0
+_STALLED_SECONDS: Final = 0.01
 
 
 class Deadlock(Exception):
@@ -30,7 +29,7 @@ class _Selector(selectors.DefaultSelector):
             return found
         if loop.busy():
             found = super().select(_STALLED_SECONDS)
-            if found or timeout is None or timeout > _FURTHEST_STALLED_JUMP:
+            if found or timeout is None or not loop.may_jump():
                 return found
         if timeout is None:
             raise Deadlock("the schedule waits for something that nobody will do")
@@ -40,13 +39,15 @@ class _Selector(selectors.DefaultSelector):
 
 class OwnTimeLoop(asyncio.SelectorEventLoop):
     """`sockets` says whether there are any to look at; `busy` whether an answer from outside is still to come: then
-    time jumps only over short waits, and only after nothing happened for a while (somebody waits for a lock)."""
+    time jumps only after nothing happened for a while, and only if `may_jump` says that somebody here may be what the
+    outside waits for (with a lock, say)."""
 
     def __init__(self, *, sockets: bool = False) -> None:
         selector = _Selector()
         selector.loop = self
         self.sockets = sockets
         self.busy: Callable[[], Any] = lambda: False
+        self.may_jump: Callable[[], Any] = lambda: False
         self._seconds = 0.0
         super().__init__(selector)
 

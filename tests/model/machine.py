@@ -2,14 +2,12 @@
 
 from collections import Counter
 from collections.abc import Coroutine
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Protocol
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from tests.model.database import InlineSqlite, inline_store
-from tests.model.faults import Clock, Fault
-from tests.model.loop import OwnTimeLoop
+from tests.model.faults import Fault
 from tests.model.requests import (
     CANCELLED,
     FAILED,
@@ -27,7 +25,8 @@ from tests.model.requests import (
     Retry,
     Stop,
 )
-from tests.model.world import REPLICAS, World
+from tests.model.rules import Violation
+from tests.model.world import REPLICAS, Parts, World
 
 _APPS: Final = 2
 _RUNNERS: Final = ("r1", "r2", "r3")
@@ -47,41 +46,33 @@ runners = st.integers(0, 2)
 ways = st.integers(0, 2 * 3 - 1)
 
 
-class Parts:
-    """What all schedules of one process share, because making it takes longer than a schedule."""
+class Played(Parts, Protocol):
+    """Parts that all schedules of one process share, because making them takes longer than a schedule."""
 
-    def __init__(self) -> None:
-        self.loop = OwnTimeLoop()
-        self.clock = Clock(self.loop.time)
-        self.database = InlineSqlite(self.clock.now)
-        self.store = inline_store(self.database)
+    def empty(self) -> None:
+        """As new, for the next schedule."""
+        ...
 
 
 class Schedule(RuleBasedStateMachine):
-    """Over SQLite, in memory."""
+    """One schedule: a world of its own, and what happens in it."""
 
-    parts: Parts | None = None
+    parts: ClassVar[Played]
     played = 0
     counted: ClassVar[Counter[str]] = Counter()
 
     def __init__(self) -> None:
         super().__init__()
-        if Schedule.parts is None:
-            Schedule.parts = Parts()
-        parts = Schedule.parts
-        parts.database.empty()
-        parts.clock.reset()
-        self.loop = parts.loop
+        self.parts.empty()
+        self.loop = self.parts.loop
         self.marks = 0
         self.claims = 0
 
     @initialize(mode=st.integers(0, 4))
     def begin(self, mode: int) -> None:
         """With a limit on running time, with the reaper as a singleton, or with neither."""
-        parts = self.parts
-        assert parts is not None
-        self.world = World(parts.loop, parts.store, parts.clock, parts.database.unchanged, mode)
-        self._run(self.world.beat())
+        self.world = World(self.parts, mode)
+        self._run(self.world.begin())
 
     def teardown(self) -> None:
         """Let go of everything, and count."""
@@ -90,7 +81,11 @@ class Schedule(RuleBasedStateMachine):
         Schedule.counted += self.world.words
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        self.loop.run_until_complete(work)
+        try:
+            self.loop.run_until_complete(work)
+        except Violation as violation:
+            violation.add_note("What happened:\n" + "\n".join(self.world.journal))
+            raise
 
     def _ask(self, request: Request, way: int) -> None:
         call = self.world.ask(request, way % REPLICAS)
@@ -123,40 +118,39 @@ class Schedule(RuleBasedStateMachine):
         self.create(app, policy, 0, 0, 2)
         self.claim(runner, lease, 0, way)
 
-    @precondition(lambda self: self.world.holds)
     @rule(hold=small, forged=st.integers(0, 15), seconds=st.integers(0, 2), wait=st.booleans(), way=ways)
     def renew(self, hold: int, forged: int, seconds: int, wait: bool, way: int) -> None:
         """A holder, present or former, extends its lease; now and then with another's token."""
-        job_id, runner, token = self._proof(hold, forged)
-        self._ask(Renew(job_id, runner, token, _LEASES[seconds], 10.0 if wait else 0.0), way)
+        if (proof := self._proof(hold, forged)) is not None:
+            self._ask(Renew(*proof, _LEASES[seconds], 10.0 if wait else 0.0), way)
 
-    @precondition(lambda self: self.world.holds)
     @rule(hold=small, forged=st.integers(0, 15), end=st.integers(0, 2), way=ways)
     def report(self, hold: int, forged: int, end: int, way: int) -> None:
         """A holder, present or former, says how it ended: once, again, late, or another way than before."""
-        job_id, runner, token = self._proof(hold, forged)
-        self._ask(Report(job_id, runner, token, _ENDS[end]), way)
+        if (proof := self._proof(hold, forged)) is not None:
+            self._ask(Report(*proof, _ENDS[end]), way)
 
-    @precondition(lambda self: self.world.holds)
     @rule(hold=small, forged=st.integers(0, 15), offset=st.integers(0, 12), way=ways)
     def log(self, hold: int, forged: int, offset: int, way: int) -> None:
         """A part of a log arrives: in order, twice, or too early."""
-        job_id, runner, token = self._proof(hold, forged)
-        self._ask(Log(job_id, runner, token, offset, b"line\n"), way)
+        if (proof := self._proof(hold, forged)) is not None:
+            self._ask(Log(*proof, offset, b"line\n"), way)
 
-    @precondition(lambda self: self.world.holds)
     @rule(hold=small, stale=st.integers(0, 5), way=ways)
     def confirm(self, hold: int, stale: int, way: int) -> None:
         """An agent asks whether an attempt may go live."""
         found = self.world.newest_first(hold)
-        assert found is not None
-        self._ask(Confirm(found.app_id, found.fence - (stale == 5)), way)
+        if found is None:
+            self.create_and_claim(hold % _APPS, 0, 2, 0, way)
+            return
+        self._ask(Confirm(found.app_id, max(1, found.fence - (stale == 5))), way)
 
-    @precondition(lambda self: self.world.looks[-1].jobs)
     @rule(job=small, kind=st.integers(0, 7), way=ways)
     def change(self, job: int, kind: int, way: int) -> None:
         """Cancel, retry (three policies), or move by hand."""
         jobs = self.world.jobs()
+        if not jobs:
+            return
         job_id = jobs[job % len(jobs)].id
         request: Request = Move(job_id, CANCELLED)
         if kind in (1, 2, 3):
@@ -180,7 +174,7 @@ class Schedule(RuleBasedStateMachine):
             self.world.trouble()
             self.world.network.weather(which)
         elif kind == 2:
-            self.world.kill(replica)
+            self._run(self.world.kill(replica))
         elif kind == 3:
             self._run(self.world.restart(replica))
         elif kind == 4 and self.world.calls:
@@ -209,10 +203,11 @@ class Schedule(RuleBasedStateMachine):
         if by > 0:
             self.world.trouble()
 
-    def _proof(self, hold: int, forged: int) -> tuple[str, str, str | None]:
+    def _proof(self, hold: int, forged: int) -> tuple[str, str, str | None] | None:
         found, other = self.world.newest_first(hold), self.world.newest_first(hold + 1)
-        assert found is not None
-        assert other is not None
+        if found is None or other is None:
+            self.create_and_claim(hold % _APPS, 0, 2, 0, 0)
+            return None
         if forged == 15:
             return found.job_id, found.runner_id, None
         if forged >= 13:

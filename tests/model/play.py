@@ -18,19 +18,25 @@ import hypothesis.core
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.model.http_plane import HttpParts
 from tests.model.machine import Schedule
+from tests.model.mariadb import MariadbParts
+from tests.model.replicas import SqliteParts
 
 STEPS: Final = 20
 CHUNK: Final = 250
+_SHARES: Final = {"sqlite": 0.96, "http": 0.025, "mariadb": 0.015}
 _PHASES: Final = (Phase.generate, Phase.shrink)
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Some schedules of one seed; the same chunk plays the same schedules."""
+    """Some schedules of one seed; the same chunk plays the same schedules. `over` is "sqlite", "http", or the URL of a
+    MariaDB server."""
 
     seed: int
     schedules: int
+    over: str = "sqlite"
 
 
 @dataclass(slots=True)
@@ -54,13 +60,22 @@ class Played:
         return f"{self.schedules} schedules in {self.seconds:.0f} s of one process; answers: {words}"
 
 
-def chunks(schedules: int, seed: int) -> Sequence[Chunk]:
-    """At least so many schedules."""
-    return [Chunk(seed + number, min(CHUNK, schedules - number * CHUNK)) for number in range(-(-schedules // CHUNK))]
+def share(schedules: int, over: str) -> int:
+    """How many of all schedules are played over what: over HTTP and over MariaDB they take ten times as long, and most
+    of what can go wrong goes wrong in the services, whatever they stand on."""
+    return max(1, round(schedules * _SHARES[over]))
+
+
+def chunks(schedules: int, seed: int, over: str) -> Sequence[Chunk]:
+    """At least so many schedules over one kind of parts, or over a server's URL."""
+    size = CHUNK if over == "sqlite" else CHUNK // 5
+    numbers = range(-(-schedules // size))
+    return [Chunk(seed + number, min(size, schedules - number * size), over) for number in numbers]
 
 
 def play(chunk: Chunk) -> Played:
     """One chunk in this process. A failure is shrunk to a shortest schedule and put into words."""
+    Schedule.parts = parts = _parts(chunk.over)
     Schedule.counted = Counter()
     Schedule.played = 0
     begun = time.monotonic()
@@ -81,21 +96,30 @@ def play(chunk: Chunk) -> Played:
     try:
         run_state_machine_as_test(Schedule, settings=chosen)
     except BaseException as error:
-        hint = f"seed {chunk.seed}: python -m tests.model --seed {chunk.seed} --schedules {chunk.schedules}"
+        over = "mariadb" if "://" in chunk.over else chunk.over
+        again = f"--over {over} --seed {chunk.seed} --schedules {chunk.schedules}"
+        hint = f"seed {chunk.seed} over {over}; once more: python -m tests.model {again}"
         played.failures.append(f"{hint}\n{''.join(traceback.format_exception(error))}")
     finally:
         logging.disable(logging.NOTSET)
         gc.enable()
+        parts.close()
     played.schedules, played.words, played.seconds = Schedule.played, Schedule.counted, time.monotonic() - begun
     return played
 
 
-def play_all(schedules: int, seed: int, processes: int) -> Played:
+def _parts(over: str) -> SqliteParts | HttpParts | MariadbParts:
+    if over == "sqlite":
+        return SqliteParts()
+    return HttpParts() if over == "http" else MariadbParts(over)
+
+
+def play_all(chosen: Sequence[Chunk], processes: int) -> Played:
     """All chunks, in processes of their own; stops handing out chunks after the first failure."""
     total = Played()
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context) as pool:
-        for played in pool.map(play, chunks(schedules, seed)):
+        for played in pool.map(play, chosen):
             total.add(played)
             if played.failures:
                 pool.shutdown(cancel_futures=True)

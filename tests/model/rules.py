@@ -219,7 +219,8 @@ def _cancels_running(request: Request, like: Create | Retry) -> bool:
 
 
 def _check_gone(job: Job, after: Look, facts: Facts) -> None:
-    _require(job.status.terminal, "an active job is never forgotten", job)
+    cleaned = Cleanup(job.app_id) in facts.asked and job.confirmed_at is None
+    _require(job.status.terminal or cleaned, "an active job is never forgotten", job)
     if _forgets(job.app_id, facts):
         return
     superseded = job.superseded_by is not None

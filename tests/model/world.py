@@ -7,25 +7,22 @@ request was under way (`requests`).
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, Protocol
 
 import pytest
 
-from daemons.deploy.app import Plane
 from daemons.deploy.domain.jobs import Job
-from daemons.deploy.ports import Store, StoreUnavailable, Transaction
+from daemons.deploy.ports import StoreUnavailable, Transaction
 from daemons.kit import sql
-from daemons.kit.tasks import every
 from protocol.nodes import NodeHeartbeat
-from tests.http.deploy.plane import AgentTwin, settings
-from tests.model.doors import Door, ServiceDoor
-from tests.model.faults import Clock, Fault, ModelStore, Network
+from tests.http.deploy.plane import AgentTwin
+from tests.model.doors import Door
+from tests.model.faults import EPOCH_MS, Clock, Fault, ModelStore, Network
 from tests.model.loop import OwnTimeLoop
 from tests.model.requests import (
-    MAX_RUNNING_MS,
     RUNNING,
     Answer,
     Claim,
@@ -39,18 +36,13 @@ from tests.model.requests import (
 )
 from tests.model.rules import Violation, check_change, check_state
 
-#: Twice as long as in the daemon: half of what recovery may take, and fewer transactions to play.
-_SWEEP_SECONDS: Final = 2
 REPLICAS: Final = 2
 #: A job that nobody works on is back in the queue this long after its lease; one that may start is handed out as soon.
 RECOVERY_MS: Final = 5_000
+NODE: Final = NodeHeartbeat.model_validate(
+    {"nodeName": "n1", "agentBaseUrl": "http://n1:7005", "gatewayBaseUrl": "http://n1:8088", "diskFreePct": 60.0}
+)
 _ALL: Final = 10_000
-_SETTINGS: Final = {
-    limited: settings(
-        DEPLOY_RUNTIME_NODE_REGISTRY_ENABLED=False, DEPLOY_JOB_MAX_RUNNING_SECONDS=MAX_RUNNING_MS // 1000 * limited
-    )
-    for limited in (False, True)
-}
 _HELD_WORDS: Final = ("claimed", "nothing")
 
 
@@ -77,69 +69,67 @@ class Hold:
     fence: int
 
 
-class Replica:
+class Replica(Protocol):
     """One process of the control plane."""
 
-    def __init__(self, world: "World") -> None:
-        self.store = ModelStore(world.inner, world.clock, world.network, world.look, world.trouble)
-        self.plane = Plane(_SETTINGS[world.facts.limit_running], self.store, world.agent, None)
-        self.door: Door = ServiceDoor(self.plane)
-        loops = (self.plane.claims.run(), self._reaping(world.singletons))
-        self.loops = [world.loop.create_task(loop) for loop in loops]
+    store: ModelStore
+    door: Door
 
-    def _reaping(self, singletons: bool) -> Coroutine[Any, Any, None]:
-        """The reaper as it runs in the daemon, or, cheaper to play and harder to bear, in every replica at once."""
-        if singletons:
-            return self.plane.singletons.run()
-        return every(_SWEEP_SECONDS, self.plane.reaper.sweep, expected=(StoreUnavailable,))
-
-    def kill(self) -> None:
+    async def kill(self) -> None:
         """Nothing of this process happens any more."""
-        self.store.dead = True
-        for task in self.loops:
-            task.cancel()
+        ...
 
     async def stop(self) -> None:
         """Stop as on SIGTERM."""
-        self.plane.bells.close()
-        self.plane.claims.close()
-        for task in self.loops:
-            task.cancel()
-        await asyncio.wait(self.loops, timeout=5)
-        self.store.dead = True
+        ...
+
+
+class Parts(Protocol):
+    """What a world is made of."""
+
+    loop: OwnTimeLoop
+    clock: Clock
+
+    async def replica(self, world: "World") -> Replica:
+        """A new process."""
+        ...
 
 
 class World:
     """`step` plays one thing and checks; the rest is what can be played."""
 
-    def __init__(self, loop: OwnTimeLoop, inner: Store, clock: Clock, unchanged: Callable[[], bool], mode: int) -> None:
-        self.unchanged = unchanged
-        self.loop = loop
-        self.inner = inner
-        self.clock = clock
+    def __init__(self, parts: "Parts", mode: int) -> None:
+        self._parts = parts
+        self.loop = parts.loop
+        self.clock = parts.clock
         self.network = Network()
         self.agent = AgentTwin()
         self.facts = Facts(limit_running=mode % 2 == 1)
         self.singletons = mode == 2
-        self.looks: list[Look] = [Look(clock.now(), {})]
+        self.looks: list[Look] = [Look(parts.clock.now(), {})]
         self.calls: list[Call] = []
         self.holds: list[Hold] = []
         self.troubles = 0
-        self.calm_since = clock.now()
+        self.calm_since = parts.clock.now()
         self.violation: Violation | None = None
         self.words: Counter[str] = Counter()
+        self.journal: list[str] = []
         _same_jitter()
-        self.replicas = [Replica(self) for _ in range(REPLICAS)]
+        self.replicas: list[Replica] = []
 
-    async def look(self, tx: Transaction) -> None:
+    async def begin(self) -> None:
+        """Start the replicas, and a node."""
+        for _ in range(REPLICAS):
+            self.replicas.append(await self._parts.replica(self))
+        await self.replicas[0].door.beat(NODE)
+
+    async def look(self, tx: Transaction, now: int) -> None:
         """See what this transaction leaves behind, just before it commits."""
         before = self.looks[-1]
-        if self.unchanged():
-            return
         found = {job.id: job for job in await tx.newest_jobs(_ALL)}
         if found == before.jobs:
             return
-        after = Look(self.clock.now(), found, len(self.looks))
+        after = Look(now, found, len(self.looks))
         try:
             check_change(before, after, self.facts)
         except Violation as violation:
@@ -150,6 +140,7 @@ class World:
 
     def ask(self, request: Request, replica: int) -> Call:
         """Send a request."""
+        self.note(f"{request} to replica {replica}")
         self.facts.asked.add(request)
         if isinstance(request, Claim):
             self.facts.claiming.add(request.runner_id)
@@ -177,6 +168,10 @@ class World:
         self._check_kept()
         self._check_recovery()
 
+    def note(self, what: str) -> None:
+        """For whoever has to understand a violation."""
+        self.journal.append(f"{self.clock.now() - EPOCH_MS:9} ms  {what}")
+
     def trouble(self) -> None:
         """Something happened after which the world needs a moment."""
         self.troubles += 1
@@ -187,6 +182,7 @@ class World:
             return
         answer = call.task.result()
         self.words[answer.word] += 1
+        self.note(f"{call.request} was answered {answer.word}")
         if answer.word == "unavailable":
             excused = call.troubles != self.troubles or self.network.slow
             self._require(excused, f"{call.request}: nothing was wrong")
@@ -269,45 +265,35 @@ class World:
 
     def fault(self, replica: int, kind: Fault, after: int) -> None:
         """The replica's transaction after so many more goes wrong."""
+        self.note(f"replica {replica}: {kind.value}, after {after} transactions")
         self.replicas[replica].store.faults.extend([None] * after + [kind])
 
-    def kill(self, replica: int) -> None:
+    async def kill(self, replica: int) -> None:
         """kill -9, and a new process in its place."""
+        self.note(f"kill -9 of replica {replica}")
         self.trouble()
-        self.replicas[replica].kill()
         for call in self.calls:
             if call.replica == replica:
                 call.task.cancel()
-        self.replicas[replica] = Replica(self)
+        await self.replicas[replica].kill()
+        self.replicas[replica] = await self._parts.replica(self)
 
     async def restart(self, replica: int) -> None:
         """SIGTERM, and a new process in its place."""
+        self.note(f"SIGTERM of replica {replica}")
         self.trouble()
         await self.replicas[replica].stop()
-        self.replicas[replica] = Replica(self)
-
-    async def beat(self) -> None:
-        """A node is there."""
-        beat = NodeHeartbeat.model_validate(
-            {
-                "nodeName": "n1",
-                "agentBaseUrl": "http://n1:7005",
-                "gatewayBaseUrl": "http://n1:8088",
-                "diskFreePct": 60.0,
-            }
-        )
-        await self.replicas[0].plane.nodes.heartbeat(beat)
+        self.replicas[replica] = await self._parts.replica(self)
 
     async def end(self) -> None:
         """Everything that is still going on is let go of."""
-        tasks = [task for replica in self.replicas for task in replica.loops] + [call.task for call in self.calls]
+        for call in self.calls:
+            call.task.cancel()
         for replica in self.replicas:
-            replica.kill()
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
+            await replica.kill()
+        for call in self.calls:
             with suppress(asyncio.CancelledError, StoreUnavailable):
-                await task
+                await call.task
 
     def newest_first(self, index: int) -> Hold | None:
         """A hold, the last one first."""
