@@ -26,6 +26,8 @@ class ErrorReason(StrEnum):
     STALE_FENCE = "stale_fence"
     TOO_LATE = "too_late"
     LOG_GAP = "log_gap"
+    LOG_CLOSED = "log_closed"
+    LOG_REMOVED = "log_removed"
     NO_NODE = "no_node"
     NODE_DISABLED = "node_disabled"
     NODE_STALE = "node_stale"

@@ -244,11 +244,20 @@ class WaitingFor(Wire):
     nodes: tuple[NodeObstacle, ...] = ()
 
 
+class LogRemoved(Wire):
+    """Why a job's log is not kept any more: `age` or `size`, and the same in words."""
+
+    reason: str
+    message: str
+    removed_at: AwareDatetime | None = None
+
+
 class JobView(Wire):
     """A job as readers see it. The first eleven keys are those existing clients know.
 
-    `logComplete`: the job ended and its log is as long as its runner said. `supersededBy` is the newer job of the app
-    that this one gave way to, `retryOf` the ended one whose order it repeats.
+    `logComplete`: the job ended and every byte of its log is here; `logGaps` counts the places where some are missing,
+    each of which has a line of its own in the log. `logRemoved` says why there is no log any more. `supersededBy` is
+    the newer job of the app that this one gave way to, `retryOf` the ended one whose order it repeats.
     """
 
     id: str
@@ -274,6 +283,8 @@ class JobView(Wire):
     commit: str | None = None
     log_length: int = 0
     log_complete: bool = False
+    log_gaps: int = 0
+    log_removed: LogRemoved | None = None
     superseded_by: str | None = None
     retry_of: str | None = None
     priority: int = 0
@@ -290,7 +301,9 @@ class ClaimedJob(JobView):
 
 class LogPosition(Wire):
     """Where the log of a job's present attempt stands, in bytes; `complete` once the job ended and its log is as
-    long as its runner said."""
+    long as its runner said. `followed` when somebody reads the log as it grows, so that its lines are wanted at once;
+    absent from control planes that do not tell."""
 
     length: int
     complete: bool = False
+    followed: bool | None = None

@@ -19,7 +19,8 @@ from daemons.deploy.domain.capacity import DoesNotFit
 from daemons.deploy.domain.drains import DrainLive, DrainNotFound, DrainOver
 from daemons.deploy.domain.idempotency import IdempotencyMismatch
 from daemons.deploy.domain.images import RegistryPlace
-from daemons.deploy.domain.jobs import AppBusy, IllegalTransition, JobNotFound, LeaseLost, LogFull, LogGap, TooLate
+from daemons.deploy.domain.jobs import AppBusy, IllegalTransition, JobNotFound, LeaseLost, TooLate
+from daemons.deploy.domain.logs import LogClosed, LogFull, LogGap, LogRemoved
 from daemons.deploy.domain.nodes import NodeNotFound, NodePolicy
 from daemons.deploy.domain.operations import OperationEnded, OperationNotFound
 from daemons.deploy.domain.placement import NodeDisabled, NodeFull, NodeStale
@@ -47,7 +48,8 @@ from daemons.deploy.services.drains import Drains
 from daemons.deploy.services.feed import Feed
 from daemons.deploy.services.leases import Leases
 from daemons.deploy.services.leftovers import Leftovers
-from daemons.deploy.services.logs import Logs
+from daemons.deploy.services.logkeeping import LogKeeper, LogLimits
+from daemons.deploy.services.logs import LOOK_SECONDS, Logs
 from daemons.deploy.services.operations import Operations
 from daemons.deploy.services.orders import Orders
 from daemons.deploy.services.outbox import Outbox, Patience
@@ -75,12 +77,14 @@ from protocol import headers
 from protocol.errors import ErrorReason
 
 SERVICE: Final = "fun-ai-studio-deploy"
+_DAY_MS: Final = 24 * 3600 * 1000
 ACCESS: Final = web.AppKey("access", Access)
 
 PROBLEMS: Final[Problems] = {
     **AUTH_PROBLEMS,
     SameNode: (400, ErrorReason.INVALID_REQUEST),
     JobNotFound: (404, ErrorReason.NOT_FOUND),
+    LogRemoved: (404, ErrorReason.LOG_REMOVED),
     NodeNotFound: (404, ErrorReason.NOT_FOUND),
     AppNotPlaced: (404, ErrorReason.NOT_FOUND),
     AppNotFound: (404, ErrorReason.NOT_FOUND),
@@ -101,6 +105,7 @@ PROBLEMS: Final[Problems] = {
     LeaseLost: (409, ErrorReason.LEASE_LOST),
     TooLate: (409, ErrorReason.TOO_LATE),
     LogGap: (409, ErrorReason.LOG_GAP),
+    LogClosed: (409, ErrorReason.LOG_CLOSED),
     NodeDisabled: (409, ErrorReason.NODE_DISABLED),
     NodeStale: (409, ErrorReason.NODE_STALE),
     NodeFull: (409, ErrorReason.NODE_FULL),
@@ -137,7 +142,7 @@ class Plane:
             store, self.bells, Terms(policy, self.thresholds.runner_stale_ms, int(settings.warm_runner_seconds * 1000))
         )
         self.leases = Leases(store, self.bells)
-        self.logs = Logs(store, self.bells)
+        self.logs = Logs(store, self.bells, self.clock)
         self.nodes = NodeRegistry(store, self.bells, policy)
         self.runners = RunnerRegistry(store)
         self.placements = Placements(store, self.bells, policy)
@@ -155,12 +160,13 @@ class Plane:
         self.reaper = Reaper(store, self.bells, Limits(settings.max_attempts, settings.max_running_seconds))
         self.drains, steps = self._draining(Holders(agent, policy), policy)
         self.singletons.add("drains", 1, steps.step)
-        self._share_out()
+        self._share_out(LogLimits(settings.log_kept_days * _DAY_MS, settings.log_total_mib * 1024**2))
 
-    def _share_out(self) -> None:
+    def _share_out(self, kept: LogLimits) -> None:
         """Work that one replica does for all."""
         self.singletons.add("reaper", 1, self.reaper.sweep)
         self.singletons.add("tidy", 300, self.reaper.tidy)
+        self.singletons.add("tidy", 60, LogKeeper(self.store, self.bells, kept).step)
         self.singletons.add("retention", 2, self.retention.step)
         self.singletons.add("operations-tidy", 300, self.operations.tidy)
 
@@ -180,6 +186,7 @@ class Plane:
             lambda: every(0, self.feed.step, expected=calm),
             lambda: every(1, self.feed.figures, expected=calm),
             lambda: every(1, self.runners.write, expected=calm),
+            lambda: every(LOOK_SECONDS, self.logs.watch, expected=calm),
             self.singletons.run,
         )
 

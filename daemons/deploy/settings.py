@@ -68,6 +68,11 @@ class DeploySettings(Settings):
     #: How long a job waits for the runner that built its app last and still has the layers; 0 switches it off.
     warm_runner_seconds: Annotated[float, Field(ge=0, le=60)] = Field(2.0, alias="DEPLOY_WARM_RUNNER_SECONDS")
 
+    #: How long the logs of ended jobs are kept, and how many MiB all of them may take as they are stored, compressed;
+    #: the oldest go first. 0 means no limit.
+    log_kept_days: Annotated[int, Field(ge=0, le=36_500)] = Field(30, alias="DEPLOY_LOG_KEPT_DAYS")
+    log_total_mib: Annotated[int, Field(ge=0, le=2**33)] = Field(2048, alias="DEPLOY_LOG_TOTAL_MIB")
+
     registry_cleanup_enabled: bool = Field(False, alias="DEPLOY_REGISTRY_CLEANUP_ENABLED")
     registry_kind: Literal["harbor", "registry"] = Field("harbor", alias="DEPLOY_REGISTRY_CLEANUP_KIND")
     registry_base_url: RegistryUrl = Field("", alias="DEPLOY_REGISTRY_CLEANUP_BASE_URL")

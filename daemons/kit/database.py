@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-Value = str | int | float | None
+Value = str | int | float | bytes | None
 Values = Mapping[str, Value | Sequence[str] | Sequence[int]]
 Row = Mapping[str, Any]
 

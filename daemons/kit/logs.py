@@ -20,6 +20,11 @@ class Redactor:
     def __init__(self, secrets: Iterable[str]) -> None:
         self._secrets = tuple(sorted({secret for secret in secrets if len(secret) >= 8}, key=len, reverse=True))
 
+    @property
+    def longest(self) -> int:
+        """How many characters the longest secret has; 0 without any."""
+        return len(self._secrets[0]) if self._secrets else 0
+
     def text(self, value: str) -> str:
         """The text without any known secret."""
         for secret in self._secrets:

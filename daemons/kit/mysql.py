@@ -247,11 +247,12 @@ class MysqlConnection:
         """Without autocommit the first statement begins the transaction."""
 
     async def execute(self, statement: str, values: Mapping[str, Value] | None = None) -> Result:
-        """Run one statement."""
+        """Run one statement. Bytes travel as hexadecimal digits, for `UNHEX(:name)`: this client cannot write them."""
+        plain = values and {name: value.hex() if isinstance(value, bytes) else value for name, value in values.items()}
         try:
             async with asyncio.timeout(self._seconds):
                 cursor = await self._raw.cursor()
-                changed = await cursor.execute(statement, values)
+                changed = await cursor.execute(statement, plain)
                 rows = await cursor.fetchall() if cursor.description else ()
                 return Result(rows, changed, cursor.lastrowid or 0)
         except TimeoutError:

@@ -12,7 +12,7 @@
 A `.sql` file is a list of `-- name --`, a comment that says what the statement is for, and the statement with `:name`
 parameters (a list or tuple fills `IN (:names)`; it must not be empty). A dialect's file replaces statements of the
 shared one. What only MySQL understands fits the shared file inside `/*! ... */`: MySQL runs it, SQLite skips it.
-Bytes are no parameter: store them as text. Times are epoch milliseconds in BIGINT columns.
+Bytes go into binary columns, on MySQL as `UNHEX(:name)`. Times are epoch milliseconds in BIGINT columns.
 Migrations are `NNNN_pre_what.sql` or `NNNN_post_what.sql` (`pre`: the previous release still works after it), with
 `.mysql.sql` and `.sqlite.sql` where the dialects differ; a statement ends with `;` at the end of a line.
 """
@@ -160,7 +160,7 @@ class Session:
         if any(isinstance(value, list | tuple) for value in values.values()):
             statement, plain = _expanded(statement, values)
         else:
-            plain = _only_text_and_numbers(values)
+            plain = _only_plain(values)
         try:
             return await self._connection.execute(self._driver.placeholders(statement), plain)
         except StatementFailed as error:
@@ -348,11 +348,11 @@ def _expanded(statement: str, values: Values) -> tuple[str, Mapping[str, Value]]
         plain.update({f"{name}_{place}": item for place, item in enumerate(value)})
         each = ", ".join(f":{name}_{place}" for place in range(len(value)))
         statement = PARAMETER.sub(lambda m, each=each, name=name: each if m[1] == name else m[0], statement)  # type: ignore[misc]
-    return statement, _only_text_and_numbers(plain)
+    return statement, _only_plain(plain)
 
 
-def _only_text_and_numbers(values: Mapping[str, Any]) -> Mapping[str, Value]:
+def _only_plain(values: Mapping[str, Any]) -> Mapping[str, Value]:
     for name, value in values.items():
-        if value is not None and not isinstance(value, str | int | float):
-            raise TypeError(f"parameter :{name} is {type(value).__name__}; statements take text and numbers")
+        if value is not None and not isinstance(value, str | int | float | bytes):
+            raise TypeError(f"parameter :{name} is {type(value).__name__}; statements take text, numbers and bytes")
     return values

@@ -171,8 +171,9 @@ async def _until_stopped(worker: Worker, drain_seconds: float) -> None:
 
 
 def _spellings(secrets: tuple[str, ...]) -> tuple[str, ...]:
-    """The secrets as they are, and as URLs and base64 write them."""
-    plain = [secret for secret in secrets if secret]
+    """The secrets as they are and as URLs and base64 write them; of one with several lines, each line, as it is printed
+    line by line."""
+    plain = [part for secret in secrets for part in dict.fromkeys((secret, *secret.splitlines())) if part]
     quoted = [quote(secret, safe="") for secret in plain]
     encoded = [base64.b64encode(secret.encode()).decode().rstrip("=") for secret in plain]
     return (*plain, *quoted, *encoded)

@@ -49,6 +49,14 @@ class Outcome:
     log_length: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """How many bytes the log has there now, and whether somebody reads it as it grows (None: it does not tell)."""
+
+    length: int
+    followed: bool | None = None
+
+
 class ControlPlane(Protocol):
     """Raises ControlPlaneDown from every method; the others as they say."""
 
@@ -64,8 +72,8 @@ class ControlPlane(Protocol):
         """End the attempt; repeating it is harmless. Raises LeaseLost when it is not ours to end."""
         ...
 
-    async def upload(self, attempt: Attempt, offset: int, data: bytes) -> int:
-        """Append to the job's log; answers its length in bytes. Raises LogGap and LogRefused."""
+    async def upload(self, attempt: Attempt, offset: int, data: bytes, *, last: bool = False) -> Uploaded:
+        """Append to the job's log; `last` when the attempt was stopped and this is all. Raises LogGap, LogRefused."""
         ...
 
 

@@ -103,7 +103,8 @@ class JobsClient(_Client):
         return await self.transport.call("POST", f"/deploy/jobs/{job_id}/cancel", JobView)
 
     async def log(self, job_id: str, *, offset: int = 0, follow: bool = False) -> AsyncIterator[bytes]:
-        """The log's bytes from `offset`; with `follow`, until the job ended and all is read."""
+        """The log's bytes from `offset`; with `follow`, until the job ended and all is read. Raises Refused 404
+        `log_removed` when it is not kept any more."""
         query: Mapping[str, str | int | None] = {"offset": offset, "follow": 1 if follow else 0}
         path = f"/deploy/jobs/{job_id}/log"
         async with self.transport.stream(path, query=query, silence_seconds=_QUIET_BUILD_SECONDS) as response:
@@ -281,11 +282,12 @@ class RunnerClient(_Client):
         return await self.transport.call("POST", f"/deploy/jobs/{job_id}/report", JobView, body=order)
 
     async def upload_log(
-        self, job_id: str, runner_id: str, lease_token: str | None, *, offset: int, data: bytes
+        self, job_id: str, runner_id: str, lease_token: str | None, *, offset: int, data: bytes, last: bool = False
     ) -> LogPosition:
-        """Append bytes at `offset`. Raises Refused 409 `log_gap` whose data says the length the server has."""
+        """Append bytes at `offset`; `last` from a runner that was stopped before it could report: this is all. Raises
+        Refused 409 `log_gap` whose data says the length the server has, or `log_closed`."""
         path = f"/deploy/jobs/{job_id}/log"
-        query: Mapping[str, str | int | None] = {"offset": offset, "runnerId": runner_id}
+        query: Mapping[str, str | int | None] = {"offset": offset, "runnerId": runner_id, "last": 1 if last else None}
         proof = {headers.LEASE_TOKEN: lease_token} if lease_token else {}
         kind = {"Content-Type": "application/octet-stream"}
         response = await self.transport.send("PUT", path, content=data, query=query, headers=proof | kind)

@@ -115,7 +115,6 @@ async def test_a_save_writes_every_field_that_can_change(store: Store) -> None:
         image="i",
         image_digest="d",
         commit="c",
-        log_length=8,
         log_expected=9,
         claim_key="1" * 64,
         version=1,

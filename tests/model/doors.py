@@ -11,12 +11,12 @@ from daemons.deploy.domain.jobs import (
     Job,
     JobNotFound,
     LeaseLost,
-    LogGap,
     Outcome,
     Progress,
     Proof,
     TooLate,
 )
+from daemons.deploy.domain.logs import LogClosed, LogGap
 from daemons.deploy.domain.matching import Offer, claim_key
 from daemons.deploy.domain.succession import NotRetryable
 from daemons.deploy.ports import AgentFailed, StoreUnavailable
@@ -37,6 +37,7 @@ _REFUSALS: tuple[tuple[type[Exception], str], ...] = (
     (IllegalTransition, "illegal"),
     (TooLate, "too late"),
     (LogGap, "gap"),
+    (LogClosed, "log closed"),
     (AppNotPlaced, "not placed"),
     (AgentFailed, "agent failed"),
     (StoreUnavailable, "unavailable"),

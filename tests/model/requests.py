@@ -17,6 +17,7 @@ BACKOFF_MS: Final = (1_000, 20_000, 60_000)
 KEPT_ENDED: Final = 10
 KEPT_SUPERSEDED: Final = 150
 DAY_MS: Final = 24 * 3600 * 1000
+LOG_OPEN_MS: Final = 25_000
 LABELS: Final = {"r2": frozenset({"large"})}
 SLOTS: Final = {"r3": 1}
 
@@ -188,18 +189,20 @@ def answers(request: Request, look: Look, now: int, facts: Facts) -> str | None:
             return _answer_to_retry(request, look)
         case Confirm():
             return "holds" if _may_go_live(request, look, now) else "stale"
-        case Renew() | Report() | Move() | Log():
+        case Log():
+            return _answer_to_log(request, look, now)
+        case Renew() | Report() | Move():
             return _answer_about_job(request, look)
         case Claim() | Stop() | Purge() | Cleanup():
             return None
 
 
-def _answer_about_job(request: Renew | Report | Move | Log, look: Look) -> str:
+def _answer_about_job(request: Renew | Report | Move, look: Look) -> str:
     if isinstance(request, Renew):
         return _answer_to_renew(request, look)
     if isinstance(request, Report):
         return _answer_to_report(request, look)
-    return _answer_to_move(request, look) if isinstance(request, Move) else _answer_to_log(request, look)
+    return _answer_to_move(request, look)
 
 
 def _answer_to_retry(request: Retry, look: Look) -> str:
@@ -259,14 +262,19 @@ def _answer_to_move(request: Move, look: Look) -> str:
     return request.status.value if job.status is RUNNING and request.status.terminal else "illegal"
 
 
-def _answer_to_log(request: Log, look: Look) -> str:
+def _answer_to_log(request: Log, look: Look, now: int) -> str:
     job = look.jobs.get(request.job_id)
     if job is None:
         return "not found"
     if not holds(job, request.runner_id, request.token):
         return "lease lost"
     start = job.payload.get("logStart", 0)
-    return "gap" if request.offset > job.log_length - (start if isinstance(start, int) else 0) else "logged"
+    length = job.log_length - (start if isinstance(start, int) else 0)
+    if request.offset > length:
+        return "gap"
+    written_down = job.log_gaps > 0 and job.log_expected == job.log_length
+    closed = job.status.terminal and (written_down or now - (job.finished_at or 0) >= LOG_OPEN_MS)
+    return "log closed" if closed and request.offset + len(request.data) > length else "logged"
 
 
 def _may_go_live(request: Confirm, look: Look, now: int) -> bool:

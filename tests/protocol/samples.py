@@ -123,6 +123,7 @@ CLAIMED = jobs.ClaimedJob(
     lease_token=TOKEN,
     lease_seconds=30,
 )
+LOG_REMOVED = jobs.LogRemoved(reason="age", message="it was older than logs are kept", removed_at=LATER)
 GAVE_WAY = jobs.JobView(
     id=OLDER_ID,
     type=jobs.JobType.BUILD_AND_DEPLOY,
@@ -134,6 +135,8 @@ GAVE_WAY = jobs.JobView(
     user_id="1",
     reason="superseded",
     finished_at=LATER,
+    log_gaps=1,
+    log_removed=LOG_REMOVED,
     superseded_by=JOB_ID,
 )
 IMAGES = apps.RemovedImages(removed=(IMAGE,), kept=("busybox:1.36",), error="one is in use")
@@ -278,7 +281,8 @@ SAMPLES: tuple[Wire, ...] = (
     WAITING,
     PENDING,
     CLAIMED,
-    jobs.LogPosition(length=4096, complete=True),
+    jobs.LogPosition(length=4096, complete=True, followed=True),
+    LOG_REMOVED,
     apps.DeployApp(
         user_id="1",
         app_id="20001",

@@ -11,9 +11,10 @@ from typing import Final, TypeVar
 from daemons.deploy.adapters.store_catalogue import CatalogueStatements
 from daemons.deploy.adapters.store_claims import ClaimStatements
 from daemons.deploy.adapters.store_drains import DrainStatements, ResidentStatements
-from daemons.deploy.adapters.store_events import EventStatements, LogStatements
+from daemons.deploy.adapters.store_events import EventStatements
 from daemons.deploy.adapters.store_idempotency import IdempotencyStatements
 from daemons.deploy.adapters.store_jobs import JobStatements
+from daemons.deploy.adapters.store_logs import LogStatements
 from daemons.deploy.adapters.store_nodes import (
     AppRunStatements,
     NodeStatements,

@@ -1,16 +1,9 @@
-"""Statements about the event log and the jobs' logs."""
+"""Statements about the event log."""
 
-import base64
-import zlib
 from collections.abc import Sequence
-from typing import Final
 
 from daemons.deploy.domain.events import Actor, Event, NewEvent
 from daemons.kit.sql import Row, Session
-
-#: A row stays far below every server's limit on a packet, also when the bytes do not compress.
-_RANGE_BYTES: Final = 256 * 1024
-_FAST: Final = 1
 
 
 class EventStatements:
@@ -53,28 +46,6 @@ class EventStatements:
     async def delete_events(self, before: int, limit: int) -> int:
         """Delete up to `limit` events older than `before` (epoch ms), oldest first; how many."""
         return await self._session.change("delete_events", before=before, limit=limit)
-
-
-class LogStatements:
-    """The port `LogRows`."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    async def append_log(self, job_id: str, offset: int, data: bytes) -> None:
-        """Store the bytes that begin at `offset`."""
-        for start in range(0, len(data), _RANGE_BYTES):
-            content = base64.b64encode(zlib.compress(data[start : start + _RANGE_BYTES], _FAST)).decode("ascii")
-            await self._session.change("insert_log", job_id=job_id, start_offset=offset + start, content=content)
-
-    async def read_log(self, job_id: str, offset: int, limit: int) -> bytes:
-        """At most `limit` bytes from `offset`; empty at the end."""
-        rows = await self._session.rows("log_from", job_id=job_id, offset=offset, end=offset + limit)
-        if not rows:
-            return b""
-        held = b"".join(zlib.decompress(base64.b64decode(row["content"])) for row in rows)
-        skip = offset - int(rows[0]["start_offset"])
-        return held[skip : skip + limit] if skip >= 0 else b""
 
 
 def _event(row: Row) -> Event:

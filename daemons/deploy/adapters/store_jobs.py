@@ -38,6 +38,7 @@ class JobStatements:
                 requires_csv=",".join(job.requires),
                 queue_rank=rank(job.priority, job.created_at),
                 version=job.version,
+                log_length=job.log_length,
                 **_columns(job),
             )
         except Duplicate:
@@ -111,7 +112,8 @@ class JobStatements:
             ids = [str(row["id"]) for row in rows]
             # Jobs before logs: whoever appends to a log holds the job's row first, too.
             deleted += await self._session.change("delete_jobs", ids=ids)
-            await self._session.change("delete_logs", ids=ids)
+            for of_logs in ("delete_log_segments", "delete_old_log_segments", "delete_logs"):
+                await self._session.change(of_logs, ids=ids)
 
     async def count_jobs(self) -> Mapping[str, int]:
         """How many jobs are PENDING and RUNNING."""
@@ -142,7 +144,6 @@ def _columns(job: Job) -> dict[str, str | int | None]:
         "image": job.image,
         "image_digest": job.image_digest,
         "commit_sha": job.commit,
-        "log_length": job.log_length,
         "log_expected": job.log_expected,
         "superseded_by": job.superseded_by,
         "claim_key": job.claim_key,
@@ -183,6 +184,10 @@ def job_of(row: Row) -> Job:
         commit=row["commit_sha"],
         log_length=row["log_length"],
         log_expected=row["log_expected"],
+        log_gaps=row["log_gaps"],
+        log_removed=row["log_removed"],
+        log_removed_at=row["log_removed_at"],
+        log_followed_until=row["log_followed_until"],
         superseded_by=row["superseded_by"],
         retry_of=row["retry_of"],
         priority=row["priority"],

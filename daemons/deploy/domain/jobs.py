@@ -18,8 +18,6 @@ _BACKOFF_MS: Final = (1_000, 20_000, 60_000)
 _MESSAGE_BYTES: Final = 16 * 1024
 _MOST_BYTES: Final = 2**53
 _CUT_MARK: Final = "\n[... {} bytes left out ...]\n"
-#: A user's build decides how much it prints; beyond this the control plane stores no more of it.
-LOG_BYTES: Final = 64 * 1024 * 1024
 #: Written into the payload by the control plane: where the present attempt's part of the log begins.
 LOG_START: Final = "logStart"
 
@@ -61,27 +59,16 @@ class TooLate(Exception):
         super().__init__(f"job {job_id} is going live and can no longer be cancelled; deploy again or stop the app")
 
 
-class LogGap(Exception):
-    """Bytes before the given offset are missing."""
-
-    def __init__(self, length: int) -> None:
-        super().__init__(f"the log has {length} bytes; send what follows them")
-        self.data = {"length": length}
-
-
-class LogFull(Exception):
-    """The log has reached its limit."""
-
-    def __init__(self) -> None:
-        super().__init__(f"a log holds at most {LOG_BYTES} bytes; the rest is not stored")
-
-
 @dataclass(frozen=True, slots=True)
 class Job:
     """One deployment order. `version` counts writes and guards them; `fence` rises with every claim of the app's
-    jobs. `log_length` bytes of log are here; the holder said at the end that there are `log_expected`. `superseded_by`
-    is the newer job that this one gave way to, `retry_of` the ended one whose order it repeats. `claim_key` is what the
-    claim that got the job is known by, until the runner shows that it has the answer."""
+    jobs. `superseded_by` is the newer job that this one gave way to, `retry_of` the ended one whose order it repeats.
+    `claim_key` is what the claim that got the job is known by, until the runner shows that it has the answer.
+
+    `log_length` bytes of log are here; the holder said at the end that there are `log_expected`. `log_gaps` counts the
+    places where some are known to be missing. The log was removed for `log_removed`, at `log_removed_at`. Until
+    `log_followed_until` somebody reads it as it grows.
+    """
 
     id: str
     type: JobType
@@ -109,6 +96,10 @@ class Job:
     commit: str | None = None
     log_length: int = 0
     log_expected: int | None = None
+    log_gaps: int = 0
+    log_removed: str | None = None
+    log_removed_at: int | None = None
+    log_followed_until: int = 0
     superseded_by: str | None = None
     retry_of: str | None = None
     priority: int = 0
@@ -276,7 +267,7 @@ def finish(job: Job, outcome: Outcome, now: int) -> Job:
         image=outcome.image or job.image,
         image_digest=outcome.image_digest or job.image_digest,
         commit=outcome.commit or job.commit,
-        log_expected=None if outcome.log_length is None else min(_log_start(job) + outcome.log_length, _MOST_BYTES),
+        log_expected=None if outcome.log_length is None else min(log_start(job) + outcome.log_length, _MOST_BYTES),
         finished_at=now,
         claim_key=None,
     )
@@ -319,48 +310,6 @@ def confirm(job: Job, fence: int, now: int) -> Job | None:
     return job if job.confirmed_at is not None else replace(_touched(job, now), confirmed_at=now)
 
 
-def log_tail(job: Job, proof: Proof, offset: int, data: bytes) -> bytes:
-    """The part of `data` that the log does not have yet; `offset` counts from the attempt's first byte.
-
-    Raises LeaseLost, LogGap or LogFull.
-    """
-    if not holds(job, proof):
-        raise LeaseLost(job.id)
-    length = attempt_log_length(job)
-    if offset > length:
-        raise LogGap(length)
-    tail = data[length - offset :]
-    if job.log_length + len(tail) > LOG_BYTES:
-        raise LogFull
-    return tail
-
-
-def logged(job: Job, size: int) -> Job:
-    """The job with `size` more bytes of log."""
-    return replace(job, log_length=job.log_length + size, version=job.version + 1)
-
-
-def attempt_log_length(job: Job) -> int:
-    """How many bytes of the log are of the present attempt: a runner counts from its own first byte, while readers see
-    the logs of all attempts as one stream."""
-    return job.log_length - _log_start(job)
-
-
-def log_missing(job: Job) -> int:
-    """How many bytes at the end of an ended job's log its holder wrote and did not send (yet)."""
-    return max(0, job.log_expected - job.log_length) if job.status.terminal and job.log_expected is not None else 0
-
-
-def log_complete(job: Job) -> bool:
-    """Whether the job ended and no byte of its log is known to be missing."""
-    return job.status.terminal and log_missing(job) == 0
-
-
-def gap_line(missing: int) -> bytes:
-    """What a reader gets instead of the missing bytes."""
-    return f"\n[gap] {missing} more bytes of this log were written and never arrived from the runner\n".encode()
-
-
 def cut(text: str) -> str:
     """At most 16 KiB of UTF-8: the head and the tail, which is where tools print what went wrong."""
     data = text.encode("utf-8", "replace")
@@ -371,7 +320,8 @@ def cut(text: str) -> str:
     return data[:part].decode("utf-8", "ignore") + mark + data[-part:].decode("utf-8", "ignore")
 
 
-def _log_start(job: Job) -> int:
+def log_start(job: Job) -> int:
+    """How many bytes of the log are of attempts before the present one."""
     start = job.payload.get(LOG_START)
     return start if isinstance(start, int) else 0
 

@@ -3,8 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from daemons.deploy.domain import logs
 from daemons.deploy.domain.apps import AppFacts, condition
-from daemons.deploy.domain.jobs import Job, log_complete
+from daemons.deploy.domain.jobs import Job
 from daemons.deploy.domain.nodes import (
     AppRun,
     NodePolicy,
@@ -17,7 +18,7 @@ from daemons.deploy.domain.nodes import (
 from daemons.deploy.domain.operations import Operation
 from daemons.deploy.domain.singletons import Holding
 from protocol.apps import AppRunView, AppView
-from protocol.jobs import ClaimedJob, JobView, StoredPayload, WaitingFor
+from protocol.jobs import ClaimedJob, JobView, LogRemoved, StoredPayload, WaitingFor
 from protocol.names import public_path
 from protocol.nodes import NodeId, NodeView, PlacementView, RawNode, RunnerView
 from protocol.operations import OperationView
@@ -70,12 +71,22 @@ def job_view(job: Job, node: RuntimeNode | None = None, waiting: WaitingFor | No
         image_digest=job.image_digest,
         commit=job.commit,
         log_length=job.log_length,
-        log_complete=log_complete(job),
+        log_complete=logs.complete(job),
+        log_gaps=job.log_gaps,
+        log_removed=_removed(job),
         superseded_by=job.superseded_by,
         retry_of=job.retry_of,
         priority=job.priority,
         requires=job.requires,
         waiting_for=waiting,
+    )
+
+
+def _removed(job: Job) -> LogRemoved | None:
+    if job.log_removed is None:
+        return None
+    return LogRemoved(
+        reason=job.log_removed, message=logs.removal(job.log_removed), removed_at=_when(job.log_removed_at)
     )
 
 

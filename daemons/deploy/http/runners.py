@@ -3,7 +3,8 @@
 import orjson
 from aiohttp import web
 
-from daemons.deploy.domain.jobs import Outcome, Progress, Proof, attempt_log_length, log_complete
+from daemons.deploy.domain.jobs import Outcome, Progress, Proof
+from daemons.deploy.domain.logs import attempt_length, complete
 from daemons.deploy.domain.matching import Offer, claim_key
 from daemons.deploy.domain.views import claimed_view, job_view
 from daemons.deploy.http.requests import job_id
@@ -91,12 +92,15 @@ class RunnerRoutes:
         return reply(await self._reader.view(job))
 
     async def append_log(self, request: web.Request) -> web.Response:
-        """Raw bytes at `offset` of the attempt's log; what is stored already is not stored twice."""
+        """Raw bytes at `offset` of the attempt's log; what is stored already is not stored twice. With `last=1` a
+        runner that was stopped before it could report says that this is all."""
         holder = parse(orjson.dumps(dict(request.query)), _Holder)
         offset = number(request, "offset", default=0, low=0, high=2**62)
         proof = self._proof(holder.runner_id, request.headers.get(LEASE_TOKEN))
-        job = await self._logs.append(job_id(request), proof, offset, await request.read())
-        return reply(LogPosition(length=attempt_log_length(job), complete=log_complete(job)))
+        last = request.query.get("last") in ("1", "true")
+        taken = await self._logs.append(job_id(request), proof, offset, await request.read(), last=last)
+        length = attempt_length(taken.job)
+        return reply(LogPosition(length=length, complete=complete(taken.job), followed=taken.followed))
 
     def _proof(self, runner_id: str, lease_token: str | None) -> Proof:
         return Proof(runner_id, lease_token, self._tokenless)

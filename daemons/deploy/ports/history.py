@@ -1,9 +1,11 @@
 """Rows of what happened: events, logs, releases and the reviews of their images."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from daemons.deploy.domain.events import Event, NewEvent
+from daemons.deploy.domain.jobs import Job
 from daemons.deploy.domain.releases import Release, Review
 
 
@@ -32,15 +34,65 @@ class EventRows(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class LogPosition:
+    """How many bytes a log has, and whether its job ended."""
+
+    length: int
+    ended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EndedLog:
+    """The log of a job that ended (epoch ms), and how many bytes it takes."""
+
+    job_id: str
+    stored_bytes: int
+    ended_at: int
+
+
 class LogRows(Protocol):
-    """Table `fun_ai_deploy_job_log`: a job's log as consecutive byte ranges."""
+    """Tables `fun_ai_deploy_log` and `fun_ai_deploy_log_segment`; and what a job's own row says of its log, which
+    nobody but these methods writes."""
 
     async def append_log(self, job_id: str, offset: int, data: bytes) -> None:
         """Store the bytes that begin at `offset`; the caller holds the job's row and checked the offset."""
         ...
 
     async def read_log(self, job_id: str, offset: int, limit: int) -> bytes:
-        """At most about `limit` bytes from `offset`; empty at the end."""
+        """At most `limit` bytes from `offset`, possibly fewer; empty at the end."""
+        ...
+
+    async def save_log(self, job: Job) -> None:
+        """Write what the job says of its log; the caller holds the job's row."""
+        ...
+
+    async def follow_logs(self, job_ids: Collection[str], until: int) -> None:
+        """Note on active jobs that until then (epoch ms) somebody reads their logs as they grow."""
+        ...
+
+    async def log_positions(self, job_ids: Collection[str]) -> Mapping[str, LogPosition]:
+        """How far the logs of these jobs are."""
+        ...
+
+    async def unsettled_logs(self, before: int, limit: int) -> Sequence[str]:
+        """Ids of jobs that ended before, or are gone, and whose logs were not settled yet."""
+        ...
+
+    async def settle_log(self, job_id: str, ended_at: int) -> None:
+        """Nothing follows: compress what is not, and note how much the log takes and when its job ended."""
+        ...
+
+    async def stored_logs(self) -> int:
+        """How many bytes all logs take, but for the newest pieces of those that still grow."""
+        ...
+
+    async def ended_logs(self, limit: int) -> Sequence[EndedLog]:
+        """Settled logs, those whose jobs ended first."""
+        ...
+
+    async def delete_logs(self, job_ids: Collection[str]) -> None:
+        """Delete all bytes of these logs."""
         ...
 
 

@@ -36,19 +36,19 @@ class Bells:
         self.feed = Bell()
         self.closing = False
         self._jobs: dict[str, set[Bell]] = {}
+        self._logs: dict[str, set[Bell]] = {}
 
     @contextmanager
     def of_job(self, job_id: str) -> Iterator[Bell]:
         """A bell that rings when the job changes, for the duration of the block."""
-        bell = Bell()
-        self._jobs.setdefault(job_id, set()).add(bell)
-        try:
+        with _hung(self._jobs, job_id) as bell:
             yield bell
-        finally:
-            bells = self._jobs[job_id]
-            bells.discard(bell)
-            if not bells:
-                del self._jobs[job_id]
+
+    @contextmanager
+    def of_log(self, job_id: str) -> Iterator[Bell]:
+        """A bell that rings when the job changes or its log grows, for the duration of the block."""
+        with _hung(self._logs, job_id) as bell:
+            yield bell
 
     def changed(self, *job_ids: str) -> None:
         """Jobs changed, and the event log grew: there may be work, too."""
@@ -61,11 +61,29 @@ class Bells:
         """Only those who watch this job need to look."""
         for bell in self._jobs.get(job_id, ()):
             bell.ring()
+        self.log(job_id)
+
+    def log(self, job_id: str) -> None:
+        """Only those who read this job's log need to look."""
+        for bell in self._logs.get(job_id, ()):
+            bell.ring()
 
     def close(self) -> None:
         """Wake everybody, for good."""
         self.closing = True
-        for job_id in tuple(self._jobs):
+        for job_id in (*self._jobs, *self._logs):
             self.job(job_id)
         self.feed.ring()
         self.work.ring()
+
+
+@contextmanager
+def _hung(bells: dict[str, set[Bell]], job_id: str) -> Iterator[Bell]:
+    bell = Bell()
+    bells.setdefault(job_id, set()).add(bell)
+    try:
+        yield bell
+    finally:
+        bells[job_id].discard(bell)
+        if not bells[job_id]:
+            del bells[job_id]

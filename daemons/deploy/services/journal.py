@@ -5,13 +5,13 @@ from typing import Protocol
 
 import orjson
 
-from daemons.deploy.domain import drains, moves
+from daemons.deploy.domain import drains, logs, moves
 from daemons.deploy.domain.events import Actor, NewEvent
 from daemons.deploy.domain.jobs import Job
 from daemons.deploy.domain.nodes import AppRun, NodePolicy, Placement, RuntimeNode
 from daemons.deploy.domain.operations import Operation, shown
 from daemons.deploy.domain.views import app_run_view, job_view, node_view, operation_view, placement_view
-from daemons.deploy.ports import EventRows, NodeRows, PlacementRows, StoreUnavailable, Transaction
+from daemons.deploy.ports import EventRows, LogRows, NodeRows, PlacementRows, StoreUnavailable, Transaction
 from daemons.deploy.services.releases import record_release
 from protocol.jobs import JobStatus, JobType
 
@@ -46,6 +46,7 @@ async def write_job(tx: Transaction, job: Job, was: Job, change: str | None, act
         return job
     if not await tx.save_job(job, was):
         raise RowMoved(job.id)
+    job = await _mark_interruption(tx, job, was)
     if job.status.terminal and job.attempt > 0:
         succeeded, move = job.status is JobStatus.SUCCEEDED, job.type is JobType.MIGRATE_APP
         if succeeded:
@@ -56,6 +57,14 @@ async def write_job(tx: Transaction, job: Job, was: Job, change: str | None, act
     if change is not None:
         await tell_of_job(tx, job, await node_of(tx, job.app_id), change, actor)
     return job
+
+
+async def _mark_interruption(tx: LogRows, job: Job, was: Job) -> Job:
+    after, line = logs.interrupted(was, job)
+    if line:
+        await tx.append_log(job.id, job.log_length, line)
+        await tx.save_log(after)
+    return after
 
 
 async def tell_of_job(tx: EventRows, job: Job, node: RuntimeNode | None, change: str, actor: Actor) -> None:

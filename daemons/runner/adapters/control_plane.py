@@ -4,7 +4,7 @@ import secrets
 from typing import Final
 
 from daemons.runner.domain.plan import Attempt
-from daemons.runner.ports import ControlPlaneDown, LeaseLost, LogGap, LogRefused, Outcome
+from daemons.runner.ports import ControlPlaneDown, LeaseLost, LogGap, LogRefused, Outcome, Uploaded
 from protocol.client.deploy import RunnerClient
 from protocol.client.transport import ClientError, Refused
 from protocol.errors import ErrorReason
@@ -94,11 +94,11 @@ class HttpControlPlane:
         except ClientError as error:
             raise _settled_or_down(error) from error
 
-    async def upload(self, attempt: Attempt, offset: int, data: bytes) -> int:
+    async def upload(self, attempt: Attempt, offset: int, data: bytes, *, last: bool = False) -> Uploaded:
         """Append to the log."""
         try:
             position = await self._client.upload_log(
-                attempt.job_id, self._runner_id, attempt.lease_token, offset=offset, data=data
+                attempt.job_id, self._runner_id, attempt.lease_token, offset=offset, data=data, last=last
             )
         except Refused as error:
             if error.reason == ErrorReason.LOG_GAP and isinstance(error.data, LogPosition):
@@ -109,7 +109,7 @@ class HttpControlPlane:
         except (ClientError, ValueError) as error:
             # ValueError: an answer without the contract's shape, for instance from a proxy in between.
             raise ControlPlaneDown(f"the log's upload was not answered as agreed: {type(error).__name__}") from error
-        return position.length
+        return Uploaded(position.length, position.followed)
 
 
 def _settled_or_down(error: ClientError) -> Exception:

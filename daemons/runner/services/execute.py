@@ -97,7 +97,7 @@ class Executor:
 
     async def _attempt(self, job: ClaimedJob, attempt: Attempt, folder: WorkFolder, afterwards: AsyncExitStack) -> str:
         redactor = self._redactor((attempt.lease_token,) if attempt.lease_token else ())
-        log = JobLog(folder.spool, redactor.text)
+        log = JobLog(folder.spool, redactor)
         uploader = LogUploader(self._control, attempt, log, self._tools.pacer)
         keeper = LeaseKeeper(self._control, attempt, self._tools.pacer)
         outcome = await _beside_the_lease(
@@ -105,7 +105,7 @@ class Executor:
         )
         if outcome is None:
             await log.write("[stopped] the job was cancelled or is no longer this runner's\n")
-            await uploader.finish(_FLUSH_SECONDS)
+            await uploader.finish(_FLUSH_SECONDS, stopped=True)
             return ABANDONED
         # The lease is no longer renewed here; the rest of it must suffice for the last bytes and the report.
         await uploader.finish(min(_FLUSH_SECONDS, attempt.lease_seconds / 6))

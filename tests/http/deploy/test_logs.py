@@ -1,10 +1,17 @@
 """Logs: appended by offset, read and followed as one stream."""
 
 import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
 
 import pytest
 
-from daemons.deploy.services import logs
+from daemons.deploy.adapters.store import open_store
+from daemons.deploy.domain import logs
+from daemons.deploy.services import logkeeping
+from daemons.deploy.services.bells import Bells
+from daemons.deploy.services.logkeeping import LogLimits
 from protocol.client.transport import Refused
 from protocol.jobs import ClaimedJob, JobStatus, JobView, LogPosition, ReportJob
 from tests.http.deploy.plane import Plane, serving
@@ -18,6 +25,14 @@ async def read(plane: Plane, job_id: str, *, offset: int = 0, follow: bool = Fal
     return b"".join([chunk async for chunk in plane.api.log(job_id, offset=offset, follow=follow)])
 
 
+@asynccontextmanager
+async def following(plane: Plane, job_id: str) -> AsyncIterator[AsyncIterator[bytes]]:
+    chunks = plane.api.log(job_id, follow=True)
+    assert isinstance(chunks, AsyncGenerator)
+    async with aclosing(chunks):
+        yield chunks
+
+
 async def end(plane: Plane, job: ClaimedJob, *, logged: int | None = None) -> JobView:
     report = ReportJob(
         runner_id=job.runner_id or "", lease_token=job.lease_token, status=JobStatus.FAILED, log_length=logged
@@ -28,10 +43,10 @@ async def end(plane: Plane, job: ClaimedJob, *, logged: int | None = None) -> Jo
 async def test_bytes_that_are_there_already_are_not_stored_twice() -> None:
     async with serving() as plane:
         job = await plane.claimed()
-        assert await put(plane, job, 0, b"hello ") == LogPosition(length=6)
-        assert await put(plane, job, 0, b"hello ") == LogPosition(length=6)
-        assert await put(plane, job, 3, b"lo world\n") == LogPosition(length=12)
-        assert await put(plane, job, 12, b"") == LogPosition(length=12)
+        assert await put(plane, job, 0, b"hello ") == LogPosition(length=6, followed=False)
+        assert await put(plane, job, 0, b"hello ") == LogPosition(length=6, followed=False)
+        assert await put(plane, job, 3, b"lo world\n") == LogPosition(length=12, followed=False)
+        assert await put(plane, job, 12, b"") == LogPosition(length=12, followed=False)
         assert await read(plane, job.id) == b"hello world\n"
         assert await read(plane, job.id, offset=6) == b"world\n"
         assert await read(plane, job.id, offset=99) == b""
@@ -76,9 +91,10 @@ async def test_the_next_attempt_counts_from_its_own_first_byte() -> None:
         await put(plane, first, 0, b"first attempt\n")
         second = await plane.claim("r2", wait_seconds=20)
         assert second is not None and second.attempt == 2
-        assert await put(plane, second, 0, b"second attempt\n") == LogPosition(length=15)
-        assert await put(plane, second, 0, b"second attempt\n") == LogPosition(length=15)
-        assert await read(plane, first.id) == b"first attempt\nsecond attempt\n"
+        assert await put(plane, second, 0, b"second attempt\n") == LogPosition(length=15, followed=False)
+        assert await put(plane, second, 0, b"second attempt\n") == LogPosition(length=15, followed=False)
+        gap = b"\n[gap] runner r1 was lost in attempt 1; what it wrote after this, if anything, never arrived\n"
+        assert await read(plane, first.id) == b"first attempt\n" + gap + b"second attempt\n"
         with pytest.raises(Refused) as caught:
             await put(plane, first, 14, b"zombie\n")
         assert caught.value.reason == "lease_lost"
@@ -88,7 +104,7 @@ async def test_the_last_bytes_may_come_after_the_report() -> None:
     async with serving() as plane:
         job = await plane.claimed()
         await end(plane, job)
-        assert await put(plane, job, 0, b"late\n") == LogPosition(length=5, complete=True)
+        assert await put(plane, job, 0, b"late\n") == LogPosition(length=5, complete=True, followed=False)
 
 
 async def test_a_follower_waits_for_the_bytes_that_the_report_promised() -> None:
@@ -98,14 +114,15 @@ async def test_a_follower_waits_for_the_bytes_that_the_report_promised() -> None
         async with asyncio.timeout(10), asyncio.TaskGroup() as group:
             follower = group.create_task(read(plane, job.id, follow=True))
             assert not (await end(plane, job, logged=11)).log_complete
-            assert await put(plane, job, 6, b"la") == LogPosition(length=8)
-            assert await put(plane, job, 8, b"te\n") == LogPosition(length=11, complete=True)
+            assert (await put(plane, job, 6, b"la")).length == 8
+            last = await put(plane, job, 8, b"te\n")
+            assert (last.length, last.complete) == (11, True)
         assert follower.result() == b"early\nlate\n"
         assert (await plane.api.get(job.id)).log_complete
 
 
 async def test_a_reader_is_told_once_how_many_bytes_never_arrived(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logs, "_LATE_MS", 0)
+    monkeypatch.setattr(logs, "QUIET_MS", 0)
     async with serving() as plane:
         job = await plane.claimed()
         await put(plane, job, 0, b"early\n")
@@ -114,6 +131,86 @@ async def test_a_reader_is_told_once_how_many_bytes_never_arrived(monkeypatch: p
             text = await read(plane, job.id, follow=follow)
             assert text == b"early\n\n[gap] 5 more bytes of this log were written and never arrived from the runner\n"
             assert await read(plane, job.id, offset=len(text), follow=follow) == b""
+
+
+async def test_a_runner_hears_whether_somebody_reads_along() -> None:
+    async with serving() as plane:
+        job = await plane.claimed()
+        assert (await put(plane, job, 0, b"one\n")).followed is False
+        async with asyncio.timeout(10), following(plane, job.id) as reading:
+            assert await anext(reading) == b"one\n"
+            assert (await put(plane, job, 4, b"two\n")).followed is True
+            assert await anext(reading) == b"two\n"
+
+
+async def test_a_reader_at_another_replica_hears_of_bytes_and_of_the_end_and_is_known_there(tmp_path: Path) -> None:
+    async with (
+        open_store(f"sqlite:///{tmp_path}/deploy.db") as store,
+        serving(store) as plane,
+        serving(store) as other,
+        asyncio.timeout(20),
+    ):
+        job = await plane.claimed()
+        await put(plane, job, 0, b"one\n")
+        async with following(other, job.id) as reading:
+            assert await anext(reading) == b"one\n"
+            await put(plane, job, 4, b"two\n")
+            assert await anext(reading) == b"two\n"
+            assert (await put(plane, job, 8, b"three\n")).followed is True
+            assert await anext(reading) == b"three\n"
+            await end(plane, job, logged=14)
+            assert [chunk async for chunk in reading] == []
+
+
+async def test_a_stopped_runner_says_that_this_is_all() -> None:
+    async with serving() as plane:
+        job = await plane.claimed()
+        await put(plane, job, 0, b"one\n")
+        assert not (await plane.api.cancel(job.id)).log_complete
+        last = await plane.runners.upload_log(
+            job.id, job.runner_id or "", job.lease_token, offset=4, data=b"[stopped]\n", last=True
+        )
+        assert (last.length, last.complete) == (14, True)
+        view = await plane.api.get(job.id)
+        assert (view.log_complete, view.log_gaps) == (True, 0)
+        assert await read(plane, job.id, follow=True) == b"one\n[stopped]\n"
+
+
+async def test_a_closed_log_takes_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "LATE_MS", 0)
+    async with serving() as plane:
+        job = await plane.claimed()
+        await put(plane, job, 0, b"one\n")
+        await end(plane, job, logged=8)
+        assert (await put(plane, job, 0, b"one\n")).length == 4, "what is there already may be sent again"
+        with pytest.raises(Refused) as caught:
+            await put(plane, job, 4, b"two\n")
+        assert (caught.value.status, caught.value.reason) == (409, "log_closed")
+
+
+async def test_a_gap_is_written_down_and_an_old_log_is_removed_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logkeeping, "_SETTLE_AFTER_MS", -1)
+    monkeypatch.setattr(logs, "QUIET_MS", 0)
+    async with serving() as plane:
+        job, running = await plane.claimed(), await plane.claimed("20002")
+        await put(plane, job, 0, b"early\n")
+        await put(plane, running, 0, b"it runs\n")
+        await end(plane, job, logged=11)
+        before = await read(plane, job.id)
+        await logkeeping.LogKeeper(plane.store, Bells(), LogLimits()).step()
+        assert await read(plane, job.id) == before and before.endswith(b"never arrived from the runner\n")
+        view = await plane.api.get(job.id)
+        assert (view.log_length, view.log_gaps, view.log_complete) == (len(before), 1, False)
+        for limits in (LogLimits(kept_ms=10**9), LogLimits(total_bytes=10**6)):
+            await logkeeping.LogKeeper(plane.store, Bells(), limits).step()
+            assert await read(plane, job.id) == before
+        await logkeeping.LogKeeper(plane.store, Bells(), LogLimits(total_bytes=1)).step()
+        removed = (await plane.api.get(job.id)).log_removed
+        assert removed is not None and removed.reason == "size" and removed.removed_at is not None
+        with pytest.raises(Refused) as caught:
+            await read(plane, job.id)
+        assert (caught.value.status, caught.value.reason) == (404, "log_removed")
+        assert await read(plane, running.id) == b"it runs\n", "what still grows is not removed"
 
 
 async def test_a_bad_offset_or_runner_is_400_and_a_huge_piece_413() -> None:

@@ -12,8 +12,6 @@ from daemons.deploy.domain.jobs import (
     Job,
     Lease,
     LeaseLost,
-    LogFull,
-    LogGap,
     Outcome,
     Progress,
     Proof,
@@ -175,45 +173,3 @@ def test_a_message_is_cut_to_its_limit_and_short_ones_are_not_touched(text: str)
         assert kept == data
     else:
         assert kept[:4000].decode("utf-8", "ignore") in text or "?" in kept.decode()
-
-
-@given(
-    st.binary(min_size=1, max_size=200),
-    st.lists(st.tuples(st.integers(0, 220), st.integers(0, 60)), max_size=40),
-)
-def test_whatever_pieces_arrive_the_log_is_a_prefix_of_what_was_written(
-    data: bytes, pieces: list[tuple[int, int]]
-) -> None:
-    job, stored = RUNNING, b""
-    for offset, size in pieces:
-        piece = data[offset : offset + size]
-        if offset > len(stored):
-            with pytest.raises(LogGap) as caught:
-                jobs.log_tail(job, MINE, offset, piece)
-            assert caught.value.data == {"length": len(stored)}
-            continue
-        tail = jobs.log_tail(job, MINE, offset, piece)
-        job, stored = jobs.logged(job, len(tail)), stored + tail
-        assert data.startswith(stored) and jobs.attempt_log_length(job) == len(stored)
-
-
-def test_the_next_attempts_log_follows_the_one_before() -> None:
-    job = jobs.claim(jobs.expire(jobs.logged(RUNNING, 5), 3, 99_000), LEASE, 200_000)
-    assert (job.log_length, jobs.attempt_log_length(job)) == (5, 0)
-    assert jobs.log_tail(job, MINE, 0, b"new") == b"new"
-
-
-def test_a_log_has_a_limit() -> None:
-    with pytest.raises(LogFull):
-        jobs.log_tail(jobs.logged(RUNNING, jobs.LOG_BYTES), MINE, jobs.LOG_BYTES, b"x")
-
-
-def test_an_ended_log_knows_what_is_missing_of_it() -> None:
-    second = jobs.claim(jobs.expire(jobs.logged(RUNNING, 5), 3, 99_000), LEASE, 200_000)
-    assert (jobs.log_missing(second), jobs.log_complete(second)) == (0, False)
-    short = jobs.finish(jobs.logged(second, 2), Outcome(JobStatus.FAILED, log_length=6), 201_000)
-    assert (short.log_expected, jobs.log_missing(short), jobs.log_complete(short)) == (11, 4, False)
-    assert jobs.log_complete(jobs.logged(short, 4))
-    assert jobs.log_complete(ended(JobStatus.FAILED)), "an existing runner says nothing of its log"
-    huge = jobs.finish(second, Outcome(JobStatus.FAILED, log_length=2**70), 201_000)
-    assert huge.log_expected == 2**53

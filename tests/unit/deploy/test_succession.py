@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemons.deploy.domain import jobs, succession
+from daemons.deploy.domain import jobs, logs, succession
 from daemons.deploy.domain.jobs import AppBusy, IllegalTransition, Job, Lease, Outcome, Proof, TooLate
 from daemons.deploy.domain.succession import NotRetryable, Policy
 from protocol.jobs import JobPayload, JobStatus, JobType, OnConflict
@@ -98,7 +98,7 @@ def test_a_claim_that_was_not_delivered_makes_room_for_a_newer_job() -> None:
 
 
 def test_a_retry_repeats_the_order_and_nothing_else() -> None:
-    logged = jobs.claim(jobs.expire(jobs.logged(RUNNING, 5), 3, 99_000), Lease("other", "t", 8, 1), 200_000)
+    logged = jobs.claim(jobs.expire(logs.grown(RUNNING, 5), 3, 99_000), Lease("other", "t", 8, 1), 200_000)
     assert jobs.LOG_START in logged.payload
     failed = jobs.finish(logged, Outcome(JobStatus.FAILED, "no", image="img", commit="c"), 300_000)
     again = succession.retry(failed, "new", 400_000)

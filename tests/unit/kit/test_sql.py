@@ -117,9 +117,11 @@ async def test_an_empty_list_is_refused_before_it_becomes_a_syntax_error(databas
         await database.transact(lambda session: session.rows("among", names=[]))
 
 
-async def test_bytes_are_refused(database: Database) -> None:
-    with pytest.raises(TypeError, match="take text and numbers"):
-        await database.transact(lambda session: session.rows("echo", value=b"x"))
+async def test_bytes_come_back_and_other_values_are_refused(database: Database) -> None:
+    rows = await database.transact(lambda session: session.rows("echo", value=b"\x00'\xff"))
+    assert list(rows[0].values()) == [b"\x00'\xff"]
+    with pytest.raises(TypeError, match="take text, numbers and bytes"):
+        await database.transact(lambda session: session.rows("echo", value={"a": 1}))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("value", [2**64, "\ud800"])

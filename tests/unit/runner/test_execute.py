@@ -104,6 +104,7 @@ async def test_a_job_that_left_running_stops_its_build_and_reports_nothing(statu
     assert bench.meter.results == ["abandoned"]
     assert bench.builder.removed == [f"{LOCAL}:{COMMIT[:12]}-7"]
     assert bench.workplace.closed
+    assert bench.control.ends == [len(bench.control.log().encode())], "no report will say how long the log is"
 
 
 async def test_a_lost_lease_stops_the_work() -> None:

@@ -18,6 +18,7 @@ from daemons.runner.ports import (
     LogSink,
     NoFolder,
     Outcome,
+    Uploaded,
     WorkFolder,
 )
 from daemons.runner.services.execute import Executor
@@ -117,6 +118,8 @@ class MemoryControlPlane:
         self.queue: asyncio.Queue[ClaimedJob] = asyncio.Queue()
         self.statuses: dict[str, JobStatus] = {}
         self.logs: dict[str, bytearray] = {}
+        self.ends: list[int] = []
+        self.followed: bool | None = None
         self.reports: list[tuple[str, Outcome]] = []
         self.phases: list[JobPhase] = []
         self.gone: set[str] = set()
@@ -187,7 +190,7 @@ class MemoryControlPlane:
             raise LeaseLost("not yours to end")
         self.statuses[attempt.job_id] = outcome.status
 
-    async def upload(self, attempt: Attempt, offset: int, data: bytes) -> int:
+    async def upload(self, attempt: Attempt, offset: int, data: bytes, *, last: bool = False) -> Uploaded:
         await asyncio.sleep(0)
         if self.down or self.uploads_down:
             raise ControlPlaneDown("connection refused")
@@ -198,7 +201,9 @@ class MemoryControlPlane:
         if offset > len(log):
             raise LogGap(len(log))
         log[offset:] = data
-        return len(log)
+        if last:
+            self.ends.append(len(log))
+        return Uploaded(len(log), self.followed)
 
     def _settled(self, job_id: str) -> bool:
         return job_id in self.gone or self.statuses[job_id] is not JobStatus.RUNNING

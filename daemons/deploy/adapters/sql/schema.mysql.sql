@@ -48,6 +48,10 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_job (
     requires_csv VARCHAR(1024) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
     queue_rank BIGINT NOT NULL DEFAULT 0,
     claim_key CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
+    log_gaps INT NOT NULL DEFAULT 0,
+    log_removed VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NULL,
+    log_removed_at BIGINT NULL,
+    log_followed_until BIGINT NOT NULL DEFAULT 0,
     PRIMARY KEY (id),
     UNIQUE KEY uk_fun_ai_deploy_job_running_app (running_app),
     UNIQUE KEY uk_fun_ai_deploy_job_pending_app (pending_app),
@@ -62,7 +66,7 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_job (
     KEY idx_fun_ai_deploy_job_user_started (user_id, started_at)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;
 
--- A job's log: consecutive byte ranges, compressed, as base64 text.
+-- A job's log as the first releases wrote it: consecutive byte ranges, compressed, as base64 text. It is only read.
 CREATE TABLE IF NOT EXISTS fun_ai_deploy_job_log (
     job_id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     start_offset BIGINT NOT NULL,
@@ -267,4 +271,22 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_drain_move (
     update_time BIGINT NOT NULL,
     PRIMARY KEY (drain_id, app_id),
     KEY idx_fun_ai_deploy_drain_move_state (drain_id, state)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;
+
+-- A log is kept in segments of bytes that are compressed once; one row says what it takes and when its job ended.
+CREATE TABLE IF NOT EXISTS fun_ai_deploy_log (
+    job_id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    stored_bytes BIGINT NOT NULL,
+    ended_at BIGINT NULL,
+    PRIMARY KEY (job_id),
+    KEY idx_fun_ai_deploy_log_ended_at (ended_at, job_id, stored_bytes)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;
+
+-- Segments begin at multiples of 256 KiB, but for those of the part that still grows; packed: 1 when compressed by zlib.
+CREATE TABLE IF NOT EXISTS fun_ai_deploy_log_segment (
+    job_id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    start_offset BIGINT NOT NULL,
+    packed INT NOT NULL,
+    content MEDIUMBLOB NOT NULL,
+    PRIMARY KEY (job_id, start_offset)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;

@@ -41,7 +41,11 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_job (
     priority INTEGER NOT NULL DEFAULT 0,
     requires_csv TEXT NOT NULL DEFAULT '',
     queue_rank INTEGER NOT NULL DEFAULT 0,
-    claim_key TEXT NULL
+    claim_key TEXT NULL,
+    log_gaps INTEGER NOT NULL DEFAULT 0,
+    log_removed TEXT NULL,
+    log_removed_at INTEGER NULL,
+    log_followed_until INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS uk_fun_ai_deploy_job_running_app ON fun_ai_deploy_job (running_app);
 CREATE UNIQUE INDEX IF NOT EXISTS uk_fun_ai_deploy_job_pending_app ON fun_ai_deploy_job (pending_app);
@@ -243,3 +247,18 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_drain_move (
     PRIMARY KEY (drain_id, app_id)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS idx_fun_ai_deploy_drain_move_state ON fun_ai_deploy_drain_move (drain_id, state);
+
+CREATE TABLE IF NOT EXISTS fun_ai_deploy_log (
+    job_id TEXT NOT NULL PRIMARY KEY,
+    stored_bytes INTEGER NOT NULL,
+    ended_at INTEGER NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS idx_fun_ai_deploy_log_ended_at ON fun_ai_deploy_log (ended_at, job_id, stored_bytes);
+
+CREATE TABLE IF NOT EXISTS fun_ai_deploy_log_segment (
+    job_id TEXT NOT NULL,
+    start_offset INTEGER NOT NULL,
+    packed INTEGER NOT NULL,
+    content BLOB NOT NULL,
+    PRIMARY KEY (job_id, start_offset)
+) STRICT;

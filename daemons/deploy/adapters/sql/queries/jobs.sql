@@ -16,13 +16,13 @@ INSERT INTO fun_ai_deploy_job (
 );
 
 -- save_job --
--- The whole job, if its row is still the one the change started from.
+-- The whole job but for its log's length, if its row is still the one the change started from.
 UPDATE fun_ai_deploy_job
 SET status = :status, payload_json = :payload_json, attempt = :attempt, fence = :fence, runner_id = :runner_id,
     lease_token = :lease_token, lease_expire_at = :lease_expire_at, not_before = :not_before,
     started_at = :started_at, confirmed_at = :confirmed_at, finished_at = :finished_at, phase = :phase,
     phase_message = :phase_message, error_message = :error_message, reason = :reason, image = :image,
-    image_digest = :image_digest, commit_sha = :commit_sha, log_length = :log_length, log_expected = :log_expected,
+    image_digest = :image_digest, commit_sha = :commit_sha, log_expected = :log_expected,
     superseded_by = :superseded_by, claim_key = :claim_key, update_time = :update_time, version = :version
 WHERE id = :id AND version = :was_version;
 
@@ -87,10 +87,6 @@ LIMIT :limit OFFSET :keep;
 -- delete_jobs --
 -- Ended jobs by id.
 DELETE FROM fun_ai_deploy_job WHERE id IN (:ids) AND status IN ('SUCCEEDED', 'FAILED', 'CANCELLED');
-
--- delete_logs --
--- The logs of these jobs.
-DELETE FROM fun_ai_deploy_job_log WHERE job_id IN (:ids);
 
 -- count_jobs --
 -- How many jobs are active, by state.

@@ -1,0 +1,11 @@
+-- Statements of logs.sql that SQLite says in its own way.
+
+-- grow_log --
+-- A log is kept, and takes so many bytes more.
+INSERT INTO fun_ai_deploy_log (job_id, stored_bytes, ended_at) VALUES (:job_id, :more, NULL)
+ON CONFLICT (job_id) DO UPDATE SET stored_bytes = stored_bytes + :more;
+
+-- insert_log_segment --
+-- One more segment.
+INSERT INTO fun_ai_deploy_log_segment (job_id, start_offset, packed, content)
+VALUES (:job_id, :start_offset, :packed, :content);
