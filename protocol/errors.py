@@ -34,6 +34,8 @@ class ErrorReason(StrEnum):
     NODE_FULL = "node_full"
     DRAIN_LIVE = "drain_live"
     DRAIN_DOES_NOT_FIT = "drain_does_not_fit"
+    NODE_IN_USE = "node_in_use"
+    NODE_DELETED = "node_deleted"
     IMAGE_GONE = "image_gone"
     IMAGE_MUTABLE = "image_mutable"
     PEER_FAILED = "peer_failed"

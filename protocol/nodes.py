@@ -108,6 +108,18 @@ class UpsertNode(Wire):
     weight: Annotated[int, Field(ge=1, le=10_000)] | None = None
 
 
+class NodeRemoved(Wire):
+    """Answer to `DELETE /admin/runtime-nodes/{name}`: the node as it was, and what was given up with it. `apps` lived
+    there and get another node with their next deployment; their containers may still run. `operations` are stops and
+    deletes that it will not carry out any more. Unless `readmitted`, its agent is refused until an operator registers
+    the node again."""
+
+    node: NodeView
+    apps: tuple[str, ...] = ()
+    operations: tuple[int, ...] = ()
+    readmitted: bool = False
+
+
 class PlacementView(Wire):
     """Which node an app lives on; `lastActiveAt` is epoch milliseconds."""
 

@@ -15,6 +15,7 @@ _PLACES: Final[Mapping[str, str]] = {
     "smoke": "console.cli.smoke",
     "jobs": "console.cli.listing",
     "nodes": "console.cli.listing",
+    "node": "console.cli.nodes",
     "placements": "console.cli.listing",
     "runners": "console.cli.listing",
     "apps": "console.cli.operations",

@@ -73,7 +73,7 @@ def _change(model: Model, event: JobEvent | NodeEvent | RunnerEvent | PlacementE
                 return model
             return replace(model, jobs=_bounded(_with(model.jobs, event.job.id, event.job)))
         case NodeEvent():
-            return replace(model, nodes=_with(model.nodes, event.node.node_id, event.node))
+            return _change_node(model, event)
         case RunnerEvent():
             return replace(model, runners=_with(model.runners, event.runner.runner_id, event.runner))
         case PlacementEvent():
@@ -90,6 +90,12 @@ def _outdated(model: Model, event: JobEvent) -> bool:
     if known is None:
         return event.seq is None
     return known.updated_at > event.job.updated_at or (event.seq is None and known.status is not event.job.status)
+
+
+def _change_node(model: Model, event: NodeEvent) -> Model:
+    if event.change == "deleted":
+        return replace(model, nodes=_without(model.nodes, event.node.node_id))
+    return replace(model, nodes=_with(model.nodes, event.node.node_id, event.node))
 
 
 def _change_app(model: Model, event: AppEvent) -> Model:

@@ -21,7 +21,7 @@ from daemons.deploy.domain.idempotency import IdempotencyMismatch
 from daemons.deploy.domain.images import RegistryPlace
 from daemons.deploy.domain.jobs import AppBusy, IllegalTransition, JobNotFound, LeaseLost, TooLate
 from daemons.deploy.domain.logs import LogClosed, LogFull, LogGap, LogRemoved
-from daemons.deploy.domain.nodes import NodeNotFound, NodePolicy
+from daemons.deploy.domain.nodes import NodeDeleted, NodeInUse, NodeNotFound, NodePolicy
 from daemons.deploy.domain.operations import OperationEnded, OperationNotFound
 from daemons.deploy.domain.placement import NodeDisabled, NodeFull, NodeStale
 from daemons.deploy.domain.releases import ImageGone, ImageMutable, NothingToRollBackTo, ReleaseNotFound
@@ -33,6 +33,7 @@ from daemons.deploy.http.events import EventRoutes
 from daemons.deploy.http.figures import Figures
 from daemons.deploy.http.jobs import JobRoutes
 from daemons.deploy.http.logs import LogRoutes
+from daemons.deploy.http.node_removal import NodeRemovalRoutes
 from daemons.deploy.http.nodes import NodeRoutes
 from daemons.deploy.http.operations import OperationRoutes
 from daemons.deploy.http.releases import ReleaseRoutes
@@ -50,6 +51,7 @@ from daemons.deploy.services.leases import Leases
 from daemons.deploy.services.leftovers import Leftovers
 from daemons.deploy.services.logkeeping import LogKeeper, LogLimits
 from daemons.deploy.services.logs import LOOK_SECONDS, Logs
+from daemons.deploy.services.node_removal import NodeRemoval
 from daemons.deploy.services.operations import Operations
 from daemons.deploy.services.orders import Orders
 from daemons.deploy.services.outbox import Outbox, Patience
@@ -108,6 +110,8 @@ PROBLEMS: Final[Problems] = {
     LogClosed: (409, ErrorReason.LOG_CLOSED),
     NodeDisabled: (409, ErrorReason.NODE_DISABLED),
     NodeStale: (409, ErrorReason.NODE_STALE),
+    NodeInUse: (409, ErrorReason.NODE_IN_USE),
+    NodeDeleted: (409, ErrorReason.NODE_DELETED),
     NodeFull: (409, ErrorReason.NODE_FULL),
     LogFull: (413, ErrorReason.PAYLOAD_TOO_LARGE),
     AgentFailed: (502, ErrorReason.PEER_FAILED),
@@ -151,6 +155,7 @@ class Plane:
         self.operations = Operations(store, self.bells)
         patience = Patience(policy, settings.agent_timeout_seconds, self.retention.enabled)
         self.outbox = Outbox(store, agent, self.operations, patience)
+        self.removal = NodeRemoval(store, self.bells, self.operations, policy)
         self.catalogue = Catalogue(store)
         self.apps = Apps(store, self.operations, self.outbox, self.retention)
         self.releases = Releases(store, self.bells, cleans=self.retention.enabled)
@@ -251,6 +256,7 @@ def _routes(
         (ReleaseRoutes(plane.releases, plane.rollback, plane.reader).table(), submitters),
         (NodeRoutes(plane.nodes, plane.leases).table(), (gates.node,)),
         (admin.table(), (gates.admin,)),
+        (NodeRemovalRoutes(plane.removal, plane.thresholds).table(), (gates.admin,)),
         (EventRoutes(plane.feed).table(), (gates.admin,)),
         (replicas.table(), (gates.admin,)),
         (DrainRoutes(plane.drains).table(), (gates.admin,)),

@@ -28,6 +28,7 @@ from protocol.nodes import (
     DrainNode,
     DrainResult,
     NodeHeartbeat,
+    NodeRemoved,
     NodeView,
     PlacementPage,
     RawNode,
@@ -211,6 +212,12 @@ class AdminClient(JobsClient):
     async def abandon_operation(self, number: int) -> OperationView:
         """Give a pending operation up: the app may go on running on its node. Raises Refused 409 once it ended."""
         return await self.transport.call("POST", f"/admin/operations/{number}/abandon", OperationView)
+
+    async def delete_node(self, name: str, *, force: bool = False, readmit: bool = False) -> NodeRemoved:
+        """Delete a node. Raises Refused 409 `node_in_use`, saying what stands in the way, unless `force`; then what
+        hangs on it is given up. Its agent is refused from then on, unless `readmit`."""
+        query: Mapping[str, str | int | None] = {"force": str(force).lower(), "readmit": str(readmit).lower()}
+        return await self.transport.call("DELETE", f"/admin/runtime-nodes/{name}", NodeRemoved, query=query, seconds=60)
 
     async def reassign(self, order: ReassignApp) -> str:
         """Move one placement."""

@@ -351,6 +351,7 @@ SAMPLES: tuple[Wire, ...] = (
     NODE_ID,
     RAW,
     NODE,
+    nodes.NodeRemoved(node=NODE, apps=("20001",), operations=(12,), readmitted=True),
     nodes.UpsertNode(
         name="rt-node-01",
         agent_base_url="http://10.0.0.2:7005",

@@ -24,6 +24,7 @@ from daemons.deploy.adapters.store_nodes import (
 from daemons.deploy.adapters.store_operations import OperationStatements
 from daemons.deploy.adapters.store_releases import ReleaseStatements, ReviewStatements
 from daemons.deploy.adapters.store_replicas import SingletonStatements
+from daemons.deploy.adapters.store_tombstones import TombstoneStatements
 from daemons.deploy.adapters.store_waiting import WaitingStatements
 from daemons.deploy.ports import OutcomeUnknown, StoreUnavailable, Transaction
 from daemons.kit.sql import (
@@ -61,6 +62,7 @@ class SqlTransaction(
     SingletonStatements,
     OperationStatements,
     CatalogueStatements,
+    TombstoneStatements,
     WaitingStatements,
     DrainStatements,
     ResidentStatements,

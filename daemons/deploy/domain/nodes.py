@@ -1,5 +1,6 @@
 """Runtime nodes, placements, runners and the last known state of apps. Times are epoch milliseconds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -20,6 +21,52 @@ class NodeNotFound(LookupError):
 
     def __init__(self, which: str | int) -> None:
         super().__init__(f"there is no runtime node {which}")
+
+
+class NodeInUse(Exception):
+    """Something hangs on the node."""
+
+    def __init__(self, name: str, obstacles: Sequence[str], hanging: "Hanging") -> None:
+        super().__init__(f"node {name} is not deleted: {'; '.join(obstacles)}")
+        self.data = {
+            "placements": hanging.placements,
+            "apps": [*hanging.apps, *hanging.runs],
+            "operations": hanging.operations,
+            "drain": hanging.drain,
+            "obstacles": list(obstacles),
+        }
+
+
+class NodeDeleted(Exception):
+    """An operator deleted the node, and its agent is to stay away."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"node {name} was deleted by an operator and is not registered by itself; register it again with "
+            "POST /admin/runtime-nodes/upsert, or switch its agent off"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Hanging:
+    """What hangs on a node: how many apps live there and some of them, apps that live elsewhere but were seen running
+    there last, how many operations it still has to do, and its live drain plan."""
+
+    placements: int
+    apps: Sequence[str]
+    runs: Sequence[str]
+    operations: int
+    drain: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """A deleted node whose agent is kept out; `at` is epoch milliseconds."""
+
+    name: str
+    node_id: int
+    actor: str
+    at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +192,22 @@ def edited(node: RuntimeNode, order: UpsertNode, now: int) -> RuntimeNode:
         weight=node.weight if order.weight is None else order.weight,
         updated_at=now,
     )
+
+
+def in_the_way(node: RuntimeNode, policy: NodePolicy, now: int, hanging: "Hanging", *, forced: bool) -> tuple[str, ...]:
+    """Why the node may not be deleted, in words. Forced, only what came up meanwhile stands in the way."""
+    found = []
+    if hanging.placements:
+        found.append(f"{hanging.placements} apps live there")
+    if hanging.runs and not forced:
+        found.append(f"{len(hanging.runs)} apps that live elsewhere still run there; deploy or stop them")
+    if hanging.operations:
+        found.append(f"it still has {hanging.operations} operations to carry out")
+    if hanging.drain is not None:
+        found.append(f"drain {hanging.drain} is not over; wait for it or cancel it")
+    if not forced and node.enabled and fresh(node, policy, now):
+        found.append("it is in service; disable it first")
+    return tuple(found)
 
 
 def health(node: RuntimeNode, policy: NodePolicy, now: int) -> tuple[NodeHealth, tuple[str, ...]]:

@@ -9,6 +9,7 @@ from daemons.deploy.ports.operations import OperationFilter, OperationRows
 from daemons.deploy.ports.outside import Agent, AgentFailed, ImageRegistry, RegistryFailed
 from daemons.deploy.ports.replicas import SingletonRows
 from daemons.deploy.ports.store import OutcomeUnknown, Store, StoreUnavailable, Transaction
+from daemons.deploy.ports.tombstones import TombstoneRows
 from daemons.deploy.ports.waiting import WaitingRows
 from daemons.deploy.ports.work import IdempotencyRows, JobRows
 
@@ -38,6 +39,7 @@ __all__ = [
     "SingletonRows",
     "Store",
     "StoreUnavailable",
+    "TombstoneRows",
     "Transaction",
     "WaitingRows",
 ]

@@ -15,6 +15,7 @@ from daemons.deploy.ports.fleet import AppRunRows, NodeRows, PlacementRows, Runn
 from daemons.deploy.ports.history import EventRows, LogRows, ReleaseRows, ReviewRows
 from daemons.deploy.ports.operations import OperationRows
 from daemons.deploy.ports.replicas import SingletonRows
+from daemons.deploy.ports.tombstones import TombstoneRows
 from daemons.deploy.ports.waiting import WaitingRows
 from daemons.deploy.ports.work import IdempotencyRows, JobRows
 
@@ -36,6 +37,7 @@ class Transaction(
     SingletonRows,
     OperationRows,
     CatalogueRows,
+    TombstoneRows,
     WaitingRows,
     DrainRows,
     ResidentRows,

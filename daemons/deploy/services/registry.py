@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from daemons.deploy.domain import nodes
 from daemons.deploy.domain.events import Actor
-from daemons.deploy.domain.nodes import NodeNotFound, NodePolicy, Runner, RuntimeNode
+from daemons.deploy.domain.nodes import NodeDeleted, NodeNotFound, NodePolicy, Runner, RuntimeNode
 from daemons.deploy.ports import Store, Transaction
 from daemons.deploy.services.bells import Bells
 from daemons.deploy.services.journal import tell_of_node
@@ -30,13 +30,18 @@ class NodeRegistry:
         self._policy = policy
 
     async def heartbeat(self, beat: NodeHeartbeat, address: str | None = None) -> RuntimeNode:
-        """Register the node or refresh its figures. Only a new node or a new address is an event of the log."""
+        """Register the node or refresh its figures. Only a new node or a new address is an event of the log.
+
+        Raises NodeDeleted for one that an operator deleted.
+        """
 
         async def work(tx: Transaction) -> RuntimeNode:
             now = await tx.now()
             before = await tx.node_named(beat.node_name, lock=True)
             actor = Actor(f"node:{beat.node_name}", address)
             if before is None:
+                if await tx.tombstone(beat.node_name) is not None:
+                    raise NodeDeleted(beat.node_name)
                 inserted = await tx.insert_node(nodes.registered(beat, now))
                 if inserted is not None:
                     await self._tell(tx, inserted, now, "registered", actor)
@@ -51,12 +56,14 @@ class NodeRegistry:
         return self._changed(await self._store.transact(work))
 
     async def upsert(self, order: UpsertNode, actor: Actor) -> RuntimeNode:
-        """Register or edit a node; a new one counts as silent until its agent calls."""
+        """Register or edit a node; a new one counts as silent until its agent calls, and one that was deleted may come
+        back."""
 
         async def work(tx: Transaction) -> RuntimeNode:
             now = await tx.now()
             before = await tx.node_named(order.name, lock=True)
             if before is None:
+                await tx.delete_tombstone(order.name)
                 fresh = RuntimeNode(0, order.name, None, None, created_at=now)
                 inserted = await tx.insert_node(nodes.edited(fresh, order, now))
                 if inserted is not None:

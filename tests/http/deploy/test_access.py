@@ -43,6 +43,7 @@ OPEN_TO = {
     "GET /admin/runtime-nodes/placements": {"admin"},
     "POST /admin/runtime-nodes/reassign": {"admin"},
     "POST /admin/runtime-nodes/drain": {"admin"},
+    "DELETE /admin/runtime-nodes/{name}": {"admin"},
     "GET /admin/runners/list": {"admin"},
     "GET /admin/singletons": {"admin"},
     "POST /admin/drains/preview": {"admin"},
@@ -77,6 +78,7 @@ async def status(plane: Plane, route: str, proof: dict[str, str]) -> int:
         .replace("{app_id}", "NO-APP")
         .replace("{number}", "none")
         .replace("{drain_id}", "none")
+        .replace("{name}", "NONE")
     )
     answer = await plane.call(method, filled + query, headers=proof)
     return answer.status_code

@@ -1,0 +1,45 @@
+"""`funai node delete`: the end of a node."""
+
+import sys
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from console.cli.outcome import run
+from protocol.client.deploy import AdminClient
+
+app = typer.Typer(rich_markup_mode=None)
+
+
+class Verb(StrEnum):
+    """What to do about a node."""
+
+    DELETE = "delete"
+
+
+@app.command()
+def node(
+    verb: Annotated[Verb, typer.Argument()],
+    name: Annotated[str, typer.Argument(metavar="NODE", help="The node's name.")],
+    force: Annotated[
+        bool, typer.Option("--force", help="Also when apps live there or it has something to do: that is given up.")
+    ] = False,
+    readmit: Annotated[
+        bool, typer.Option("--readmit", help="Let its agent register anew when it calls; else it is refused.")
+    ] = False,
+) -> None:
+    """Delete a node that is disabled and that nothing hangs on."""
+
+    async def work(client: AdminClient) -> None:
+        gone = await client.delete_node(name, force=force, readmit=readmit)
+        sys.stdout.write(f"node {gone.node.name} is deleted\n")
+        if gone.apps:
+            sys.stdout.write(f"{len(gone.apps)} apps have no node now: {' '.join(gone.apps)}\n")
+        if gone.operations:
+            numbers = " ".join(map(str, gone.operations))
+            sys.stdout.write(f"{len(gone.operations)} operations are given up: {numbers}\n")
+        if not gone.readmitted:
+            sys.stderr.write("funai: its agent is refused from now on; POST /admin/runtime-nodes/upsert lets it back\n")
+
+    run(work, f"node {name} was not {verb.value}d")
