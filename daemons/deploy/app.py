@@ -133,11 +133,19 @@ class Gates:
 class Plane:
     """The services of one control plane, and the loops that drive them."""
 
-    def __init__(self, settings: DeploySettings, store: Store, agent: Agent, registry: ImageRegistry | None) -> None:
+    def __init__(
+        self,
+        settings: DeploySettings,
+        store: Store,
+        agent: Agent,
+        registry: ImageRegistry | None,
+        urgent: Store | None = None,
+    ) -> None:
+        urgent = urgent or store
         policy = _policy(settings)
         self.clock = SystemClock()
-        self.singletons = Singletons(store, _replica())
-        self.store = store = Fenced(store)
+        self.singletons = Singletons(urgent, _replica())
+        self.store, self.urgent = (store := Fenced(store)), urgent
         self.bells = Bells()
         self.thresholds = Thresholds(policy, settings.runner_stale_seconds * 1000)
         self.orders = Orders(store, self.bells)
@@ -145,10 +153,10 @@ class Plane:
         self.claims = Claims(
             store, self.bells, Terms(policy, self.thresholds.runner_stale_ms, int(settings.warm_runner_seconds * 1000))
         )
-        self.leases = Leases(store, self.bells)
+        self.leases = Leases(urgent, self.bells)
         self.logs = Logs(store, self.bells, self.clock)
-        self.nodes = NodeRegistry(store, self.bells, policy)
-        self.runners = RunnerRegistry(store)
+        self.nodes = NodeRegistry(urgent, self.bells, policy)
+        self.runners = RunnerRegistry(urgent)
         self.placements = Placements(store, self.bells, policy)
         place = _place(settings)
         self.retention = Retention(store, registry, place)
@@ -208,7 +216,7 @@ async def open_app(settings: DeploySettings) -> web.Application:
     agent = HttpAgent(tokens[0] if tokens else None, settings.agent_timeout_seconds)
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(settings.db_url.get_secret_value()))
-        app = build_app(settings, store=store, agent=agent, registry=_registry(settings))
+        app = build_app(settings, store=store, urgent=store.urgent, agent=agent, registry=_registry(settings))
         opened = stack.pop_all()
 
     async def close(_app: web.Application) -> None:
@@ -219,10 +227,15 @@ async def open_app(settings: DeploySettings) -> web.Application:
 
 
 def build_app(
-    settings: DeploySettings, *, store: Store, agent: Agent, registry: ImageRegistry | None = None
+    settings: DeploySettings,
+    *,
+    store: Store,
+    agent: Agent,
+    registry: ImageRegistry | None = None,
+    urgent: Store | None = None,
 ) -> web.Application:
-    """The control plane over the given parts."""
-    plane, metrics = Plane(settings, store, agent, registry), Metrics()
+    """The control plane over the given parts; `urgent` is the same store for what must not wait behind other work."""
+    plane, metrics = Plane(settings, store, agent, registry, urgent), Metrics()
     access = Access(trusted_proxies=settings.trusted_proxies)
     figures = Figures(metrics.registry, plane.reader, plane.nodes, plane.runners, plane.thresholds, plane.feed)
     metrics.before(figures.refresh)
@@ -260,8 +273,18 @@ def _routes(
         (EventRoutes(plane.feed).table(), (gates.admin,)),
         (replicas.table(), (gates.admin,)),
         (DrainRoutes(plane.drains).table(), (gates.admin,)),
-        (HealthRoutes(SERVICE, plane.clock, {"store": plane.store.check}).table(), ()),
+        (HealthRoutes(SERVICE, plane.clock, {"store": plane.urgent.check}).table(), ()),
         (metrics.table(), ()),
+    )
+
+
+def _policy(settings: DeploySettings) -> NodePolicy:
+    return NodePolicy(
+        stale_ms=settings.node_stale_seconds * 1000,
+        disk_min_pct=settings.disk_min_pct,
+        disk_drain_pct=settings.disk_drain_pct,
+        disk_aware=settings.placement_strategy == "disk-aware",
+        watched=settings.node_enabled,
     )
 
 

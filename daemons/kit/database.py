@@ -4,11 +4,19 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Final, Protocol
 
 Value = str | int | float | bytes | None
 Values = Mapping[str, Value | Sequence[str] | Sequence[int]]
 Row = Mapping[str, Any]
+
+
+class Lane(Enum):
+    """Which connections a transaction may use: those of everybody, or the few that are kept for what must not wait."""
+
+    COMMON = "common"
+    URGENT = "urgent"
 
 
 class DatabaseUnavailable(Exception):
@@ -49,7 +57,7 @@ class Result:
 
 
 class Connection(Protocol):
-    """One connection for the duration of one transaction. Every call is bounded in time."""
+    """One connection for the duration of one transaction. Every call ends at the transaction's deadline."""
 
     async def begin(self) -> None:
         """Begin a transaction that may write."""
@@ -86,13 +94,19 @@ class Driver(Protocol):
         """The statement with `:name` parameters in the driver's own style."""
         ...
 
-    def connection(self) -> AbstractAsyncContextManager[Connection]:
-        """A connection of the bounded pool."""
+    def connection(self, deadline: float, lane: Lane = Lane.COMMON) -> AbstractAsyncContextManager[Connection]:
+        """A connection of the lane's bounded pool, to be used until `deadline` on the event loop's clock."""
         ...
 
     def migrating(self) -> AbstractAsyncContextManager[Connection]:
         """A connection that holds the schema lock of this database and has time for long statements."""
         ...
+
+
+def refuse_late_commit(now: float, deadline: float) -> None:
+    """Raises DatabaseUnavailable when nobody could wait for the answer to a COMMIT any more: better not to send it."""
+    if now >= deadline:
+        raise DatabaseUnavailable("the transaction took too long and was undone; try again later")
 
 
 #: A quoted text, or a named parameter in group 1.

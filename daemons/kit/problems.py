@@ -17,7 +17,11 @@ from daemons.kit.bodies import InvalidRequest, bare, refuse
 from protocol.errors import ErrorReason
 from protocol.headers import REQUEST_ID
 
+#: Callers that were refused at once do not come back all at once.
+_RETRY_AFTER_SECONDS: Final = (1, 3)
+
 logger = logging.getLogger(__name__)
+_random = secrets.SystemRandom()
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Problems = Mapping[type[Exception], tuple[int, ErrorReason]]
@@ -80,7 +84,10 @@ def _mapped(request: web.Request, error: Exception, problems: Problems, refusal:
             status, reason = problems[kind]
             if status >= 500:
                 logger.warning("a request failed", extra={"path": request.path, "status": status, "error": str(error)})
-            return refusal(status, str(error), reason, getattr(error, "data", None))
+            answer = refusal(status, str(error), reason, getattr(error, "data", None))
+            if status == 503:
+                answer.headers["Retry-After"] = str(_random.randint(*_RETRY_AFTER_SECONDS))
+            return answer
     logger.error("a request crashed", exc_info=error, extra={"path": request.path, "method": request.method})
     return refusal(500, "internal error; the log of this daemon has the details", ErrorReason.INTERNAL, None)
 

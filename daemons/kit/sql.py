@@ -38,6 +38,7 @@ from daemons.kit.database import (
     DatabaseUnavailable,
     Driver,
     Duplicate,
+    Lane,
     Result,
     Row,
     StatementFailed,
@@ -64,9 +65,9 @@ __all__ = [
 ]
 
 DIALECTS: Final = ("mysql", "sqlite")
-STATEMENT_SECONDS: Final = 5.0
+TRANSACTION_SECONDS: Final = 3.0
 POOL_SIZE: Final = 16
-_ATTEMPTS: Final = 10
+URGENT_SIZE: Final = 4
 _FIRST_PAUSE: Final = 0.01
 _LONGEST_PAUSE: Final = 0.5
 _NAME_LINE: Final = re.compile(r"^-- ([a-z][a-z0-9_]*) --$", re.MULTILINE)
@@ -168,41 +169,51 @@ class Session:
 
 
 class Database:
-    """An open database. Made by `open_database`."""
+    """An open database. Made by `open_database`.
 
-    def __init__(self, driver: Driver, queries: Queries) -> None:
+    `urgent` is the same database over a few connections of its own, for what must not wait behind other work.
+    """
+
+    def __init__(
+        self, driver: Driver, queries: Queries, seconds: float = TRANSACTION_SECONDS, lane: Lane = Lane.COMMON
+    ) -> None:
         self.driver = driver
+        self.urgent = self if lane is Lane.URGENT else Database(driver, queries, seconds, Lane.URGENT)
         self._statements = queries.texts[driver.dialect]
+        self._seconds = seconds
+        self._lane = lane
 
     async def transact(self, work: Callable[[Session], Awaitable[T]]) -> T:
         """Run `work` in one transaction and commit; any exception of `work` rolls back and is passed on.
 
         After a deadlock, a lock timeout or a lost connection `work` runs again from the start, so it must do nothing
-        but read and write through its session. Raises DatabaseUnavailable (nothing was changed) and its kind
-        CommitUnknown (the commit failed on the way: it may have happened).
+        but read and write through its session. All of it together ends in time. Raises DatabaseUnavailable (nothing was
+        changed) and its kind CommitUnknown (the commit failed on the way: it may have happened).
         """
-        pause = _FIRST_PAUSE
-        reconnected = False
-        conflict = Conflicted()
-        for _ in range(_ATTEMPTS):
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._seconds
+        longest, reconnected = _FIRST_PAUSE, False
+        while True:
             try:
-                return await self._once(work)
+                return await self._once(work, deadline)
             except Conflicted as error:
-                conflict = error
+                reason = str(error)
             except ConnectionLost as error:
                 if reconnected:
                     raise
-                conflict, reconnected = Conflicted(str(error)), True
-            await asyncio.sleep(_random.uniform(pause / 2, pause))
-            pause = min(_LONGEST_PAUSE, pause * 2)
-        raise DatabaseUnavailable(f"the transaction met others' locks {_ATTEMPTS} times: {conflict}; try again later")
+                reason, reconnected = str(error), True
+            pause = _random.uniform(longest / 2, longest)
+            if loop.time() + pause >= deadline:
+                raise DatabaseUnavailable(f"the transaction met others' locks all the time: {reason}; try again later")
+            await asyncio.sleep(pause)
+            longest = min(_LONGEST_PAUSE, longest * 2)
 
     async def check(self) -> None:
         """Raises DatabaseUnavailable unless the database answers now."""
         await self.transact(_ask_the_time)
 
-    async def _once(self, work: Callable[[Session], Awaitable[T]]) -> T:
-        async with self.driver.connection() as connection:
+    async def _once(self, work: Callable[[Session], Awaitable[T]], deadline: float) -> T:
+        async with self.driver.connection(deadline, self._lane) as connection:
             try:
                 await connection.begin()
                 result = await work(Session(connection, self.driver, self._statements))
@@ -215,17 +226,23 @@ class Database:
 
 @asynccontextmanager
 async def open_database(
-    url: str, queries: Queries, *, pool_size: int = POOL_SIZE, statement_seconds: float = STATEMENT_SECONDS
+    url: str,
+    queries: Queries,
+    *,
+    pool_size: int = POOL_SIZE,
+    urgent_size: int = URGENT_SIZE,
+    transaction_seconds: float = TRANSACTION_SECONDS,
 ) -> AsyncIterator[Database]:
     """Open `sqlite:///PATH`, `sqlite:///:memory:` or `mysql://USER:PASSWORD@HOST:PORT/NAME` for the block.
 
     Raises DatabaseMisconfigured for a URL or server settings that must be mended, DatabaseUnavailable when nobody
-    answers. `statement_seconds` bounds every call to the database; `pool_size` the connections to a server.
+    answers. `transaction_seconds` bounds every transaction with all its waits and repetitions; `pool_size` and
+    `urgent_size` the connections to a server.
     """
-    driver = _driver(url, pool_size, statement_seconds)
+    driver = _driver(url, {Lane.COMMON: pool_size, Lane.URGENT: urgent_size}, transaction_seconds)
     try:
         await driver.start()
-        yield Database(driver, queries)
+        yield Database(driver, queries, transaction_seconds)
     finally:
         await driver.close()
 
@@ -294,12 +311,12 @@ async def _apply(connection: Connection, driver: Driver, component: str, migrati
     await connection.execute(statement, {**values, "now": now})
 
 
-def _driver(url: str, pool_size: int, seconds: float) -> Driver:
+def _driver(url: str, sizes: Mapping[Lane, int], seconds: float) -> Driver:
     scheme, separator, rest = url.partition("://")
     if scheme == "sqlite" and separator and len(rest) > 1 and rest.startswith("/"):
         return SqliteDriver(rest[1:], seconds=seconds)
     if scheme in ("mysql", "mariadb"):
-        return MysqlDriver(_mysql_address(url), size=pool_size, seconds=seconds)
+        return MysqlDriver(_mysql_address(url), sizes=sizes, seconds=seconds)
     raise DatabaseMisconfigured(
         "the database URL must be sqlite:///PATH, sqlite:///:memory: or mysql://USER:PASSWORD@HOST:PORT/NAME"
     )

@@ -19,15 +19,18 @@ from daemons.kit.database import (
     DatabaseMisconfigured,
     DatabaseUnavailable,
     Duplicate,
+    Lane,
     Result,
     StatementFailed,
     Value,
+    refuse_late_commit,
 )
 
 MEMORY: Final = ":memory:"
-_BUSY_MS: Final = 4000
+_BUSY_MS: Final = 2000
 _BUSY_PAUSE_SECONDS: Final = 0.02
 _MIGRATION_SECONDS: Final = 600.0
+_LAST_WORDS_SECONDS: Final = 5.0
 _DUPLICATE: Final = (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
 _UNAVAILABLE: Final = (
     sqlite3.SQLITE_LOCKED,
@@ -46,7 +49,7 @@ class _Locked(DatabaseUnavailable):
 
 
 class SqliteDriver:
-    """A SQLite file, or `:memory:`. `seconds` bounds every statement and the wait for one's turn."""
+    """A SQLite file, or `:memory:`. `seconds` bounds what is done at the start; there is one connection, no lanes."""
 
     dialect = "sqlite"
     clock = "SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) AS now"
@@ -75,7 +78,9 @@ class SqliteDriver:
                 f"the database file {self._path} cannot be opened: {error}; check the path and its permissions"
             ) from error
         self._raw.row_factory = aiosqlite.Row
-        connection = SqliteConnection(self._raw, self._seconds)
+        connection = SqliteConnection(
+            self._raw, asyncio.get_running_loop().time() + self._seconds + _LAST_WORDS_SECONDS
+        )
         # SQLite refuses this one at once, without the wait that other statements have, while another program writes.
         await _patiently(lambda: connection.execute("PRAGMA journal_mode = WAL"), self._seconds)
         for pragma in ("synchronous = FULL", "foreign_keys = ON"):
@@ -93,14 +98,15 @@ class SqliteDriver:
         """SQLite knows `:name` itself."""
         return statement
 
-    def connection(self) -> AbstractAsyncContextManager[Connection]:
+    def connection(self, deadline: float, lane: Lane = Lane.COMMON) -> AbstractAsyncContextManager[Connection]:
         """The connection, when it is one's turn."""
-        return self._connection(self._seconds)
+        return self._connection(deadline, deadline)
 
     @asynccontextmanager
     async def migrating(self) -> AsyncIterator[Connection]:
         """The connection in one transaction: a migration that fails leaves nothing behind."""
-        async with self._connection(_MIGRATION_SECONDS) as connection:
+        now = asyncio.get_running_loop().time()
+        async with self._connection(now + self._seconds, now + _MIGRATION_SECONDS) as connection:
             try:
                 await _patiently(connection.begin, _MIGRATION_SECONDS / 2)
                 yield connection
@@ -110,18 +116,16 @@ class SqliteDriver:
                 raise
 
     @asynccontextmanager
-    async def _connection(self, seconds: float) -> AsyncIterator[Connection]:
+    async def _connection(self, turn_by: float, deadline: float) -> AsyncIterator[Connection]:
         if self._raw is None:
             raise DatabaseUnavailable("the database is closed; this program is starting or stopping")
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout_at(turn_by):
                 await self._turn.acquire()
         except TimeoutError:
-            raise DatabaseUnavailable(
-                f"the database was busy with other transactions for {self._seconds:g} s; try again"
-            ) from None
+            raise DatabaseUnavailable("the database was busy with other transactions all the time; try again") from None
         try:
-            yield SqliteConnection(self._raw, seconds)
+            yield SqliteConnection(self._raw, deadline)
         finally:
             self._turn.release()
 
@@ -130,9 +134,9 @@ class SqliteConnection:
     """The one connection during one transaction. Its thread runs calls in order, also those nobody waits for any more:
     a rollback that follows a cancelled call therefore runs after it and before the next transaction."""
 
-    def __init__(self, raw: aiosqlite.Connection, seconds: float) -> None:
+    def __init__(self, raw: aiosqlite.Connection, deadline: float) -> None:
         self._raw = raw
-        self._seconds = seconds
+        self._deadline = deadline
 
     async def begin(self) -> None:
         """Take the write lock."""
@@ -148,30 +152,29 @@ class SqliteConnection:
 
     async def commit(self) -> None:
         """Sync the transaction to the disk."""
+        refuse_late_commit(asyncio.get_running_loop().time(), self._deadline)
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout_at(self._deadline):
                 await self._raw.commit()
         except TimeoutError:
-            raise CommitUnknown(f"the database did not answer the commit within {self._seconds:g} s") from None
+            raise CommitUnknown("the database did not answer the commit in time") from None
         except sqlite3.Error as error:
             raise CommitUnknown(f"the commit failed: {error}; check the disk of the database file") from error
 
     async def abandon(self) -> None:
         """Roll back if there is anything to roll back."""
         with suppress(TimeoutError, sqlite3.Error):
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(_LAST_WORDS_SECONDS):
                 await self._raw.rollback()
 
     @asynccontextmanager
     async def _bounded(self) -> AsyncIterator[None]:
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout_at(self._deadline):
                 yield
         except TimeoutError:
             await self._raw.interrupt()
-            raise DatabaseUnavailable(
-                f"the database did not answer within {self._seconds:g} s; check the disk of its file"
-            ) from None
+            raise DatabaseUnavailable("the database did not answer in time; check the disk of its file") from None
 
 
 async def _patiently(step: Callable[[], Awaitable[object]], seconds: float) -> None:

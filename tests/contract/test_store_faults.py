@@ -81,14 +81,103 @@ async def test_a_server_that_answers_nothing_is_unavailable_until_it_does(
     mysql_url: str, server: aiomysql.Cursor, real_parts: Path
 ) -> None:
     process = int((real_parts / "mariadb" / "pid").read_text())
-    async with open_store(mysql_url, statement_seconds=0.5) as store:
+    async with open_store(mysql_url, transaction_seconds=0.5) as store:
         async with stopped(process):
-            with pytest.raises(StoreUnavailable, match="did not answer within"):
+            with pytest.raises(StoreUnavailable, match="did not answer in time"):
                 await store.check()
-            with pytest.raises(StoreUnavailable, match="cannot be reached"):
+            with pytest.raises(StoreUnavailable, match="a moment ago"):
                 await store.transact(lambda tx: tx.now())
 
         await eventually_answers(store)
+
+
+@pytest.mark.real
+async def test_a_silent_server_keeps_nobody_waiting_longer_than_one_transaction_may_take(
+    mysql_url: str, real_parts: Path
+) -> None:
+    """Four times as many callers as connections, and those that come later."""
+    process = int((real_parts / "mariadb" / "pid").read_text())
+    async with open_store(mysql_url, transaction_seconds=1) as store:
+        await asyncio.gather(*(store.transact(lambda tx: tx.nodes()) for _ in range(16)))
+        async with stopped(process), asyncio.timeout(4):
+            calls = [store.transact(lambda tx: tx.nodes()) for _ in range(64)]
+            outcomes = await asyncio.gather(*calls, return_exceptions=True)
+            assert {type(outcome) for outcome in outcomes} == {StoreUnavailable}
+            with pytest.raises(StoreUnavailable, match="a moment ago"):
+                await store.urgent.check()
+        await eventually_answers(store)
+
+
+@pytest.mark.real
+async def test_what_must_not_wait_does_not_wait_behind_everybody_else(mysql_url: str) -> None:
+    """Every common connection is held by work that does not end, and more of it queues up."""
+    release, held = asyncio.Event(), asyncio.Semaphore(0)
+
+    async def slow(tx: Transaction) -> None:
+        await tx.nodes()
+        held.release()
+        await release.wait()
+
+    async with open_store(mysql_url, pool_size=2) as store, asyncio.TaskGroup() as group:
+        for _ in range(2):
+            group.create_task(store.transact(slow))
+            await held.acquire()
+        flood = [group.create_task(store.transact(lambda tx: tx.nodes())) for _ in range(50)]
+        for _ in range(20):
+            assert await store.urgent.transact(lambda tx: tx.nodes()) == []
+        assert not any(call.done() for call in flood)
+        release.set()
+
+
+@pytest.mark.real
+async def test_a_server_that_takes_no_changes_is_unavailable_for_changes_alone(
+    mysql_url: str, server: aiomysql.Cursor
+) -> None:
+    """As after a failover that made it a replica; an administrator would be let through."""
+    await server.execute("CREATE USER plain@'127.0.0.1' IDENTIFIED BY 'tests-only'")
+    await server.execute("GRANT ALL ON *.* TO plain@'127.0.0.1'")
+    await server.execute("REVOKE SUPER, READ_ONLY ADMIN ON *.* FROM plain@'127.0.0.1'")
+    try:
+        async with open_store(mysql_url.replace("root", "plain")) as store:
+            await insert(store, job(1))
+            await server.execute("SET GLOBAL read_only = 1")
+            with pytest.raises(StoreUnavailable, match="takes no changes"):
+                await insert(store, job(2))
+            assert await store.transact(lambda tx: tx.job("job-0001")) is not None
+            await server.execute("SET GLOBAL read_only = 0")
+            await insert(store, job(2))
+    finally:
+        await server.execute("SET GLOBAL read_only = 0")
+        await server.execute("DROP USER plain@'127.0.0.1'")
+
+
+@pytest.mark.real
+async def test_while_a_commit_is_stuck_in_the_server_nothing_else_is_written(
+    mysql_url: str, server: aiomysql.Cursor
+) -> None:
+    """As with a full disk: each change would keep a session of the server; reading goes on."""
+
+    async def work(tx: Transaction) -> None:
+        await tx.insert_job(job(1))
+        await server.execute("FLUSH TABLES WITH READ LOCK")
+
+    async with open_store(mysql_url, transaction_seconds=1) as store:
+        try:
+            with pytest.raises(OutcomeUnknown):
+                await store.transact(work)
+            for number in range(30):
+                with pytest.raises(StoreUnavailable, match="has not finished 1 commits"):
+                    await insert(store, job(number + 2))
+            assert await store.transact(lambda tx: tx.nodes()) == []
+            assert int((await ask(server, "SELECT COUNT(*) FROM information_schema.processlist"))[0][0]) < 20  # type: ignore[call-overload]
+        finally:
+            await server.execute("UNLOCK TABLES")
+        for _ in range(400):
+            with suppress(StoreUnavailable):
+                await insert(store, job(2))
+                break
+            await asyncio.sleep(0.05)
+        assert await store.transact(lambda tx: tx.job("job-0002")) is not None
 
 
 @pytest.mark.real
@@ -96,7 +185,7 @@ async def test_a_server_that_stops_during_the_commit_leaves_the_outcome_unknown(
     mysql_url: str, server: aiomysql.Cursor, real_parts: Path
 ) -> None:
     process = int((real_parts / "mariadb" / "pid").read_text())
-    async with open_store(mysql_url, statement_seconds=1) as store, AsyncExitStack() as stack:
+    async with open_store(mysql_url, transaction_seconds=1) as store, AsyncExitStack() as stack:
 
         async def work(tx: Transaction) -> None:
             await tx.insert_job(job(1))
@@ -249,7 +338,7 @@ async def test_two_programs_share_a_sqlite_file(tmp_path: Path) -> None:
 
 async def test_a_locked_sqlite_file_is_unavailable(tmp_path: Path) -> None:
     path = tmp_path / "deploy.db"
-    async with open_store(f"sqlite:///{path}", statement_seconds=0.3) as store:
+    async with open_store(f"sqlite:///{path}", transaction_seconds=0.3) as store:
         other = await asyncio.to_thread(sqlite3.connect, path, isolation_level=None, check_same_thread=False)
         try:
             await asyncio.to_thread(other.execute, "BEGIN IMMEDIATE")

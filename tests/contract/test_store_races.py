@@ -274,6 +274,9 @@ async def test_a_deadlock_is_run_again(mysql_store: Store) -> None:
 
 
 async def test_waiting_for_ones_turn_is_bounded(database_url: str) -> None:
-    async with open_store(database_url, pool_size=1, statement_seconds=0.3) as store, held(store):
-        with pytest.raises(StoreUnavailable, match="busy"):
-            await store.transact(lambda tx: tx.now())
+    async with open_store(database_url, pool_size=1, transaction_seconds=0.3) as store:
+        with pytest.raises(ExceptionGroup) as ended:
+            async with held(store):
+                with pytest.raises(StoreUnavailable, match="busy"):
+                    await store.transact(lambda tx: tx.now())
+        assert ended.group_contains(StoreUnavailable, match="took too long")

@@ -13,7 +13,7 @@ from typing import Final
 
 from daemons.deploy.adapters import store
 from daemons.deploy.adapters.store import SqlStore
-from daemons.kit.database import Connection, Duplicate, Result, StatementFailed, Value
+from daemons.kit.database import Connection, Duplicate, Lane, Result, StatementFailed, Value
 from daemons.kit.sql import Database, load_queries
 
 _FOLDER: Final = Path(store.__file__).parent / "sql"
@@ -54,7 +54,7 @@ class InlineSqlite:
         """SQLite knows `:name` itself."""
         return statement
 
-    def connection(self) -> AbstractAsyncContextManager[Connection]:
+    def connection(self, deadline: float, lane: Lane = Lane.COMMON) -> AbstractAsyncContextManager[Connection]:
         """The one connection; nobody else can be using it."""
         return self._connection()
 

@@ -26,10 +26,10 @@ from daemons.deploy.adapters.store_releases import ReleaseStatements, ReviewStat
 from daemons.deploy.adapters.store_replicas import SingletonStatements
 from daemons.deploy.adapters.store_tombstones import TombstoneStatements
 from daemons.deploy.adapters.store_waiting import WaitingStatements
-from daemons.deploy.ports import OutcomeUnknown, StoreUnavailable, Transaction
+from daemons.deploy.ports import OutcomeUnknown, Store, StoreUnavailable, Transaction
 from daemons.kit.sql import (
     POOL_SIZE,
-    STATEMENT_SECONDS,
+    TRANSACTION_SECONDS,
     CommitUnknown,
     Database,
     DatabaseMisconfigured,
@@ -75,10 +75,14 @@ class SqlTransaction(
 
 
 class SqlStore:
-    """The port `Store`. Made by `open_store`."""
+    """The port `Store`. Made by `open_store`.
+
+    `urgent` is the same store over a few connections that are kept for what must not wait behind other work.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.urgent: Store = self if database.urgent is database else SqlStore(database.urgent)
 
     async def transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """Run `work` in one transaction. Raises StoreUnavailable and OutcomeUnknown."""
@@ -97,7 +101,7 @@ class SqlStore:
 
 @asynccontextmanager
 async def open_store(
-    url: str, *, pool_size: int = POOL_SIZE, statement_seconds: float = STATEMENT_SECONDS
+    url: str, *, pool_size: int = POOL_SIZE, transaction_seconds: float = TRANSACTION_SECONDS
 ) -> AsyncIterator[SqlStore]:
     """The store at a database URL for the duration of the block, its schema brought up to date.
 
@@ -106,7 +110,7 @@ async def open_store(
     """
     async with AsyncExitStack() as stack:
         with _translated():
-            opening = open_database(url, _QUERIES, pool_size=pool_size, statement_seconds=statement_seconds)
+            opening = open_database(url, _QUERIES, pool_size=pool_size, transaction_seconds=transaction_seconds)
             database = await stack.enter_async_context(opening)
             with _foreign_tables_refused():
                 await migrate(database, COMPONENT, _FOLDER / "migrations")

@@ -26,7 +26,7 @@ _KEPT_PER_APP: Final = 10
 #: A burst of orders supersedes many jobs, and each of them must still be found to name its successor.
 _SUPERSEDED_KEPT_PER_APP: Final = 150
 _ROUNDS: Final = 3
-_TURN_SECONDS: Final = 5.0
+_TURN_SECONDS: Final = 2.5
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from daemons.kit.database import Conflicted, Connection, ConnectionLost, Result, Value
+from daemons.kit.database import Conflicted, Connection, ConnectionLost, Lane, Result, Value
 from daemons.kit.mysql import MysqlAddress, MysqlDriver
 from daemons.kit.sql import (
     CommitUnknown,
@@ -136,7 +136,7 @@ async def test_a_failed_statement_is_named(database: Database) -> None:
 
 
 def test_mysql_placeholders_leave_quoted_text_and_percent_signs_alone() -> None:
-    driver = MysqlDriver(MysqlAddress("h", 1, "u", "p", "n"), size=1, seconds=1)
+    driver = MysqlDriver(MysqlAddress("h", 1, "u", "p", "n"), sizes={}, seconds=1)
     statement = "SELECT ':a', '%', 'it''s :b', x::y, :c_1 % :d FROM t WHERE a=:c_1"
     assert driver.placeholders(statement) == (
         "SELECT ':a', '%%', 'it''s :b', x::y, %(c_1)s %% %(d)s FROM t WHERE a=%(c_1)s"
@@ -234,7 +234,7 @@ class Scripted:
         return statement
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
+    async def connection(self, deadline: float, lane: Lane = Lane.COMMON) -> AsyncIterator[Connection]:
         yield self
 
     def migrating(self) -> None:
@@ -260,7 +260,7 @@ def scripted(
     *, statements: list[Exception | None] | None = None, commits: list[Exception | None] | None = None
 ) -> tuple[Scripted, Database]:
     driver = Scripted(statements=statements or [], commits=commits or [])
-    return driver, Database(driver, QUERIES)  # type: ignore[arg-type]
+    return driver, Database(driver, QUERIES, 0.2)  # type: ignore[arg-type]
 
 
 async def test_a_conflict_is_rolled_back_and_run_again() -> None:

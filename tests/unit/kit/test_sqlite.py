@@ -28,7 +28,7 @@ async def test_opening_waits_for_another_program_that_writes(tmp_path: Path, wri
         assert not opening.done()
         writer.close()
         await opening
-    async with driver.connection() as connection:
+    async with driver.connection(asyncio.get_running_loop().time() + 5) as connection:
         assert (await connection.execute("PRAGMA journal_mode")).rows == [{"journal_mode": "wal"}]
     await driver.close()
 
