@@ -312,16 +312,6 @@ def _gates(settings: DeploySettings) -> Gates:
     )
 
 
-def _policy(settings: DeploySettings) -> NodePolicy:
-    return NodePolicy(
-        stale_ms=settings.node_stale_seconds * 1000,
-        disk_min_pct=settings.disk_min_pct,
-        disk_drain_pct=settings.disk_drain_pct,
-        disk_aware=settings.placement_strategy == "disk-aware",
-        watched=settings.node_enabled,
-    )
-
-
 def _registry(settings: DeploySettings) -> ImageRegistry | None:
     if not settings.registry_base_url:
         return None
