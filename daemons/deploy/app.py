@@ -168,12 +168,16 @@ class Plane:
         self.apps = Apps(store, self.operations, self.outbox, self.retention)
         self.releases = Releases(store, self.bells, cleans=self.retention.enabled)
         self.rollback = Rollback(store, self.orders, agent, registry, place)
-        self.reader = Reader(store, self.thresholds)
-        self.feed = Feed(store, self.bells, self.clock, self.thresholds)
-        self.reaper = Reaper(store, self.bells, Limits(settings.max_attempts, settings.max_running_seconds))
+        self._watch(Limits(settings.max_attempts, settings.max_running_seconds))
         self.drains, steps = self._draining(Holders(agent, policy), policy)
         self.singletons.add("drains", 1, steps.step)
         self._share_out(LogLimits(settings.log_kept_days * _DAY_MS, settings.log_total_mib * 1024**2))
+
+    def _watch(self, limits: Limits) -> None:
+        """What reads and what ends."""
+        self.reader = Reader(self.store, self.thresholds)
+        self.feed = Feed(self.store, self.bells, self.clock, self.thresholds)
+        self.reaper = Reaper(self.store, self.bells, limits)
 
     def _share_out(self, kept: LogLimits) -> None:
         """Work that one replica does for all."""
