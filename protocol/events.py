@@ -20,7 +20,8 @@ from protocol.operations import OperationView
 
 
 class JobEvent(Wire):
-    """A job changed: `change` is created, claimed, phase, requeued, succeeded, failed or cancelled.
+    """A job changed: `change` is created, claimed, phase, confirmed (it may go live), requeued, succeeded, failed
+    or cancelled.
 
     Without `seq` and with `change` waiting: a pending job waits for something else now, and nothing else of it changed.
     """

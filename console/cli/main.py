@@ -25,6 +25,7 @@ _PLACES: Final[Mapping[str, str]] = {
     "retry": "console.cli.actions",
     "releases": "console.cli.releases",
     "rollback": "console.cli.releases",
+    "audit": "console.cli.audit",
     "cancel": "console.cli.actions",
     "logs": "console.cli.actions",
     "drain": "console.cli.actions",

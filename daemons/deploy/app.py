@@ -28,6 +28,7 @@ from daemons.deploy.domain.releases import ImageGone, ImageMutable, NothingToRol
 from daemons.deploy.domain.succession import NotRetryable
 from daemons.deploy.http.admin import AdminRoutes
 from daemons.deploy.http.apps import AppRoutes
+from daemons.deploy.http.audit import AuditRoutes
 from daemons.deploy.http.drains import DrainRoutes
 from daemons.deploy.http.events import EventRoutes
 from daemons.deploy.http.figures import Figures
@@ -41,6 +42,7 @@ from daemons.deploy.http.replicas import ReplicaRoutes
 from daemons.deploy.http.runners import RunnerRoutes
 from daemons.deploy.ports import Agent, AgentFailed, ImageRegistry, RegistryFailed, Store, StoreUnavailable
 from daemons.deploy.services.apps import AppNotPlaced, Apps
+from daemons.deploy.services.audit import Audit
 from daemons.deploy.services.bells import Bells
 from daemons.deploy.services.catalogue import Catalogue
 from daemons.deploy.services.claims import Claims
@@ -58,7 +60,7 @@ from daemons.deploy.services.outbox import Outbox, Patience
 from daemons.deploy.services.placements import Placements, SameNode
 from daemons.deploy.services.queue import JobQueue
 from daemons.deploy.services.reading import Reader, Thresholds
-from daemons.deploy.services.reaper import Limits, Reaper
+from daemons.deploy.services.reaper import DAY_MS, Limits, Reaper
 from daemons.deploy.services.registry import NodeRegistry, RunnerRegistry
 from daemons.deploy.services.releases import Releases
 from daemons.deploy.services.residents import Holders
@@ -168,7 +170,8 @@ class Plane:
         self.apps = Apps(store, self.operations, self.outbox, self.retention)
         self.releases = Releases(store, self.bells, cleans=self.retention.enabled)
         self.rollback = Rollback(store, self.orders, agent, registry, place)
-        self._watch(Limits(settings.max_attempts, settings.max_running_seconds))
+        kept_ms = settings.event_retention_days * DAY_MS
+        self._watch(Limits(settings.max_attempts, settings.max_running_seconds, events_kept_ms=kept_ms))
         self.drains, steps = self._draining(Holders(agent, policy), policy)
         self.singletons.add("drains", 1, steps.step)
         self._share_out(LogLimits(settings.log_kept_days * _DAY_MS, settings.log_total_mib * 1024**2))
@@ -275,6 +278,7 @@ def _routes(
         (admin.table(), (gates.admin,)),
         (NodeRemovalRoutes(plane.removal, plane.thresholds).table(), (gates.admin,)),
         (EventRoutes(plane.feed).table(), (gates.admin,)),
+        (AuditRoutes(Audit(plane.store)).table(), (gates.admin,)),
         (replicas.table(), (gates.admin,)),
         (DrainRoutes(plane.drains).table(), (gates.admin,)),
         (HealthRoutes(SERVICE, plane.clock, {"store": plane.urgent.check}).table(), ()),

@@ -72,6 +72,7 @@ class DeploySettings(Settings):
     #: the oldest go first. 0 means no limit.
     log_kept_days: Annotated[int, Field(ge=0, le=36_500)] = Field(30, alias="DEPLOY_LOG_KEPT_DAYS")
     log_total_mib: Annotated[int, Field(ge=0, le=2**33)] = Field(2048, alias="DEPLOY_LOG_TOTAL_MIB")
+    event_retention_days: Annotated[int, Field(ge=1, le=3650)] = Field(14, alias="DEPLOY_EVENT_RETENTION_DAYS")
 
     registry_cleanup_enabled: bool = Field(False, alias="DEPLOY_REGISTRY_CLEANUP_ENABLED")
     registry_kind: Literal["harbor", "registry"] = Field("harbor", alias="DEPLOY_REGISTRY_CLEANUP_KIND")

@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 
 from protocol import headers
 from protocol.apps import AppCleaned, AppCommand, AppPage, AppPurged, AppStopped, AppView, ConfirmFence, FenceConfirmed
+from protocol.audit import AuditPage, AuditQuery
 from protocol.base import Wire
 from protocol.client.stream import events
 from protocol.client.transport import DEFAULT_SECONDS, Refused, Transport
@@ -260,6 +261,13 @@ class AdminClient(JobsClient):
     async def cancel_drain(self, drain_id: int) -> DrainDetail:
         """Skip every move that has not begun; the node stays cordoned."""
         return await self.transport.call("POST", f"/admin/drains/{drain_id}/cancel", DrainDetail)
+
+    async def audit(self, wanted: AuditQuery | None = None, *, cursor: str | None = None, limit: int = 50) -> AuditPage:
+        """What was changed, by whom and from where, newest first. A page may be empty and yet name a next one: each
+        looks at a bounded part of the log."""
+        asked = (wanted or AuditQuery()).to_data()
+        query: Mapping[str, str | int | None] = {**asked, "cursor": cursor, "limit": limit}
+        return await self.transport.call("GET", "/admin/audit", AuditPage, query=query)
 
     async def follow(self, after: int) -> AsyncIterator[AnyEvent]:
         """Events after number `after`, until the connection ends; beats arrive while nothing happens."""

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from protocol import apps, drains, events, jobs, nodes, operations, releases, replicas
+from protocol import apps, audit, drains, events, jobs, nodes, operations, releases, replicas
 from protocol.base import Wire
 from protocol.errors import JobReason
 
@@ -235,6 +235,17 @@ ROOM = drains.NodeRoom(
     inodes_free_pct_after=79.0,
     stops="24.0 % disk free, below 25 % with 1 more apps",
 )
+CHANGE = audit.AuditEntry(
+    seq=41,
+    at=MOMENT,
+    kind="node",
+    change="disabled",
+    subject="1",
+    actor="admin",
+    source_address="127.0.0.1",
+    before={"enabled": True},
+    after={"enabled": False},
+)
 
 SAMPLES: tuple[Wire, ...] = (
     PAYLOAD,
@@ -374,6 +385,9 @@ SAMPLES: tuple[Wire, ...] = (
     events.AppEvent(seq=44, at=MOMENT, change="stopped", actor="api", app_id="20001", app=RUN),
     events.OperationEvent(seq=45, at=MOMENT, change="asked", actor="api", operation=OPERATION),
     events.DrainEvent(seq=45, at=MOMENT, change="app 20001 moved", actor="drain:4", drain=DRAIN_DETAIL),
+    CHANGE,
+    audit.AuditPage(items=(CHANGE,), next_cursor="41"),
+    audit.AuditQuery(kind="node", subject="1", actor="admin", since=1767323045678),
     events.ResetEvent(seq=44),
     events.BeatEvent(at=MOMENT),
     events.Snapshot(

@@ -17,6 +17,7 @@ MODULES = (
     "protocol.jobs",
     "protocol.apps",
     "protocol.nodes",
+    "protocol.audit",
     "protocol.events",
     "protocol.drains",
     "protocol.releases",

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from daemons.deploy.domain.events import Actor, Event, NewEvent
+from daemons.deploy.domain.events import Actor, Event, NewEvent, Search
 from daemons.kit.sql import Row, Session
 
 
@@ -22,6 +22,7 @@ class EventStatements:
             actor=event.actor.name,
             source_address=event.actor.address,
             body_json=event.body,
+            before_json=event.before,
         )
 
     async def events_after(self, seq: int, limit: int) -> Sequence[Event]:
@@ -37,6 +38,25 @@ class EventStatements:
         if uncommitted:
             await self._session.change("read_uncommitted")
         return frozenset(int(row["seq"]) for row in await self._session.rows("event_numbers", low=low, high=high))
+
+    async def events_before(self, seq: int, low: int, limit: int, wanted: Search) -> Sequence[Event]:
+        """Events with a number below `seq` and at least `low`, newest first."""
+        rows = await self._session.rows(
+            "events_before",
+            seq=seq,
+            low=low,
+            kind=wanted.kind,
+            subject=wanted.subject,
+            actor=wanted.actor,
+            since=wanted.since,
+            limit=limit,
+        )
+        return [_event(row) for row in rows]
+
+    async def event_before(self, seq: int) -> Event | None:
+        """The newest event with a lower number."""
+        row = await self._session.row("event_before", seq=seq)
+        return None if row is None else _event(row)
 
     async def event_bounds(self) -> tuple[int, int]:
         """The lowest and highest number in the log; (0, 0) when it is empty."""
@@ -55,6 +75,7 @@ def _event(row: Row) -> Event:
         subject=row["subject"],
         actor=Actor(row["actor"], row["source_address"]),
         body=row["body_json"],
+        before=row["before_json"],
         seq=row["seq"],
         at=row["create_time"],
     )

@@ -5,7 +5,7 @@ Numbers become visible out of order: a transaction that drew a lower number may 
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 #: A number that is still missing this long after a higher one was seen, and that no open transaction holds, belongs to
@@ -28,14 +28,16 @@ CONTROL_PLANE: Final = Actor("control-plane")
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """An event to append. `kind` is job, node, placement, app or drain; `subject` its id; `body` the JSON sent to
-    watchers."""
+    """An event to append. `kind` is job, node, placement, app, operation or drain; `subject` its id; `body` the JSON
+    sent to watchers: the state after the change. `before` is the JSON of what it was, of a job only what changed;
+    "null" when there was nothing."""
 
     kind: str
     change: str
     subject: str
     actor: Actor
     body: str
+    before: str | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +79,13 @@ def advance(
 def leaps(tail: Tail, shown: Sequence[Event]) -> bool:
     """Whether numbers are missing between the place and the last of these events."""
     return bool(shown) and shown[-1].seq - tail.seq != len(shown)
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Which events of the log are wanted; None means any. `since` is epoch milliseconds."""
+
+    kind: str | None = None
+    subject: str | None = None
+    actor: str | None = None
+    since: int = 0

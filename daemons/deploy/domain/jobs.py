@@ -121,11 +121,13 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What a runner shows to act on a job. `tokenless` admits one without a token by its id alone."""
+    """What a runner shows to act on a job, and where it called from. `tokenless` admits one without a token by its id
+    alone."""
 
     runner_id: str
     lease_token: str | None
     tokenless: bool = False
+    address: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ class Offer:
     labels: frozenset[str] = frozenset()
     slots: int | None = None
     key: str | None = None
+    address: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

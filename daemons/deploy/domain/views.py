@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from pydantic.alias_generators import to_camel
+
 from daemons.deploy.domain import logs
 from daemons.deploy.domain.apps import AppFacts, condition
 from daemons.deploy.domain.jobs import Job
@@ -24,6 +26,22 @@ from protocol.nodes import NodeId, NodeView, PlacementView, RawNode, RunnerView
 from protocol.operations import OperationView
 from protocol.replicas import SingletonView
 
+_TIMES: Final = frozenset({"lease_expire_at", "started_at", "confirmed_at", "finished_at"})
+#: What an audit shows of a job as it was: no token, no version, nothing that only counts.
+_CHANGING: Final = (
+    "status",
+    "runner_id",
+    "attempt",
+    "fence",
+    "reason",
+    "error_message",
+    "phase",
+    "image",
+    "image_digest",
+    "commit",
+    "superseded_by",
+    *sorted(_TIMES),
+)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -88,6 +106,16 @@ def _removed(job: Job) -> LogRemoved | None:
     return LogRemoved(
         reason=job.log_removed, message=logs.removal(job.log_removed), removed_at=_when(job.log_removed_at)
     )
+
+
+def job_changes(job: Job, was: Job) -> dict[str, object]:
+    """What a job was, under the keys of its view, where the change altered it."""
+    found: dict[str, object] = {}
+    for name in _CHANGING:
+        before = getattr(was, name)
+        if before != getattr(job, name):
+            found[to_camel(name)] = _when(before) if name in _TIMES else before
+    return found
 
 
 def claimed_view(job: Job, node: RuntimeNode, lease_seconds: int) -> ClaimedJob:

@@ -60,7 +60,7 @@ class OperationRoutes:
 
     async def retry(self, request: web.Request) -> web.Response:
         """Try it now."""
-        return reply(operation_view(*await self._operations.retry(_number(request))))
+        return reply(operation_view(*await self._operations.retry(_number(request), caller(request))))
 
     async def abandon(self, request: web.Request) -> web.Response:
         """Give it up."""

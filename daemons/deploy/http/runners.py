@@ -7,7 +7,7 @@ from daemons.deploy.domain.jobs import Outcome, Progress, Proof
 from daemons.deploy.domain.logs import attempt_length, complete
 from daemons.deploy.domain.matching import Offer, claim_key
 from daemons.deploy.domain.views import claimed_view, job_view
-from daemons.deploy.http.requests import job_id
+from daemons.deploy.http.requests import caller, job_id
 from daemons.deploy.services.claims import Claims
 from daemons.deploy.services.leases import Leases
 from daemons.deploy.services.logs import Logs
@@ -56,7 +56,7 @@ class RunnerRoutes:
         def here() -> bool:
             return request.transport is not None and not request.transport.is_closing()
 
-        handed = await self._claims.claim(_offer(order), order.wait_seconds, here)
+        handed = await self._claims.claim(_offer(order, caller(request).address), order.wait_seconds, here)
         if handed is None:
             return reply(None)
         if not here():
@@ -67,7 +67,7 @@ class RunnerRoutes:
     async def heartbeat(self, request: web.Request) -> web.Response:
         """Renew the lease; parked for `waitSeconds` until the job is no longer the runner's."""
         order = await read(request, RenewLease)
-        proof = self._proof(order.runner_id, order.lease_token)
+        proof = self._proof(request, order.runner_id, order.lease_token)
         progress = Progress(order.phase, order.phase_message)
         self._runners.heard(order.runner_id)
         job = await self._leases.renew(job_id(request), proof, order.extend_seconds, order.wait_seconds, progress)
@@ -88,7 +88,9 @@ class RunnerRoutes:
             order.commit,
             order.log_length,
         )
-        job = await self._leases.report(job_id(request), self._proof(order.runner_id, order.lease_token), outcome)
+        job = await self._leases.report(
+            job_id(request), self._proof(request, order.runner_id, order.lease_token), outcome
+        )
         return reply(await self._reader.view(job))
 
     async def append_log(self, request: web.Request) -> web.Response:
@@ -96,16 +98,16 @@ class RunnerRoutes:
         runner that was stopped before it could report says that this is all."""
         holder = parse(orjson.dumps(dict(request.query)), _Holder)
         offset = number(request, "offset", default=0, low=0, high=2**62)
-        proof = self._proof(holder.runner_id, request.headers.get(LEASE_TOKEN))
+        proof = self._proof(request, holder.runner_id, request.headers.get(LEASE_TOKEN))
         last = request.query.get("last") in ("1", "true")
         taken = await self._logs.append(job_id(request), proof, offset, await request.read(), last=last)
         length = attempt_length(taken.job)
         return reply(LogPosition(length=length, complete=complete(taken.job), followed=taken.followed))
 
-    def _proof(self, runner_id: str, lease_token: str | None) -> Proof:
-        return Proof(runner_id, lease_token, self._tokenless)
+    def _proof(self, request: web.Request, runner_id: str, lease_token: str | None) -> Proof:
+        return Proof(runner_id, lease_token, self._tokenless, caller(request).address)
 
 
-def _offer(order: ClaimJob) -> Offer:
+def _offer(order: ClaimJob, address: str | None) -> Offer:
     key = claim_key(order.runner_id, order.claim_token) if order.claim_token else None
-    return Offer(order.runner_id, order.lease_seconds * 1000, frozenset(order.labels), order.slots, key)
+    return Offer(order.runner_id, order.lease_seconds * 1000, frozenset(order.labels), order.slots, key, address)

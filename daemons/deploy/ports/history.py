@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from daemons.deploy.domain.events import Event, NewEvent
+from daemons.deploy.domain.events import Event, NewEvent, Search
 from daemons.deploy.domain.jobs import Job
 from daemons.deploy.domain.releases import Release, Review
 
@@ -23,6 +23,14 @@ class EventRows(Protocol):
     async def event_numbers(self, low: int, high: int, *, uncommitted: bool) -> frozenset[int]:
         """Numbers above `low` and up to `high` in the log; with `uncommitted` also those that open transactions hold,
         and then this must be the transaction's first call."""
+        ...
+
+    async def events_before(self, seq: int, low: int, limit: int, wanted: Search) -> Sequence[Event]:
+        """Events with a number below `seq` and at least `low`, newest first."""
+        ...
+
+    async def event_before(self, seq: int) -> Event | None:
+        """The newest event with a lower number."""
         ...
 
     async def event_bounds(self) -> tuple[int, int]:

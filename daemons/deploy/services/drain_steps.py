@@ -134,7 +134,7 @@ class DrainSteps:
         after = moves.turned(current, other.id, where.now)
         if not await tx.save_job(after, current):
             return move
-        await tell_of_job(tx, after, other, "retargeted", _actor(drain))
+        await tell_of_job(tx, after, other, "retargeted", _actor(drain), current)
         why = f"its target took no new app any more; it goes to {other.name} instead"
         return await self._write(tx, drain, move, replace(drains.waiting(move, why), target_id=other.id))
 
@@ -223,7 +223,7 @@ class DrainSteps:
         await self._leftovers.expect(tx, drain, move.app_id, target.id)
         if not await tx.insert_job(job):
             return False
-        await tell_of_job(tx, job, target, "created", _actor(drain))
+        await tell_of_job(tx, job, target, "created", _actor(drain), None)
         after = drains.changed(move, MoveState.RETURNING if back else MoveState.MOVING, where.now)
         target_id = move.target_id if back else target.id
         await self._write(
@@ -278,7 +278,8 @@ class DrainSteps:
     async def _write(self, tx: Transaction, drain: Drain, move: Move, after: Move) -> Move:
         await tx.save_move(after)
         change = f"app {move.app_id} {after.state.value.lower()}"
-        await tell_of_drain(tx, drain, change, _actor(drain), [after])
+        was = {"moves": [{"appId": move.app_id, "state": move.state.value}]}
+        await tell_of_drain(tx, drain, change, _actor(drain), [after], was)
         return after
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+import orjson
+
 from daemons.deploy.domain import drains, jobs, moves
 from daemons.deploy.domain.capacity import DoesNotFit, Forecast, Targets, forecast
 from daemons.deploy.domain.drain_views import drain_detail, drain_view
@@ -16,7 +18,7 @@ from daemons.deploy.domain.jobs import TooLate
 from daemons.deploy.domain.nodes import NodeNotFound, NodePolicy, RuntimeNode
 from daemons.deploy.ports import Store, StoreUnavailable, Transaction
 from daemons.deploy.services.bells import Bells
-from daemons.deploy.services.journal import tell_of_node, write_job
+from daemons.deploy.services.journal import NodeChange, tell_of_node, write_job
 from daemons.deploy.services.residents import Holders, residents_on, unseen
 from protocol.drains import DrainDetail, DrainKind, DrainState, DrainView, MoveState, StartDrain
 
@@ -170,7 +172,7 @@ class Drains:
                 raise DrainMoved(before.id)
             after = replace(after, version=before.version + 1)
         if after is not before or change == "cancelled":
-            await tell_of_drain(tx, after, change, actor)
+            await tell_of_drain(tx, after, change, actor, was={"state": before.state.value})
         found = await tx.moves(after.id)
         return await detail(tx, await conclude(tx, after, found), found)
 
@@ -196,17 +198,21 @@ class Drains:
         after = replace(current, enabled=enabled, updated_at=now)
         await tx.save_node(after)
         count = (await tx.count_placements()).get(node.id, 0)
-        await tell_of_node(tx, after, self._policy, now, "enabled" if enabled else "disabled", actor, count)
+        change = NodeChange("enabled" if enabled else "disabled", after, current)
+        await tell_of_node(tx, change, self._policy, now, actor, count)
 
     def _changed(self, made: DrainDetail) -> DrainDetail:
         self._bells.changed()
         return made
 
 
-async def tell_of_drain(tx: Transaction, drain: Drain, change: str, actor: Actor, changed: Sequence[Move] = ()) -> None:
-    """Append the event of a plan written in this transaction, with those of its moves that changed."""
-    body = (await detail(tx, drain, changed)).to_json().decode()
-    await tx.append(NewEvent("drain", change, str(drain.id), actor, body))
+async def tell_of_drain(
+    tx: Transaction, drain: Drain, change: str, actor: Actor, changed: Sequence[Move] = (), was: object = None
+) -> None:
+    """Append the event of a plan written in this transaction, with those of its moves that changed; `was` is what the
+    change altered, as JSON-compatible builtins."""
+    body, before = (await detail(tx, drain, changed)).to_json().decode(), orjson.dumps(was).decode()
+    await tx.append(NewEvent("drain", change, str(drain.id), actor, body, before=before))
 
 
 async def conclude(tx: Transaction, drain: Drain, found: Sequence[Move]) -> Drain:
@@ -216,7 +222,9 @@ async def conclude(tx: Transaction, drain: Drain, found: Sequence[Move]) -> Drai
         return drain
     if not await tx.save_drain(after, drain):
         raise DrainMoved(drain.id)
-    await tell_of_drain(tx, after, after.state.value.lower(), Actor(f"drain:{drain.id}"))
+    await tell_of_drain(
+        tx, after, after.state.value.lower(), Actor(f"drain:{drain.id}"), was={"state": drain.state.value}
+    )
     return after
 
 

@@ -1,6 +1,6 @@
 """Writes changes together with the events that tell of them, in one transaction."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import orjson
@@ -10,9 +10,10 @@ from daemons.deploy.domain.events import Actor, NewEvent
 from daemons.deploy.domain.jobs import Job
 from daemons.deploy.domain.nodes import AppRun, NodePolicy, Placement, RuntimeNode
 from daemons.deploy.domain.operations import Operation, shown
-from daemons.deploy.domain.views import app_run_view, job_view, node_view, operation_view, placement_view
+from daemons.deploy.domain.views import app_run_view, job_changes, job_view, node_view, operation_view, placement_view
 from daemons.deploy.ports import EventRows, LogRows, NodeRows, PlacementRows, StoreUnavailable, Transaction
 from daemons.deploy.services.releases import record_release
+from protocol.base import Wire
 from protocol.jobs import JobStatus, JobType
 
 
@@ -55,7 +56,7 @@ async def write_job(tx: Transaction, job: Job, was: Job, change: str | None, act
         if succeeded and was.status is not JobStatus.SUCCEEDED and not move:
             await record_release(tx, job, node_id)
     if change is not None:
-        await tell_of_job(tx, job, await node_of(tx, job.app_id), change, actor)
+        await tell_of_job(tx, job, await node_of(tx, job.app_id), change, actor, was)
     return job
 
 
@@ -67,33 +68,58 @@ async def _mark_interruption(tx: LogRows, job: Job, was: Job) -> Job:
     return after
 
 
-async def tell_of_job(tx: EventRows, job: Job, node: RuntimeNode | None, change: str, actor: Actor) -> None:
-    """Append the event of a job that was written in this transaction; `node` is the one its app lives on."""
+async def tell_of_job(
+    tx: EventRows, job: Job, node: RuntimeNode | None, change: str, actor: Actor, was: Job | None
+) -> None:
+    """Append the event of a job that was written in this transaction; `node` is the one its app lives on, `was` the job
+    before, None for a new one."""
     body = job_view(job, node).to_json().decode()
-    await tx.append(NewEvent("job", change, job.id, actor, body))
+    await tx.append(NewEvent("job", change, job.id, actor, body, before=_json(job_changes(job, was) if was else None)))
 
 
 async def place(tx: Transaction, placement: Placement, actor: Actor) -> None:
     """Write a placement and tell of it."""
+    was = await tx.placement(placement.app_id)
     await tx.put_placement(placement)
     body = placement_view(placement).to_json().decode()
-    await tx.append(NewEvent("placement", "placed", placement.app_id, actor, body))
+    before = _view(placement_view(was) if was else None)
+    await tx.append(NewEvent("placement", "placed", placement.app_id, actor, body, before=before))
 
 
 async def displace(tx: Transaction, app_id: str, actor: Actor) -> bool:
     """Delete a placement and tell of it; whether there was one."""
-    if not await tx.delete_placement(app_id):
+    was = await tx.placement(app_id)
+    if was is None or not await tx.delete_placement(app_id):
         return False
-    await tx.append(NewEvent("placement", "removed", app_id, actor, orjson.dumps(None).decode()))
+    before = _view(placement_view(was))
+    await tx.append(NewEvent("placement", "removed", app_id, actor, _json(None), before=before))
     return True
 
 
 async def tell_of_node(
-    tx: EventRows, node: RuntimeNode, policy: NodePolicy, now: int, change: str, actor: Actor, placements: int
+    tx: EventRows, change: "NodeChange", policy: NodePolicy, now: int, actor: Actor, placements: int
 ) -> None:
     """Append the event of a node whose row was written in this transaction."""
-    body = node_view(node, policy, now, placements).to_json().decode()
-    await tx.append(NewEvent("node", change, str(node.id), actor, body))
+    body = node_view(change.node, policy, now, placements).to_json().decode()
+    before = _view(node_view(change.was, policy, now, placements) if change.was else None)
+    await tx.append(NewEvent("node", change.name, str(change.node.id), actor, body, before=before))
+
+
+@dataclass(frozen=True, slots=True)
+class NodeChange:
+    """What happened to a node; `was` is None for a new one."""
+
+    name: str
+    node: RuntimeNode
+    was: RuntimeNode | None
+
+
+def _json(value: object) -> str:
+    return orjson.dumps(value, option=orjson.OPT_UTC_Z).decode()
+
+
+def _view(view: Wire | None) -> str:
+    return view.to_json().decode() if view else _json(None)
 
 
 async def _move(tx: Transaction, job: Job, actor: Actor) -> None:
@@ -144,17 +170,22 @@ async def forget_app(tx: Transaction, app_id: str, actor: Actor) -> tuple[int, i
     jobs = await tx.delete_jobs(app_id)
     await tx.forget_keys_of(app_id)
     await tx.delete_releases(app_id)
+    run = await tx.app_run(app_id)
     runs = int(await tx.delete_app_run(app_id))
     placements = int(await displace(tx, app_id, actor))
-    await tx.append(NewEvent("app", "purged", app_id, actor, orjson.dumps(None).decode()))
+    before = _view(app_run_view(run) if run else None)
+    await tx.append(NewEvent("app", "purged", app_id, actor, _json(None), before=before))
     return jobs, runs, placements
 
 
-async def tell_of_operation(tx: Transaction, operation: Operation, change: str, actor: Actor) -> None:
+async def tell_of_operation(
+    tx: Transaction, operation: Operation, change: str, actor: Actor, was: Operation | None
+) -> None:
     """Append the event of an operation that was written in this transaction; the app's last known state says the
-    same."""
-    body = operation_view(operation, await tx.now()).to_json().decode()
-    await tx.append(NewEvent("operation", change, str(operation.id), actor, body))
+    same. `was` is None for a new one."""
+    now = await tx.now()
+    body, before = operation_view(operation, now).to_json().decode(), _view(operation_view(was, now) if was else None)
+    await tx.append(NewEvent("operation", change, str(operation.id), actor, body, before=before))
     await show_operation(tx, operation, actor)
 
 
@@ -168,4 +199,5 @@ async def show_operation(tx: Transaction, operation: Operation, actor: Actor) ->
     await tx.put_app_run(run)
     if run.last_job_status != before.last_job_status:
         change = (run.last_job_status or "").lower()
-        await tx.append(NewEvent("app", change, run.app_id, actor, app_run_view(run).to_json().decode()))
+        body, was = _view(app_run_view(run)), _view(app_run_view(before))
+        await tx.append(NewEvent("app", change, run.app_id, actor, body, before=was))

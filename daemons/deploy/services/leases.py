@@ -32,7 +32,7 @@ class Leases:
             before = await locked(tx, job_id)
             after = jobs.renew(before, proof, extend_seconds * 1000, progress, await tx.now())
             change = "phase" if after.phase != before.phase else None
-            return await write_job(tx, after, before, change, Actor(f"runner:{proof.runner_id}"))
+            return await write_job(tx, after, before, change, _actor(proof))
 
         with self._bells.of_job(job_id) as bell:
             job = await self._store.transact(work)
@@ -69,7 +69,7 @@ class Leases:
         async def work(tx: Transaction) -> Job:
             before = await locked(tx, job_id)
             after = jobs.report(before, proof, outcome, await tx.now())
-            return await write_job(tx, after, before, after.status.value.lower(), Actor(f"runner:{proof.runner_id}"))
+            return await write_job(tx, after, before, after.status.value.lower(), _actor(proof))
 
         job = await self._store.transact(work)
         self._bells.changed(job.id)
@@ -87,7 +87,11 @@ class Leases:
             after = jobs.confirm(before, fence, await tx.now())
             if after is None:
                 return False
-            await write_job(tx, after, before, None, actor)
+            await write_job(tx, after, before, "confirmed", actor)
             return True
 
         return await self._store.transact(work)
+
+
+def _actor(proof: Proof) -> Actor:
+    return Actor(f"runner:{proof.runner_id}", proof.address)

@@ -82,4 +82,4 @@ class LogKeeper:
         if job is not None:
             after = logs.removed(job, why, now)
             await tx.save_log(after)
-            await tell_of_job(tx, after, await node_of(tx, job.app_id), "log_removed", _ACTOR)
+            await tell_of_job(tx, after, await node_of(tx, job.app_id), "log_removed", _ACTOR, job)

@@ -14,7 +14,7 @@ from daemons.deploy.domain.nodes import Hanging, NodeInUse, NodeNotFound, NodePo
 from daemons.deploy.domain.operations import Abandoned
 from daemons.deploy.ports import Store, Transaction
 from daemons.deploy.services.bells import Bells
-from daemons.deploy.services.journal import displace, tell_of_node
+from daemons.deploy.services.journal import NodeChange, displace, tell_of_node
 from daemons.deploy.services.operations import Operations
 from protocol.operations import OperationState
 
@@ -62,7 +62,8 @@ class NodeRemoval:
             now = await tx.now()
             disabled = replace(node, enabled=False, updated_at=now)
             await tx.save_node(disabled)
-            await tell_of_node(tx, disabled, self._policy, now, "disabled", actor, await _apps_on(tx, node.id))
+            change = NodeChange("disabled", disabled, node)
+            await tell_of_node(tx, change, self._policy, now, actor, await _apps_on(tx, node.id))
 
     async def _displace(self, tx: Transaction, name: str, actor: Actor) -> list[str]:
         node = await _found(tx, name)
@@ -96,7 +97,7 @@ class NodeRemoval:
         obstacles = in_the_way(node, self._policy, now, hanging, forced=force)
         if obstacles:
             raise NodeInUse(node.name, obstacles, hanging)
-        await tell_of_node(tx, node, self._policy, now, "deleted", actor, 0)
+        await tell_of_node(tx, NodeChange("deleted", node, node), self._policy, now, actor, 0)
         await tx.delete_node(node.id)
         if not readmit:
             await tx.insert_tombstone(Tombstone(node.name, node.id, actor.name, now))

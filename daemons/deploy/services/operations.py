@@ -67,14 +67,14 @@ class Operations:
         if over is not None:
             words = f"operation {written.id} took its place"
             await self.end(tx, operations.abandon(over, Abandoned.SUPERSEDED, words, now), over, request.actor)
-        await tell_of_operation(tx, written, "asked", request.actor)
+        await tell_of_operation(tx, written, "asked", request.actor, None)
         return written
 
     async def end(self, tx: Transaction, operation: Operation, was: Operation, actor: Actor) -> None:
         """Write the end of an operation and tell of it. Raises OperationMoved."""
         if not await tx.save_operation(operation, was):
             raise OperationMoved(was.id)
-        await tell_of_operation(tx, operation, operation.state.value.lower(), actor)
+        await tell_of_operation(tx, operation, operation.state.value.lower(), actor, was)
 
     def ring(self) -> None:
         """There may be something to do now, and something to tell."""
@@ -101,7 +101,7 @@ class Operations:
 
         return await self._store.transact(work)
 
-    async def retry(self, number: int) -> tuple[Operation, int]:
+    async def retry(self, number: int, actor: Actor) -> tuple[Operation, int]:
         """Have it tried now, whatever its back-off; the operation and the time. Raises OperationNotFound and
         OperationEnded."""
 
@@ -109,8 +109,10 @@ class Operations:
             now = await tx.now()
             before = await _locked(tx, number)
             after = operations.hurry(before, now)
-            if after is not before and not await tx.save_operation(after, before):
-                raise OperationMoved(number)
+            if after is not before:
+                if not await tx.save_operation(after, before):
+                    raise OperationMoved(number)
+                await tell_of_operation(tx, after, "hurried", actor, before)
             return after, now
 
         hurried = await self._store.transact(work)

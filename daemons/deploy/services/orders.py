@@ -141,7 +141,7 @@ async def _enter(tx: Transaction, request: _Request, now: int) -> Ordered:
         draft = succession.after(draft, active)
         if await tx.insert_job(draft):
             await _tidy(tx, request.app_id, burst=bool(superseded))
-            await tell_of_job(tx, draft, await node_of(tx, request.app_id), "created", request.caller.actor)
+            await tell_of_job(tx, draft, await node_of(tx, request.app_id), "created", request.caller.actor, None)
             return Ordered(draft, tuple(superseded))
     raise AppBusy(request.app_id, None)
 

@@ -19,7 +19,7 @@ _PAGE: Final = 100
 _EVENT_PAGE: Final = 1000
 _KEY_PAGE: Final = 200
 _ACTOR: Final = Actor("reaper")
-_DAY_MS: Final = 24 * 3600 * 1000
+DAY_MS: Final = 24 * 3600 * 1000
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +30,8 @@ class Limits:
 
     max_attempts: int = 3
     max_running_seconds: int = 0
-    events_kept_ms: int = 14 * _DAY_MS
-    runners_kept_ms: int = 7 * _DAY_MS
+    events_kept_ms: int = 14 * DAY_MS
+    runners_kept_ms: int = 7 * DAY_MS
 
 
 class Reaper:

@@ -8,7 +8,7 @@ from daemons.deploy.domain.events import Actor
 from daemons.deploy.domain.nodes import NodeDeleted, NodeNotFound, NodePolicy, Runner, RuntimeNode
 from daemons.deploy.ports import Store, Transaction
 from daemons.deploy.services.bells import Bells
-from daemons.deploy.services.journal import tell_of_node
+from daemons.deploy.services.journal import NodeChange, tell_of_node
 from protocol.nodes import NodeHeartbeat, UpsertNode
 
 
@@ -44,13 +44,13 @@ class NodeRegistry:
                     raise NodeDeleted(beat.node_name)
                 inserted = await tx.insert_node(nodes.registered(beat, now))
                 if inserted is not None:
-                    await self._tell(tx, inserted, now, "registered", actor)
+                    await self._tell(tx, NodeChange("registered", inserted, None), now, actor)
                     return inserted
                 before = await _named(tx, beat.node_name)
             after = nodes.heard(before, beat, now)
             await tx.save_node(after)
             if (after.agent_base_url, after.gateway_base_url) != (before.agent_base_url, before.gateway_base_url):
-                await self._tell(tx, after, now, "moved", actor)
+                await self._tell(tx, NodeChange("moved", after, before), now, actor)
             return after
 
         return self._changed(await self._store.transact(work))
@@ -67,12 +67,12 @@ class NodeRegistry:
                 fresh = RuntimeNode(0, order.name, None, None, created_at=now)
                 inserted = await tx.insert_node(nodes.edited(fresh, order, now))
                 if inserted is not None:
-                    await self._tell(tx, inserted, now, "registered", actor)
+                    await self._tell(tx, NodeChange("registered", inserted, None), now, actor)
                     return inserted
                 before = await _named(tx, order.name)
             after = nodes.edited(before, order, now)
             await tx.save_node(after)
-            await self._tell(tx, after, now, "edited", actor)
+            await self._tell(tx, NodeChange("edited", after, before), now, actor)
             return after
 
         return self._changed(await self._store.transact(work))
@@ -87,7 +87,7 @@ class NodeRegistry:
             now = await tx.now()
             after = replace(before, enabled=enabled, updated_at=now)
             await tx.save_node(after)
-            await self._tell(tx, after, now, "enabled" if enabled else "disabled", actor)
+            await self._tell(tx, NodeChange("enabled" if enabled else "disabled", after, before), now, actor)
             return after
 
         return self._changed(await self._store.transact(work))
@@ -100,9 +100,9 @@ class NodeRegistry:
 
         return await self._store.transact(work)
 
-    async def _tell(self, tx: Transaction, node: RuntimeNode, now: int, change: str, actor: Actor) -> None:
-        placements = (await tx.count_placements()).get(node.id, 0)
-        await tell_of_node(tx, node, self._policy, now, change, actor, placements)
+    async def _tell(self, tx: Transaction, change: NodeChange, now: int, actor: Actor) -> None:
+        placements = (await tx.count_placements()).get(change.node.id, 0)
+        await tell_of_node(tx, change, self._policy, now, actor, placements)
 
     def _changed(self, node: RuntimeNode) -> RuntimeNode:
         self._bells.changed()

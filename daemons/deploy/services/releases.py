@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+import orjson
+
 from daemons.deploy.domain.events import Actor, NewEvent
 from daemons.deploy.domain.jobs import Job
 from daemons.deploy.domain.nodes import AppRun
@@ -73,7 +75,8 @@ class Releases:
                 run = await tx.app_run(app_id) or AppRun(app_id)
                 body = app_run_view(run).to_json().decode()
                 change = f"release {number} {'pinned' if pinned else 'unpinned'}"
-                await tx.append(NewEvent("app", change, app_id, actor, body))
+                was = orjson.dumps({"release": number, "pinned": before.pinned}).decode()
+                await tx.append(NewEvent("app", change, app_id, actor, body, before=was))
             return after, newest[0].number == number
 
         pair = await self._store.transact(work)

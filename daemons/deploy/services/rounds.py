@@ -96,7 +96,7 @@ class Round:
         node = await node_for(self.tx, after) if after else None
         if before is None or after is None or node is None:
             return
-        await write_job(self.tx, after, before, None, Actor(f"runner:{offer.runner_id}"))
+        await write_job(self.tx, after, before, None, _actor(offer))
         self._give(offer, Handed(after, node))
 
     async def _standings(self) -> Sequence[Standing]:
@@ -213,10 +213,14 @@ class Round:
             # Between the look at the app's RUNNING job and the lock on this one, the former may have been claimed
             # and this one ordered behind it: the unique index says so, and the job waits on.
             return False
-        await tell_of_job(self.tx, claimed, home.node, "claimed", Actor(f"runner:{offer.runner_id}"))
+        await tell_of_job(self.tx, claimed, home.node, "claimed", _actor(offer), job)
         self._give(offer, Handed(claimed, home.node))
         return True
 
     def _give(self, offer: Offer, handed: Handed) -> None:
         self.handed.append((offer, handed))
         self.offers.remove(offer)
+
+
+def _actor(offer: Offer) -> Actor:
+    return Actor(f"runner:{offer.runner_id}", offer.address)

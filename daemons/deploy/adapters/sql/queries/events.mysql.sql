@@ -2,9 +2,10 @@
 
 -- append_event --
 -- One more event, at the database's time.
-INSERT INTO fun_ai_deploy_event (create_time, kind, action, subject, actor, source_address, body_json)
+INSERT INTO fun_ai_deploy_event (create_time, kind, action, subject, actor, source_address, body_json,
+    before_json)
 VALUES (CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED), :kind, :action, :subject, :actor, :source_address,
-    :body_json);
+    :body_json, :before_json);
 
 -- delete_events --
 -- Some of the events that are too old; through the index, so that no newer row is looked at and locked.

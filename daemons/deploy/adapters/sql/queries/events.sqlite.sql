@@ -2,9 +2,10 @@
 
 -- append_event --
 -- One more event, at the database's time.
-INSERT INTO fun_ai_deploy_event (create_time, kind, action, subject, actor, source_address, body_json)
+INSERT INTO fun_ai_deploy_event (create_time, kind, action, subject, actor, source_address, body_json,
+    before_json)
 VALUES (CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER), :kind, :action, :subject, :actor, :source_address,
-    :body_json);
+    :body_json, :before_json);
 
 -- delete_events --
 -- Some of the events that are too old.
