@@ -33,6 +33,7 @@ _WORDS: Final = {
     ErrorReason.LEASE_LOST: "lease lost",
     ErrorReason.TOO_LATE: "too late",
     ErrorReason.LOG_GAP: "gap",
+    ErrorReason.LOG_CLOSED: "log closed",
     ErrorReason.PEER_FAILED: "agent failed",
     ErrorReason.UNAVAILABLE: "unavailable",
 }

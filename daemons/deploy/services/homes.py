@@ -2,16 +2,20 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from daemons.deploy.domain import moves
 from daemons.deploy.domain.events import CONTROL_PLANE
 from daemons.deploy.domain.jobs import Job
 from daemons.deploy.domain.line import Candidate
 from daemons.deploy.domain.nodes import NodePolicy, Placement, RuntimeNode
-from daemons.deploy.domain.placement import NoNode, choose, obstacle_to_new_app, obstacle_to_redeploy
+from daemons.deploy.domain.placement import Board, NoNode, obstacle_to_new_app, obstacle_to_redeploy, unseen_since
 from daemons.deploy.ports import Transaction
 from daemons.deploy.services.journal import place
 from protocol.jobs import JobType
+
+#: Of more placements within two minutes the newest tell well enough how a burst spread.
+_MOST_UNSEEN: Final = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ class Homes:
     nodes: Sequence[RuntimeNode]
     takes_new_apps: bool
     draining: Collection[int] = ()
-    unseen: dict[int, int] | None = None
+    board: Board | None = None
 
     @classmethod
     async def look(cls, tx: Transaction, policy: NodePolicy, now: int) -> "Homes":
@@ -70,13 +74,14 @@ class Homes:
         return Home(node, serving) if node is not None else None
 
     async def _chosen(self, app_id: str) -> RuntimeNode | None:
-        counts = await self._unseen()
+        if self.board is None:
+            since = unseen_since(self.nodes, self.policy, self.now)
+            unseen = await self.tx.unseen_placements(since, _MOST_UNSEEN)
+            self.board = Board(self.nodes, unseen, self.policy, self.now)
         try:
-            node = choose(app_id, self.nodes, counts, self.policy, self.now)
+            return self.board.choose(app_id)
         except NoNode:
             return None
-        counts[node.id] = counts.get(node.id, 0) + 1
-        return node
 
     def _takes_move(self, target: RuntimeNode | None) -> bool:
         return target is not None and moves.obstacle_to_move(target, self.policy, self.now) is None
@@ -88,11 +93,3 @@ class Homes:
         """An app that never came up has nothing on its node that would tie it there."""
         run = await self.tx.app_run(app_id)
         return run is not None and run.last_deployed_at is not None
-
-    async def _unseen(self) -> dict[int, int]:
-        if self.unseen is None:
-            self.unseen = {}
-            for node in self.nodes:
-                since = node.last_heartbeat_at or 0
-                self.unseen[node.id] = (await self.tx.placed_since(since)).get(node.id, 0)
-        return self.unseen

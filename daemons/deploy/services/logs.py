@@ -1,6 +1,6 @@
 """Logs of jobs: byte streams addressed by offset, appended by the holder, followed by readers.
 
-An append in this process wakes the readers in it at once. What other replicas append is found by one look at all logs
+An append in this process reaches the readers in it at once. What other replicas append is found by one look at all logs
 that are read here, ten times a second while there are any. That somebody reads is written on the job, so that whichever
 replica takes the runner's next piece can tell it to send its lines at once.
 """
@@ -18,6 +18,7 @@ from daemons.deploy.domain.logs import LogClosed, LogRemoved
 from daemons.deploy.ports import Store, Transaction
 from daemons.deploy.ports.history import LogPosition
 from daemons.deploy.services.bells import Bells
+from daemons.deploy.services.logtails import Tails
 from daemons.deploy.services.queue import found, locked
 from daemons.kit.clock import Clock
 
@@ -48,24 +49,27 @@ class Logs:
         self._anybody = asyncio.Event()
         self._known: Mapping[str, LogPosition] = {}
         self._noted: dict[str, float] = {}
+        self._tails = Tails()
 
     async def append(self, job_id: str, proof: Proof, offset: int, data: bytes, *, last: bool = False) -> Taken:
         """Store `data` at `offset`, less what is stored already; `last` when a runner that was stopped says that this
         is all. Raises JobNotFound, LeaseLost, LogGap, LogFull or LogClosed."""
 
-        async def work(tx: Transaction) -> Job:
+        async def work(tx: Transaction) -> tuple[Job, bytes]:
             before = await locked(tx, job_id)
             piece = logs.tail(before, proof, offset, data)
             after = logs.grown(before, len(piece), last=last)
             if after == before:
-                return before
+                return before, b""
             if before.status.terminal and logs.closed(before, await tx.now()):
                 raise LogClosed(job_id)
             await tx.append_log(job_id, before.log_length, piece)
             await tx.save_log(after)
-            return after
+            return after, piece
 
-        job = await self._store.transact(work)
+        job, piece = await self._store.transact(work)
+        if job_id in self._readers and piece:
+            self._tails.add(job_id, job.log_length - len(piece), piece)
         self._bells.log(job_id)
         now_ms = int(self._clock.now().timestamp() * 1000)
         return Taken(job, job_id in self._readers or job.log_followed_until > now_ms)
@@ -81,6 +85,10 @@ class Logs:
         """
         with self._reading(job_id, follow=follow), self._bells.of_log(job_id) as bell:
             while True:
+                if known := self._tails.read(job_id, offset):
+                    offset += len(known)
+                    yield known
+                    continue
                 piece = await self._read(job_id, offset, _SEGMENT_BYTES - offset % _SEGMENT_BYTES)
                 if piece.data:
                     offset += len(piece.data)
@@ -104,6 +112,8 @@ class Logs:
         finally:
             self._readers[job_id] -= 1
             self._readers += Counter()
+            if job_id not in self._readers:
+                self._tails.drop(job_id)
             if not self._readers:
                 self._anybody.clear()
 
@@ -114,17 +124,29 @@ class Logs:
         now = asyncio.get_running_loop().time()
         to_note = [job_id for job_id in ids if self._noted.get(job_id, 0) <= now]
 
-        async def work(tx: Transaction) -> Mapping[str, LogPosition]:
+        async def work(tx: Transaction) -> tuple[Mapping[str, LogPosition], list[tuple[str, int, bytes]]]:
             if to_note:
                 await tx.follow_logs(to_note, await tx.now() + _FOLLOWED_MS)
-            return await tx.log_positions(ids)
+            found = await tx.log_positions(ids)
+            return found, [
+                (job_id, start, await tx.read_log(job_id, start, _SEGMENT_BYTES))
+                for job_id, place in found.items()
+                if (start := self._seen_to(job_id)) is not None and start < place.length
+            ]
 
-        known = await self._store.transact(work)
+        known, pieces = await self._store.transact(work)
+        for job_id, start, data in pieces:
+            if job_id in self._readers:
+                self._tails.add(job_id, start, data)
         self._noted = {each: self._noted.get(each, 0) for each in ids} | dict.fromkeys(to_note, now + _NOTE_SECONDS)
         for job_id in ids:
             if known.get(job_id) != self._known.get(job_id):
                 self._bells.log(job_id)
         self._known = known
+
+    def _seen_to(self, job_id: str) -> int | None:
+        before = self._known.get(job_id)
+        return self._tails.end(job_id) or (before.length if before else None)
 
     async def _read(self, job_id: str, offset: int, limit: int) -> "_Piece":
         async def work(tx: Transaction) -> _Piece:
