@@ -1,4 +1,4 @@
-"""`funai deploy|retry|cancel|logs|drain|undrain|screenshot`: what the console does, in one command each."""
+"""`funai deploy|retry|cancel|logs|cordon|uncordon|screenshot`: what the console does, in one command each."""
 
 import re
 import subprocess
@@ -107,14 +107,20 @@ def logs(
 
 
 @app.command()
-def drain(node: Annotated[str, typer.Argument(metavar="NODE")]) -> None:
-    """Take a node out: no new deployments there; apps that run keep running."""
+def cordon(node: Annotated[str, typer.Argument(metavar="NODE")]) -> None:
+    """No new deployments on a node; apps that run there keep running. `funai drain` moves them, too."""
     _set_enabled(node, enabled=False)
 
 
 @app.command()
-def undrain(node: Annotated[str, typer.Argument(metavar="NODE")]) -> None:
+def uncordon(node: Annotated[str, typer.Argument(metavar="NODE")]) -> None:
     """Take a node back: it gets new deployments again."""
+    _set_enabled(node, enabled=True)
+
+
+@app.command(hidden=True)
+def undrain(node: Annotated[str, typer.Argument(metavar="NODE")]) -> None:
+    """The name that `uncordon` had before."""
     _set_enabled(node, enabled=True)
 
 

@@ -28,8 +28,15 @@ _PLACES: Final[Mapping[str, str]] = {
     "audit": "console.cli.audit",
     "cancel": "console.cli.actions",
     "logs": "console.cli.actions",
-    "drain": "console.cli.actions",
+    "cordon": "console.cli.actions",
+    "uncordon": "console.cli.actions",
     "undrain": "console.cli.actions",
+    "drain": "console.cli.drains",
+    "drains": "console.cli.drains",
+    "drain-pause": "console.cli.drains",
+    "drain-resume": "console.cli.drains",
+    "drain-undo": "console.cli.drains",
+    "drain-cancel": "console.cli.drains",
     "screenshot": "console.cli.actions",
 }
 

@@ -17,6 +17,7 @@ from daemons.deploy.adapters.store import open_store
 from daemons.deploy.domain.apps import AppNotFound
 from daemons.deploy.domain.capacity import DoesNotFit
 from daemons.deploy.domain.drains import DrainLive, DrainNotFound, DrainOver
+from daemons.deploy.domain.failover import FailoverRules
 from daemons.deploy.domain.idempotency import IdempotencyMismatch
 from daemons.deploy.domain.images import RegistryPlace
 from daemons.deploy.domain.jobs import AppBusy, IllegalTransition, JobNotFound, LeaseLost, TooLate
@@ -48,6 +49,7 @@ from daemons.deploy.services.catalogue import Catalogue
 from daemons.deploy.services.claims import Claims
 from daemons.deploy.services.drain_steps import DrainSteps
 from daemons.deploy.services.drains import Drains
+from daemons.deploy.services.failover import Failover
 from daemons.deploy.services.feed import Feed
 from daemons.deploy.services.leases import Leases
 from daemons.deploy.services.leftovers import Leftovers
@@ -172,8 +174,8 @@ class Plane:
         self.rollback = Rollback(store, self.orders, agent, registry, place)
         kept_ms = settings.event_retention_days * DAY_MS
         self._watch(Limits(settings.max_attempts, settings.max_running_seconds, events_kept_ms=kept_ms))
-        self.drains, steps = self._draining(Holders(agent, policy), policy)
-        self.singletons.add("drains", 1, steps.step)
+        rules = FailoverRules(settings.failover_seconds * 1000, settings.failover_nodes)
+        self._drain(Holders(agent, policy), rules, policy)
         self._share_out(LogLimits(settings.log_kept_days * _DAY_MS, settings.log_total_mib * 1024**2))
 
     def _watch(self, limits: Limits) -> None:
@@ -190,12 +192,12 @@ class Plane:
         self.singletons.add("retention", 2, self.retention.step)
         self.singletons.add("operations-tidy", 300, self.operations.tidy)
 
-    def _draining(self, holders: Holders, policy: NodePolicy) -> tuple[Drains, DrainSteps]:
-        leftovers = Leftovers(self.operations)
-        return (
-            Drains(self.store, self.bells, holders, policy),
-            DrainSteps(self.store, self.bells, holders, leftovers, policy),
-        )
+    def _drain(self, holders: Holders, rules: FailoverRules, policy: NodePolicy) -> None:
+        """Plans that move the apps of a node, and those that are made when one dies."""
+        self.drains = Drains(self.store, self.bells, holders, policy)
+        steps = DrainSteps(self.store, self.bells, holders, Leftovers(self.operations), policy)
+        self.singletons.add("drains", 1, Failover(self.store, self.drains, rules, policy).step)
+        self.singletons.add("drains", 1, steps.step)
 
     def loops(self) -> Sequence[Loop]:
         """What runs beside the requests in every replica; a step that the database refused is tried again."""

@@ -79,12 +79,29 @@ def test_logs_are_bytes_in_a_pipe(plane: Served, jobs: dict[str, str]) -> None:
     assert (shown.returncode, shown.stdout) == (0, b"\x1b[32mcloning\x1b[0m\n")
 
 
-def test_drain_and_undrain(plane: Served, jobs: dict[str, str]) -> None:
-    assert funai(plane.environ, "drain", "rt-node-01").returncode == 0
+def test_cordon_and_uncordon(plane: Served, jobs: dict[str, str]) -> None:
+    assert funai(plane.environ, "cordon", "rt-node-01").returncode == 0
     assert "DISABLED" in funai(plane.environ, "nodes").stdout.decode()
-    assert funai(plane.environ, "undrain", "rt-node-01").returncode == 0
-    unknown = funai(plane.environ, "drain", "nowhere")
+    assert funai(plane.environ, "uncordon", "rt-node-01").returncode == 0
+    unknown = funai(plane.environ, "cordon", "nowhere")
     assert unknown.returncode == 1 and b"nowhere" in unknown.stderr
+
+
+def test_drain_shows_what_it_would_do_then_moves_and_waits(plane: Served, jobs: dict[str, str]) -> None:
+    preview = funai(plane.environ, "drain", "rt-node-01", "--preview")
+    assert preview.returncode == 1 and b"2 of 2 apps have no place to go: rt-node-02" in preview.stderr
+    refused = funai(plane.environ, "drain", "rt-node-01")
+    assert refused.returncode == 1 and b"cannot be drained" in refused.stderr
+    part = funai(plane.environ, "drain", "rt-node-01", "--partial", "--wait")
+    assert (part.returncode, part.stdout) == (0, b"1\n"), part.stderr
+    assert b"drain 1 of node rt-node-01: DONE 0 of " in part.stderr
+    listed = funai(plane.environ, "drains").stdout.decode()
+    assert "rt-node-01" in listed and "DONE 0 of" in listed
+    assert "SKIPPED" in funai(plane.environ, "drains", "1").stdout.decode()
+    assert funai(plane.environ, "drain-pause", "1").returncode == 1
+    undone = funai(plane.environ, "drain-undo", "1", "--wait")
+    assert undone.returncode == 0 and b"UNDONE" in undone.stderr
+    assert "DISABLED" not in funai(plane.environ, "nodes").stdout.decode()
 
 
 def test_deploy_repeats_the_newest_order(plane: Served, jobs: dict[str, str]) -> None:

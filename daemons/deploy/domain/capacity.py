@@ -61,6 +61,11 @@ class Forecast:
         """Whether every app has a place to go."""
         return all(move.target is not None for move in self.moves)
 
+    @property
+    def some(self) -> bool:
+        """Whether any app has a place to go."""
+        return any(move.target is not None for move in self.moves)
+
 
 @dataclass(frozen=True, slots=True)
 class Targets:

@@ -18,8 +18,8 @@ from protocol.drains import DrainKind, DrainState, MoveState
 from protocol.errors import JobReason
 from protocol.jobs import JobStatus
 
-#: So many jobs carry a move at most: one that failed is tried once more, on another node if there is one.
-TRIES: Final = 2
+#: So many jobs carry a move at most: one that failed is tried again, on another node if there is one.
+TRIES: Final = 3
 #: A plan in which nothing happens for so long gives up the moves that no node takes.
 PATIENCE_MS: Final = 600_000
 _HALTED: Final = ("STOPPED", "STOPPING", "DELETING", "STOP_ABANDONED", "DELETE_ABANDONED")
@@ -110,7 +110,8 @@ def resident(app_id: str, placement: Placement | None, run: AppRun | None, newes
         note = "what it runs is not on record; deploy it again, and it can be moved"
         return Resident(app_id, None, placed_on, unknown=True, note=note)
     moving_tag = None if newest.reference else f"by the tag {newest.image}, which may have moved since it was deployed"
-    payload = {**newest.payload, "image": newest.reference or newest.image}
+    ids = {"userId": newest.user_id, "appId": app_id}
+    payload = {**newest.payload, **ids, "image": newest.reference or newest.image}
     return Resident(app_id, Cargo(app_id, newest.user_id, payload), placed_on, note=moving_tag)
 
 
@@ -246,7 +247,7 @@ def _failed(move: Move, job: Job, now: int) -> Move:
     if move.attempts >= TRIES:
         return changed(move, MoveState.FAILED, now, f"{why}\nThe app stays where it was, serving.")
     tried = move.tried if move.target_id is None else (*move.tried, move.target_id)
-    return replace(_again(move, f"{why}\nIt is tried once more.", now), tried=tried)
+    return replace(_again(move, f"{why}\nIt is tried again.", now), tried=tried)
 
 
 def _first_line(text: str | None) -> str:

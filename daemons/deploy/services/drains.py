@@ -82,7 +82,7 @@ class Drains:
             if live := await tx.live_drain_of(scene.node.id):
                 raise DrainLive(order.node, live)
             outlook = self._forecast(scene, held)
-            if not outlook.fits and not order.partial:
+            if not outlook.fits and not (order.partial and (kind is DrainKind.DRAIN or outlook.some)):
                 raise DoesNotFit(order.node, outlook)
             drain = await _insert(tx, order, scene, kind, actor)
             made = [await _insert_move(tx, drain, each.resident.app_id, each.reasons) for each in outlook.moves]

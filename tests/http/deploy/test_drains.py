@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from protocol.client.transport import Refused
-from protocol.drains import DrainDetail, DrainState, MoveState, PreviewDrain, StartDrain
+from protocol.drains import DrainDetail, DrainKind, DrainState, MoveState, PreviewDrain, StartDrain
 from protocol.errors import JobReason
 from protocol.jobs import ClaimedJob, CreateJob, JobPayload, JobStatus, JobType, OnConflict, ReportJob
 from tests.http.deploy.plane import Plane, serving
@@ -134,7 +135,7 @@ async def test_one_plan_a_node_and_what_does_not_fit_is_refused_up_front() -> No
         assert done.summary == "DONE 2 of 3 moved, 1 skipped"
 
 
-async def test_a_failed_move_is_tried_once_more_and_leaves_the_app_where_it_serves() -> None:
+async def test_a_failed_move_is_tried_elsewhere_and_leaves_the_app_where_it_serves() -> None:
     async with serving() as plane:
         await plane.beat("n1")
         await deployed(plane, "11")
@@ -142,14 +143,14 @@ async def test_a_failed_move_is_tried_once_more_and_leaves_the_app_where_it_serv
         await plane.beat("n3", diskFreePct=50.0)
         drain = await plane.admin.start_drain(StartDrain(node="n1"))
         targets = []
-        for _ in range(2):
+        for _ in range(3):
             job = await claimed(plane)
             targets.append(job.payload.target_node_id)
             await report(
                 plane, job, JobStatus.FAILED, errorMessage="it exited with code 7", reason=JobReason.DEPLOY_FAILED
             )
         done = await until(plane, drain.id, lambda now: not now.state.live)
-        assert targets == [2, 3], "the second try is for another node"
+        assert targets == [2, 3, 2], "the second try is for another node"
         assert done.state is DrainState.FAILED
         assert done.summary.startswith("FAILED 0 of 1 moved, 1 failed: 11: job ")
         assert "it exited with code 7" in done.summary
@@ -277,3 +278,59 @@ async def test_a_move_is_ordered_by_plans_alone() -> None:
         body = {"type": "MIGRATE_APP", "payload": {"userId": 1, "appId": "11", "image": image("11")}}
         answer = await plane.call("POST", "/deploy/jobs", role="api", json=body)
         assert answer.status_code == 400 and "POST /admin/drains" in answer.json()["message"]
+
+
+async def beating(plane: Plane, *names: str) -> None:
+    while True:
+        for name in names:
+            await plane.beat(name)
+        await asyncio.sleep(0.2)
+
+
+FAILOVER: dict[str, Any] = {"DEPLOY_RUNTIME_NODE_REGISTRY_HEARTBEAT_STALE_SECONDS": 1, "DEPLOY_FAILOVER_SECONDS": 1}
+
+
+async def failover(plane: Plane) -> DrainDetail:
+    async with asyncio.timeout(15):
+        while not (page := await plane.admin.drains()).items:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    return await plane.admin.drain_plan(page.items[0].id)
+
+
+async def test_a_dead_nodes_apps_start_elsewhere_and_its_old_copy_is_stopped_later() -> None:
+    async with serving(**FAILOVER) as plane, asyncio.TaskGroup() as group:
+        await plane.beat("n1", intervalSeconds=0.1)
+        await deployed(plane, "11")
+        plane.agent.problem = "nobody answers there"
+        others = group.create_task(beating(plane, "n2"))
+        drain = await failover(plane)
+        assert (drain.kind, drain.actor, drain.node) == (DrainKind.FAILOVER, "failover", "n1")
+        job = await claimed(plane)
+        assert (job.type, job.priority) == (JobType.MIGRATE_APP, 10)
+        assert job.runtime_node is not None and job.runtime_node.name == "n2"
+        await report(plane, job)
+        done = await until(plane, drain.id, lambda now: not now.state.live)
+        assert done.summary == "DONE 1 of 1 moved"
+        assert [node.enabled for node in await plane.admin.nodes()] == [True, True], "a failover does not cordon"
+        assert len((await plane.admin.drains()).items) == 1
+        plane.agent.calls.clear()
+        plane.agent.problem = None
+        await plane.beat("n1", intervalSeconds=0.1)
+        await stopped(plane, "n1", "11")
+        others.cancel()
+
+
+async def test_a_node_that_comes_back_keeps_what_was_not_begun() -> None:
+    async with serving(**FAILOVER) as plane, asyncio.TaskGroup() as group:
+        await three_apps_on_one_node(plane)
+        others = group.create_task(beating(plane, "n2"))
+        drain = await failover(plane)
+        jobs = [await claimed(plane), await claimed(plane)]
+        back = group.create_task(beating(plane, "n1"))
+        await until(plane, drain.id, lambda now: now.counts.get(MoveState.SKIPPED) == 1)
+        for job in jobs:
+            await report(plane, job)
+        done = await until(plane, drain.id, lambda now: not now.state.live)
+        assert done.summary == "DONE 2 of 3 moved, 1 skipped"
+        others.cancel()
+        back.cancel()
