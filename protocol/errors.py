@@ -36,6 +36,8 @@ class ErrorReason(StrEnum):
     DRAIN_DOES_NOT_FIT = "drain_does_not_fit"
     NODE_IN_USE = "node_in_use"
     NODE_DELETED = "node_deleted"
+    INVENTORY_REFUSED = "inventory_refused"
+    TOO_MANY_ORPHANS = "too_many_orphans"
     IMAGE_GONE = "image_gone"
     IMAGE_MUTABLE = "image_mutable"
     PEER_FAILED = "peer_failed"

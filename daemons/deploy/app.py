@@ -20,6 +20,7 @@ from daemons.deploy.domain.drains import DrainLive, DrainNotFound, DrainOver
 from daemons.deploy.domain.failover import FailoverRules
 from daemons.deploy.domain.idempotency import IdempotencyMismatch
 from daemons.deploy.domain.images import RegistryPlace
+from daemons.deploy.domain.inventory import InventoryRefused, TooManyOrphans
 from daemons.deploy.domain.jobs import AppBusy, IllegalTransition, JobNotFound, LeaseLost, TooLate
 from daemons.deploy.domain.logs import LogClosed, LogFull, LogGap, LogRemoved
 from daemons.deploy.domain.nodes import NodeDeleted, NodeInUse, NodeNotFound, NodePolicy
@@ -33,6 +34,7 @@ from daemons.deploy.http.audit import AuditRoutes
 from daemons.deploy.http.drains import DrainRoutes
 from daemons.deploy.http.events import EventRoutes
 from daemons.deploy.http.figures import Figures
+from daemons.deploy.http.inventory import InventoryRoutes
 from daemons.deploy.http.jobs import JobRoutes
 from daemons.deploy.http.logs import LogRoutes
 from daemons.deploy.http.node_removal import NodeRemovalRoutes
@@ -51,6 +53,7 @@ from daemons.deploy.services.drain_steps import DrainSteps
 from daemons.deploy.services.drains import Drains
 from daemons.deploy.services.failover import Failover
 from daemons.deploy.services.feed import Feed
+from daemons.deploy.services.inventory import Inventories
 from daemons.deploy.services.leases import Leases
 from daemons.deploy.services.leftovers import Leftovers
 from daemons.deploy.services.logkeeping import LogKeeper, LogLimits
@@ -117,6 +120,8 @@ PROBLEMS: Final[Problems] = {
     NodeInUse: (409, ErrorReason.NODE_IN_USE),
     NodeDeleted: (409, ErrorReason.NODE_DELETED),
     NodeFull: (409, ErrorReason.NODE_FULL),
+    InventoryRefused: (422, ErrorReason.INVENTORY_REFUSED),
+    TooManyOrphans: (409, ErrorReason.TOO_MANY_ORPHANS),
     LogFull: (413, ErrorReason.PAYLOAD_TOO_LARGE),
     AgentFailed: (502, ErrorReason.PEER_FAILED),
     RegistryFailed: (502, ErrorReason.PEER_FAILED),
@@ -168,7 +173,6 @@ class Plane:
         patience = Patience(policy, settings.agent_timeout_seconds, self.retention.enabled)
         self.outbox = Outbox(store, agent, self.operations, patience)
         self.removal = NodeRemoval(store, self.bells, self.operations, policy)
-        self.catalogue = Catalogue(store)
         self.apps = Apps(store, self.operations, self.outbox, self.retention)
         self.releases = Releases(store, self.bells, cleans=self.retention.enabled)
         self.rollback = Rollback(store, self.orders, agent, registry, place)
@@ -272,8 +276,9 @@ def _routes(
         (runners.table(), (gates.runner,)),
         (JobRoutes(plane.orders, plane.queue, plane.reader).table(), submitters),
         (LogRoutes(plane.logs).table(), submitters),
-        (AppRoutes(plane.apps, plane.catalogue).table(), submitters),
+        (AppRoutes(plane.apps, Catalogue(plane.store)).table(), submitters),
         (OperationRoutes(plane.operations).table(), submitters),
+        (InventoryRoutes(Inventories(plane.store, plane.apps, plane.operations)).table(), submitters),
         (OperationRoutes(plane.operations).admin_table(), (gates.admin,)),
         (ReleaseRoutes(plane.releases, plane.rollback, plane.reader).table(), submitters),
         (NodeRoutes(plane.nodes, plane.leases).table(), (gates.node,)),

@@ -14,6 +14,7 @@ from protocol.client.stream import events
 from protocol.client.transport import DEFAULT_SECONDS, Refused, Transport
 from protocol.drains import DrainDetail, DrainPage, DrainPreview, PreviewDrain, StartDrain
 from protocol.events import AnyEvent, Snapshot
+from protocol.inventory import AppInventory, InventoryResult
 from protocol.jobs import (
     ClaimedJob,
     ClaimJob,
@@ -154,6 +155,12 @@ class JobsClient(_Client):
             "limit": limit,
         }
         return await self.transport.call("GET", "/deploy/operations", OperationPage, query=query)
+
+    async def inventory(self, inventory: AppInventory) -> InventoryResult:
+        """Tell which apps exist. Unless it is a dry run, all others are deleted. Raises Refused 422
+        `inventory_refused` when it may not be the whole truth, 409 `too_many_orphans` when the number of apps to be
+        deleted has to be confirmed."""
+        return await self.transport.call("POST", "/deploy/apps/inventory", InventoryResult, body=inventory, seconds=120)
 
     async def releases(self, app_id: str, *, cursor: str | None = None, limit: int = 50) -> ReleasePage:
         """The app's releases, newest first, a page at a time."""

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from protocol import apps, audit, drains, events, jobs, nodes, operations, releases, replicas
+from protocol import apps, audit, drains, events, inventory, jobs, nodes, operations, releases, replicas
 from protocol.base import Wire
 from protocol.errors import JobReason
 
@@ -247,6 +247,9 @@ CHANGE = audit.AuditEntry(
     after={"enabled": False},
 )
 
+ORPHAN = inventory.UnlistedApp(
+    app_id="20002", user_id="1", node_id=3, reason="too_new", message="something happened to it shortly before"
+)
 SAMPLES: tuple[Wire, ...] = (
     PAYLOAD,
     STORED,
@@ -344,6 +347,9 @@ SAMPLES: tuple[Wire, ...] = (
     ),
     APP,
     apps.AppPage(items=(APP,), next_cursor="20001"),
+    inventory.AppInventory(taken_at=MOMENT, complete=True, count=1, app_ids=("20001",), dry_run=False, confirm=3),
+    ORPHAN,
+    inventory.InventoryResult(dry_run=False, known=5, listed=1, orphans=(ORPHAN,), kept=(ORPHAN,), operations=1),
     OPERATION,
     operations.OperationPage(items=(OPERATION,), next_cursor="12"),
     RUN,

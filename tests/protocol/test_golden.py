@@ -23,6 +23,7 @@ MODULES = (
     "protocol.releases",
     "protocol.replicas",
     "protocol.operations",
+    "protocol.inventory",
 )
 
 

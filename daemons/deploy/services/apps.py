@@ -55,7 +55,9 @@ class Cleaned:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class Asked:
+    """What was asked of an app's nodes; `forgotten` when there was nothing to ask."""
+
     operations: Sequence[Operation]
     cancelled: tuple[str, ...] = ()
     forgotten: Forgotten | None = None
@@ -76,7 +78,7 @@ class Apps:
 
         async def work(tx: Transaction) -> Sequence[Operation]:
             await tx.lock_app(app_id)
-            request = _Wish(OperationKind.STOP, user_id, app_id, "stop", actor)
+            request = Wish(OperationKind.STOP, user_id, app_id, "stop", actor)
             return await self._ask(tx, request)
 
         asked = await self._store.transact(work)
@@ -88,16 +90,16 @@ class Apps:
         """Forget the app's jobs, last state and placement, once it was stopped if it may run. Raises AppBusy while a
         job of it is active."""
 
-        async def work(tx: Transaction) -> _Asked:
+        async def work(tx: Transaction) -> Asked:
             await tx.lock_app(app_id)
             active = await tx.active_jobs(app_id)
             if active:
                 raise AppBusy(app_id, active[0])
             run, pending = await tx.app_run(app_id), await tx.pending_operations(app_id)
             if run is not None and run.last_job_status == "STOPPED" and not pending:
-                return _Asked((), forgotten=Forgotten(*await forget_app(tx, app_id, actor)))
-            wish = _Wish(OperationKind.STOP, user_id, app_id, "purge", actor, Sequel.FORGET)
-            return await self._ask_or_forget(tx, wish)
+                return Asked((), forgotten=Forgotten(*await forget_app(tx, app_id, actor)))
+            wish = Wish(OperationKind.STOP, user_id, app_id, "purge", actor, Sequel.FORGET)
+            return await self.ask_or_forget(tx, wish)
 
         asked = await self._store.transact(work)
         attempts = await self._outbox.attempt_all(asked.operations, _PATIENCE_SECONDS)
@@ -108,12 +110,12 @@ class Apps:
         kept on record, and its images stay, while its container may still run."""
         images = await self._images(app_id)
 
-        async def work(tx: Transaction) -> _Asked:
+        async def work(tx: Transaction) -> Asked:
             await tx.lock_app(app_id)
             cancelled = await _cancel_all(tx, app_id, actor)
-            wish = _Wish(OperationKind.DELETE, user_id, app_id, "cleanup", actor, Sequel.REMOVE_IMAGES)
-            asked = await self._ask_or_forget(tx, wish)
-            return _Asked(asked.operations, cancelled, asked.forgotten)
+            wish = Wish(OperationKind.DELETE, user_id, app_id, "cleanup", actor, Sequel.REMOVE_IMAGES)
+            asked = await self.ask_or_forget(tx, wish)
+            return Asked(asked.operations, cancelled, asked.forgotten)
 
         asked = await self._store.transact(work)
         attempts = await self._outbox.attempt_all(asked.operations, _PATIENCE_SECONDS)
@@ -125,17 +127,17 @@ class Apps:
             registry = "kept, because the app may still run on its node"
         return Cleaned(images, asked.cancelled, attempts, forgotten, registry)
 
-    async def _ask_or_forget(self, tx: Transaction, wish: "_Wish") -> _Asked:
+    async def ask_or_forget(self, tx: Transaction, wish: "Wish") -> Asked:
         """Operations on the app's nodes; without one there is nothing to wait for."""
         asked = await self._ask(tx, wish)
         if asked or await tx.active_jobs(wish.app_id):
-            return _Asked(asked)
+            return Asked(asked)
         forgotten = Forgotten(*await forget_app(tx, wish.app_id, wish.actor))
         if wish.sequel is Sequel.REMOVE_IMAGES and self._retention.enabled:
             await tx.ask_review(wish.app_id, wish.user_id, await tx.now())
-        return _Asked((), forgotten=forgotten)
+        return Asked((), forgotten=forgotten)
 
-    async def _ask(self, tx: Transaction, wish: "_Wish") -> Sequence[Operation]:
+    async def _ask(self, tx: Transaction, wish: "Wish") -> Sequence[Operation]:
         """One operation per node that the app may be on."""
         return [
             await self._operations.ask(tx, wish.on(node_id), hold_ms=_HOLD_MS)
@@ -150,7 +152,7 @@ class Apps:
 
 
 @dataclass(frozen=True, slots=True)
-class _Wish:
+class Wish:
     """What is wanted of every node that has the app."""
 
     kind: OperationKind

@@ -28,7 +28,7 @@ class Catalogue:
 
         async def work(tx: Transaction) -> AppList:
             found = await tx.app_ids(wanted, after, limit + 1)
-            return AppList(await tx.now(), await _facts(tx, found[:limit]), len(found) > limit)
+            return AppList(await tx.now(), await facts_of(tx, found[:limit]), len(found) > limit)
 
         return await self._store.transact(work)
 
@@ -36,7 +36,7 @@ class Catalogue:
         """A page with this app alone. Raises AppNotFound."""
 
         async def work(tx: Transaction) -> AppList:
-            facts = await _facts(tx, [app_id])
+            facts = await facts_of(tx, [app_id])
             if not facts[0].known:
                 raise AppNotFound(app_id)
             return AppList(await tx.now(), facts)
@@ -44,7 +44,8 @@ class Catalogue:
         return await self._store.transact(work)
 
 
-async def _facts(tx: Transaction, app_ids: Sequence[str]) -> Sequence[AppFacts]:
+async def facts_of(tx: Transaction, app_ids: Sequence[str]) -> Sequence[AppFacts]:
+    """All that is known of these apps, in the order of their ids."""
     placements, runs = await tx.placements_of(app_ids), await tx.app_runs_of(app_ids)
     running, pending = await tx.running_of(app_ids), await tx.pending_of(app_ids)
     owners = await tx.owners_of(app_ids)

@@ -20,6 +20,7 @@ OPEN_TO = {
     "POST /deploy/jobs/claim": {"runner"},
     "POST /deploy/jobs/{job_id}/heartbeat": {"runner"},
     "POST /deploy/jobs/{job_id}/report": {"runner"},
+    "POST /deploy/apps/inventory": {"api", "admin"},
     "GET /deploy/apps": {"api", "admin"},
     "GET /deploy/apps/{app_id}": {"api", "admin"},
     "GET /deploy/operations": {"api", "admin"},
