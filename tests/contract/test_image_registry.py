@@ -1,5 +1,7 @@
 """The port `ImageRegistry`: one suite over the twin, a real registry and a server with Harbor's API."""
 
+import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -98,3 +100,15 @@ async def test_a_registry_that_is_not_there_has_failed(kind: type[OciRegistry] |
             await call
     with pytest.raises(RegistryFailed, match="does not answer"):
         await registry.delete_repository("a/b")
+
+
+@pytest.mark.parametrize("kind", [OciRegistry, HarborRegistry])
+async def test_a_registry_that_never_answers_has_failed(kind: type[OciRegistry] | type[HarborRegistry]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        registry = kind(f"http://127.0.0.1:{silent.getsockname()[1]}", LOGIN, 0.2)
+        async with asyncio.timeout(10):
+            for call in (registry.has("a/b", ABSENT), registry.delete("a/b", ABSENT)):
+                with pytest.raises(RegistryFailed):
+                    await call
+            with pytest.raises(RegistryFailed):
+                await registry.delete_repository("a/b")

@@ -1,9 +1,10 @@
-"""SQLite in memory without a thread: the same statements through the same store, a transaction in a single step.
+"""SQLite in memory without a thread: the same statements through the same store.
 
 The driver of the product hands every statement to a thread, which costs more than the statement and makes the order of
 steps a matter of chance. Its own behaviour is proven by the contract suite.
 """
 
+import asyncio
 import re
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -35,6 +36,7 @@ class InlineSqlite:
         self.raw.executescript(_SCHEMA)
         self.now = now
         self.raw.create_function("julianday", 1, lambda _: self.now() / 86_400_000 + 2440587.5)
+        self._turn = asyncio.Lock()
         self._tables = _TABLE.findall(_SCHEMA)
 
     def empty(self) -> None:
@@ -55,7 +57,7 @@ class InlineSqlite:
         return statement
 
     def connection(self, deadline: float, lane: Lane = Lane.COMMON) -> AbstractAsyncContextManager[Connection]:
-        """The one connection; nobody else can be using it."""
+        """The one connection, when it is one's turn."""
         return self._connection()
 
     def migrating(self) -> AbstractAsyncContextManager[Connection]:
@@ -64,7 +66,8 @@ class InlineSqlite:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
-        yield _InlineConnection(self)
+        async with self._turn:
+            yield _InlineConnection(self)
 
 
 class _InlineConnection:

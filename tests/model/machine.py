@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from tests.model.faults import Fault
 from tests.model.requests import (
+    BACKOFF_MS,
     CANCELLED,
     FAILED,
     SUCCEEDED,
@@ -117,6 +118,14 @@ class Schedule(RuleBasedStateMachine):
         """Both at once."""
         self.create(app, policy, 0, 0, 2)
         self.claim(runner, lease, 0, way)
+
+    @rule(runner=runners, times=st.integers(1, 4))
+    def runners_die(self, runner: int, times: int) -> None:
+        """One after the other, each with the same job, and the next as soon as it may be tried again."""
+        for attempt in range(times):
+            self._ask(Claim(_RUNNERS[runner], _LEASES[0], 0.0, None), 0)
+            self._run(self.world.step(None, 5.0))
+            self._set_clock(BACKOFF_MS[min(attempt, 2)])
 
     @rule(hold=small, forged=st.integers(0, 15), seconds=st.integers(0, 2), wait=st.booleans(), way=ways)
     def renew(self, hold: int, forged: int, seconds: int, wait: bool, way: int) -> None:
