@@ -145,8 +145,9 @@ DEFECTS: dict[int, tuple[str, tuple[str, ...]]] = {
         "a drain moves rows and no containers",
         (
             "http/deploy/test_drains.py::test_a_drain_is_shown_then_carried_out_two_at_a_time_and_the_node_is_cordoned",
-            "http/deploy/test_drains.py::test_a_failed_move_is_tried_once_more_and_leaves_the_app_where_it_serves",
+            "http/deploy/test_drains.py::test_a_failed_move_is_tried_elsewhere_and_leaves_the_app_where_it_serves",
             "contract/test_moves.py::test_an_app_is_not_moved_away_from_the_node_that_a_claim_just_chose",
+            "http/deploy/test_operations.py::test_a_copy_that_an_app_left_behind_is_stopped",
         ),
     ),
     41: (

@@ -6,15 +6,16 @@ from typing import Protocol
 import orjson
 
 from daemons.deploy.domain import drains, logs, moves
-from daemons.deploy.domain.events import Actor, NewEvent
+from daemons.deploy.domain.events import CONTROL_PLANE, Actor, NewEvent
 from daemons.deploy.domain.jobs import Job
 from daemons.deploy.domain.nodes import AppRun, NodePolicy, Placement, RuntimeNode
-from daemons.deploy.domain.operations import Operation, shown
+from daemons.deploy.domain.operations import Operation, Request, asked, shown
 from daemons.deploy.domain.views import app_run_view, job_changes, job_view, node_view, operation_view, placement_view
 from daemons.deploy.ports import EventRows, LogRows, NodeRows, PlacementRows, StoreUnavailable, Transaction
 from daemons.deploy.services.releases import record_release
 from protocol.base import Wire
 from protocol.jobs import JobStatus, JobType
+from protocol.operations import OperationKind
 
 
 class RowMoved(StoreUnavailable):
@@ -154,7 +155,23 @@ async def _record_run(tx: Transaction, job: Job) -> int | None:
             built_by=job.runner_id if succeeded and "image" not in job.payload else before.built_by,
         )
     )
+    if succeeded and job.type is not JobType.MIGRATE_APP and before.node_id not in (None, node_id):
+        await _leave_behind(tx, job, before)
     return node_id
+
+
+async def _leave_behind(tx: Transaction, job: Job, before: AppRun) -> None:
+    """The app came up on another node than it was on: have the copy that it left stopped, whenever that node can.
+
+    Plans that move apps see to that themselves.
+    """
+    node = await tx.node(before.node_id) if before.node_id is not None else None
+    pending = await tx.pending_operations(job.app_id)
+    if node is None or before.last_job_status == "STOPPED" or any(each.node_id == node.id for each in pending):
+        return
+    request = Request(OperationKind.STOP, job.app_id, job.user_id, node.id, f"job:{job.id}", CONTROL_PLANE)
+    operation = asked(request, await tx.next_fence(job.app_id), None, await tx.now())
+    await tell_of_operation(tx, await tx.insert_operation(operation), "asked", CONTROL_PLANE, None)
 
 
 def _node_now(before: AppRun, placement: Placement | None, *, succeeded: bool) -> int | None:

@@ -5,6 +5,7 @@ import pytest
 from protocol.apps import AppCommand, AppCondition
 from protocol.client.transport import Refused
 from protocol.jobs import JobStatus, ReportJob
+from protocol.nodes import ReassignApp
 from protocol.operations import OperationState
 from tests.http.deploy.plane import Plane, serving
 
@@ -134,3 +135,25 @@ async def test_a_cleanup_cancels_the_running_job_which_can_then_neither_go_live_
                 job.id, ReportJob(runner_id="r1", lease_token=job.lease_token, status=JobStatus.SUCCEEDED)
             )
         assert (await plane.api.operations(app_id="a")).items[0].fence > (job.fence or 0)
+
+
+async def test_a_copy_that_an_app_left_behind_is_stopped() -> None:
+    async with serving() as plane:
+        await finished(plane, "a")
+        await plane.beat("n2")
+        await plane.admin.reassign(ReassignApp(app_id="a", target_node_id=2))
+        await plane.create("a")
+        job = await plane.claim()
+        assert job is not None
+        plane.agent.calls.clear()
+        done = ReportJob(runner_id="r1", lease_token=job.lease_token, status=JobStatus.SUCCEEDED)
+        await plane.runners.report(job.id, done)
+        asked = (await plane.api.operations(app_id="a")).items[0]
+        assert (asked.node_id, asked.cause, asked.kind.value) == (1, f"job:{job.id}", "stop")
+        assert asked.fence > (job.fence or 0)
+        await ended(plane, asked.id)
+        assert plane.agent.calls == [("stop", "http://n1:7005", "1", "a", asked.fence)]
+        app = await plane.api.app("a")
+        assert (app.condition, app.node_name) == (AppCondition.RUNNING, "n2")
+        await finished(plane, "a")
+        assert len((await plane.api.operations(app_id="a")).items) == 1, "nothing is left behind this time"
