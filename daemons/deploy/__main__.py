@@ -1,9 +1,14 @@
-"""`python -m daemons.deploy`."""
+"""`python -m daemons.deploy`, and `python -m daemons.deploy promote` after a failover of the database."""
 
-from daemons.deploy.app import open_app
+import asyncio
+import sys
+
+from daemons.deploy.app import open_app, promote_database
 from daemons.deploy.settings import DeploySettings
 from daemons.kit.daemon import serve, settings_or_exit
 
 if __name__ == "__main__":
     settings = settings_or_exit(DeploySettings)
+    if sys.argv[1:] == ["promote"]:
+        raise SystemExit(asyncio.run(promote_database(settings)))
     serve(lambda: open_app(settings), host=settings.host, port=settings.port, service=settings.service)

@@ -3,6 +3,7 @@
 import os
 import secrets
 import socket
+import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from aiohttp import web
 
 from daemons.deploy.adapters.agent import HttpAgent
 from daemons.deploy.adapters.registry import HarborRegistry, OciRegistry
-from daemons.deploy.adapters.store import open_store
+from daemons.deploy.adapters.store import open_store, promote_store
 from daemons.deploy.domain.apps import AppNotFound
 from daemons.deploy.domain.capacity import DoesNotFit
 from daemons.deploy.domain.drains import DrainLive, DrainNotFound, DrainOver
@@ -77,6 +78,7 @@ from daemons.deploy.settings import DeploySettings
 from daemons.kit.auth import AUTH_PROBLEMS, Access, Gate
 from daemons.kit.clock import SystemClock
 from daemons.kit.daemon import MAX_BODY_BYTES
+from daemons.kit.database import DatabaseMisconfigured
 from daemons.kit.health import HealthRoutes
 from daemons.kit.metrics import Metrics
 from daemons.kit.problems import Problems, problem_middleware
@@ -237,6 +239,17 @@ async def open_app(settings: DeploySettings) -> web.Application:
 
     app.on_cleanup.append(close)
     return app
+
+
+async def promote_database(settings: DeploySettings) -> int:
+    """Make the server at the configured address the one that has the history; what a process exits with."""
+    try:
+        epoch, newest = await promote_store(settings.db_url.get_secret_value())
+    except (StoreUnavailable, DatabaseMisconfigured) as error:
+        sys.stderr.write(f"the database was not promoted: {error}\n")
+        return 1
+    sys.stdout.write(f"the database goes on under epoch {epoch}; the newest event it has is {newest}\n")
+    return 0
 
 
 def build_app(

@@ -1,7 +1,7 @@
 """What a database driver is, and how a database fails: the words that `sql`, `mysql` and `sqlite` share."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import Enum
@@ -108,6 +108,9 @@ def refuse_late_commit(now: float, deadline: float) -> None:
     if now >= deadline:
         raise DatabaseUnavailable("the transaction took too long and was undone; try again later")
 
+
+#: Looks into a new connection before anybody may use it. Raises DatabaseUnavailable to refuse it.
+Guard = Callable[[Connection], Awaitable[None]]
 
 #: A quoted text, or a named parameter in group 1.
 PARAMETER: Final = re.compile(r"'(?:[^']|'')*'|(?<![\w:]):([a-z_][a-z0-9_]*)")

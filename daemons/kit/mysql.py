@@ -15,7 +15,15 @@ import pymysql.err
 from pymysql.constants import ER
 
 from daemons.kit.breaker import Breaker
-from daemons.kit.database import PARAMETER, Connection, DatabaseMisconfigured, DatabaseUnavailable, Lane, Value
+from daemons.kit.database import (
+    PARAMETER,
+    Connection,
+    DatabaseMisconfigured,
+    DatabaseUnavailable,
+    Guard,
+    Lane,
+    Value,
+)
 from daemons.kit.mysql_session import MysqlAddress, MysqlConnection, StuckCommits, error_code, new_session
 
 __all__ = ["MysqlAddress", "MysqlDriver"]
@@ -62,13 +70,21 @@ class MysqlDriver:
     clock = "SELECT CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED) AS now"
 
     def __init__(
-        self, address: MysqlAddress, *, sizes: Mapping[Lane, int], seconds: float, breaker: Breaker | None = None
+        self,
+        address: MysqlAddress,
+        *,
+        sizes: Mapping[Lane, int],
+        seconds: float,
+        breaker: Breaker | None = None,
+        guard: Guard | None = None,
     ) -> None:
         self._address = address
         self._seconds = seconds
         self._pools = {lane: _Pool(size) for lane, size in sizes.items()}
         self._breaker = breaker or Breaker()
         self._stuck = StuckCommits()
+        self._guard = guard
+        self._problem = f"the database {address} did not answer a moment ago"
         self._placeholders: dict[str, str] = {}
 
     async def start(self) -> None:
@@ -143,7 +159,7 @@ class MysqlDriver:
         try:
             if self._breaker.opened_since(came):
                 raise self._resting()
-            connection = pool.waiting() or await self._connect(deadline, self._seconds)
+            connection = pool.waiting() or await self._admitted(deadline)
             connection.deadline = deadline
             try:
                 yield connection
@@ -153,7 +169,24 @@ class MysqlDriver:
             pool.slots.release()
 
     def _resting(self) -> DatabaseUnavailable:
-        return DatabaseUnavailable(f"the database {self._address} did not answer a moment ago; try again later")
+        return DatabaseUnavailable(f"{self._problem}; try again later")
+
+    async def _admitted(self, deadline: float) -> MysqlConnection:
+        connection = await self._connect(deadline, self._seconds)
+        try:
+            if self._guard is not None:
+                await self._guard(connection)
+                await connection.abandon()
+        except DatabaseUnavailable as error:
+            connection.drop()
+            self._breaker.refused(asyncio.get_running_loop().time())
+            self._problem = str(error)
+            raise
+        except BaseException:
+            connection.drop()
+            raise
+        self._problem = f"the database {self._address} did not answer a moment ago"
+        return connection
 
     async def _connect(self, deadline: float, statement_seconds: float) -> MysqlConnection:
         loop = asyncio.get_running_loop()

@@ -38,6 +38,7 @@ from daemons.kit.database import (
     DatabaseUnavailable,
     Driver,
     Duplicate,
+    Guard,
     Lane,
     Result,
     Row,
@@ -232,14 +233,15 @@ async def open_database(
     pool_size: int = POOL_SIZE,
     urgent_size: int = URGENT_SIZE,
     transaction_seconds: float = TRANSACTION_SECONDS,
+    guard: Guard | None = None,
 ) -> AsyncIterator[Database]:
     """Open `sqlite:///PATH`, `sqlite:///:memory:` or `mysql://USER:PASSWORD@HOST:PORT/NAME` for the block.
 
     Raises DatabaseMisconfigured for a URL or server settings that must be mended, DatabaseUnavailable when nobody
     answers. `transaction_seconds` bounds every transaction with all its waits and repetitions; `pool_size` and
-    `urgent_size` the connections to a server.
+    `urgent_size` the connections to a server; `guard` looks into each new one.
     """
-    driver = _driver(url, {Lane.COMMON: pool_size, Lane.URGENT: urgent_size}, transaction_seconds)
+    driver = _driver(url, {Lane.COMMON: pool_size, Lane.URGENT: urgent_size}, transaction_seconds, guard)
     try:
         await driver.start()
         yield Database(driver, queries, transaction_seconds)
@@ -311,12 +313,12 @@ async def _apply(connection: Connection, driver: Driver, component: str, migrati
     await connection.execute(statement, {**values, "now": now})
 
 
-def _driver(url: str, sizes: Mapping[Lane, int], seconds: float) -> Driver:
+def _driver(url: str, sizes: Mapping[Lane, int], seconds: float, guard: Guard | None) -> Driver:
     scheme, separator, rest = url.partition("://")
     if scheme == "sqlite" and separator and len(rest) > 1 and rest.startswith("/"):
         return SqliteDriver(rest[1:], seconds=seconds)
     if scheme in ("mysql", "mariadb"):
-        return MysqlDriver(_mysql_address(url), sizes=sizes, seconds=seconds)
+        return MysqlDriver(_mysql_address(url), sizes=sizes, seconds=seconds, guard=guard)
     raise DatabaseMisconfigured(
         "the database URL must be sqlite:///PATH, sqlite:///:memory: or mysql://USER:PASSWORD@HOST:PORT/NAME"
     )

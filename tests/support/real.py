@@ -134,8 +134,11 @@ def registry(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def mariadb(folder: Path) -> Iterator[str]:
-    """`mysql://root:PASSWORD@127.0.0.1:PORT` of a private MariaDB with full durability; append a database's name."""
+def mariadb(folder: Path, *options: str) -> Iterator[str]:
+    """`mysql://root:PASSWORD@127.0.0.1:PORT` of a private MariaDB with full durability; append a database's name.
+
+    Its process id is in the file `pid` of the folder.
+    """
     server, install = program("mariadbd", "mariadb-server"), program("mariadb-install-db", "mariadb-server")
     folder.mkdir(parents=True, exist_ok=True)
     shutil.chown(folder, "root")
@@ -169,6 +172,7 @@ def mariadb(folder: Path) -> Iterator[str]:
         "--sync-binlog=1",
         "--skip-name-resolve",
         "--character-set-server=utf8mb4",
+        *options,
     ]
     with process(argv, folder / "mariadbd.log"):
         wait_until(lambda: listening(port), "MariaDB's start", 60)

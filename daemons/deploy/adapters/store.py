@@ -3,11 +3,13 @@
 `sqlite:///:memory:` is also the tests' in-memory twin. What each table means stands in `sql/schema.mysql.sql`.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
 
+from daemons.deploy.adapters.history import History, enter, promote
 from daemons.deploy.adapters.store_catalogue import CatalogueStatements
 from daemons.deploy.adapters.store_claims import ClaimStatements
 from daemons.deploy.adapters.store_drains import DrainStatements, ResidentStatements
@@ -80,18 +82,27 @@ class SqlStore:
     `urgent` is the same store over a few connections that are kept for what must not wait behind other work.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, history: History | None = None) -> None:
         self._database = database
-        self.urgent: Store = self if database.urgent is database else SqlStore(database.urgent)
+        self._history = history or History()
+        self.urgent: Store = self if database.urgent is database else SqlStore(database.urgent, self._history)
 
     async def transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """Run `work` in one transaction. Raises StoreUnavailable and OutcomeUnknown."""
 
+        appended = 0
+
         async def inside(session: Session) -> T:
-            return await work(SqlTransaction(session))
+            nonlocal appended
+            transaction = SqlTransaction(session)
+            result = await work(transaction)
+            appended = transaction.appended
+            return result
 
         with _translated(), _refused_later():
-            return await self._database.transact(inside)
+            result = await self._database.transact(inside)
+        self._history.committed(appended)
+        return result
 
     async def check(self) -> None:
         """Raises StoreUnavailable unless the database answers now."""
@@ -110,12 +121,33 @@ async def open_store(
     """
     async with AsyncExitStack() as stack:
         with _translated():
-            opening = open_database(url, _QUERIES, pool_size=pool_size, transaction_seconds=transaction_seconds)
+            history = History()
+            opening = open_database(
+                url, _QUERIES, pool_size=pool_size, transaction_seconds=transaction_seconds, guard=history.admit
+            )
             database = await stack.enter_async_context(opening)
             with _foreign_tables_refused():
                 await migrate(database, COMPONENT, _FOLDER / "migrations")
                 await database.transact(_look_at_tables)
-        yield SqlStore(database)
+            if database.driver.dialect == "mysql":
+                async with database.driver.connection(asyncio.get_running_loop().time() + transaction_seconds) as one:
+                    await enter(database.driver, one)
+                    await one.commit()
+                    await history.admit(one)
+                    await one.abandon()
+        yield SqlStore(database, history)
+
+
+async def promote_store(url: str) -> tuple[int, int]:
+    """Go on with the history of the database at this URL, whatever server it is; the new epoch, and the newest event it
+    has. Raises StoreUnavailable and DatabaseMisconfigured."""
+    async with AsyncExitStack() as stack:
+        with _translated():
+            database = await stack.enter_async_context(open_database(url, _QUERIES))
+            if database.driver.dialect != "mysql":
+                raise DatabaseMisconfigured("there is nothing to promote: the database is a file")
+            found = await promote(database.driver)
+    return found.epoch, found.newest
 
 
 async def _look_at_tables(session: Session) -> None:

@@ -7,14 +7,16 @@ from daemons.kit.sql import Row, Session
 
 
 class EventStatements:
-    """The port `EventRows`."""
+    """The port `EventRows`. `appended` is the number of the transaction's newest event, 0 without one."""
+
+    appended = 0
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
     async def append(self, event: NewEvent) -> None:
         """Append in this transaction, at the database's time."""
-        await self._session.change(
+        self.appended = await self._session.insert(
             "append_event",
             kind=event.kind,
             action=event.change,

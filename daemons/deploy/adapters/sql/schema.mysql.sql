@@ -299,3 +299,12 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_node_tombstone (
     create_time BIGINT NOT NULL,
     PRIMARY KEY (name)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;
+
+-- The one row that names the database server which has the history. A promotion raises the epoch.
+CREATE TABLE IF NOT EXISTS fun_ai_deploy_history (
+    id INT NOT NULL,
+    epoch BIGINT NOT NULL,
+    server VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    raised_at BIGINT NOT NULL,
+    PRIMARY KEY (id)
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;

@@ -269,3 +269,10 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_node_tombstone (
     actor TEXT NOT NULL,
     create_time INTEGER NOT NULL
 ) STRICT;
+
+CREATE TABLE IF NOT EXISTS fun_ai_deploy_history (
+    id INTEGER NOT NULL PRIMARY KEY,
+    epoch INTEGER NOT NULL,
+    server TEXT NOT NULL,
+    raised_at INTEGER NOT NULL
+) STRICT;
