@@ -150,7 +150,9 @@ def mariadb(folder: Path, *options: str) -> Iterator[str]:
         "--user=root",
         "--auth-root-authentication-method=normal",
     ]
-    subprocess.run([*install_argv, "--skip-test-db"], check=True, capture_output=True)
+    # Its temporary tables have names that others' may have, too.
+    own = os.environ | {"TMPDIR": str(folder)}
+    subprocess.run([*install_argv, "--skip-test-db"], check=True, capture_output=True, env=own)
     init = folder / "init.sql"
     # An init file holds one statement a line.
     init.write_text(
