@@ -195,6 +195,16 @@ class Schedule(RuleBasedStateMachine):
             self._ask((Stop(name), Purge(name), Cleanup(name))[which // _APPS % 3], way)
         self._run(self.world.step(None, 0.001))
 
+    @rule(app=apps, replica=st.integers(0, REPLICAS - 1), number=st.integers(1, 2**8))
+    def lose_a_claim(self, app: int, replica: int, number: int) -> None:
+        """A claim's answer is lost, and before anybody can put the job back, a newer one is ordered."""
+        self.create(app, 0, 0, 0, 0)
+        self.world.trouble()
+        self.world.network.weather(number)
+        self.world.fault(replica, Fault.DONE_IN_DOUBT, 0)
+        self._ask(Claim(_RUNNERS[0], _LEASES[2], 0.0, None), replica + 4)
+        self.create(app, 1, 0, 0, 1 - replica)
+
     def _claim_token(self, runner: int, token: int) -> str | None:
         """None, a new one, or (one of four) the runner's last one again."""
         if token == 0:

@@ -164,6 +164,9 @@ class Facts:
 
     asked: set[Request] = field(default_factory=set)
     claiming: set[str] = field(default_factory=set)
+    #: Claims by their token, and the runners that sent one of them again.
+    claims: set[str] = field(default_factory=set)
+    repeating: set[str] = field(default_factory=set)
     delivered: set[str] = field(default_factory=set)
     tokens: set[str] = field(default_factory=set)
     fences: dict[str, int] = field(default_factory=dict)

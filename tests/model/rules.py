@@ -173,7 +173,9 @@ def _check_requeued(was: Job, job: Job, look: Look, facts: Facts) -> None:
         _require(job.not_before - look.now == BACKOFF_MS[was.attempt - 1], "the back-off is kept", was, job)
     else:
         _require(job.attempt == was.attempt - 1, "a claim that was not delivered was no attempt", was, job)
-        _require(was.lease_token not in facts.delivered, "a delivered job is not given away", was, job)
+        # Who sends a claim again says that it has not got the answer.
+        kept = was.lease_token in facts.delivered and was.runner_id not in facts.repeating
+        _require(not kept, "a delivered job is not given away", was, job)
 
 
 def _check_failed(was: Job, job: Job, look: Look, facts: Facts) -> None:

@@ -144,6 +144,9 @@ class World:
         self.facts.asked.add(request)
         if isinstance(request, Claim):
             self.facts.claiming.add(request.runner_id)
+            if request.token in self.facts.claims:
+                self.facts.repeating.add(request.runner_id)
+            self.facts.claims.add(request.token or "")
         task = self.loop.create_task(self.replicas[replica].door.ask(request))
         call = Call(request, replica, task, len(self.looks) - 1, self.clock.now(), self.troubles)
         self.calls.append(call)
