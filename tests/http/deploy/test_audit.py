@@ -15,6 +15,7 @@ from protocol.nodes import NodeHeartbeat
 from protocol.releases import RollbackApp
 from tests.http.deploy.plane import Plane, serving
 from tests.http.deploy.test_access import routes
+from tests.http.deploy.test_inventory import deployed_long_ago, listing
 
 IMAGE: Final = "127.0.0.1:5000/funaistudio/u1-app20001:0123456789ab-1"
 LOCAL: Final = "127.0.0.1"
@@ -160,6 +161,11 @@ async def abandon(plane: Plane) -> None:
     await plane.call("POST", f"/admin/operations/{number}/abandon", role="admin")
 
 
+async def take_inventory(plane: Plane) -> None:
+    await deployed_long_ago(plane, "20001")
+    await plane.api.inventory(listing("20002", dry_run=False, confirm=1))
+
+
 async def drained(plane: Plane) -> int:
     """A plan that waits: no runner comes for its jobs."""
     await two_nodes(plane)
@@ -200,6 +206,7 @@ TOLD: Final[Mapping[str, tuple[Scenario, str, str, str]]] = {
     "POST /deploy/apps/stop": (stop, "operation", "asked", "api"),
     "POST /deploy/apps/purge": (purge, "app", "purged", "api"),
     "POST /deploy/apps/cleanup": (cleanup, "operation", "asked", "api"),
+    "POST /deploy/apps/inventory": (take_inventory, "operation", "asked", "api"),
     "POST /deploy/apps/{app_id}/rollback": (rollback, "job", "created", "api"),
     "POST /deploy/apps/{app_id}/releases/{number}/pin": (pin, "app", "release 1 pinned", "api"),
     "POST /deploy/apps/{app_id}/releases/{number}/unpin": (unpin, "app", "release 1 unpinned", "api"),
