@@ -26,6 +26,8 @@ from daemons.deploy.services.residents import Holders, residents, unseen
 from protocol.drains import DrainKind, DrainState, MoveState
 from protocol.jobs import HIGHEST_PRIORITY, JobStatus
 
+#: So many moves are looked at for a beginning in one step.
+_TRIED: Final = 16
 _UNDER_WAY: Final = (MoveState.MOVING, MoveState.RETURNING)
 
 
@@ -86,7 +88,10 @@ class DrainSteps:
             found[index] = await self._looked_at(tx, drain, move, where)
         if (await conclude(tx, drain, found)).state.live:
             startable, free = drains.startable(drain, found)
-            return [move.app_id for move in startable if where.busy_with(move.app_id) is None][:free]
+            ready = [move for move in startable if where.busy_with(move.app_id) is None]
+            # Those that found no node the last time stand behind the others, so that they hold nobody up.
+            ready.sort(key=lambda move: move.message is not None)
+            return [move.app_id for move in ready[:_TRIED]] if free else ()
         self._bells.changed()
         return ()
 

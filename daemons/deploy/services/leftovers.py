@@ -26,6 +26,8 @@ class Leftovers:
         lives_there = placement is not None and placement.node_id == node_id
         if node_id is None or (lives_there and not (run is not None and drains.halted(run))):
             return
+        if any(asked.node_id == node_id for asked in await tx.pending_operations(app_id)):
+            return
         owner = next((job.user_id for job in await tx.jobs_of_app(app_id, 1)), None)
         if owner is None:
             return

@@ -334,3 +334,40 @@ async def test_a_node_that_comes_back_keeps_what_was_not_begun() -> None:
         assert done.summary == "DONE 2 of 3 moved, 1 skipped"
         others.cancel()
         back.cancel()
+
+
+async def test_a_placement_that_only_a_failed_build_used_ties_the_app_to_no_node() -> None:
+    """The contract's defect 42: a placement outlived the build that failed, and a dead node kept the app for ever."""
+    async with serving() as plane:
+        await plane.beat("n1")
+        await plane.create("11")
+        job = await plane.claim()
+        assert job is not None
+        await report(plane, job, JobStatus.FAILED, errorMessage="no", reason=JobReason.BUILD_FAILED)
+        assert await home(plane, "11") == 1
+        await plane.beat("n2")
+        await plane.admin.set_enabled("n1", enabled=False)
+        await plane.create("11")
+        again = await claimed(plane)
+        assert again.runtime_node is not None and again.runtime_node.name == "n2"
+        assert await home(plane, "11") == 2
+
+
+async def test_an_app_whose_row_was_moved_by_the_old_call_is_followed_by_a_plan_and_stopped_where_it_ran() -> None:
+    """The contract's defect 40: drain and reassign move only the row; the container stays on the source."""
+    async with serving() as plane:
+        await plane.beat("n1")
+        await deployed(plane, "11")
+        await plane.beat("n2")
+        moved = {"sourceNodeId": 1, "targetNodeId": 2}
+        answer = await plane.call("POST", "/admin/runtime-nodes/drain", role="admin", json=moved)
+        assert answer.json()["data"]["moved"] == 1 and plane.agent.calls == []
+        assert await home(plane, "11") == 2
+        [run] = (await plane.admin.snapshot()).apps
+        assert run.node_id == 1, "the record says where it runs, not where it is to be"
+        drain = await plane.admin.start_drain(StartDrain(node="n1"))
+        job = await claimed(plane)
+        assert (job.payload.source_node_id, job.payload.target_node_id) == (1, 2)
+        await report(plane, job)
+        assert (await until(plane, drain.id, lambda now: not now.state.live)).summary == "DONE 1 of 1 moved"
+        await stopped(plane, "n1", "11")
