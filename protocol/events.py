@@ -131,7 +131,8 @@ EVENT: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
 
 
 class Snapshot(Wire):
-    """Everything a console shows, as of event `seq`; `at` is the database's clock, for ages and countdowns."""
+    """What a console shows, as of event `seq`; `at` is the database's clock, for ages and countdowns. `more`: there are
+    older jobs than these, which `GET /deploy/jobs?cursor=` lists."""
 
     seq: int
     at: AwareDatetime
@@ -140,3 +141,4 @@ class Snapshot(Wire):
     runners: tuple[RunnerView, ...]
     placements: tuple[PlacementView, ...]
     apps: tuple[AppRunView, ...] = ()
+    more: bool = False

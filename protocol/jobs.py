@@ -292,6 +292,15 @@ class JobView(Wire):
     waiting_for: WaitingFor | None = None
 
 
+class JobPage(Wire):
+    """`GET /deploy/jobs?cursor=`: one page of a list of any length, newest created first, of one `appId`, `userId` or
+    `status` if asked. An empty `cursor` begins; `nextCursor` is null on the last page. Without `cursor` the endpoint
+    answers the newest `limit` jobs as a plain array, as existing clients know it."""
+
+    items: tuple[JobView, ...]
+    next_cursor: str | None = None
+
+
 class ClaimedJob(JobView):
     """A job handed to a runner, with the proof of ownership. The lease is relative: no clocks are compared."""
 

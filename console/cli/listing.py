@@ -18,9 +18,11 @@ from console.live.select import COLUMNS, View, rows
 from protocol.base import Wire
 from protocol.client.deploy import AdminClient
 from protocol.events import Snapshot
+from protocol.jobs import JobStatus, JobView
 
 app = typer.Typer(rich_markup_mode=None)
 _GAP: Final = "  "
+_PAGE: Final = 200
 
 
 class Output(StrEnum):
@@ -35,9 +37,34 @@ LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, max=5000, help
 
 
 @app.command()
-def jobs(output: OutputOption = Output.TABLE, limit: LimitOption = 50) -> None:
+def jobs(
+    output: OutputOption = Output.TABLE,
+    limit: LimitOption = 50,
+    everything: Annotated[bool, typer.Option("--all", help="As many as there are, whatever --limit says.")] = False,
+    status: Annotated[JobStatus | None, typer.Option(help="Only jobs in this state.")] = None,
+    app_id: Annotated[str, typer.Option("--app", metavar="APP", help="Only jobs of this app.")] = "",
+    user: Annotated[str, typer.Option(metavar="ID", help="Only jobs of this user.")] = "",
+) -> None:
     """List jobs, newest first."""
-    _list(View.JOBS, output, limit)
+
+    async def work(client: AdminClient) -> None:
+        found, cursor = list[JobView](), None
+        while True:
+            size = _PAGE if everything else min(_PAGE, limit - len(found))
+            page = await client.page(
+                cursor=cursor, limit=size, status=status, app_id=app_id or None, user_id=user or None
+            )
+            found += page.items
+            cursor = page.next_cursor
+            if cursor is None or (len(found) >= limit and not everything):
+                break
+        now = (await client.health()).timestamp
+        snapshot = Snapshot(seq=0, at=now, jobs=tuple(found), nodes=(), runners=(), placements=())
+        as_text = _json if output is Output.JSON else _table
+        sys.stdout.write(as_text(View.JOBS, snapshot, len(found)) + "\n")
+        sys.stdout.flush()
+
+    run(work, "jobs cannot be listed")
 
 
 @app.command()

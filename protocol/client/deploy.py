@@ -19,6 +19,8 @@ from protocol.jobs import (
     ClaimedJob,
     ClaimJob,
     CreateJob,
+    JobPage,
+    JobStatus,
     JobView,
     LogPosition,
     RenewLease,
@@ -91,6 +93,25 @@ class JobsClient(_Client):
     async def newest(self, limit: int = 50) -> tuple[JobView, ...]:
         """Newest created first."""
         return await self.transport.call("GET", "/deploy/jobs", _JOBS, query={"limit": limit})
+
+    async def page(
+        self,
+        *,
+        cursor: str | None = None,
+        limit: int = 50,
+        status: JobStatus | None = None,
+        app_id: str | None = None,
+        user_id: str | None = None,
+    ) -> JobPage:
+        """One page of a list of any length, newest created first; its `next_cursor` leads to the next one."""
+        query: Mapping[str, str | int | None] = {
+            "cursor": cursor or "",
+            "limit": limit,
+            "status": status.value if status else None,
+            "appId": app_id,
+            "userId": user_id,
+        }
+        return await self.transport.call("GET", "/deploy/jobs", JobPage, query=query)
 
     async def of_app(self, app_id: str, limit: int = 50) -> tuple[JobView, ...]:
         """The app's jobs, newest first."""

@@ -295,6 +295,7 @@ SAMPLES: tuple[Wire, ...] = (
     WAITING,
     PENDING,
     CLAIMED,
+    jobs.JobPage(items=(PENDING,), next_cursor="MTc2NzMyMzA0NTY3OC4x"),
     jobs.LogPosition(length=4096, complete=True, followed=True),
     LOG_REMOVED,
     apps.DeployApp(
@@ -404,6 +405,7 @@ SAMPLES: tuple[Wire, ...] = (
         runners=(RUNNER,),
         placements=(PLACEMENT,),
         apps=(RUN,),
+        more=True,
     ),
     RELEASE,
     CLEANUP,

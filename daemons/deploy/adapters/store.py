@@ -16,6 +16,7 @@ from daemons.deploy.adapters.store_drains import DrainStatements, ResidentStatem
 from daemons.deploy.adapters.store_events import EventStatements
 from daemons.deploy.adapters.store_idempotency import IdempotencyStatements
 from daemons.deploy.adapters.store_jobs import JobStatements
+from daemons.deploy.adapters.store_listing import JobListStatements
 from daemons.deploy.adapters.store_logs import LogStatements
 from daemons.deploy.adapters.store_nodes import (
     AppRunStatements,
@@ -66,6 +67,7 @@ class SqlTransaction(
     CatalogueStatements,
     TombstoneStatements,
     WaitingStatements,
+    JobListStatements,
     DrainStatements,
     ResidentStatements,
 ):

@@ -2,13 +2,21 @@
 
 from aiohttp import web
 
+from daemons.deploy.domain.listing import START, Place, Wanted, place_of
 from daemons.deploy.domain.views import job_view
 from daemons.deploy.http.requests import caller, job_id, orderer
 from daemons.deploy.services.orders import Ordered, Orders
 from daemons.deploy.services.queue import JobQueue
 from daemons.deploy.services.reading import Reader
-from daemons.kit.bodies import InvalidRequest, number, read, reply
-from protocol.jobs import CreateJob, JobStatus, RetryJob, TransitionJob
+from daemons.kit.bodies import InvalidRequest, number, query, read, reply
+from protocol.base import Wire
+from protocol.jobs import CreateJob, JobPage, JobStatus, RetryJob, TransitionJob
+from protocol.names import AppId, UserId
+
+
+class _Filter(Wire):
+    app_id: AppId | None = None
+    user_id: UserId | None = None
 
 
 class JobRoutes:
@@ -46,8 +54,11 @@ class JobRoutes:
         return reply(await self._reader.view(await self._queue.get(job_id(request))))
 
     async def newest(self, request: web.Request) -> web.Response:
-        """Newest created first."""
+        """Newest created first: the list that existing clients know or, with `cursor`, a page of any list."""
         limit = number(request, "limit", default=50, low=1, high=200)
+        if "cursor" in request.query:
+            jobs, cursor = await self._queue.page(_place(request), limit, _wanted(request))
+            return reply(JobPage(items=await self._reader.views(jobs), next_cursor=cursor))
         return reply(await self._reader.views(await self._queue.newest(limit)))
 
     async def of_app(self, request: web.Request) -> web.Response:
@@ -71,3 +82,19 @@ class JobRoutes:
 
     async def _ordered(self, ordered: Ordered) -> web.Response:
         return reply(await self._reader.view(ordered.job) if ordered.repeated else job_view(ordered.job))
+
+
+def _place(request: web.Request) -> Place:
+    cursor = request.query["cursor"]
+    place = place_of(cursor) if cursor else START
+    if place is None:
+        raise InvalidRequest("cursor: must be empty or the nextCursor of the page before", ["cursor"])
+    return place
+
+
+def _wanted(request: web.Request) -> Wanted:
+    asked, status = query(request, _Filter), request.query.get("status", "")
+    if status and status not in set(map(str, JobStatus)):
+        allowed = ", ".join(JobStatus)
+        raise InvalidRequest(f"status: must be one of {allowed}", ["status"])
+    return Wanted(status or None, asked.app_id, asked.user_id)

@@ -5,6 +5,7 @@ from daemons.deploy.ports.claims import ClaimRows
 from daemons.deploy.ports.drains import DrainRows, ResidentRows
 from daemons.deploy.ports.fleet import AppRunRows, NodeRows, PlacementRows, RunnerRows
 from daemons.deploy.ports.history import EventRows, LogRows, ReleaseRows, ReviewRows
+from daemons.deploy.ports.listing import JobListRows
 from daemons.deploy.ports.operations import OperationFilter, OperationRows
 from daemons.deploy.ports.outside import Agent, AgentFailed, ImageRegistry, RegistryFailed
 from daemons.deploy.ports.replicas import SingletonRows
@@ -24,6 +25,7 @@ __all__ = [
     "EventRows",
     "IdempotencyRows",
     "ImageRegistry",
+    "JobListRows",
     "JobRows",
     "LogRows",
     "NodeRows",

@@ -13,6 +13,7 @@ from daemons.deploy.ports.claims import ClaimRows
 from daemons.deploy.ports.drains import DrainRows, ResidentRows
 from daemons.deploy.ports.fleet import AppRunRows, NodeRows, PlacementRows, RunnerRows
 from daemons.deploy.ports.history import EventRows, LogRows, ReleaseRows, ReviewRows
+from daemons.deploy.ports.listing import JobListRows
 from daemons.deploy.ports.operations import OperationRows
 from daemons.deploy.ports.replicas import SingletonRows
 from daemons.deploy.ports.tombstones import TombstoneRows
@@ -39,6 +40,7 @@ class Transaction(
     CatalogueRows,
     TombstoneRows,
     WaitingRows,
+    JobListRows,
     DrainRows,
     ResidentRows,
     Protocol,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from daemons.deploy.domain import jobs
 from daemons.deploy.domain.events import Actor
 from daemons.deploy.domain.jobs import Job, JobNotFound
+from daemons.deploy.domain.listing import Place, Wanted, cursor_of
 from daemons.deploy.ports import JobRows, Store, Transaction
 from daemons.deploy.services.bells import Bells
 from daemons.deploy.services.journal import write_job
@@ -49,6 +50,15 @@ class JobQueue:
             return await tx.newest_jobs(limit)
 
         return await self._store.transact(work)
+
+    async def page(self, place: Place, limit: int, wanted: Wanted) -> tuple[Sequence[Job], str | None]:
+        """At most `limit` of the wanted jobs after the place, newest first, and the cursor of the next page, if any."""
+
+        async def work(tx: Transaction) -> Sequence[Job]:
+            return await tx.jobs_after(place, limit + 1, wanted)
+
+        found = await self._store.transact(work)
+        return found[:limit], cursor_of(found[limit - 1]) if len(found) > limit else None
 
     async def of_app(self, app_id: str, limit: int) -> Sequence[Job]:
         """The app's jobs, newest first."""

@@ -56,11 +56,12 @@ class Reader:
 
         async def work(tx: Transaction) -> Snapshot:
             now, policy, stale_ms = await tx.now(), self._thresholds.policy, self._thresholds.runner_stale_ms
-            counts = await tx.count_placements()
+            counts, newest = await tx.count_placements(), await tx.newest_jobs(_JOBS + 1)
             return Snapshot(
                 seq=seq,
                 at=views.when(now),
-                jobs=await self._views(tx, await tx.newest_jobs(_JOBS)),
+                jobs=await self._views(tx, newest[:_JOBS]),
+                more=len(newest) > _JOBS,
                 nodes=tuple(views.node_view(node, policy, now, counts.get(node.id, 0)) for node in await tx.nodes()),
                 runners=tuple(views.runner_view(runner, stale_ms, now) for runner in await tx.runners()),
                 placements=tuple(map(views.placement_view, await tx.all_placements(_ROWS))),

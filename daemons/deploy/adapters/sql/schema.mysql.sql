@@ -63,7 +63,8 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_job (
     KEY idx_fun_ai_deploy_job_status_rank (status, queue_rank, id),
     KEY idx_fun_ai_deploy_job_status_user_rank (status, user_id, queue_rank, id),
     KEY idx_fun_ai_deploy_job_status_runner (status, runner_id),
-    KEY idx_fun_ai_deploy_job_user_started (user_id, started_at)
+    KEY idx_fun_ai_deploy_job_user_started (user_id, started_at),
+    KEY idx_fun_ai_deploy_job_user_create_time (user_id, create_time, id)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;
 
 -- A job's log as the first releases wrote it: consecutive byte ranges, compressed, as base64 text. It is only read.

@@ -59,6 +59,7 @@ CREATE INDEX IF NOT EXISTS idx_fun_ai_deploy_job_status_user_rank
     ON fun_ai_deploy_job (status, user_id, queue_rank, id);
 CREATE INDEX IF NOT EXISTS idx_fun_ai_deploy_job_status_runner ON fun_ai_deploy_job (status, runner_id);
 CREATE INDEX IF NOT EXISTS idx_fun_ai_deploy_job_user_started ON fun_ai_deploy_job (user_id, started_at);
+CREATE INDEX IF NOT EXISTS idx_fun_ai_deploy_job_user_create_time ON fun_ai_deploy_job (user_id, create_time, id);
 
 CREATE TABLE IF NOT EXISTS fun_ai_deploy_job_log (
     job_id TEXT NOT NULL,

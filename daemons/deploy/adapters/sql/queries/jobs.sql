@@ -64,7 +64,8 @@ LIMIT :limit /*! FOR UPDATE SKIP LOCKED */;
 
 -- newest_jobs --
 -- The newest jobs of all apps.
-SELECT * FROM fun_ai_deploy_job ORDER BY create_time DESC, id DESC LIMIT :limit;
+SELECT * FROM fun_ai_deploy_job /*! FORCE INDEX (idx_fun_ai_deploy_job_create_time) */
+ORDER BY create_time DESC, id DESC LIMIT :limit;
 
 -- jobs_of_app --
 -- The newest jobs of one app.
