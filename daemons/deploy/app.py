@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from daemons.deploy.adapters.agent import HttpAgent
+from daemons.deploy.adapters.grouped import grouped
 from daemons.deploy.adapters.registry import HarborRegistry, OciRegistry
 from daemons.deploy.adapters.store import open_store, promote_store
 from daemons.deploy.domain.apps import AppNotFound
@@ -156,15 +157,16 @@ class Plane:
         policy = _policy(settings)
         self.clock = SystemClock()
         self.singletons = Singletons(urgent, _replica())
+        many_orders, many_leases = Fenced(grouped(store)), grouped(urgent)
         self.store, self.urgent = (store := Fenced(store)), urgent
         self.bells = Bells()
         self.thresholds = Thresholds(policy, settings.runner_stale_seconds * 1000)
-        self.orders = Orders(store, self.bells)
+        self.orders = Orders(many_orders, self.bells)
         self.queue = JobQueue(store, self.bells)
         self.claims = Claims(
             store, self.bells, Terms(policy, self.thresholds.runner_stale_ms, int(settings.warm_runner_seconds * 1000))
         )
-        self.leases = Leases(urgent, self.bells)
+        self.leases = Leases(many_leases, self.bells)
         self.logs = Logs(store, self.bells, self.clock)
         self.nodes = NodeRegistry(urgent, self.bells, policy)
         self.runners = RunnerRegistry(urgent)
@@ -280,7 +282,7 @@ def build_app(
 def _routes(
     plane: Plane, metrics: Metrics, gates: Gates, *, tokenless: bool
 ) -> Sequence[tuple[list[web.RouteDef], tuple[Gate, ...]]]:
-    runners = RunnerRoutes(plane.claims, plane.leases, plane.logs, plane.runners, plane.reader, tokenless=tokenless)
+    runners = RunnerRoutes(plane.claims, plane.leases, plane.logs, plane.runners, tokenless=tokenless)
     admin = AdminRoutes(plane.nodes, plane.runners, plane.placements, plane.reader, plane.feed, plane.thresholds)
     replicas = ReplicaRoutes(plane.singletons, metrics.registry)
     metrics.before(replicas.refresh)

@@ -29,6 +29,8 @@ from daemons.kit.mysql_session import MysqlAddress, MysqlConnection, StuckCommit
 __all__ = ["MysqlAddress", "MysqlDriver"]
 
 _MIGRATION_SECONDS: Final = 600
+#: Lists and repeated rows make one text per length.
+_REMEMBERED_STATEMENTS: Final = 1000
 _MENDABLE: Final = {ER.ACCESS_DENIED_ERROR, ER.DBACCESS_DENIED_ERROR, ER.BAD_DB_ERROR}
 _DURABILITY: Final = (
     "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('innodb_flush_log_at_trx_commit', 'sync_binlog', 'log_bin')"
@@ -116,8 +118,9 @@ class MysqlDriver:
         if converted is None:
             escaped = statement.replace("%", "%%")
             converted = PARAMETER.sub(lambda m: f"%({m[1]})s" if m[1] else m[0], escaped)
-            if "_0)s" not in converted:
-                self._placeholders[statement] = converted
+            if len(self._placeholders) >= _REMEMBERED_STATEMENTS:
+                self._placeholders.clear()
+            self._placeholders[statement] = converted
         return converted
 
     def connection(self, deadline: float, lane: Lane = Lane.COMMON) -> AbstractAsyncContextManager[Connection]:

@@ -25,11 +25,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from daemons.kit.database import (
-    PARAMETER,
     CommitUnknown,
     Conflicted,
     Connection,
@@ -48,6 +47,7 @@ from daemons.kit.database import (
 )
 from daemons.kit.mysql import MysqlAddress, MysqlDriver
 from daemons.kit.sqlite import SqliteDriver
+from daemons.kit.statements import expanded, numbered, only_plain, repeated
 
 __all__ = [
     "CommitUnknown",
@@ -133,11 +133,11 @@ class Session:
 
     async def rows(self, query: str, /, **values: Value | Sequence[str] | Sequence[int]) -> Sequence[Row]:
         """Every row, as mappings from column to value."""
-        return (await self._run(query, values)).rows
+        return (await self.execute(query, values)).rows
 
     async def row(self, query: str, /, **values: Value | Sequence[str] | Sequence[int]) -> Row | None:
         """The first row, if any."""
-        found = (await self._run(query, values)).rows
+        found = (await self.execute(query, values)).rows
         return found[0] if found else None
 
     async def change(self, query: str, /, **values: Value | Sequence[str] | Sequence[int]) -> int:
@@ -145,26 +145,35 @@ class Session:
 
         MySQL does not count rows that already held the new values, and counts 2 for an upsert that updated.
         """
-        return (await self._run(query, values)).changed
+        return (await self.execute(query, values)).changed
 
     async def insert(self, query: str, /, **values: Value | Sequence[str] | Sequence[int]) -> int:
         """The number generated for the new row, or what RETURNING answers first. Raises Duplicate like `change`."""
-        result = await self._run(query, values)
+        result = await self.execute(query, values)
         return int(next(iter(result.rows[0].values()))) if result.rows else result.generated
 
     async def now(self) -> int:
         """The database's clock in epoch milliseconds."""
         return int((await self._connection.execute(self._driver.clock)).rows[0]["now"])
 
-    async def _run(self, query: str, values: Values) -> Result:
+    async def execute(self, query: str, values: Values) -> Result:
+        """The whole result of one statement."""
         statement = self._statements[query]
-        plain: Mapping[str, Value]
         if any(isinstance(value, list | tuple) for value in values.values()):
-            statement, plain = _expanded(statement, values)
-        else:
-            plain = _only_plain(values)
+            return await self._send(query, *expanded(statement, values))
+        return await self._send(query, statement, only_plain(values))
+
+    async def execute_each(self, query: str, rows: Sequence[Values]) -> Result:
+        """Run the statement once for all rows: what it says of one row is repeated, as `statements.repeated` does."""
+        return await self._send(query, repeated(self._statements[query], len(rows)), numbered(rows))
+
+    def writes(self, query: str) -> bool:
+        """Whether the statement changes anything."""
+        return not self._statements[query].startswith(("SELECT", "WITH"))
+
+    async def _send(self, query: str, statement: str, values: Mapping[str, Value]) -> Result:
         try:
-            return await self._connection.execute(self._driver.placeholders(statement), plain)
+            return await self._connection.execute(self._driver.placeholders(statement), values)
         except StatementFailed as error:
             raise StatementFailed(f"statement {query} failed: {error}") from error
 
@@ -354,24 +363,3 @@ def _named(path: Path) -> dict[str, str]:
 def _statements(path: Path) -> Sequence[str]:
     text = _COMMENT_LINE.sub("", path.read_text("utf-8"))
     return [statement.strip() for statement in _STATEMENT_END.split(text) if statement.strip()]
-
-
-def _expanded(statement: str, values: Values) -> tuple[str, Mapping[str, Value]]:
-    plain: dict[str, Any] = {}
-    for name, value in values.items():
-        if not isinstance(value, list | tuple):
-            plain[name] = value
-            continue
-        if not value:
-            raise ValueError(f"the list :{name} is empty; IN () is not SQL")
-        plain.update({f"{name}_{place}": item for place, item in enumerate(value)})
-        each = ", ".join(f":{name}_{place}" for place in range(len(value)))
-        statement = PARAMETER.sub(lambda m, each=each, name=name: each if m[1] == name else m[0], statement)  # type: ignore[misc]
-    return statement, _only_plain(plain)
-
-
-def _only_plain(values: Mapping[str, Any]) -> Mapping[str, Value]:
-    for name, value in values.items():
-        if value is not None and not isinstance(value, str | int | float | bytes):
-            raise TypeError(f"parameter :{name} is {type(value).__name__}; statements take text, numbers and bytes")
-    return values

@@ -146,7 +146,7 @@ class ServiceDoor:
             return Answer("logged")
         image, digest = image_of(request.job_id)
         outcome = Outcome(request.status, image=image, image_digest=digest)
-        return _state(await plane.leases.report(request.job_id, proof, outcome))
+        return _state((await plane.leases.report(request.job_id, proof, outcome))[0])
 
 
 def _made(job: Job) -> Answer:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from daemons.deploy.adapters.grouped import grouped
 from daemons.deploy.domain.events import Actor
 from daemons.deploy.domain.jobs import Job, Outcome, Proof, submit
 from daemons.deploy.domain.matching import Offer, claim_key
@@ -48,8 +49,8 @@ class Desk:
 
     def __post_init__(self) -> None:
         self.claims = Claims(self.store, self.bells, Terms(POLICY, 90_000, self.warm_ms))
-        self.orders = Orders(self.store, self.bells)
-        self.leases = Leases(self.store, self.bells)
+        self.orders = Orders(grouped(self.store), self.bells)
+        self.leases = Leases(grouped(self.store), self.bells)
         self.nodes = NodeRegistry(self.store, self.bells, POLICY)
         self.runners = RunnerRegistry(self.store)
 

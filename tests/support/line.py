@@ -9,7 +9,7 @@ from daemons.deploy.ports import Transaction
 async def claimable(tx: Transaction, limit: int, now: int) -> Sequence[Job]:
     """The first PENDING jobs of all users that may start, lowest rank first, locked; held rows are skipped."""
     found = [
-        job for standing in await tx.standings("", 1000) for job in await tx.due_jobs(standing.user_id, now, 0, limit)
+        job for standing in await tx.standings("", 1000) for job in await tx.due_jobs([standing.user_id], now, 0, limit)
     ]
     first = sorted(found, key=lambda job: (job.rank, job.id))[:limit]
     locked = {job.id: job for job in await tx.lock_due([job.id for job in first], now)}

@@ -4,8 +4,9 @@
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -30,6 +31,8 @@ from daemons.deploy.adapters.store_replicas import SingletonStatements
 from daemons.deploy.adapters.store_tombstones import TombstoneStatements
 from daemons.deploy.adapters.store_waiting import WaitingStatements
 from daemons.deploy.ports import OutcomeUnknown, Store, StoreUnavailable, Transaction
+from daemons.kit.batches import Done, Failed, Later
+from daemons.kit.lockstep import Lockstep, Rules
 from daemons.kit.sql import (
     POOL_SIZE,
     TRANSACTION_SECONDS,
@@ -106,10 +109,35 @@ class SqlStore:
         self._history.committed(appended)
         return result
 
+    async def together(
+        self, works: Sequence[Callable[[Transaction], Awaitable[T]]], rules: Rules
+    ) -> list[Done[T] | Failed | Later]:
+        """Run all in one transaction, one outcome for each. Raises NotTogether, StoreUnavailable and OutcomeUnknown:
+        then nothing was changed, or, after the last, nobody knows."""
+
+        appended = 0
+
+        async def inside(session: Session) -> list[Done[T] | Failed | Later]:
+            nonlocal appended
+            made: list[SqlTransaction] = []
+            outcomes = await Lockstep(session, rules).run([partial(_in_session, work, made) for work in works])
+            appended = max((each.appended for each in made), default=0)
+            return outcomes
+
+        with _translated(), _refused_later():
+            outcomes = await self._database.transact(inside)
+        self._history.committed(appended)
+        return outcomes
+
     async def check(self) -> None:
         """Raises StoreUnavailable unless the database answers now."""
         with _translated(), _refused_later():
             await self._database.check()
+
+
+async def _in_session(work: Callable[[Transaction], Awaitable[T]], made: list[SqlTransaction], session: Session) -> T:
+    made.append(SqlTransaction(session))
+    return await work(made[-1])
 
 
 @asynccontextmanager

@@ -1,11 +1,12 @@
 """Statements of the claim: who is in the line, what is due, what runners hold."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from daemons.deploy.adapters.store_jobs import job_of
 from daemons.deploy.domain.jobs import Job
 from daemons.deploy.domain.line import Candidate, Standing
 from daemons.deploy.domain.matching import Holding
+from daemons.kit.database import Values
 from daemons.kit.sql import Row, Session
 
 
@@ -23,10 +24,25 @@ class ClaimStatements:
         """The users of the PENDING jobs of the lowest rank."""
         return [_standing(row) for row in await self._session.rows("oldest_standings", limit=jobs)]
 
-    async def due_jobs(self, user_id: str, now: int, skip: int, limit: int) -> Sequence[Candidate]:
-        """A user's PENDING jobs that may start, lowest rank first."""
-        rows = await self._session.rows("due_jobs", user_id=user_id, now=now, skip=skip, limit=limit)
-        return [_candidate(row) for row in rows]
+    async def due_jobs(self, user_ids: Collection[str], now: int, skip: int, limit: int) -> Sequence[Candidate]:
+        """Of each of these users up to `limit` PENDING jobs that may start, lowest rank first."""
+        if not user_ids:
+            return []
+        pages: list[Values] = [{"user_id": user_id, "now": now, "skip": skip, "limit": limit} for user_id in user_ids]
+        found = [_candidate(row) for row in (await self._session.execute_each("due_jobs", pages)).rows]
+        return sorted(found, key=lambda job: (job.rank, job.id))
+
+    async def lock_free_apps(self, app_ids: Collection[str]) -> Mapping[str, int]:
+        """The fences of those of these apps whose rows nobody else holds, locked."""
+        if not app_ids:
+            return {}
+        rows = await self._session.rows("lock_free_apps", app_ids=sorted(app_ids))
+        return {str(row["app_id"]): int(row["fence"]) for row in rows}
+
+    async def raise_fences(self, app_ids: Collection[str]) -> None:
+        """Raise each of these fences by one."""
+        if app_ids:
+            await self._session.change("raise_fences", app_ids=sorted(app_ids))
 
     async def lock_due(self, ids: Collection[str], now: int) -> Sequence[Job]:
         """Those of these jobs that are PENDING and due, locked, held rows skipped."""

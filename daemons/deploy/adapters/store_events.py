@@ -16,16 +16,12 @@ class EventStatements:
 
     async def append(self, event: NewEvent) -> None:
         """Append in this transaction, at the database's time."""
-        self.appended = await self._session.insert(
-            "append_event",
-            kind=event.kind,
-            action=event.change,
-            subject=event.subject,
-            actor=event.actor.name,
-            source_address=event.actor.address,
-            body_json=event.body,
-            before_json=event.before,
-        )
+        self.appended = await self._session.insert("append_event", **_columns(event))
+
+    async def append_all(self, events: Sequence[NewEvent]) -> None:
+        """Append in this order."""
+        if events:
+            self.appended = (await self._session.execute_each("append_event", list(map(_columns, events)))).generated
 
     async def events_after(self, seq: int, limit: int) -> Sequence[Event]:
         """Committed events with a higher number, in order.
@@ -68,6 +64,18 @@ class EventStatements:
     async def delete_events(self, before: int, limit: int) -> int:
         """Delete up to `limit` events older than `before` (epoch ms), oldest first; how many."""
         return await self._session.change("delete_events", before=before, limit=limit)
+
+
+def _columns(event: NewEvent) -> dict[str, str | None]:
+    return {
+        "kind": event.kind,
+        "action": event.change,
+        "subject": event.subject,
+        "actor": event.actor.name,
+        "source_address": event.actor.address,
+        "body_json": event.body,
+        "before_json": event.before,
+    }
 
 
 def _event(row: Row) -> Event:

@@ -47,12 +47,20 @@ class JobStatements:
 
     async def save_job(self, job: Job, was: Job) -> bool:
         """Write the job if its row still has `was.version`; the row's version becomes `was.version + 1`."""
-        version = max(job.version, was.version + 1)
         try:
-            changed = await self._session.change("save_job", was_version=was.version, version=version, **_columns(job))
+            return await self._session.change("save_job", **_change(job, was)) == 1
         except Duplicate:
             return False
-        return changed == 1
+
+    async def save_jobs(self, changes: Sequence[tuple[Job, Job]]) -> bool:
+        """Write all; False when any was refused."""
+        if not changes:
+            return True
+        try:
+            result = await self._session.execute_each("save_jobs", [_change(job, was) for job, was in changes])
+        except Duplicate:
+            return False
+        return result.changed == len(changes)
 
     async def job(self, job_id: str, *, lock: bool = False) -> Job | None:
         """One job."""
@@ -119,6 +127,10 @@ class JobStatements:
         """How many jobs are PENDING and RUNNING."""
         found = {str(row["status"]): int(row["jobs"]) for row in await self._session.rows("count_jobs")}
         return {status.value: found.get(status.value, 0) for status in (JobStatus.PENDING, JobStatus.RUNNING)}
+
+
+def _change(job: Job, was: Job) -> dict[str, str | int | None]:
+    return {**_columns(job), "was_version": was.version, "version": max(job.version, was.version + 1)}
 
 
 def _columns(job: Job) -> dict[str, str | int | None]:

@@ -18,6 +18,12 @@ class NodeStatements:
         """All nodes by id."""
         return [_node(row) for row in await self._session.rows("nodes")]
 
+    async def nodes_of(self, node_ids: Collection[int]) -> Sequence[RuntimeNode]:
+        """Those of these nodes that there are."""
+        if not node_ids:
+            return []
+        return [_node(row) for row in await self._session.rows("nodes_together", keys=sorted(node_ids))]
+
     async def node(self, node_id: int) -> RuntimeNode | None:
         """One node."""
         row = await self._session.row("node", id=node_id)
@@ -84,13 +90,12 @@ class PlacementStatements:
 
     async def put_placement(self, placement: Placement) -> None:
         """Insert or move; the first `created_at` stays, and 0 means `last_active_at`."""
-        await self._session.change(
-            "put_placement",
-            app_id=placement.app_id,
-            node_id=placement.node_id,
-            last_active_at=placement.last_active_at,
-            create_time=placement.created_at or placement.last_active_at,
-        )
+        await self._session.change("put_placement", **_placement_columns(placement))
+
+    async def put_placements(self, placements: Sequence[Placement]) -> None:
+        """Insert or move each."""
+        if placements:
+            await self._session.execute_each("put_placement", [_placement_columns(each) for each in placements])
 
     async def delete_placement(self, app_id: str) -> bool:
         """Whether there was one."""
@@ -164,6 +169,15 @@ class RunnerStatements:
     async def forget_runners(self, unseen_since: int) -> int:
         """Delete runners last seen before; how many."""
         return await self._session.change("forget_runners", unseen_since=unseen_since)
+
+
+def _placement_columns(placement: Placement) -> dict[str, str | int]:
+    return {
+        "app_id": placement.app_id,
+        "node_id": placement.node_id,
+        "last_active_at": placement.last_active_at,
+        "create_time": placement.created_at or placement.last_active_at,
+    }
 
 
 def _node_columns(node: RuntimeNode) -> dict[str, str | int | float | None]:

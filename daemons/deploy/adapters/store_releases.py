@@ -20,6 +20,11 @@ class ReleaseStatements:
         rows = await self._session.rows("releases_before", app_id=app_id, before=before, limit=limit)
         return [release_of(row) for row in rows]
 
+    async def newest_release(self, app_id: str) -> Release | None:
+        """What the app runs."""
+        row = await self._session.row("newest_release", app_id=app_id)
+        return None if row is None else release_of(row)
+
     async def release(self, app_id: str, number: int) -> Release | None:
         """One release."""
         row = await self._session.row("release", app_id=app_id, number=number)

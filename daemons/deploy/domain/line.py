@@ -12,6 +12,7 @@ Three rules, in this order:
 3. A user's own jobs by effective priority without an upper end, so oldest first among equals.
 """
 
+import heapq
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -117,11 +118,14 @@ class Line:
 
     def user(self) -> str | None:
         """Whose turn it is; None when nobody is left."""
+        return next(iter(self.first(1)), None)
+
+    def first(self, users: int) -> Sequence[str]:
+        """The first users in the order of their turns."""
         queues = self._queues.values()
-        if not queues:
-            return None
-        highest = max(queue.priority for queue in queues)
-        return min(queues, key=lambda queue: queue.place(highest, self._now)).standing.user_id
+        highest = max((queue.priority for queue in queues), default=0)
+        found = heapq.nsmallest(users, queues, key=lambda queue: queue.place(highest, self._now))
+        return [queue.standing.user_id for queue in found]
 
     def job(self, user_id: str) -> Candidate | None:
         """The user's first job; None while it is not known."""

@@ -11,7 +11,6 @@ from daemons.deploy.http.requests import caller, job_id
 from daemons.deploy.services.claims import Claims
 from daemons.deploy.services.leases import Leases
 from daemons.deploy.services.logs import Logs
-from daemons.deploy.services.reading import Reader
 from daemons.deploy.services.registry import RunnerRegistry
 from daemons.kit.bodies import InvalidRequest, number, parse, read, reply
 from protocol.base import Wire
@@ -27,14 +26,11 @@ class _Holder(Wire):
 class RunnerRoutes:
     """The runners' side of `/deploy/jobs`. `tokenless` admits runners that send no lease token."""
 
-    def __init__(
-        self, claims: Claims, leases: Leases, logs: Logs, runners: RunnerRegistry, reader: Reader, *, tokenless: bool
-    ) -> None:
+    def __init__(self, claims: Claims, leases: Leases, logs: Logs, runners: RunnerRegistry, *, tokenless: bool) -> None:
         self._claims = claims
         self._leases = leases
         self._logs = logs
         self._runners = runners
-        self._reader = reader
         self._tokenless = tokenless
 
     def table(self) -> list[web.RouteDef]:
@@ -88,10 +84,9 @@ class RunnerRoutes:
             order.commit,
             order.log_length,
         )
-        job = await self._leases.report(
-            job_id(request), self._proof(request, order.runner_id, order.lease_token), outcome
-        )
-        return reply(await self._reader.view(job))
+        proof = self._proof(request, order.runner_id, order.lease_token)
+        job, node = await self._leases.report(job_id(request), proof, outcome)
+        return reply(job_view(job, node))
 
     async def append_log(self, request: web.Request) -> web.Response:
         """Raw bytes at `offset` of the attempt's log; what is stored already is not stored twice. With `last=1` a

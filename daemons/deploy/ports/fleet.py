@@ -13,6 +13,10 @@ class NodeRows(Protocol):
         """All nodes by id."""
         ...
 
+    async def nodes_of(self, node_ids: Collection[int]) -> Sequence[RuntimeNode]:
+        """Those of these nodes that there are."""
+        ...
+
     async def node(self, node_id: int) -> RuntimeNode | None:
         """One node."""
         ...
@@ -60,6 +64,10 @@ class PlacementRows(Protocol):
     async def unseen_placements(self, since: int, limit: int) -> Mapping[int, int]:
         """How many of the newest `limit` placements, made at or after `since`, the figures of each node cannot show
         yet: those whose app was not deployed there before the node's last heartbeat."""
+        ...
+
+    async def put_placements(self, placements: Sequence[Placement]) -> None:
+        """As `put_placement` for each."""
         ...
 
     async def put_placement(self, placement: Placement) -> None:

@@ -16,6 +16,10 @@ class EventRows(Protocol):
         """Append in this transaction; `at` is the database's clock."""
         ...
 
+    async def append_all(self, events: Sequence[NewEvent]) -> None:
+        """Append in this order."""
+        ...
+
     async def events_after(self, seq: int, limit: int) -> Sequence[Event]:
         """Committed events with a higher number, in order; numbers of open transactions are missing."""
         ...
@@ -109,6 +113,10 @@ class ReleaseRows(Protocol):
 
     async def releases(self, app_id: str, before: int, limit: int) -> Sequence[Release]:
         """The app's releases with a number below `before`, newest first."""
+        ...
+
+    async def newest_release(self, app_id: str) -> Release | None:
+        """The one with the highest number."""
         ...
 
     async def release(self, app_id: str, number: int) -> Release | None:

@@ -29,6 +29,11 @@ class JobRows(Protocol):
         """Write the job if its row still has `was.version`; False when it moved on or another job holds the state."""
         ...
 
+    async def save_jobs(self, changes: Sequence[tuple[Job, Job]]) -> bool:
+        """As `save_job` for each pair, which the caller holds locked; False when any was refused: then the
+        transaction is to be undone."""
+        ...
+
     async def job(self, job_id: str, *, lock: bool = False) -> Job | None:
         """One job, optionally locked until the transaction ends."""
         ...

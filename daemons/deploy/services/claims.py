@@ -63,6 +63,7 @@ class Claims:
         self._bells = bells
         self._terms = terms
         self._after = ""
+        self._held_back: str | None = None
         self._reserved_until = math.inf
         self._waiting: deque[_Waiter] = deque()
         self._undelivered: deque[Job] = deque()
@@ -170,11 +171,13 @@ class Claims:
 
     async def _hand_out(self, waiters: Sequence[_Waiter]) -> dict[Offer, Handed]:
         latest: Round | None = None
+        awaited, self._held_back = self._held_back, None
 
         async def work(tx: Transaction) -> Round:
             nonlocal latest
             fresh = [waiter.offer for waiter in waiters if not waiter.tried]
-            latest = Round(tx, self._terms, [waiter.offer for waiter in waiters], fresh, self._after)
+            offers = [waiter.offer for waiter in waiters]
+            latest = Round(tx, self._terms, offers, fresh, self._after, awaited)
             await latest.serve()
             return latest
 
@@ -183,7 +186,9 @@ class Claims:
         except (OutcomeUnknown, asyncio.CancelledError):
             self._undelivered.extend(gift.job for _, gift in (latest.handed if latest else ()))
             raise
-        self._after = done.after
+        self._after, self._held_back = done.after, done.held_back
+        if done.held_back is not None:
+            self._bells.work.ring()
         now = asyncio.get_running_loop().time()
         left = math.inf if done.reserved_until is None else (done.reserved_until - done.now) / 1000
         self._reserved_until = now + left

@@ -1,17 +1,15 @@
 """Which node a job is for, during one transaction: the one its app lives on, or one that is chosen and written down."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from daemons.deploy.domain import moves
-from daemons.deploy.domain.events import CONTROL_PLANE
 from daemons.deploy.domain.jobs import Job
 from daemons.deploy.domain.line import Candidate
 from daemons.deploy.domain.nodes import NodePolicy, Placement, RuntimeNode
 from daemons.deploy.domain.placement import Board, NoNode, obstacle_to_new_app, obstacle_to_redeploy, unseen_since
 from daemons.deploy.ports import Transaction
-from daemons.deploy.services.journal import place
 from protocol.jobs import JobType
 
 #: Of more placements within two minutes the newest tell well enough how a burst spread.
@@ -29,7 +27,7 @@ class Home:
 
 @dataclass(slots=True)
 class Homes:
-    """The nodes as they are in this transaction. Made by `look`."""
+    """The nodes as they are in this transaction. Made by `look`; the caller writes what is `placed`."""
 
     tx: Transaction
     policy: NodePolicy
@@ -37,6 +35,7 @@ class Homes:
     nodes: Sequence[RuntimeNode]
     takes_new_apps: bool
     draining: Collection[int] = ()
+    placed: list[Placement] = field(default_factory=list)
     board: Board | None = None
 
     @classmethod
@@ -70,7 +69,7 @@ class Homes:
             return None
         node = await self._chosen(job.app_id)
         if node is not None and serving is None:
-            await place(self.tx, Placement(job.app_id, node.id, self.now, self.now), CONTROL_PLANE)
+            self.placed.append(Placement(job.app_id, node.id, self.now, self.now))
         return Home(node, serving) if node is not None else None
 
     async def _chosen(self, app_id: str) -> RuntimeNode | None:

@@ -74,17 +74,27 @@ async def tell_of_job(
 ) -> None:
     """Append the event of a job that was written in this transaction; `node` is the one its app lives on, `was` the job
     before, None for a new one."""
+    await tx.append(event_of_job(job, node, change, actor, was))
+
+
+def event_of_job(job: Job, node: RuntimeNode | None, change: str, actor: Actor, was: Job | None) -> NewEvent:
+    """The event of a job; `node` is the one its app lives on, `was` the job before, None for a new one."""
     body = job_view(job, node).to_json().decode()
-    await tx.append(NewEvent("job", change, job.id, actor, body, before=_json(job_changes(job, was) if was else None)))
+    return NewEvent("job", change, job.id, actor, body, before=_json(job_changes(job, was) if was else None))
 
 
 async def place(tx: Transaction, placement: Placement, actor: Actor) -> None:
     """Write a placement and tell of it."""
     was = await tx.placement(placement.app_id)
     await tx.put_placement(placement)
-    body = placement_view(placement).to_json().decode()
+    await tx.append(event_of_placement(placement, was, actor))
+
+
+def event_of_placement(placement: Placement, was: Placement | None, actor: Actor) -> NewEvent:
+    """The event of an app that was placed, or moved from where it `was`."""
     before = _view(placement_view(was) if was else None)
-    await tx.append(NewEvent("placement", "placed", placement.app_id, actor, body, before=before))
+    body = placement_view(placement).to_json().decode()
+    return NewEvent("placement", "placed", placement.app_id, actor, body, before=before)
 
 
 async def displace(tx: Transaction, app_id: str, actor: Actor) -> bool:

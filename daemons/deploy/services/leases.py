@@ -6,9 +6,10 @@ from typing import Final
 from daemons.deploy.domain import jobs
 from daemons.deploy.domain.events import Actor
 from daemons.deploy.domain.jobs import Job, LeaseLost, Outcome, Progress, Proof
+from daemons.deploy.domain.nodes import RuntimeNode
 from daemons.deploy.ports import Store, Transaction
 from daemons.deploy.services.bells import Bell, Bells
-from daemons.deploy.services.journal import write_job
+from daemons.deploy.services.journal import node_of, write_job
 from daemons.deploy.services.queue import found, locked
 from protocol.jobs import JobStatus
 
@@ -60,20 +61,21 @@ class Leases:
 
         return await self._store.transact(work)
 
-    async def report(self, job_id: str, proof: Proof, outcome: Outcome) -> Job:
-        """End the attempt; the same report once more is answered with the stored job.
+    async def report(self, job_id: str, proof: Proof, outcome: Outcome) -> tuple[Job, RuntimeNode | None]:
+        """End the attempt; the same report once more is answered with the stored job. With the node its app is on.
 
         Raises JobNotFound, LeaseLost or IllegalTransition.
         """
 
-        async def work(tx: Transaction) -> Job:
+        async def work(tx: Transaction) -> tuple[Job, RuntimeNode | None]:
             before = await locked(tx, job_id)
             after = jobs.report(before, proof, outcome, await tx.now())
-            return await write_job(tx, after, before, after.status.value.lower(), _actor(proof))
+            job = await write_job(tx, after, before, after.status.value.lower(), _actor(proof))
+            return job, await node_of(tx, job.app_id)
 
-        job = await self._store.transact(work)
+        job, node = await self._store.transact(work)
         self._bells.changed(job.id)
-        return job
+        return job, node
 
     async def confirm(self, app_id: str, fence: int, actor: Actor) -> bool:
         """Whether the attempt with this fence may switch traffic now; once it may, its job can no longer be

@@ -86,9 +86,9 @@ class Releases:
 
 async def record_release(tx: Transaction, job: Job, node_id: int | None) -> None:
     """Write the release of a job that succeeds in this transaction. Raises NumberTaken."""
-    newest = await tx.releases(job.app_id, ABOVE_ALL, 1)
-    number = newest[0].number + 1 if newest else 1
-    before = await _of_same_image(tx, job) if "image" in job.payload else None
+    newest = await tx.newest_release(job.app_id)
+    number = newest.number + 1 if newest else 1
+    before = await _of_same_image(tx, job) if newest and "image" in job.payload else None
     now = await tx.now()
     if not await tx.insert_release(released(job, number, node_id, before, now)):
         raise NumberTaken(job.app_id)

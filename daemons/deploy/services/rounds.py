@@ -1,28 +1,29 @@
 """One round of handing out: a short transaction that gives pending jobs to waiting runners.
 
-It looks at the line through a window of users and reads a user's jobs only when it is that user's turn, without locks.
-Only then it locks: the runners, so that what they hold is counted exactly, then the jobs that were chosen. Whatever
-another replica took meanwhile is left out, and the rest is chosen anew.
+It looks at the line through a window of users and reads their jobs without locks. Only then it locks: the runners, so
+that what they hold is counted exactly, then the rows of the apps, then the jobs that were chosen. Orders lock in the
+same sequence, an app's row before its jobs, and here whatever another transaction holds is left out and the rest chosen
+anew: nobody waits in a circle.
 """
 
 import secrets
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from daemons.deploy.domain import jobs, moves
-from daemons.deploy.domain.events import Actor
+from daemons.deploy.domain.events import CONTROL_PLANE, Actor
 from daemons.deploy.domain.jobs import Job, Lease
 from daemons.deploy.domain.line import Candidate, Line, Standing
 from daemons.deploy.domain.matching import Offer, Reserved, full, match, warm_until
-from daemons.deploy.domain.nodes import NodePolicy, Runner, RuntimeNode
+from daemons.deploy.domain.nodes import NodePolicy, Placement, Runner, RuntimeNode
 from daemons.deploy.ports import Transaction
-from daemons.deploy.services.homes import Home, Homes
-from daemons.deploy.services.journal import node_for, tell_of_job, write_job
+from daemons.deploy.services.homes import Homes
+from daemons.deploy.services.journal import RowMoved, event_of_job, event_of_placement, node_for, write_job
 
 #: Jobs handed out in one transaction, at most.
-JOBS: Final = 16
+JOBS: Final = 64
 _USERS: Final = 32
 _OLDEST: Final = 32
 _LOOKED_THROUGH: Final = 1000
@@ -60,24 +61,33 @@ class Round:
     offers: list[Offer]
     fresh: Sequence[Offer]
     after: str
+    #: An app whose row was held when its job's turn came.
+    awaited: str | None = None
     handed: list[tuple[Offer, Handed]] = field(default_factory=list)
     #: When (epoch ms) a job that now waits for its warm runner goes to anybody.
     reserved_until: int | None = None
+    #: An app that the next round is to wait for.
+    held_back: str | None = None
     now: int = 0
     _warm: dict[str, Runner] = field(default_factory=dict)
     _looked: dict[str, int] = field(default_factory=dict)
+    _exhausted: set[str] = field(default_factory=set)
     _running: Counter[str] = field(default_factory=Counter)
     _locked: set[str] = field(default_factory=set)
     _keys: dict[str, str] = field(default_factory=dict)
 
     async def serve(self) -> None:
         """Fill `handed`; fewer than there are offers when there is no more to do, or `JOBS` when there may be."""
+        if self.awaited is not None:
+            # First of all, holding nothing that the other could wait for.
+            await self.tx.lock_app(self.awaited)
         self.now = await self.tx.now()
         await self._deliver_again()
         standings = await self._standings()
         if not standings:
             return
         homes, line = await Homes.look(self.tx, self.terms.nodes, self.now), Line(standings, self.now)
+        await self._load(line, homes, line.first(min(JOBS, len(self.offers))))
         for _ in range(_WAVES):
             picks = await self._choose(line, homes)
             if not picks or await self._carry_out(line, homes, picks):
@@ -117,7 +127,7 @@ class Round:
         while free and len(picks) + len(self.handed) < JOBS and (user := line.user()) is not None:
             job = line.job(user)
             if job is None:
-                await self._load(line, homes, user)
+                await self._load_more(line, homes, user)
                 continue
             offer = match(job, free, running, self._reserved_until(job))
             if isinstance(offer, Reserved):
@@ -130,25 +140,33 @@ class Round:
             running[offer.runner_id] += 1
         return picks
 
-    async def _load(self, line: Line, homes: Homes, user: str) -> None:
-        skip, limit = self._looked.get(user, 0), JOBS // line.users + 2
-        while skip == 0 or sum(self._looked.values()) < _LOOKED_THROUGH:
-            page = await self.tx.due_jobs(user, self.now, skip, limit)
-            skip += len(page)
-            self._looked[user] = skip
-            startable = [job for job in page if self._may_start(homes, job)]
-            await self._look_up_warm(startable)
-            line.load(startable)
-            if startable:
+    async def _load(self, line: Line, homes: Homes, users: Sequence[str]) -> None:
+        """The first jobs of these users, in one look."""
+        await self._look(line, homes, users, 0, JOBS // line.users + 2)
+
+    async def _load_more(self, line: Line, homes: Homes, user: str) -> None:
+        """The next jobs of a user, looked for further and further behind; the user leaves when there are none."""
+        limit = JOBS // line.users + 2
+        while user not in self._exhausted and sum(self._looked.values()) < _LOOKED_THROUGH:
+            await self._look(line, homes, [user], self._looked.get(user, 0), limit)
+            if line.job(user) is not None:
                 return
-            if len(page) < limit:
-                break
             limit *= _WIDER
         line.leave(user)
 
-    def _may_start(self, homes: Homes, job: Candidate) -> bool:
-        offered = not job.requires or any(job.requires <= offer.labels for offer in self.offers)
-        return offered and homes.has_place(job)
+    async def _look(self, line: Line, homes: Homes, users: Sequence[str], skip: int, limit: int) -> None:
+        page = await self.tx.due_jobs(users, self.now, skip, limit)
+        startable = [job for job in page if self._is_offered(job) and homes.has_place(job)]
+        await self._look_up_warm(startable)
+        line.load(startable)
+        seen = Counter(job.user_id for job in page)
+        for user in users:
+            self._looked[user] = skip + seen[user]
+            if seen[user] < limit:
+                self._exhausted.add(user)
+
+    def _is_offered(self, job: Candidate) -> bool:
+        return not job.requires or any(job.requires <= offer.labels for offer in self.offers)
 
     async def _look_up_warm(self, candidates: Sequence[Candidate]) -> None:
         names = {
@@ -165,17 +183,39 @@ class Round:
     async def _carry_out(self, line: Line, homes: Homes, picks: Sequence[Pick]) -> bool:
         """Hand out what was chosen; whether all of it could be."""
         kept = await self._with_room(line, picks)
-        locked = {job.id: job for job in await self.tx.lock_due([job.id for job, _ in kept], self.now)}
-        placements = await self.tx.placements_of({job.app_id for job in locked.values()})
-        done = 0
+        wanted = {job.app_id for job, _ in kept}
+        fences = await self.tx.lock_free_apps(wanted)
+        self.held_back = min(wanted - fences.keys(), default=self.held_back)
+        locked = await self.tx.lock_due([job.id for job, _ in kept if job.app_id in fences], self.now)
+        found = {job.id: job for job in locked}
+        placements = await self.tx.placements_of({job.app_id for job in locked})
+        gifts: list[tuple[Offer, Job, Handed]] = []
         for candidate, offer in kept:
-            job = locked.get(candidate.id)
+            job = found.get(candidate.id)
             home = await homes.of(job, placements.get(job.app_id)) if job else None
-            if job is not None and home is not None and await self._hand(job, home, offer):
-                done += 1
-            else:
+            if job is None or home is None:
                 self._running[offer.runner_id] -= 1
-        return done == len(picks)
+                continue
+            token = secrets.token_urlsafe(24)
+            lease = Lease(offer.runner_id, token, fences[job.app_id] + 1, offer.lease_ms, offer.key)
+            claimed = jobs.claim(moves.bound(job, home.serving, home.node.id), lease, self.now)
+            gifts.append((offer, job, Handed(claimed, home.node)))
+        await self._write(homes, gifts, placements)
+        return len(gifts) == len(picks)
+
+    async def _write(
+        self, homes: Homes, gifts: Sequence[tuple[Offer, Job, Handed]], was: Mapping[str, Placement]
+    ) -> None:
+        placed, homes.placed = homes.placed, []
+        await self.tx.put_placements(placed)
+        await self.tx.raise_fences({job.app_id for _, job, _ in gifts})
+        if not await self.tx.save_jobs([(handed.job, job) for _, job, handed in gifts]):
+            raise RowMoved(", ".join(job.id for _, job, _ in gifts))
+        events = [event_of_placement(each, was.get(each.app_id), CONTROL_PLANE) for each in placed]
+        for offer, job, handed in gifts:
+            events.append(event_of_job(handed.job, handed.node, "claimed", _actor(offer), job))
+            self._give(offer, handed)
+        await self.tx.append_all(events)
 
     async def _with_room(self, line: Line, picks: Sequence[Pick]) -> Sequence[Pick]:
         """Those whose runner has a slot free, counted under a lock; the jobs of the others are in the line again."""
@@ -204,18 +244,6 @@ class Round:
             self._running[held.runner_id] += 1
             if held.claim_key is not None:
                 self._keys[held.claim_key] = held.job_id
-
-    async def _hand(self, job: Job, home: Home, offer: Offer) -> bool:
-        fence = await self.tx.next_fence(job.app_id)
-        lease = Lease(offer.runner_id, secrets.token_urlsafe(24), fence, offer.lease_ms, offer.key)
-        claimed = jobs.claim(moves.bound(job, home.serving, home.node.id), lease, self.now)
-        if not await self.tx.save_job(claimed, job):
-            # Between the look at the app's RUNNING job and the lock on this one, the former may have been claimed
-            # and this one ordered behind it: the unique index says so, and the job waits on.
-            return False
-        await tell_of_job(self.tx, claimed, home.node, "claimed", _actor(offer), job)
-        self._give(offer, Handed(claimed, home.node))
-        return True
 
     def _give(self, offer: Offer, handed: Handed) -> None:
         self.handed.append((offer, handed))

@@ -41,6 +41,8 @@ ENVIRONMENT: Mapping[str, object] = {
     "DEPLOY_RUNNER_TOKEN": TOKENS["runner"],
     "DEPLOY_NODE_TOKEN": TOKENS["node"],
     "RUNTIME_AGENT_TOKEN": TOKENS["agent"],
+    # Who gets a job must not depend on how fast a test is.
+    "DEPLOY_WARM_RUNNER_SECONDS": 0,
 }
 
 

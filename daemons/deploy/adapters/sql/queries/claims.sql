@@ -1,4 +1,4 @@
--- The claim: who is in the line, what is due, what runners hold. Only lock_due_jobs locks.
+-- The claim: who is in the line, what is due, what runners hold. Only lock_free_apps and lock_due_jobs lock.
 
 -- oldest_standings --
 -- The users of the jobs that wait longest (a higher priority counts as waiting), and how each stands in the line.
@@ -20,7 +20,8 @@ FROM (
 ) l;
 
 -- due_jobs --
--- A user's PENDING jobs that may start, in order, with what is known of their apps. The index keeps the order.
+-- Of each of some users, PENDING jobs that may start, in order, with what is known of their apps. The index keeps the order.
+/*each*/SELECT * FROM (
 SELECT j.id, j.app_id, j.user_id, j.priority, j.create_time, j.not_before, j.requires_csv,
     JSON_EXTRACT(j.payload_json, '$.image') IS NULL AS builds, p.node_id, a.built_by, a.last_active_at,
     a.last_deployed_at,
@@ -31,12 +32,22 @@ LEFT JOIN fun_ai_deploy_runtime_placement p ON p.app_id = j.app_id
 LEFT JOIN fun_ai_deploy_app_run a ON a.app_id = j.app_id
 WHERE j.status = 'PENDING' AND j.user_id = :user_id AND j.not_before <= :now AND r.id IS NULL
 ORDER BY j.queue_rank, j.id
-LIMIT :limit OFFSET :skip;
+LIMIT :limit OFFSET :skip) d/*end*/;
 
 -- lock_due_jobs --
 -- Those of these jobs that may still start, locked.
-SELECT * FROM fun_ai_deploy_job /*! FORCE INDEX (PRIMARY) */
-WHERE id IN (:ids) AND status = 'PENDING' AND not_before <= :now /*! FOR UPDATE SKIP LOCKED */;
+SELECT j.* FROM fun_ai_deploy_job j /*! FORCE INDEX (PRIMARY) */
+WHERE j.id IN (:ids) AND j.status = 'PENDING' AND j.not_before <= :now
+    AND NOT EXISTS (SELECT 1 FROM fun_ai_deploy_job r WHERE r.running_app = j.app_id)
+/*! FOR UPDATE SKIP LOCKED */;
+
+-- lock_free_apps --
+-- The fences of those of these apps that no other transaction holds, locked.
+SELECT app_id, fence FROM fun_ai_deploy_app WHERE app_id IN (:app_ids) /*! FOR UPDATE SKIP LOCKED */;
+
+-- raise_fences --
+-- Raise the fences of these apps by one.
+UPDATE fun_ai_deploy_app SET fence = fence + 1 WHERE app_id IN (:app_ids);
 
 -- held_by --
 -- The RUNNING jobs of these runners.

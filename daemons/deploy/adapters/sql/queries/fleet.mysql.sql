@@ -5,8 +5,8 @@
 INSERT INTO fun_ai_deploy_runtime_placement (app_id, node_id, last_active_at, placed_at, create_time, update_time)
 VALUES (:app_id, :node_id, :last_active_at, :last_active_at, :create_time, :last_active_at)
 ON DUPLICATE KEY UPDATE
-    placed_at = CASE WHEN node_id <> :node_id THEN :last_active_at ELSE placed_at END,
-    node_id = :node_id, last_active_at = :last_active_at, update_time = :last_active_at;
+    placed_at = CASE WHEN node_id <> VALUES(node_id) THEN VALUES(placed_at) ELSE placed_at END,
+    node_id = VALUES(node_id), last_active_at = VALUES(last_active_at), update_time = VALUES(update_time);
 
 -- put_app_run --
 -- Write the last known state of an app.
@@ -18,8 +18,9 @@ INSERT INTO fun_ai_deploy_app_run (
     CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED), CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)
 )
 ON DUPLICATE KEY UPDATE
-    node_id = :node_id, last_job_id = :last_job_id, last_job_status = :last_job_status, last_error = :last_error,
-    last_deployed_at = :last_deployed_at, last_active_at = :last_active_at, built_by = :built_by,
+    node_id = VALUES(node_id), last_job_id = VALUES(last_job_id), last_job_status = VALUES(last_job_status),
+    last_error = VALUES(last_error), last_deployed_at = VALUES(last_deployed_at),
+    last_active_at = VALUES(last_active_at), built_by = VALUES(built_by),
     update_time = CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED);
 
 -- touch_runners --

@@ -5,8 +5,8 @@
 INSERT INTO fun_ai_deploy_runtime_placement (app_id, node_id, last_active_at, placed_at, create_time, update_time)
 VALUES (:app_id, :node_id, :last_active_at, :last_active_at, :create_time, :last_active_at)
 ON CONFLICT (app_id) DO UPDATE SET
-    placed_at = CASE WHEN node_id <> :node_id THEN :last_active_at ELSE placed_at END,
-    node_id = :node_id, last_active_at = :last_active_at, update_time = :last_active_at;
+    placed_at = CASE WHEN node_id <> excluded.node_id THEN excluded.placed_at ELSE placed_at END,
+    node_id = excluded.node_id, last_active_at = excluded.last_active_at, update_time = excluded.update_time;
 
 -- put_app_run --
 -- Write the last known state of an app.
@@ -18,8 +18,9 @@ INSERT INTO fun_ai_deploy_app_run (
     CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER), CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)
 )
 ON CONFLICT (app_id) DO UPDATE SET
-    node_id = :node_id, last_job_id = :last_job_id, last_job_status = :last_job_status, last_error = :last_error,
-    last_deployed_at = :last_deployed_at, last_active_at = :last_active_at, built_by = :built_by,
+    node_id = excluded.node_id, last_job_id = excluded.last_job_id, last_job_status = excluded.last_job_status,
+    last_error = excluded.last_error, last_deployed_at = excluded.last_deployed_at,
+    last_active_at = excluded.last_active_at, built_by = excluded.built_by,
     update_time = CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER);
 
 -- touch_runners --

@@ -2,7 +2,7 @@
 
 -- lock_app --
 -- Lock the app's row, making it if it is new.
-INSERT INTO fun_ai_deploy_app (app_id) VALUES (:app_id) ON DUPLICATE KEY UPDATE app_id = :app_id;
+INSERT INTO fun_ai_deploy_app (app_id) VALUES (:app_id) ON DUPLICATE KEY UPDATE app_id = VALUES(app_id);
 
 -- raise_fence --
 -- Lock the app's row, making it if it is new, and raise its fence; the new one is answered as the generated number.

@@ -4,6 +4,10 @@
 -- An app's releases with a lower number, newest first.
 SELECT * FROM fun_ai_deploy_release WHERE app_id = :app_id AND number < :before ORDER BY number DESC LIMIT :limit;
 
+-- newest_release --
+-- An app's newest release.
+SELECT * FROM fun_ai_deploy_release WHERE app_id = :app_id ORDER BY number DESC LIMIT 1;
+
 -- release --
 -- One release of an app.
 SELECT * FROM fun_ai_deploy_release WHERE app_id = :app_id AND number = :number;
