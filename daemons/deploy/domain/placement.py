@@ -83,6 +83,12 @@ def require_room(node: RuntimeNode, policy: NodePolicy, now: int) -> None:
     raise NodeStale(obstacle)
 
 
+def takes_more(before: RuntimeNode, after: RuntimeNode, policy: NodePolicy, now: int) -> bool:
+    """Whether the node's heartbeat of now lifts what kept apps from it until then."""
+    checks = (obstacle_to_redeploy, obstacle_to_new_app)
+    return any(check(before, policy, now) is not None and check(after, policy, now) is None for check in checks)
+
+
 class Board:
     """The nodes as one batch of decisions sees them: what it chooses counts against the node from then on.
 

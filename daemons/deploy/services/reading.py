@@ -1,18 +1,20 @@
 """Jobs with what surrounds them: the node an app lives on, and why a pending job waits. Reading never writes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from daemons.deploy.domain import views
 from daemons.deploy.domain.jobs import Job
-from daemons.deploy.domain.nodes import NodePolicy
+from daemons.deploy.domain.nodes import NodePolicy, RuntimeNode
 from daemons.deploy.domain.waiting import Surroundings, explain
-from daemons.deploy.ports import Store, Transaction
+from daemons.deploy.ports import NodeRows, Store, Transaction
 from protocol.events import Snapshot
 from protocol.jobs import JobStatus, JobView, WaitingFor
 
 _JOBS = 500
 _ROWS = 5000
+_ONE_BY_ONE: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +75,19 @@ class Reader:
     async def _views(self, tx: Transaction, jobs: Sequence[Job]) -> tuple[JobView, ...]:
         app_ids = {job.app_id for job in jobs}
         placements = await tx.placements_of(app_ids)
-        nodes = {node.id: node for node in await tx.nodes()}
+        nodes = await _nodes_of(tx, {placement.node_id for placement in placements.values()})
         homes = {app_id: nodes.get(placement.node_id) for app_id, placement in placements.items()}
         pending = [job for job in jobs if job.status is JobStatus.PENDING]
         waits = await explained(tx, pending, await look(tx, self._thresholds)) if pending else {}
         return tuple(views.job_view(job, homes.get(job.app_id), waits.get(job.id)) for job in jobs)
+
+
+async def _nodes_of(tx: NodeRows, node_ids: Collection[int]) -> Mapping[int, RuntimeNode]:
+    """These nodes, by id. A few are read one by one: one job's answer must not cost a look at a thousand nodes."""
+    if len(node_ids) > _ONE_BY_ONE:
+        return {node.id: node for node in await tx.nodes()}
+    found = [await tx.node(node_id) for node_id in node_ids]
+    return {node.id: node for node in found if node is not None}
 
 
 async def look(tx: Transaction, thresholds: Thresholds) -> Surroundings:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from daemons.deploy.domain import nodes
 from daemons.deploy.domain.events import Actor
 from daemons.deploy.domain.nodes import NodeDeleted, NodeNotFound, NodePolicy, Runner, RuntimeNode
+from daemons.deploy.domain.placement import takes_more
 from daemons.deploy.ports import Store, Transaction
 from daemons.deploy.services.bells import Bells
 from daemons.deploy.services.journal import NodeChange, tell_of_node
@@ -30,12 +31,13 @@ class NodeRegistry:
         self._policy = policy
 
     async def heartbeat(self, beat: NodeHeartbeat, address: str | None = None) -> RuntimeNode:
-        """Register the node or refresh its figures. Only a new node or a new address is an event of the log.
+        """Register the node or refresh its figures. Only a new node or a new address is an event of the log, and only
+        what may let a job start wakes those who hand out jobs: a thousand nodes report a hundred times a second.
 
         Raises NodeDeleted for one that an operator deleted.
         """
 
-        async def work(tx: Transaction) -> RuntimeNode:
+        async def work(tx: Transaction) -> tuple[RuntimeNode, bool]:
             now = await tx.now()
             before = await tx.node_named(beat.node_name, lock=True)
             actor = Actor(f"node:{beat.node_name}", address)
@@ -45,15 +47,17 @@ class NodeRegistry:
                 inserted = await tx.insert_node(nodes.registered(beat, now))
                 if inserted is not None:
                     await self._tell(tx, NodeChange("registered", inserted, None), now, actor)
-                    return inserted
+                    return inserted, True
                 before = await _named(tx, beat.node_name)
             after = nodes.heard(before, beat, now)
             await tx.save_node(after)
-            if (after.agent_base_url, after.gateway_base_url) != (before.agent_base_url, before.gateway_base_url):
+            moved = (after.agent_base_url, after.gateway_base_url) != (before.agent_base_url, before.gateway_base_url)
+            if moved:
                 await self._tell(tx, NodeChange("moved", after, before), now, actor)
-            return after
+            return after, moved or takes_more(before, after, self._policy, now)
 
-        return self._changed(await self._store.transact(work))
+        node, news = await self._store.transact(work)
+        return self._changed(node) if news else node
 
     async def upsert(self, order: UpsertNode, actor: Actor) -> RuntimeNode:
         """Register or edit a node; a new one counts as silent until its agent calls, and one that was deleted may come

@@ -172,6 +172,24 @@ def test_placements_count_for_two_minutes_or_as_long_as_the_slowest_node_is_sile
     assert unseen_since([node(1), node(2, last_heartbeat_at=NOW - 500_000)], POLICY, NOW) == NOW - 120_000
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "news"),
+    [
+        ({}, {"disk_free_pct": 59.0}, False),
+        ({"last_heartbeat_at": NOW - 99_000}, {}, True),
+        ({"disk_free_pct": 20.0}, {"disk_free_pct": 30.0}, True),
+        ({"disk_free_pct": 10.0}, {"disk_free_pct": 20.0}, True),
+        ({"disk_free_pct": 20.0}, {"disk_free_pct": 19.0}, False),
+        ({"disk_free_pct": 30.0}, {"disk_free_pct": 20.0}, False),
+        ({"enabled": False}, {"enabled": False, "disk_free_pct": 90.0}, False),
+    ],
+)
+def test_a_heartbeat_is_news_when_the_node_takes_apps_again(
+    before: dict[str, object], after: dict[str, object], news: bool
+) -> None:
+    assert placement.takes_more(node(1, **before), node(1, **after), POLICY, NOW) is news
+
+
 def test_without_figures_and_by_strategy_the_hash_decides() -> None:
     blank = [node(number, disk_free_pct=None) for number in (1, 2, 3)]
     assert {choose(f"app{number}", blank, {}, POLICY, NOW).id for number in range(50)} == {1, 2, 3}
