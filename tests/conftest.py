@@ -8,10 +8,21 @@ from blockbuster import BlockBuster, blockbuster_ctx
 
 from tests.support import real
 
+TESTS = Path(__file__).parent
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`bin/test tests/model --schedules 10000`: as many schedules as continuous integration plays."""
     parser.addoption("--schedules", type=int, default=2000, help="how many schedules tests/model plays")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """When several workers share the run, a file stays with one of them, so that it makes its fixtures once; whole
+    platforms stay together and begin first, because they take longest and are not to run beside each other."""
+    for item in items:
+        place = item.path.relative_to(TESTS)
+        item.add_marker(pytest.mark.xdist_group("system" if place.parts[0] == "system" else str(place)))
+    items.sort(key=lambda item: item.path.relative_to(TESTS).parts[0] != "system")
 
 
 @pytest.fixture(autouse=True)
