@@ -16,13 +16,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--schedules", type=int, default=2000, help="how many schedules tests/model plays")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """When several workers share the run, a file stays with one of them, so that it makes its fixtures once; whole
-    platforms stay together and begin first, because they take longest and are not to run beside each other."""
+    """When several workers share the run, a file stays with one of them, so that it makes its fixtures once. Whole
+    platforms and whatever else lives in the one engine stay together: platforms that see each other's containers take
+    them away. They begin first, because they take longest."""
     for item in items:
-        place = item.path.relative_to(TESTS)
-        item.add_marker(pytest.mark.xdist_group("system" if place.parts[0] == "system" else str(place)))
-    items.sort(key=lambda item: item.path.relative_to(TESTS).parts[0] != "system")
+        together = _lives_in_the_engine(item)
+        item.add_marker(pytest.mark.xdist_group("engine" if together else str(item.path.relative_to(TESTS))))
+    items.sort(key=lambda item: not _lives_in_the_engine(item))
+
+
+def _lives_in_the_engine(item: pytest.Item) -> bool:
+    return "docker_url" in getattr(item, "fixturenames", ()) or item.path.relative_to(TESTS).parts[0] == "system"
 
 
 @pytest.fixture(autouse=True)

@@ -15,9 +15,10 @@ _NAMESPACE = "e2e-up"
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[str]:
-    """One of its own: platforms that share an engine would take each other's demo for their own."""
-    with real.private_engine(tmp_path / "e", 1) as url:
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One of its own: platforms that share an engine would take each other's demo for their own. In a folder with a
+    short name, because the paths of sockets have a limit."""
+    with real.private_engine(tmp_path_factory.mktemp("e"), 1) as url:
         real.busybox_image(url)
         yield url
 

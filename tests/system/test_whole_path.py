@@ -84,7 +84,7 @@ def test_a_build_longer_than_its_lease_succeeds_at_once(path: WholePath, runner:
     slow = f"RUN sleep {LEASE_SECONDS + 1} && echo {a_mark()}"
     job = path.succeeded(path.publish("2", page("slow", slow)))
     assert job["attempt"] == 1
-    assert [change for change, _ in path.history(job["id"])] == ["created", "claimed", "succeeded"]
+    assert [change for change, _ in path.history(job["id"])] == ["created", "claimed", "confirmed", "succeeded"]
     assert path.node.page("/runtime/2/").text == "slow\n"
 
 
@@ -98,7 +98,8 @@ def test_a_killed_runners_job_runs_again_and_nothing_of_the_first_stays(path: Wh
     job = path.succeeded(job_id)
     assert (job["attempt"], path.node.page("/runtime/3/").text) == (2, "after\n")
     made = [("created", "api"), ("claimed", "runner:runner-a"), ("requeued", "reaper")]
-    assert path.history(job_id) == [*made, ("claimed", "runner:runner-a"), ("succeeded", "runner:runner-a")]
+    made += [("claimed", "runner:runner-a"), ("confirmed", f"node:{path.namespace}")]
+    assert path.history(job_id) == [*made, ("succeeded", "runner:runner-a")]
     real.wait_until(lambda: (runner.folders(), runner.tools()) == ([], []), "the end of every trace")
     assert not path.builds(mark)
 
@@ -133,7 +134,8 @@ def test_a_runner_that_wakes_after_its_lease_neither_reports_nor_deploys(path: W
     after = path.job(job_id)
     assert (after, after["attempt"], after["runnerId"]) == (job, 2, "runner-b")
     made = [("created", "api"), ("claimed", "runner:runner-a"), ("requeued", "reaper")]
-    assert path.history(job_id) == [*made, ("claimed", "runner:runner-b"), ("succeeded", "runner:runner-b")]
+    made += [("claimed", "runner:runner-b"), ("confirmed", f"node:{path.namespace}")]
+    assert path.history(job_id) == [*made, ("succeeded", "runner:runner-b")]
     assert (container_of(path, "5"), container.rpartition("-r")[2]) == (container, str(job["fence"]))
     assert "a job's work was stopped" in runner.said
     assert path.node.page("/runtime/5/").text == "once\n"
