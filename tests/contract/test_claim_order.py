@@ -145,6 +145,23 @@ async def test_a_job_that_its_runner_has_shown_to_hold_is_not_delivered_again(st
         assert await at.claim(offer("r", token="one")) is None
 
 
+async def test_a_job_whose_second_delivery_fails_stays_with_the_runner_that_has_the_first(store: SqlStore) -> None:
+    async with desk(store) as at:
+        await at.create()
+        first = await at.claim(offer("r", token="one"))
+        assert first is not None and first.runner_id is not None
+        looks = 0
+
+        def hangs_up() -> bool:
+            nonlocal looks
+            looks += 1
+            return looks < 2
+
+        assert await at.claim(offer("r", token="one"), 0, hangs_up) is None
+        assert await at.claim(offer("other")) is None
+        await at.finish(first)
+
+
 async def test_two_claims_of_one_runner_at_once_get_two_jobs(store: SqlStore) -> None:
     async with desk(store) as at:
         for _ in range(2):

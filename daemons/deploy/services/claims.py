@@ -93,8 +93,9 @@ class Claims:
         return sum(waiter.tried for waiter in self._waiting)
 
     def undelivered(self, handed: Handed | None) -> None:
-        """The caller went away before it got this: put the job back."""
-        if handed is not None:
+        """The caller went away before it got this: put the job back. One that the same claim may have got before stays
+        with its runner, which may be at work: it asks again, or its lease ends."""
+        if handed is not None and not handed.again:
             self._undelivered.append(handed.job)
             self._bells.work.ring()
 
@@ -159,8 +160,7 @@ class Claims:
             for waiter in waiters:
                 gift = handed.get(waiter.offer)
                 if gift is not None and not waiter.settle(gift):
-                    self._undelivered.append(gift.job)
-                    self._bells.work.ring()
+                    self.undelivered(gift)
             if handed:
                 self._bells.feed.ring()
             if len(handed) < JOBS:
@@ -184,7 +184,8 @@ class Claims:
         try:
             done = await self._store.transact(work)
         except (OutcomeUnknown, asyncio.CancelledError):
-            self._undelivered.extend(gift.job for _, gift in (latest.handed if latest else ()))
+            for _, gift in latest.handed if latest else ():
+                self.undelivered(gift)
             raise
         self._after, self._held_back = done.after, done.held_back
         if done.held_back is not None:

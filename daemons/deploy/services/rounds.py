@@ -35,10 +35,11 @@ Pick = tuple[Candidate, Offer]
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """A job given to a runner, and the node it is for."""
+    """A job given to a runner, and the node it is for; `again` when the same claim may have been answered before."""
 
     job: Job
     node: RuntimeNode
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ class Round:
         if before is None or after is None or node is None:
             return
         await write_job(self.tx, after, before, None, _actor(offer))
-        self._give(offer, Handed(after, node))
+        self._give(offer, Handed(after, node, again=True))
 
     async def _standings(self) -> Sequence[Standing]:
         found = {each.user_id: each for each in await self.tx.standings(self.after, _USERS)}
