@@ -108,7 +108,11 @@ class ExistingRunner:
 
     def _beat(self, job_id: str, stop: threading.Event) -> None:
         while not stop.wait(max(5, self.lease_seconds / 2)):
-            self._extend(job_id, {})
+            try:
+                self._extend(job_id, {})
+            except Failed:
+                # It reports before it stops beating: a beat that comes after its report is refused.
+                return
 
     def _phase(self, job_id: str, phase: str) -> None:
         self._extend(job_id, {"phase": phase, "phaseMessage": phase.lower()})
