@@ -193,7 +193,8 @@ class MysqlConnection:
 
     def _translated(self, error: Exception) -> Exception:
         code = error_code(error)
-        if code in _LOST or isinstance(error, OSError | RuntimeError):
+        # The library raises InterfaceError for a connection that it has closed itself, as after a cancellation.
+        if code in _LOST or isinstance(error, OSError | RuntimeError | pymysql.err.InterfaceError):
             self.drop()
             return ConnectionLost(f"the connection to the database broke: {error}")
         self._breaker.answered(asyncio.get_running_loop().time())

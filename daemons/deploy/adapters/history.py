@@ -36,10 +36,12 @@ class History:
 
     async def admit(self, connection: Connection) -> None:
         """Raises DatabaseUnavailable for a server that lacks what was acknowledged, or may lack it."""
+        # What is committed while the server answers need not be in its answer.
+        before = self._memory
         found = await _found(connection)
         if found is None:
             return
-        problem = objection(self._memory, found)
+        problem = objection(before, found)
         if problem is not None:
             raise DatabaseUnavailable(problem)
         self._memory = remembered(self._memory, found)
