@@ -155,13 +155,17 @@ async def test_a_server_that_takes_no_changes_is_unavailable_for_changes_alone(
 async def test_while_a_commit_is_stuck_in_the_server_nothing_else_is_written(
     mysql_url: str, server: aiomysql.Cursor
 ) -> None:
-    """As with a full disk: each change would keep a session of the server; reading goes on."""
+    """As with a full disk: each change would keep a session of the server; reading goes on.
+
+    Here the server looks each full second whether the client still waits for the lock, and gives up if not: the client
+    leaves in the middle of a second.
+    """
 
     async def work(tx: Transaction) -> None:
         await tx.insert_job(job(1))
         await server.execute("FLUSH TABLES WITH READ LOCK")
 
-    async with open_store(mysql_url, transaction_seconds=1) as store:
+    async with open_store(mysql_url, transaction_seconds=1.5) as store:
         try:
             with pytest.raises(OutcomeUnknown):
                 await store.transact(work)
