@@ -17,6 +17,7 @@ from protocol.drains import DrainDetail
 from protocol.jobs import JobView
 from protocol.nodes import NodeView, PlacementView, RunnerView
 from protocol.operations import OperationView
+from protocol.webhooks import DeliveryView
 
 
 class JobEvent(Wire):
@@ -101,6 +102,17 @@ class DrainEvent(Wire):
     drain: DrainDetail
 
 
+class WebhookEvent(Wire):
+    """The delivery of a job's result was given up (`given_up`), or an operator has it sent again (`retried`)."""
+
+    kind: Literal["webhook"] = "webhook"
+    seq: int
+    at: AwareDatetime
+    change: str
+    actor: str
+    webhook: DeliveryView
+
+
 class ResetEvent(Wire):
     """The requested position is no longer in the log: take a snapshot and follow from its `seq`."""
 
@@ -123,6 +135,7 @@ AnyEvent = Annotated[
     | AppEvent
     | OperationEvent
     | DrainEvent
+    | WebhookEvent
     | ResetEvent
     | BeatEvent,
     Field(discriminator="kind"),

@@ -10,3 +10,7 @@ AUTHORIZATION = "Authorization"
 REQUEST_ID = "X-Request-Id"
 IDEMPOTENCY_KEY = "Idempotency-Key"
 LAST_EVENT_ID = "Last-Event-ID"
+#: Of a delivered job result: its id, the second it was signed in, and its signatures.
+DELIVERY_ID = "X-Deploy-Delivery-Id"
+DELIVERY_TIMESTAMP = "X-Deploy-Delivery-Timestamp"
+DELIVERY_SIGNATURE = "X-Deploy-Delivery-Signature"

@@ -26,6 +26,7 @@ _PLACES: Final[Mapping[str, str]] = {
     "releases": "console.cli.releases",
     "rollback": "console.cli.releases",
     "audit": "console.cli.audit",
+    "webhooks": "console.cli.webhooks",
     "cancel": "console.cli.actions",
     "logs": "console.cli.actions",
     "cordon": "console.cli.actions",

@@ -19,6 +19,7 @@ from protocol.events import (
     ResetEvent,
     RunnerEvent,
     Snapshot,
+    WebhookEvent,
 )
 from protocol.jobs import JobStatus, JobView
 
@@ -52,7 +53,7 @@ def apply(model: Model, event: AnyEvent, local: float) -> Model:
             return replace(model, at=event.at, heard_at=local)
         case ResetEvent():
             return model
-        case OperationEvent():
+        case OperationEvent() | WebhookEvent():
             return model if event.seq <= model.seq else replace(model, seq=event.seq)
         case DrainEvent():
             # Its jobs, nodes and placements have events of their own.

@@ -10,6 +10,7 @@ from aiohttp import web
 from daemons.api import ports
 from daemons.api.adapters.access_file import DiskGitAccess
 from daemons.api.adapters.deploy_plane import HttpDeployPlane
+from daemons.api.adapters.sql.results import SqlResults
 from daemons.api.adapters.sql.stores import COMPONENT, MIGRATIONS, QUERIES, SqlApps, SqlKeys, SqlUsers
 from daemons.api.domain.access import NotFound, WrongUser
 from daemons.api.domain.apps import AppLimit, NameTaken
@@ -19,12 +20,14 @@ from daemons.api.http.apps import AppRoutes
 from daemons.api.http.callers import admin_gate, user_gates
 from daemons.api.http.deployments import DeploymentRoutes
 from daemons.api.http.keys import KeyRoutes
+from daemons.api.http.results import ResultRoutes
 from daemons.api.http.users import UserRoutes
 from daemons.api.services.apps import Apps
 from daemons.api.services.deployments import Deployments
 from daemons.api.services.keys import KeyRing
 from daemons.api.services.ownership import Ownership
 from daemons.api.services.places import Places
+from daemons.api.services.results import Results
 from daemons.api.settings import ApiSettings
 from daemons.kit.auth import AUTH_PROBLEMS, Access
 from daemons.kit.clock import Clock, SystemClock
@@ -41,13 +44,16 @@ from protocol.client.deploy import JobsClient
 from protocol.client.transport import Transport
 from protocol.errors import ErrorReason
 from protocol.jobs import JobPayload
+from protocol.webhooks import SignatureRefused
 
 DEMO_USER: Final = 1
 _REPUBLISH_SECONDS: Final = 30.0
 _PLANE_SECONDS: Final = 8.0
+_FORGET_SECONDS: Final = 600.0
 
 PROBLEMS: Final[Problems] = {
     **AUTH_PROBLEMS,
+    SignatureRefused: (401, ErrorReason.UNAUTHORIZED),
     WrongUser: (403, ErrorReason.FORBIDDEN),
     NotFound: (404, ErrorReason.NOT_FOUND),
     AppLimit: (409, ErrorReason.APP_LIMIT),
@@ -81,6 +87,7 @@ class Parts:
     hosting: Hosting
     user_tokens: Mapping[int, Sequence[str]] = field(repr=False)
     admin_tokens: Sequence[str] = field(repr=False)
+    webhook_secrets: Sequence[str] = field(default=(), repr=False)
     clock: Clock = field(default_factory=SystemClock)
 
 
@@ -91,7 +98,9 @@ async def build_app(parts: Parts) -> web.Application:
         await users.ensure(user_id, "demo" if user_id == DEMO_USER else f"user{user_id}")
     keys = KeyRing(SqlKeys(parts.database), apps, parts.access, parts.hosting)
     ownership = Ownership(apps, parts.plane)
-    deployments = Deployments(apps, parts.plane, ownership, Places(apps, parts.plane), parts.hosting)
+    places = Places(apps, parts.plane)
+    results = Results(SqlResults(parts.database), apps, places)
+    deployments = Deployments(apps, parts.plane, ownership, places, parts.hosting)
     app_routes = AppRoutes(Apps(apps, parts.plane, ownership, keys), parts.hosting)
     await keys.publish()
 
@@ -107,6 +116,8 @@ async def build_app(parts: Parts) -> web.Application:
     for table in people:
         app.add_routes(access.routes(table, *user_gates(parts.user_tokens)))
     app.add_routes(access.routes(app_routes.admin_table(), admin_gate(parts.admin_tokens)))
+    # Open to whoever signs: the signature over the body is the proof.
+    app.add_routes(access.routes(ResultRoutes(results, parts.webhook_secrets, parts.clock).table()))
     checks = {"database": parts.database.check, "deploy": parts.plane.check}
     health = HealthRoutes("fun-ai-studio-api", parts.clock, checks)
     app.add_routes(access.routes([*health.table(), *metrics.table()]))
@@ -115,7 +126,10 @@ async def build_app(parts: Parts) -> web.Application:
         """Also mends an access file that was deleted, or that could not be written at its time."""
         await every(_REPUBLISH_SECONDS, keys.publish, expected=(ports.AccessUnwritten, DatabaseUnavailable))
 
-    app.cleanup_ctx.append(background(republish))
+    async def forget() -> None:
+        await every(_FORGET_SECONDS, results.tidy, expected=(DatabaseUnavailable,))
+
+    app.cleanup_ctx.append(background(republish, forget))
     return app
 
 
@@ -125,6 +139,7 @@ async def build(settings: ApiSettings) -> web.Application:
         API_ADMIN_TOKEN=settings.admin_tokens,
         API_USER_TOKEN=settings.user_tokens,
         DEPLOY_PROXY_AUTH_SHARED_SECRET=settings.deploy_secret,
+        API_DEPLOY_WEBHOOK_SECRET=settings.webhook_secrets,
     )
     hosting = hosting_of(settings)
     stack = AsyncExitStack()
@@ -142,6 +157,7 @@ async def build(settings: ApiSettings) -> web.Application:
                 hosting=hosting,
                 user_tokens={DEMO_USER: revealed(settings.user_tokens)},
                 admin_tokens=revealed(settings.admin_tokens),
+                webhook_secrets=revealed(settings.webhook_secrets),
             )
         )
     except BaseException:

@@ -8,10 +8,11 @@ PlaneError           the deploy control plane did not do what was asked
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from daemons.api.domain.access import KeyGrants
-from daemons.api.domain.apps import App, Draft
+from daemons.api.domain.apps import App, Draft, Result
 from protocol.jobs import JobPayload, JobView
 
 
@@ -145,6 +146,31 @@ class AppStore(Protocol):
 
     async def now(self) -> int:
         """The database's clock, epoch milliseconds."""
+        ...
+
+
+class Learned(StrEnum):
+    """What became of a result that was told."""
+
+    NEWEST = "newest"
+    OUTDATED = "outdated"
+    REPEATED = "repeated"
+    UNKNOWN_APP = "unknown-app"
+
+
+class ResultStore(Protocol):
+    """Tables `fun_ai_app_result`, one row per app, and `fun_ai_deploy_delivery`, what was told."""
+
+    async def learn(self, delivery: str, app_id: int, result: Result) -> Learned:
+        """Write down how the app's job ended, unless this delivery was taken before or a newer result is known."""
+        ...
+
+    async def result(self, app_id: int) -> Result | None:
+        """How the app's newest job ended, of those that were told."""
+        ...
+
+    async def forget(self, age_ms: int) -> int:
+        """Forget which deliveries were taken so long ago; how many."""
         ...
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr
 
-from daemons.kit.settings import Settings, Tokens
+from daemons.kit.settings import OptionalTokens, Settings, Tokens
 from protocol.names import BaseUrl, GitRef, Namespace, RegistryHost
 
 Optional = BeforeValidator(lambda value: value or None)
@@ -25,6 +25,11 @@ class ApiSettings(Settings):
     deploy_url: BaseUrl = Field("http://127.0.0.1:7002", alias="DEPLOY_PROXY_BASE_URL")
     deploy_secret: Tokens = Field(
         validation_alias=AliasChoices("DEPLOY_PROXY_AUTH_SHARED_SECRET", "DEPLOY_PROXY_SHARED_SECRET")
+    )
+
+    #: What deliveries of job results are signed with, all of them while one replaces another; none: they are refused.
+    webhook_secrets: OptionalTokens = Field(
+        (), validation_alias=AliasChoices("API_DEPLOY_WEBHOOK_SECRET", "DEPLOY_WEBHOOK_SECRET")
     )
 
     git_host: str = Field("127.0.0.1", alias="DEPLOY_GIT_SSH_HOST")

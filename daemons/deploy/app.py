@@ -16,6 +16,7 @@ from daemons.deploy.adapters.agent import HttpAgent
 from daemons.deploy.adapters.grouped import grouped
 from daemons.deploy.adapters.registry import HarborRegistry, OciRegistry
 from daemons.deploy.adapters.store import open_store, promote_store
+from daemons.deploy.adapters.webhook import open_receiver
 from daemons.deploy.domain.apps import AppNotFound
 from daemons.deploy.domain.capacity import DoesNotFit
 from daemons.deploy.domain.drains import DrainLive, DrainNotFound, DrainOver
@@ -30,6 +31,7 @@ from daemons.deploy.domain.operations import OperationEnded, OperationNotFound
 from daemons.deploy.domain.placement import NodeDisabled, NodeFull, NodeStale
 from daemons.deploy.domain.releases import ImageGone, ImageMutable, NothingToRollBackTo, ReleaseNotFound
 from daemons.deploy.domain.succession import NotRetryable
+from daemons.deploy.domain.webhooks import DeliveryMade, DeliveryNotFound
 from daemons.deploy.http.admin import AdminRoutes
 from daemons.deploy.http.apps import AppRoutes
 from daemons.deploy.http.audit import AuditRoutes
@@ -45,7 +47,8 @@ from daemons.deploy.http.operations import OperationRoutes
 from daemons.deploy.http.releases import ReleaseRoutes
 from daemons.deploy.http.replicas import ReplicaRoutes
 from daemons.deploy.http.runners import RunnerRoutes
-from daemons.deploy.ports import Agent, AgentFailed, ImageRegistry, RegistryFailed, Store, StoreUnavailable
+from daemons.deploy.http.webhooks import WebhookRoutes
+from daemons.deploy.ports import Agent, AgentFailed, ImageRegistry, Receiver, RegistryFailed, Store, StoreUnavailable
 from daemons.deploy.services.apps import AppNotPlaced, Apps
 from daemons.deploy.services.audit import Audit
 from daemons.deploy.services.bells import Bells
@@ -75,6 +78,8 @@ from daemons.deploy.services.retention import Retention
 from daemons.deploy.services.rollback import Rollback
 from daemons.deploy.services.rounds import Terms
 from daemons.deploy.services.singletons import Fenced, Singletons
+from daemons.deploy.services.webhooks import LOOK_SECONDS as RESULT_SECONDS
+from daemons.deploy.services.webhooks import Webhooks
 from daemons.deploy.settings import DeploySettings
 from daemons.kit.auth import AUTH_PROBLEMS, Access, Gate
 from daemons.kit.clock import SystemClock
@@ -101,6 +106,8 @@ PROBLEMS: Final[Problems] = {
     AppNotPlaced: (404, ErrorReason.NOT_FOUND),
     AppNotFound: (404, ErrorReason.NOT_FOUND),
     OperationNotFound: (404, ErrorReason.NOT_FOUND),
+    DeliveryNotFound: (404, ErrorReason.NOT_FOUND),
+    DeliveryMade: (409, ErrorReason.ILLEGAL_TRANSITION),
     OperationEnded: (409, ErrorReason.ILLEGAL_TRANSITION),
     ReleaseNotFound: (404, ErrorReason.NOT_FOUND),
     NothingToRollBackTo: (404, ErrorReason.NOT_FOUND),
@@ -152,6 +159,7 @@ class Plane:
         agent: Agent,
         registry: ImageRegistry | None,
         urgent: Store | None = None,
+        receiver: Receiver | None = None,
     ) -> None:
         urgent = urgent or store
         policy = _policy(settings)
@@ -185,6 +193,7 @@ class Plane:
         rules = FailoverRules(settings.failover_seconds * 1000, settings.failover_nodes)
         self._drain(Holders(agent, policy), rules, policy)
         self._share_out(LogLimits(settings.log_kept_days * _DAY_MS, settings.log_total_mib * 1024**2))
+        self._tell_of_results(receiver)
 
     def _watch(self, limits: Limits) -> None:
         """What reads and what ends."""
@@ -199,6 +208,13 @@ class Plane:
         self.singletons.add("tidy", 60, LogKeeper(self.store, self.bells, kept).step)
         self.singletons.add("retention", 2, self.retention.step)
         self.singletons.add("operations-tidy", 300, self.operations.tidy)
+
+    def _tell_of_results(self, receiver: Receiver | None) -> None:
+        """What sends the results of jobs to the webhook, if there is one."""
+        self.webhooks = Webhooks(self.store, self.bells, receiver)
+        if receiver is not None:
+            self.singletons.add("webhooks", RESULT_SECONDS, self.webhooks.step)
+        self.singletons.add("tidy", 300, self.webhooks.tidy)
 
     def _drain(self, holders: Holders, rules: FailoverRules, policy: NodePolicy) -> None:
         """Plans that move the apps of a node, and those that are made when one dies."""
@@ -232,8 +248,14 @@ async def open_app(settings: DeploySettings) -> web.Application:
     tokens = revealed(settings.agent_tokens)
     agent = HttpAgent(tokens[0] if tokens else None, settings.agent_timeout_seconds)
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(open_store(settings.db_url.get_secret_value()))
-        app = build_app(settings, store=store, urgent=store.urgent, agent=agent, registry=_registry(settings))
+        url, told = settings.db_url.get_secret_value(), settings.webhook_url.get_secret_value()
+        store = await stack.enter_async_context(open_store(url, delivers=bool(told)))
+        receiver = None
+        if told:
+            opening = open_receiver(told, revealed(settings.webhook_secrets), SystemClock())
+            receiver = await stack.enter_async_context(opening)
+        registry = _registry(settings)
+        app = build_app(settings, store=store, urgent=store.urgent, agent=agent, registry=registry, receiver=receiver)
         opened = stack.pop_all()
 
     async def close(_app: web.Application) -> None:
@@ -261,9 +283,10 @@ def build_app(
     agent: Agent,
     registry: ImageRegistry | None = None,
     urgent: Store | None = None,
+    receiver: Receiver | None = None,
 ) -> web.Application:
     """The control plane over the given parts; `urgent` is the same store for what must not wait behind other work."""
-    plane, metrics = Plane(settings, store, agent, registry, urgent), Metrics()
+    plane, metrics = Plane(settings, store, agent, registry, urgent, receiver), Metrics()
     access = Access(trusted_proxies=settings.trusted_proxies)
     figures = Figures(metrics.registry, plane.reader, plane.nodes, plane.runners, plane.thresholds, plane.feed)
     metrics.before(figures.refresh)
@@ -303,6 +326,7 @@ def _routes(
         (AuditRoutes(Audit(plane.store)).table(), (gates.admin,)),
         (replicas.table(), (gates.admin,)),
         (DrainRoutes(plane.drains).table(), (gates.admin,)),
+        (WebhookRoutes(plane.webhooks).table(), (gates.admin,)),
         (HealthRoutes(SERVICE, plane.clock, {"store": plane.urgent.check}).table(), ()),
         (metrics.table(), ()),
     )

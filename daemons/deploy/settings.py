@@ -1,5 +1,6 @@
 """Settings of the control plane."""
 
+import re
 from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, SecretStr, TypeAdapter, ValidationError, model_validator
@@ -10,6 +11,7 @@ from protocol.names import BaseUrl, Namespace
 Percent = Annotated[float, Field(ge=0, le=100)]
 Seconds = Annotated[int, Field(ge=1)]
 _URL: Final = TypeAdapter[str](BaseUrl)
+_WEBHOOK: Final = re.compile(r"https?://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:[/?][!-\"$-~]*)?")
 
 
 def _registry_url(value: object) -> object:
@@ -24,6 +26,20 @@ def _registry_url(value: object) -> object:
 
 
 RegistryUrl = Annotated[str, BeforeValidator(_registry_url)]
+
+
+def _webhook_url(value: object) -> object:
+    """An address without user and fragment. It may have a query with a secret in it, so nobody shows it."""
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if not isinstance(text, str) or not text.strip():
+        return SecretStr("")
+    text = text.strip()
+    if not _WEBHOOK.fullmatch(text):
+        raise ValueError("must be http(s)://host[:port]/path without user and fragment")
+    return SecretStr(text)
+
+
+WebhookUrl = Annotated[SecretStr, BeforeValidator(_webhook_url)]
 
 
 class DeploySettings(Settings):
@@ -77,6 +93,10 @@ class DeploySettings(Settings):
     log_total_mib: Annotated[int, Field(ge=0, le=2**33)] = Field(2048, alias="DEPLOY_LOG_TOTAL_MIB")
     event_retention_days: Annotated[int, Field(ge=1, le=3650)] = Field(14, alias="DEPLOY_EVENT_RETENTION_DAYS")
 
+    #: Where the results of jobs are sent, and the secrets they are signed with, all of them while one replaces another.
+    webhook_url: WebhookUrl = Field(SecretStr(""), alias="DEPLOY_WEBHOOK_URL")
+    webhook_secrets: OptionalTokens = Field((), alias="DEPLOY_WEBHOOK_SECRET")
+
     registry_cleanup_enabled: bool = Field(False, alias="DEPLOY_REGISTRY_CLEANUP_ENABLED")
     registry_kind: Literal["harbor", "registry"] = Field("harbor", alias="DEPLOY_REGISTRY_CLEANUP_KIND")
     registry_base_url: RegistryUrl = Field("", alias="DEPLOY_REGISTRY_CLEANUP_BASE_URL")
@@ -112,7 +132,20 @@ class DeploySettings(Settings):
             "DEPLOY_NODE_TOKEN": (self.node_enabled, self.node_tokens),
         }
         self.require(**{name: tokens for name, (enabled, tokens) in needed.items() if enabled})
-        self.distinct(**{name: tokens for name, (_, tokens) in needed.items()}, RUNTIME_AGENT_TOKEN=self.agent_tokens)
+        self.distinct(
+            **{name: tokens for name, (_, tokens) in needed.items()},
+            RUNTIME_AGENT_TOKEN=self.agent_tokens,
+            DEPLOY_WEBHOOK_SECRET=self.webhook_secrets,
+        )
+        return self
+
+    @model_validator(mode="after")
+    def _a_webhook_has_an_address_and_a_secret(self) -> Self:
+        if bool(self.webhook_url) is not bool(self.webhook_secrets):
+            missing, given = "DEPLOY_WEBHOOK_SECRET", "DEPLOY_WEBHOOK_URL"
+            if not self.webhook_url:
+                missing, given = given, missing
+            raise Misconfigured(f"{self.service} cannot start:\n  {missing} is not set; set it, or unset {given}")
         return self
 
     @model_validator(mode="after")

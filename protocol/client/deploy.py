@@ -44,6 +44,7 @@ from protocol.nodes import (
 from protocol.operations import OperationPage, OperationState, OperationView
 from protocol.releases import ReleasePage, ReleaseView, RollbackApp, RollbackJob
 from protocol.replicas import SingletonView
+from protocol.webhooks import DeliveryPage, DeliveryState, DeliveryView
 
 _JOBS: Final = TypeAdapter(tuple[JobView, ...])
 _NODES: Final = TypeAdapter(tuple[NodeView, ...])
@@ -241,6 +242,27 @@ class AdminClient(JobsClient):
     async def abandon_operation(self, number: int) -> OperationView:
         """Give a pending operation up: the app may go on running on its node. Raises Refused 409 once it ended."""
         return await self.transport.call("POST", f"/admin/operations/{number}/abandon", OperationView)
+
+    async def webhooks(
+        self,
+        *,
+        state: DeliveryState | None = None,
+        app_id: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> DeliveryPage:
+        """Deliveries of job results, newest first, a page at a time."""
+        query: Mapping[str, str | int | None] = {
+            "state": state.value if state else None,
+            "appId": app_id,
+            "cursor": cursor,
+            "limit": limit,
+        }
+        return await self.transport.call("GET", "/admin/webhooks", DeliveryPage, query=query)
+
+    async def retry_webhook(self, number: int) -> DeliveryView:
+        """Have a delivery that waits or was given up sent now. Raises Refused 409 once its receiver has it."""
+        return await self.transport.call("POST", f"/admin/webhooks/{number}/retry", DeliveryView)
 
     async def delete_node(self, name: str, *, force: bool = False, readmit: bool = False) -> NodeRemoved:
         """Delete a node. Raises Refused 409 `node_in_use`, saying what stands in the way, unless `force`; then what

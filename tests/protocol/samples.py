@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from protocol import apps, audit, drains, events, inventory, jobs, nodes, operations, releases, replicas
+from protocol import apps, audit, drains, events, inventory, jobs, nodes, operations, releases, replicas, webhooks
 from protocol.base import Wire
 from protocol.errors import JobReason
 
@@ -141,6 +141,21 @@ GAVE_WAY = jobs.JobView(
 )
 IMAGES = apps.RemovedImages(removed=(IMAGE,), kept=("busybox:1.36",), error="one is in use")
 MONGO = apps.MongoOutcome(enabled=True, dropped=False, reason="kept by configuration")
+DELIVERY = webhooks.DeliveryView(
+    id=7,
+    delivery_id="8c1f:ended",
+    event="job.failed",
+    app_id="20001",
+    job_id="8c1f",
+    state=webhooks.DeliveryState.PENDING,
+    attempts=3,
+    status=503,
+    message="the receiver answered HTTP 503",
+    next_attempt_at=MOMENT,
+    created_at=MOMENT,
+    updated_at=MOMENT,
+    finished_at=None,
+)
 OPERATION = operations.OperationView(
     id=12,
     kind=operations.OperationKind.STOP,
@@ -390,6 +405,11 @@ SAMPLES: tuple[Wire, ...] = (
     events.RunnerEvent(at=MOMENT, runner=RUNNER),
     events.PlacementEvent(seq=43, at=MOMENT, actor="control-plane", app_id="20001", placement=PLACEMENT),
     events.AppEvent(seq=44, at=MOMENT, change="stopped", actor="api", app_id="20001", app=RUN),
+    DELIVERY,
+    webhooks.DeliveryPage(items=(DELIVERY,), next_cursor="7", configured=True),
+    webhooks.JobEnded(id=f"{GAVE_WAY.id}:ended", event="job.cancelled", at=MOMENT, job=GAVE_WAY),
+    webhooks.ResultTaken(id=f"{GAVE_WAY.id}:ended", repeated=True, newest=False),
+    events.WebhookEvent(seq=48, at=MOMENT, change="given_up", actor="control-plane", webhook=DELIVERY),
     events.OperationEvent(seq=45, at=MOMENT, change="asked", actor="api", operation=OPERATION),
     events.DrainEvent(seq=45, at=MOMENT, change="app 20001 moved", actor="drain:4", drain=DRAIN_DETAIL),
     CHANGE,

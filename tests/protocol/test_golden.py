@@ -24,6 +24,7 @@ MODULES = (
     "protocol.replicas",
     "protocol.operations",
     "protocol.inventory",
+    "protocol.webhooks",
 )
 
 
@@ -59,7 +60,9 @@ def test_keys_from_the_future_are_ignored(sample: Wire) -> None:
     assert type(sample).model_validate_json(orjson.dumps(document)) == sample
 
 
-@pytest.mark.parametrize("kind", ["job", "node", "runner", "placement", "app", "operation", "drain", "reset", "beat"])
+@pytest.mark.parametrize(
+    "kind", ["job", "node", "runner", "placement", "app", "operation", "drain", "webhook", "reset", "beat"]
+)
 def test_every_event_is_told_apart_by_its_kind(kind: str) -> None:
     text = (GOLDEN / f"events_{kind}_event.json").read_bytes()
     event = EVENT.validate_json(text)

@@ -64,6 +64,23 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Result:
+    """How a job of an app ended, as the control plane told; times are epoch milliseconds of its database."""
+
+    job_id: str
+    status: JobStatus
+    created_at: int
+    ended_at: int
+    error: str | None = None
+    url: str | None = None
+
+    def outdated_by(self, known: "Result") -> bool:
+        """Whether what is known already came later: results may arrive in any order. The app stands as its newest job
+        says, not as the job says that ended last: a superseded job may end before the one that runs."""
+        return (self.created_at, self.ended_at) < (known.created_at, known.ended_at)
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """An app's state as derived; `url` answers as long as a version of the app is meant to run."""
 

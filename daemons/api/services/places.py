@@ -42,6 +42,15 @@ class Places:
         if app.live_since is not None and not await self._is_live(app):
             await self._apps.leave_place(app.id, app.live_since)
 
+    async def reconsider(self, app: App) -> None:
+        """Give back the place of an app whose job ended, if no version of it runs and no job is on its way. Raises
+        PlaneError."""
+        taken_at = app.live_since
+        if taken_at is None or taken_at >= await self._apps.now() - FRESH_PLACE_MS:
+            return
+        if not await self._is_live(app):
+            await self._apps.leave_place(app.id, taken_at)
+
     async def _clear(self, app: App) -> bool:
         """Give back the places of the user's apps that do not run; whether there were any."""
         now = await self._apps.now()

@@ -29,6 +29,7 @@ RULES: Final[Rules] = {
     "insert_job": Change(key="id"),
     "save_job": Change("save_jobs", key="id"),
     "append_event": Change(),
+    "insert_delivery": Change(key="app_id"),
     "put_app_run": Change(exact=False, key="app_id"),
     "insert_release": Change(key="app_id"),
 }

@@ -30,6 +30,7 @@ from daemons.deploy.adapters.store_releases import ReleaseStatements, ReviewStat
 from daemons.deploy.adapters.store_replicas import SingletonStatements
 from daemons.deploy.adapters.store_tombstones import TombstoneStatements
 from daemons.deploy.adapters.store_waiting import WaitingStatements
+from daemons.deploy.adapters.store_webhooks import WebhookStatements
 from daemons.deploy.ports import OutcomeUnknown, Store, StoreUnavailable, Transaction
 from daemons.kit.batches import Done, Failed, Later
 from daemons.kit.lockstep import Lockstep, Rules
@@ -70,6 +71,7 @@ class SqlTransaction(
     CatalogueStatements,
     TombstoneStatements,
     WaitingStatements,
+    WebhookStatements,
     JobListStatements,
     DrainStatements,
     ResidentStatements,
@@ -87,10 +89,13 @@ class SqlStore:
     `urgent` is the same store over a few connections that are kept for what must not wait behind other work.
     """
 
-    def __init__(self, database: Database, history: History | None = None) -> None:
+    def __init__(self, database: Database, history: History | None = None, *, delivers: bool = False) -> None:
         self._database = database
         self._history = history or History()
-        self.urgent: Store = self if database.urgent is database else SqlStore(database.urgent, self._history)
+        self._delivers = delivers
+        self.urgent: Store = self
+        if database.urgent is not database:
+            self.urgent = SqlStore(database.urgent, self._history, delivers=delivers)
 
     async def transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """Run `work` in one transaction. Raises StoreUnavailable and OutcomeUnknown."""
@@ -99,7 +104,7 @@ class SqlStore:
 
         async def inside(session: Session) -> T:
             nonlocal appended
-            transaction = SqlTransaction(session)
+            transaction = self._transaction(session)
             result = await work(transaction)
             appended = transaction.appended
             return result
@@ -120,7 +125,7 @@ class SqlStore:
         async def inside(session: Session) -> list[Done[T] | Failed | Later]:
             nonlocal appended
             made: list[SqlTransaction] = []
-            outcomes = await Lockstep(session, rules).run([partial(_in_session, work, made) for work in works])
+            outcomes = await Lockstep(session, rules).run([partial(self._member, work, made) for work in works])
             appended = max((each.appended for each in made), default=0)
             return outcomes
 
@@ -134,17 +139,28 @@ class SqlStore:
         with _translated(), _refused_later():
             await self._database.check()
 
+    def _transaction(self, session: Session) -> SqlTransaction:
+        transaction = SqlTransaction(session)
+        transaction.delivers = self._delivers
+        return transaction
 
-async def _in_session(work: Callable[[Transaction], Awaitable[T]], made: list[SqlTransaction], session: Session) -> T:
-    made.append(SqlTransaction(session))
-    return await work(made[-1])
+    async def _member(
+        self, work: Callable[[Transaction], Awaitable[T]], made: list[SqlTransaction], session: Session
+    ) -> T:
+        made.append(self._transaction(session))
+        return await work(made[-1])
 
 
 @asynccontextmanager
 async def open_store(
-    url: str, *, pool_size: int = POOL_SIZE, transaction_seconds: float = TRANSACTION_SECONDS
+    url: str,
+    *,
+    pool_size: int = POOL_SIZE,
+    transaction_seconds: float = TRANSACTION_SECONDS,
+    delivers: bool = False,
 ) -> AsyncIterator[SqlStore]:
-    """The store at a database URL for the duration of the block, its schema brought up to date.
+    """The store at a database URL for the duration of the block, its schema brought up to date; with `delivers` ended
+    jobs write down what the webhook is to be told.
 
     Raises StoreUnavailable when nobody answers, and DatabaseMisconfigured when something has to be mended first: the
     URL, the grants, a server that does not make commits durable, or a schema that is newer than this program.
@@ -165,7 +181,7 @@ async def open_store(
                     await one.commit()
                     await history.admit(one)
                     await one.abandon()
-        yield SqlStore(database, history)
+        yield SqlStore(database, history, delivers=delivers)
 
 
 async def promote_store(url: str) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from daemons.deploy.ports.replicas import SingletonRows
 from daemons.deploy.ports.store import OutcomeUnknown, Store, StoreUnavailable, Transaction
 from daemons.deploy.ports.tombstones import TombstoneRows
 from daemons.deploy.ports.waiting import WaitingRows
+from daemons.deploy.ports.webhooks import DeliveryFilter, Receiver, WebhookRows
 from daemons.deploy.ports.work import IdempotencyRows, JobRows
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "AppRunRows",
     "CatalogueRows",
     "ClaimRows",
+    "DeliveryFilter",
     "DrainRows",
     "EventRows",
     "IdempotencyRows",
@@ -33,6 +35,7 @@ __all__ = [
     "OperationRows",
     "OutcomeUnknown",
     "PlacementRows",
+    "Receiver",
     "RegistryFailed",
     "ReleaseRows",
     "ResidentRows",
@@ -44,4 +47,5 @@ __all__ = [
     "TombstoneRows",
     "Transaction",
     "WaitingRows",
+    "WebhookRows",
 ]

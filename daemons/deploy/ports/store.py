@@ -18,6 +18,7 @@ from daemons.deploy.ports.operations import OperationRows
 from daemons.deploy.ports.replicas import SingletonRows
 from daemons.deploy.ports.tombstones import TombstoneRows
 from daemons.deploy.ports.waiting import WaitingRows
+from daemons.deploy.ports.webhooks import WebhookRows
 from daemons.deploy.ports.work import IdempotencyRows, JobRows
 
 T = TypeVar("T")
@@ -40,6 +41,7 @@ class Transaction(
     CatalogueRows,
     TombstoneRows,
     WaitingRows,
+    WebhookRows,
     JobListRows,
     DrainRows,
     ResidentRows,

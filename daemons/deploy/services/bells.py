@@ -34,6 +34,7 @@ class Bells:
     def __init__(self) -> None:
         self.work = Bell()
         self.feed = Bell()
+        self.results = Bell()
         self.closing = False
         self._jobs: dict[str, set[Bell]] = {}
         self._logs: dict[str, set[Bell]] = {}
@@ -56,6 +57,7 @@ class Bells:
             self.job(job_id)
         self.feed.ring()
         self.work.ring()
+        self.results.ring()
 
     def job(self, job_id: str) -> None:
         """Only those who watch this job need to look."""
@@ -75,6 +77,7 @@ class Bells:
             self.job(job_id)
         self.feed.ring()
         self.work.ring()
+        self.results.ring()
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import orjson
 
-from daemons.deploy.domain import drains, logs, moves
+from daemons.deploy.domain import drains, logs, moves, webhooks
 from daemons.deploy.domain.events import CONTROL_PLANE, Actor, NewEvent
 from daemons.deploy.domain.jobs import Job
 from daemons.deploy.domain.nodes import AppRun, NodePolicy, Placement, RuntimeNode
@@ -43,7 +43,7 @@ async def node_for(rows: Homes, job: Job) -> RuntimeNode | None:
 
 async def write_job(tx: Transaction, job: Job, was: Job, change: str | None, actor: Actor) -> Job:
     """Save the job and tell of it; an ended attempt also becomes the app's last known state, and a success
-    its newest release. Raises RowMoved."""
+    its newest release, and what the webhook is told. Raises RowMoved."""
     if job is was:
         return job
     if not await tx.save_job(job, was):
@@ -57,7 +57,10 @@ async def write_job(tx: Transaction, job: Job, was: Job, change: str | None, act
         if succeeded and was.status is not JobStatus.SUCCEEDED and not move:
             await record_release(tx, job, node_id)
     if change is not None:
-        await tell_of_job(tx, job, await node_of(tx, job.app_id), change, actor, was)
+        node = await node_of(tx, job.app_id)
+        await tell_of_job(tx, job, node, change, actor, was)
+        if tx.delivers and job.status.terminal and not was.status.terminal:
+            await tx.insert_delivery(webhooks.ended(job, node))
     return job
 
 

@@ -9,6 +9,7 @@ NAMES: Final = (
     "DEPLOY_RUNNER_TOKEN",
     "DEPLOY_NODE_TOKEN",
     "RUNTIME_AGENT_TOKEN",
+    "DEPLOY_WEBHOOK_SECRET",
     "API_ADMIN_TOKEN",
     "API_USER_TOKEN",
 )
@@ -21,10 +22,11 @@ NEEDED_BY: Final[Mapping[str, tuple[str, ...]]] = {
         "DEPLOY_RUNNER_TOKEN",
         "DEPLOY_NODE_TOKEN",
         "RUNTIME_AGENT_TOKEN",
+        "DEPLOY_WEBHOOK_SECRET",
     ),
     "runner": ("DEPLOY_RUNNER_TOKEN", "RUNTIME_AGENT_TOKEN"),
     "agent": ("DEPLOY_NODE_TOKEN", "RUNTIME_AGENT_TOKEN"),
-    "api": ("API_ADMIN_TOKEN", "API_USER_TOKEN", "DEPLOY_PROXY_AUTH_SHARED_SECRET"),
+    "api": ("API_ADMIN_TOKEN", "API_USER_TOKEN", "DEPLOY_PROXY_AUTH_SHARED_SECRET", "DEPLOY_WEBHOOK_SECRET"),
     "git": (),
     "gateway": (),
 }

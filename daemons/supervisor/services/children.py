@@ -8,6 +8,7 @@ from daemons.supervisor.domain import credentials
 from daemons.supervisor.domain.network import HOST, Ports
 from daemons.supervisor.ports import Child
 from daemons.supervisor.settings import Layout
+from protocol.webhooks import RESULTS_PATH
 
 #: Settings of the caller's environment that reach a child, by prefix.
 _PASSED: Final[Mapping[str, tuple[str, ...]]] = {
@@ -61,10 +62,12 @@ class Plan:
         return {**machine, **passed, **credentials.of_child(name, self.credentials), "PYTHONUNBUFFERED": "1"}
 
     def _deploy(self) -> dict[str, str]:
+        told = self.environment.get("DEPLOY_WEBHOOK_URL") or f"{self.ports.url('api')}{RESULTS_PATH}"
         return {
             "DEPLOY_HOST": HOST,
             "DEPLOY_PORT": str(self.ports.deploy),
             "DEPLOY_DB_URL": self.database_url or f"sqlite:///{self.layout.root / 'deploy.db'}",
+            "DEPLOY_WEBHOOK_URL": told,
             **self._looks_into_registry(),
         }
 

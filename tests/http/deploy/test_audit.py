@@ -6,6 +6,7 @@ from typing import Final
 import pytest
 
 from daemons.deploy.domain.events import Actor, NewEvent
+from daemons.deploy.domain.webhooks import NewDelivery
 from daemons.deploy.ports import Transaction
 from protocol.apps import AppCommand, ConfirmFence
 from protocol.audit import AuditEntry, AuditQuery
@@ -194,6 +195,15 @@ async def cancel_drain(plane: Plane) -> None:
     await plane.admin.cancel_drain(await drained(plane))
 
 
+async def send_again(plane: Plane) -> None:
+    async def work(tx: Transaction) -> None:
+        await tx.insert_delivery(NewDelivery("j1:ended", "job.failed", "20001", "j1", "{}", 0))
+
+    await plane.store.transact(work)
+    number = (await plane.admin.webhooks()).items[0].id
+    await plane.admin.retry_webhook(number)
+
+
 #: Every route that changes something: what calls it, and the event that must be there: kind, change and actor.
 TOLD: Final[Mapping[str, tuple[Scenario, str, str, str]]] = {
     "POST /deploy/jobs": (create, "job", "created", "api"),
@@ -224,6 +234,7 @@ TOLD: Final[Mapping[str, tuple[Scenario, str, str, str]]] = {
     "POST /admin/drains/{drain_id}/cancel": (cancel_drain, "drain", "cancelled", "admin"),
     "POST /admin/operations/{number}/retry": (hurry, "operation", "hurried", "admin"),
     "POST /admin/operations/{number}/abandon": (abandon, "operation", "abandoned", "admin"),
+    "POST /admin/webhooks/{number}/retry": (send_again, "webhook", "retried", "admin"),
 }
 #: What is no event: a log is its own record, and a preview changes nothing.
 UNTOLD: Final = {"PUT /deploy/jobs/{job_id}/log", "POST /admin/drains/preview"}

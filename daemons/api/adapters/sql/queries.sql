@@ -63,3 +63,27 @@ SELECT id, user_id, title, public_key, fingerprint, create_time FROM fun_ai_user
 
 -- remove_key --
 DELETE FROM fun_ai_user_git_key WHERE id = :id AND user_id = :user_id;
+
+-- lock_app --
+-- Results of one app are taken one after the other.
+SELECT id FROM fun_ai_app WHERE id = :id /*! FOR UPDATE */;
+
+-- add_delivery --
+-- Refused by the primary key when it was taken before.
+INSERT INTO fun_ai_deploy_delivery (id, create_time) VALUES (:id, :now);
+
+-- forget_deliveries --
+DELETE FROM fun_ai_deploy_delivery WHERE create_time < :before;
+
+-- result --
+SELECT job_id, status, error, url, job_create_time, job_end_time FROM fun_ai_app_result WHERE app_id = :app_id;
+
+-- add_result --
+INSERT INTO fun_ai_app_result (app_id, job_id, status, error, url, job_create_time, job_end_time, update_time)
+VALUES (:app_id, :job_id, :status, :error, :url, :job_create_time, :job_end_time, :now);
+
+-- save_result --
+UPDATE fun_ai_app_result
+SET job_id = :job_id, status = :status, error = :error, url = :url, job_create_time = :job_create_time,
+    job_end_time = :job_end_time, update_time = :now
+WHERE app_id = :app_id;
