@@ -101,7 +101,8 @@ class CreateApp(Wire):
 
 
 class AppInfo(Wire):
-    """An app as its owner sees it. `deployAccessUrl` and the older `accessUrl` are set while it is READY."""
+    """An app as its owner sees it. `deployAccessUrl` and the older `accessUrl` are set while it is READY. `statusAsOf`
+    is set while the control plane cannot be asked: the state is the one that its newest told result left then."""
 
     id: int
     user_id: int
@@ -114,6 +115,7 @@ class AppInfo(Wire):
     deploy_url: str | None = None
     deploy_access_url: str | None = None
     access_url: str | None = None
+    status_as_of: AwareDatetime | None = None
     repo_ssh_url: str
     create_time: AwareDatetime
     update_time: AwareDatetime

@@ -99,9 +99,10 @@ async def build_app(parts: Parts) -> web.Application:
     keys = KeyRing(SqlKeys(parts.database), apps, parts.access, parts.hosting)
     ownership = Ownership(apps, parts.plane)
     places = Places(apps, parts.plane)
-    results = Results(SqlResults(parts.database), apps, places)
+    told = SqlResults(parts.database)
+    results = Results(told, apps, places)
     deployments = Deployments(apps, parts.plane, ownership, places, parts.hosting)
-    app_routes = AppRoutes(Apps(apps, parts.plane, ownership, keys), parts.hosting)
+    app_routes = AppRoutes(Apps(apps, parts.plane, ownership, keys, told), parts.hosting)
     await keys.publish()
 
     access, metrics = Access(), Metrics()

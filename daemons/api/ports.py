@@ -165,8 +165,8 @@ class ResultStore(Protocol):
         """Write down how the app's job ended, unless this delivery was taken before or a newer result is known."""
         ...
 
-    async def result(self, app_id: int) -> Result | None:
-        """How the app's newest job ended, of those that were told."""
+    async def results_of(self, app_ids: Sequence[int]) -> Mapping[int, Result]:
+        """How the newest job of each of these apps ended, of those that were told."""
         ...
 
     async def forget(self, age_ms: int) -> int:

@@ -1,7 +1,7 @@
 """Apps and what their jobs say about them. The owner never sets an app's status: it follows from the jobs."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
 from protocol.api import AppState
@@ -82,12 +82,21 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """An app's state as derived; `url` answers as long as a version of the app is meant to run."""
+    """An app's state as derived; `url` answers as long as a version of the app is meant to run. `as_of` (epoch ms) is
+    set when the control plane could not be asked."""
 
     status: AppState
     last_job: str | None = None
     error: str | None = None
     url: str | None = None
+    as_of: int | None = None
+
+
+def remembered(app: App, result: Result) -> Standing:
+    """The state of an app from the newest result that was told, as of when its job ended. Whether a version serves
+    after a job that did not succeed is not known."""
+    attempt = Attempt(result.job_id, result.status, result.error, result.url)
+    return replace(standing(app, [attempt]), as_of=result.ended_at)
 
 
 def standing(app: App, attempts: Sequence[Attempt]) -> Standing:

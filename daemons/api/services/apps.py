@@ -1,10 +1,12 @@
-"""A user's apps, each with what its jobs say about it."""
+"""A user's apps, each with what its jobs say about it.
+
+While the control plane does not answer, it is what was told last of each app, if of all of them something was told."""
 
 from collections.abc import Sequence
 
 from daemons.api.domain.access import Subject
-from daemons.api.domain.apps import MOST_APPS, App, Draft, Standing, standing
-from daemons.api.ports import AppStore, DeployPlane
+from daemons.api.domain.apps import MOST_APPS, App, Draft, Standing, remembered, standing
+from daemons.api.ports import AppStore, DeployPlane, PlaneUnreachable, ResultStore
 from daemons.api.services.attempts import attempts
 from daemons.api.services.keys import KeyRing
 from daemons.api.services.ownership import Ownership
@@ -20,11 +22,14 @@ AppWithStanding = tuple[App, Standing]
 class Apps:
     """Create, list, look up."""
 
-    def __init__(self, store: AppStore, plane: DeployPlane, ownership: Ownership, keys: KeyRing) -> None:
+    def __init__(
+        self, store: AppStore, plane: DeployPlane, ownership: Ownership, keys: KeyRing, results: ResultStore
+    ) -> None:
         self._store = store
         self._plane = plane
         self._ownership = ownership
         self._keys = keys
+        self._results = results
 
     async def create(self, subject: Subject, draft: Draft, idempotency_key: str | None) -> AppWithStanding:
         """A new app, whose repository its owner may push to as soon as this answers.
@@ -58,5 +63,11 @@ class Apps:
         return [app.id for app in await self._store.every()]
 
     async def _with_standing(self, apps: Sequence[App]) -> Sequence[AppWithStanding]:
-        jobs = await self._plane.jobs_of([app.id for app in apps], _HISTORY)
+        try:
+            jobs = await self._plane.jobs_of([app.id for app in apps], _HISTORY)
+        except PlaneUnreachable:
+            told = await self._results.results_of([app.id for app in apps])
+            if not all(app.id in told for app in apps):
+                raise
+            return [(app, remembered(app, told[app.id])) for app in apps]
         return [(app, standing(app, attempts(jobs.get(app.id, ())))) for app in apps]

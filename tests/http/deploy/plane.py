@@ -11,7 +11,7 @@ from aiohttp import web
 
 from daemons.deploy.adapters.store import open_store
 from daemons.deploy.app import build_app
-from daemons.deploy.ports import AgentFailed, ImageRegistry, Store
+from daemons.deploy.ports import AgentFailed, ImageRegistry, Receiver, Store
 from daemons.deploy.settings import DeploySettings
 from daemons.kit.settings import load
 from protocol import headers
@@ -169,13 +169,17 @@ class Plane:
 
 @asynccontextmanager
 async def serving(
-    store: Store | None = None, *, registry: ImageRegistry | None = None, **changes: object
+    store: Store | None = None,
+    *,
+    registry: ImageRegistry | None = None,
+    receiver: Receiver | None = None,
+    **changes: object,
 ) -> AsyncIterator[Plane]:
     """A running control plane; settings are given by their variables' names."""
     async with AsyncExitStack() as stack:
-        kept: Store = store if store is not None else await stack.enter_async_context(open_store(MEMORY))
+        kept: Store = store or await stack.enter_async_context(open_store(MEMORY, delivers=receiver is not None))
         agent = AgentTwin()
-        app = build_app(settings(**changes), store=kept, agent=agent, registry=registry)
+        app = build_app(settings(**changes), store=kept, agent=agent, registry=registry, receiver=receiver)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=2)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)

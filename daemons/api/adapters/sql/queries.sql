@@ -78,6 +78,10 @@ DELETE FROM fun_ai_deploy_delivery WHERE create_time < :before;
 -- result --
 SELECT job_id, status, error, url, job_create_time, job_end_time FROM fun_ai_app_result WHERE app_id = :app_id;
 
+-- results_of --
+SELECT app_id, job_id, status, error, url, job_create_time, job_end_time
+FROM fun_ai_app_result WHERE app_id IN (:app_ids);
+
 -- add_result --
 INSERT INTO fun_ai_app_result (app_id, job_id, status, error, url, job_create_time, job_end_time, update_time)
 VALUES (:app_id, :job_id, :status, :error, :url, :job_create_time, :job_end_time, :now);

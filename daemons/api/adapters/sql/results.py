@@ -1,5 +1,7 @@
 """What the control plane told of ended jobs, in tables."""
 
+from collections.abc import Mapping, Sequence
+
 from daemons.api.domain.apps import Result
 from daemons.api.ports import Learned
 from daemons.kit.sql import Database, Duplicate, Row, Session
@@ -41,14 +43,14 @@ class SqlResults:
 
         return await self._database.transact(work)
 
-    async def result(self, app_id: int) -> Result | None:
-        """How the app's newest job ended, of those that were told."""
+    async def results_of(self, app_ids: Sequence[int]) -> Mapping[int, Result]:
+        """How the newest job of each of these apps ended, of those that were told."""
 
-        async def work(session: Session) -> Result | None:
-            row = await session.row("result", app_id=app_id)
-            return None if row is None else _result(row)
+        async def work(session: Session) -> Mapping[int, Result]:
+            rows = await session.rows("results_of", app_ids=list(app_ids))
+            return {int(row["app_id"]): _result(row) for row in rows}
 
-        return await self._database.transact(work)
+        return await self._database.transact(work) if app_ids else {}
 
     async def forget(self, age_ms: int) -> int:
         """Forget which deliveries were taken so long ago; how many."""
