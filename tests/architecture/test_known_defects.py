@@ -166,6 +166,8 @@ DEFECTS: dict[int, tuple[str, tuple[str, ...]]] = {
         "the API guesses how jobs ended, does not ask whose they are, and counts before it inserts",
         (
             "http/api/test_apps.py::test_the_status_follows_the_jobs",
+            "http/api/test_results_from_the_plane.py::test_the_api_learns_how_a_job_ended_without_asking",
+            "http/api/test_results.py::test_a_delivery_is_taken_once_and_an_older_result_never_replaces_a_newer_one",
             "http/api/test_ownership.py::test_only_the_owner_gets_through",
             "contract/test_api_stores.py::test_many_deployments_at_once_take_exactly_the_places_there_are",
         ),

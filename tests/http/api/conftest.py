@@ -22,6 +22,8 @@ from tests.support.deploy_plane import MemoryDeployPlane
 
 OWNER, OTHER, ADMIN = "owner-token-0123456789", "other-token-0123456789", "admin-token-0123456789"
 
+WEBHOOK_OLD, WEBHOOK_NEW = "webhook-secret-of-last-year", "webhook-secret-of-this-year"
+
 
 @dataclass
 class Api:
@@ -54,6 +56,7 @@ async def api(tmp_path: Path) -> AsyncIterator[Api]:
                 hosting=Hosting("git.example.org", 2222, registry="registry.example.org:5000", namespace="funaistudio"),
                 user_tokens={1: [OWNER], 2: [OTHER]},
                 admin_tokens=[ADMIN],
+                webhook_secrets=[WEBHOOK_NEW, WEBHOOK_OLD],
             )
         )
         runner = web.AppRunner(app)

@@ -4,6 +4,7 @@ import pytest
 
 from protocol.client.api import bearer
 from protocol.headers import ADMIN_TOKEN
+from protocol.webhooks import RESULTS_PATH
 from tests.http.api.conftest import ADMIN, OTHER, OWNER, Api
 
 KEY = '{"title": "laptop", "publicKey": "%s"}'
@@ -38,6 +39,7 @@ ROUTES = [
     ("DELETE", "/api/fun-ai/git/keys?keyId=1", "", 404, 404, 401),
     ("GET", "/api/fun-ai/admin/apps", "", 401, 401, 200),
     ("GET", "/api/fun-ai/internal/apps/ids", "", 401, 401, 200),
+    ("POST", RESULTS_PATH, "{}", 401, 401, 401),
 ]
 OPEN = ["/internal/health", "/internal/ready", "/metrics"]
 

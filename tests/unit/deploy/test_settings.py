@@ -115,3 +115,38 @@ def test_a_registry_that_cannot_be_cleaned_like_this_stops_the_start(name: str, 
     with pytest.raises(Misconfigured, match=name) as caught:
         load(DeploySettings, **{**ENVIRONMENT, **REGISTRY, name: value})
     assert "of-the-url" not in str(caught.value) and "of-the-robot" not in str(caught.value)
+
+
+WEBHOOK = {"DEPLOY_WEBHOOK_URL": "http://127.0.0.1:8080/results?of=a", "DEPLOY_WEBHOOK_SECRET": "the-new-secret-of-it"}
+
+
+def test_a_webhook_has_an_address_and_one_or_two_secrets_that_nobody_is_shown() -> None:
+    given = {**WEBHOOK, "DEPLOY_WEBHOOK_SECRET": "the-new-secret-of-it, the-old-secret-of-it"}
+    settings = load(DeploySettings, **{**ENVIRONMENT, **given})
+    assert settings.webhook_url.get_secret_value() == WEBHOOK["DEPLOY_WEBHOOK_URL"]
+    assert [each.get_secret_value() for each in settings.webhook_secrets] == [
+        "the-new-secret-of-it",
+        "the-old-secret-of-it",
+    ]
+    assert "the-old-secret-of-it" in settings.secret_values() and "of=a" not in repr(settings)
+    assert not load(DeploySettings, **ENVIRONMENT).webhook_url
+
+
+@pytest.mark.parametrize(("missing", "given"), [tuple(WEBHOOK), tuple(reversed(WEBHOOK))])
+def test_half_a_webhook_stops_the_start(missing: str, given: str) -> None:
+    with pytest.raises(Misconfigured, match=f"{missing} is not set; set it, or unset {given}"):
+        load(DeploySettings, **{**ENVIRONMENT, **WEBHOOK, missing: ""})
+
+
+@pytest.mark.parametrize("secret", ["CHANGE_ME", "short", TOKENS["api"]])
+def test_a_placeholder_or_a_secret_of_another_role_stops_the_start(secret: str) -> None:
+    with pytest.raises(Misconfigured, match="DEPLOY_WEBHOOK_SECRET") as caught:
+        load(DeploySettings, **{**ENVIRONMENT, **WEBHOOK, "DEPLOY_WEBHOOK_SECRET": secret})
+    assert secret not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["ftp://a/b", "http://user:word@a/b", "http://a/b#c", "http://a b/", "a/b", "http://"])
+def test_a_webhook_is_a_plain_address(url: str) -> None:
+    with pytest.raises(Misconfigured, match="DEPLOY_WEBHOOK_URL must be http") as caught:
+        load(DeploySettings, **{**ENVIRONMENT, **WEBHOOK, "DEPLOY_WEBHOOK_URL": url})
+    assert "word" not in str(caught.value)
