@@ -159,7 +159,6 @@ class Plane:
         agent: Agent,
         registry: ImageRegistry | None,
         urgent: Store | None = None,
-        receiver: Receiver | None = None,
     ) -> None:
         urgent = urgent or store
         policy = _policy(settings)
@@ -193,7 +192,6 @@ class Plane:
         rules = FailoverRules(settings.failover_seconds * 1000, settings.failover_nodes)
         self._drain(Holders(agent, policy), rules, policy)
         self._share_out(LogLimits(settings.log_kept_days * _DAY_MS, settings.log_total_mib * 1024**2))
-        self._tell_of_results(receiver)
 
     def _watch(self, limits: Limits) -> None:
         """What reads and what ends."""
@@ -209,7 +207,7 @@ class Plane:
         self.singletons.add("retention", 2, self.retention.step)
         self.singletons.add("operations-tidy", 300, self.operations.tidy)
 
-    def _tell_of_results(self, receiver: Receiver | None) -> None:
+    def tell_of_results(self, receiver: Receiver | None) -> None:
         """What sends the results of jobs to the webhook, if there is one."""
         self.webhooks = Webhooks(self.store, self.bells, receiver)
         if receiver is not None:
@@ -286,7 +284,8 @@ def build_app(
     receiver: Receiver | None = None,
 ) -> web.Application:
     """The control plane over the given parts; `urgent` is the same store for what must not wait behind other work."""
-    plane, metrics = Plane(settings, store, agent, registry, urgent, receiver), Metrics()
+    plane, metrics = Plane(settings, store, agent, registry, urgent), Metrics()
+    plane.tell_of_results(receiver)
     access = Access(trusted_proxies=settings.trusted_proxies)
     figures = Figures(metrics.registry, plane.reader, plane.nodes, plane.runners, plane.thresholds, plane.feed)
     metrics.before(figures.refresh)

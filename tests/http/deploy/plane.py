@@ -177,7 +177,9 @@ async def serving(
 ) -> AsyncIterator[Plane]:
     """A running control plane; settings are given by their variables' names."""
     async with AsyncExitStack() as stack:
-        kept: Store = store or await stack.enter_async_context(open_store(MEMORY, delivers=receiver is not None))
+        kept = store
+        if kept is None:
+            kept = await stack.enter_async_context(open_store(MEMORY, delivers=receiver is not None))
         agent = AgentTwin()
         app = build_app(settings(**changes), store=kept, agent=agent, registry=registry, receiver=receiver)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=2)
