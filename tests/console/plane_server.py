@@ -50,20 +50,21 @@ class Served:
         return NodeClient(Transport(self.url, {headers.NODE_TOKEN: _NODE}))
 
 
-def settings(database: str) -> DeploySettings:
-    return DeploySettings(
-        port=0,
-        db_url=SecretStr(database),
-        admin_tokens=(SecretStr(TOKEN),),
-        api_tokens=(SecretStr(_OTHER),),
-        runner_tokens=(SecretStr(_RUNNER),),
-        node_token=(SecretStr(_NODE),),
-        agent_token=(SecretStr(_AGENT),),
-    )
+def settings(database: str, **more: object) -> DeploySettings:
+    ours = {
+        "port": 0,
+        "db_url": SecretStr(database),
+        "admin_tokens": (SecretStr(TOKEN),),
+        "api_tokens": (SecretStr(_OTHER),),
+        "runner_tokens": (SecretStr(_RUNNER),),
+        "node_token": (SecretStr(_NODE),),
+        "agent_token": (SecretStr(_AGENT),),
+    }
+    return DeploySettings.model_validate({**ours, **more})
 
 
 @contextmanager
-def served(folder: Path, database: str = "sqlite:///:memory:") -> Iterator[Served]:
+def served(folder: Path, database: str = "sqlite:///:memory:", **more: object) -> Iterator[Served]:
     """The control plane in a thread of its own, so that blocking tests can drive it."""
     loop = asyncio.new_event_loop()
     started: list[str] = []
@@ -71,7 +72,7 @@ def served(folder: Path, database: str = "sqlite:///:memory:") -> Iterator[Serve
     stop = asyncio.Event()
 
     async def serve() -> None:
-        runner = web.AppRunner(await open_app(settings(database)))
+        runner = web.AppRunner(await open_app(settings(database, **more)))
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()

@@ -4,12 +4,13 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import httpx
@@ -92,9 +93,20 @@ def test_the_whole_path_holds(up: Up) -> None:
     assert len(report["steps"]) == 8
 
 
+def test_the_api_was_told_how_the_first_deployment_ended(up: Up) -> None:
+    """By the control plane, and not because somebody asked."""
+
+    def told() -> bool:
+        with closing(sqlite3.connect(f"file:{up.folder / 'api.db'}?mode=ro", uri=True)) as database:
+            rows = database.execute("SELECT status FROM fun_ai_app_result WHERE app_id = 20001").fetchall()
+        return rows == [("SUCCEEDED",)]
+
+    real.wait_until(told, "the result of the demo's deployment at the API")
+
+
 def test_secrets_are_private(up: Up) -> None:
     secrets = [value for name, value in credentials(up).items() if "TOKEN" in name or "SECRET" in name]
-    assert len(secrets) == 7
+    assert len(secrets) == 8
     assert Path(up.ready["credentials"]).stat().st_mode & 0o777 == 0o600
     assert (up.folder / "platform.json").stat().st_mode & 0o777 == 0o600
     told = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]

@@ -27,6 +27,8 @@ OPEN_TO = {
     "GET /deploy/operations/{number}": {"api", "admin"},
     "POST /admin/operations/{number}/retry": {"admin"},
     "POST /admin/operations/{number}/abandon": {"admin"},
+    "GET /admin/webhooks": {"admin"},
+    "POST /admin/webhooks/{number}/retry": {"admin"},
     "POST /deploy/apps/stop": {"api", "admin"},
     "POST /deploy/apps/purge": {"api", "admin"},
     "POST /deploy/apps/cleanup": {"api", "admin"},
