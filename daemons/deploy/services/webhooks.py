@@ -19,7 +19,7 @@ from daemons.deploy.ports import DeliveryFilter, Receiver, Store, StoreUnavailab
 from daemons.deploy.services.bells import Bells
 from protocol.webhooks import DeliveryState
 
-#: The least time between two looks for results: at most so long one waits after its job ended.
+#: The least time between two looks for results, so that a busy queue does not have them looked for all the time.
 LOOK_SECONDS: Final = 0.05
 _POLL_SECONDS: Final = 1.0
 _AT_ONCE: Final = 16
@@ -61,14 +61,14 @@ class Webhooks:
         return self._receiver is not None
 
     async def step(self) -> None:
-        """Send what is due, and then wait for news, at most a second."""
+        """Wait for news, at most a second, and send what is due."""
+        await self._bells.results.wait(_POLL_SECONDS)
         try:
             while await self.send_some():
                 continue
         except StoreUnavailable:
             await asyncio.sleep(_POLL_SECONDS)
             raise
-        await self._bells.results.wait(_POLL_SECONDS)
 
     async def send_some(self) -> bool:
         """Send up to sixteen deliveries at once, each of another app; whether there may be more to do now."""

@@ -99,6 +99,8 @@ class Plan:
             "API_PORT": str(self.ports.api),
             "API_DB_URL": self.environment.get("API_DB_URL") or f"sqlite:///{self.layout.root / 'api.db'}",
             "DEPLOY_PROXY_BASE_URL": self.ports.url("deploy"),
+            # By the name that comes first at the API: one in the caller's environment is of another control plane.
+            "API_DEPLOY_WEBHOOK_SECRET": self.credentials["DEPLOY_WEBHOOK_SECRET"],
             "DEPLOY_GIT_SSH_HOST": HOST,
             "DEPLOY_GIT_SSH_PORT": str(self.ports.git),
             "GIT_ACCESS_FILE": str(self.layout.git / "access.json"),

@@ -46,6 +46,15 @@ def test_no_secret_is_on_a_command_line() -> None:
     assert not [line for line in lines if "secret" in line or "pass" in line]
 
 
+def test_the_control_plane_tells_the_api_of_results_and_both_know_the_secret() -> None:
+    built = children({"API_DEPLOY_WEBHOOK_SECRET": "the secret of another platform"})
+    told = built["deploy"].environment
+    assert told["DEPLOY_WEBHOOK_URL"] == "http://127.0.0.1:8080/api/fun-ai/internal/deploy-events"
+    assert built["api"].environment["API_DEPLOY_WEBHOOK_SECRET"] == told["DEPLOY_WEBHOOK_SECRET"]
+    elsewhere = children({"DEPLOY_WEBHOOK_URL": "http://10.0.0.7/results"})["deploy"].environment
+    assert elsewhere["DEPLOY_WEBHOOK_URL"] == "http://10.0.0.7/results"
+
+
 def test_the_database_is_a_file_unless_one_is_named() -> None:
     assert children()["deploy"].environment["DEPLOY_DB_URL"] == "sqlite:////srv/funai/deploy.db"
     assert children(database_url="mysql://u:p@h:1/n")["deploy"].environment["DEPLOY_DB_URL"] == "mysql://u:p@h:1/n"
