@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 
 import aiohttp
 import orjson
-import psutil
 import uvloop
 
 from bench.figures import Figure, median, percentile, show
-from bench.lifecycle import Client, Daemon, client, ready
-from bench.servers import mariadb, replicas
+from bench.load import Load, load_on
+from bench.servers import ControlPlane, control_plane, mariadb
 from protocol import headers
 
 EVENTS, PER_SECOND = 200, 20.0
@@ -28,7 +27,7 @@ ANSWERS_MOST = 20.0
 class Audience:
     """Consoles that read the event stream."""
 
-    daemon: Daemon
+    plane: ControlPlane
     sent: dict[int, float] = field(default_factory=dict)
     times: list[float] = field(default_factory=list)
     answers: list[float] = field(default_factory=list)
@@ -37,9 +36,9 @@ class Audience:
 
     async def console(self, session: aiohttp.ClientSession) -> None:
         """Note when each edit arrives, for ever."""
-        proof = {headers.ADMIN_TOKEN: self.daemon.tokens["DEPLOY_ADMIN_TOKEN"]}
+        proof = {headers.ADMIN_TOKEN: self.plane.tokens["DEPLOY_ADMIN_TOKEN"]}
         endless = aiohttp.ClientTimeout(total=None)
-        async with session.get(f"{self.daemon.url}/admin/events", headers=proof, timeout=endless) as stream:
+        async with session.get(f"{self.plane.url}/admin/events", headers=proof, timeout=endless) as stream:
             async for line in stream.content:
                 if line.startswith(b"event: beat"):
                     self.listening += 1
@@ -52,9 +51,8 @@ class Audience:
 async def main() -> int:
     """Measure and print; exit code 0 if every limit held."""
     figures: list[Figure] = []
-    with mariadb() as url, replicas(url, 1) as (daemon,):
-        async with client(daemon) as load:
-            await ready(load)
+    with mariadb() as database, control_plane(database.url) as plane:
+        async with load_on(plane) as load:
             for consoles in (FEW, MANY):
                 heard = await listened(load, consoles)
                 limit = ("ms", "limit", LIMIT_MS, 1.0)
@@ -74,29 +72,29 @@ async def main() -> int:
     return show("fan-out of events on MariaDB", figures)
 
 
-async def listened(load: Client, consoles: int) -> Audience:
+async def listened(load: Load, consoles: int) -> Audience:
     """What so many consoles heard of the edits, and what one cost."""
-    audience, process = Audience(load.daemon), psutil.Process(load.daemon.pid)
+    audience = Audience(load.plane)
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector) as session, asyncio.TaskGroup() as group:
         tasks = [group.create_task(audience.console(session)) for _ in range(consoles)]
         async with asyncio.timeout(60):
             while audience.listening < consoles:
                 await asyncio.sleep(0.1)
-        before = process.cpu_times()
+        before = load.plane.cpu_seconds()
         for number in range(1, EVENTS + 1):
             await edit(load, audience, number)
         async with asyncio.timeout(30):
             while len(audience.times) < consoles * EVENTS:
                 await asyncio.sleep(0.1)
-        after = process.cpu_times()
+        after = load.plane.cpu_seconds()
         for task in tasks:
             task.cancel()
-    audience.used_ms = 1000 * (after.user + after.system - before.user - before.system) / EVENTS
+    audience.used_ms = 1000 * (after - before) / EVENTS
     return audience
 
 
-async def edit(load: Client, audience: Audience, number: int) -> None:
+async def edit(load: Load, audience: Audience, number: int) -> None:
     """One event."""
     where = "http://127.0.0.1:1"
     body = {"name": "bench", "agentBaseUrl": where, "gatewayBaseUrl": where, "weight": number}

@@ -13,33 +13,31 @@ from dataclasses import dataclass, field
 
 import aiohttp
 import orjson
-import psutil
 import uvloop
 
 from bench.figures import Figure, median, percentile, show
-from bench.lifecycle import Client, Daemon, client, ready
-from bench.pickup import resident_mb
-from bench.servers import mariadb, replicas
+from bench.load import Load, load_on
+from bench.servers import ControlPlane, Server, control_planes, mariadb
 from protocol import headers
 
 RUNNERS, NODES, CONSOLES, JOBS_PER_SECOND = 200, 1000, 20, 5.0
 INTERVAL_SECONDS = 10.0
 SETTLE_SECONDS, MEASURE_SECONDS = 15.0, 40.0
 PARKED = 1000
-CPU_PCT, RESIDENT_MB, MEDIAN_MS, P99_MS = 10.0, 200.0, 6.0, 25.0
+CPU_PCT, DATABASE_PCT, RESIDENT_MB, MEDIAN_MS, P99_MS = 10.0, 10.0, 200.0, 6.0, 25.0
 
 
 @dataclass
-class Patient(Client):
+class Patient(Load):
     """A client that sends again what an overloaded control plane answered 503, as runners and agents do."""
 
     refused: int = 0
 
     async def post(self, path: str, header: str, token: str, body: object) -> dict[str, object]:
         """The data of the answer; ends the benchmark at any other refusal."""
-        proof = {header: self.daemon.tokens[token], "Content-Type": "application/json"}
+        proof = {header: self.plane.tokens[token], "Content-Type": "application/json"}
         while True:
-            async with self.session.post(self.daemon.url + path, data=orjson.dumps(body), headers=proof) as answer:
+            async with self.session.post(self.plane.url + path, data=orjson.dumps(body), headers=proof) as answer:
                 content = await answer.read()
             if answer.status == 200:
                 return orjson.loads(content)["data"] or {}
@@ -65,7 +63,8 @@ class Fleet:
             if job:
                 if (began := self.sent.pop(str(job["id"]), None)) is not None:
                     self.waits.append((time.perf_counter() - began) * 1000)
-                await self.load.finish(name, job)
+                await self.load.renew(name, job)
+                await self.load.report(name, job)
 
     async def waiter(self, name: str) -> None:
         """Wait for jobs, and take none: there are none by then."""
@@ -99,10 +98,10 @@ class Fleet:
 
     async def console(self) -> None:
         """Read the event stream for ever."""
-        proof = {headers.ADMIN_TOKEN: self.load.daemon.tokens["DEPLOY_ADMIN_TOKEN"]}
+        proof = {headers.ADMIN_TOKEN: self.load.plane.tokens["DEPLOY_ADMIN_TOKEN"]}
         endless = aiohttp.ClientTimeout(total=None)
         while True:
-            url = f"{self.load.daemon.url}/admin/events"
+            url = f"{self.load.plane.url}/admin/events"
             async with self.load.session.get(url, headers=proof, timeout=endless) as stream:
                 async for chunk in stream.content.iter_any():
                     self.events += chunk.count(b"\ndata: ")
@@ -117,19 +116,19 @@ class Fleet:
 
 async def main() -> int:
     """Measure and print; exit code 0 if every limit held."""
-    with mariadb() as url, replicas(url, 1, stale_seconds=45) as (daemon,):
-        async with client(daemon) as load:
-            await ready(load)
-            fleet = Fleet(Patient(daemon, load.session))
+    with mariadb() as database, control_planes(database.url, stale_seconds=45) as (plane,):
+        async with load_on(plane) as load:
+            fleet = Fleet(Patient(plane, load.session))
             for first in range(0, NODES, 10):
                 await asyncio.gather(*(fleet.report(number, 0) for number in range(first, first + 10)))
-            busy_pct = await under_load(fleet, daemon)
-            resident = await parked_mb(fleet, daemon)
+            busy, database_busy = await under_load(fleet, plane, database)
+            resident = await parked_mb(fleet, plane)
     limit = ("limit",)
     return show(
         f"{RUNNERS} waiting runners, {NODES} nodes, {CONSOLES} consoles, {JOBS_PER_SECOND:g} jobs/s on MariaDB",
         [
-            Figure("processor time of the control plane", busy_pct, "% of a core", *limit, CPU_PCT, 1.0),
+            Figure("processor time of the control plane", busy, "% of a core", *limit, CPU_PCT, 1.0),
+            Figure("processor time of MariaDB", database_busy, "% of a core", *limit, DATABASE_PCT, 1.0),
             Figure("requests answered 503 and sent again", fleet.load.refused, "", *limit, 0.0, 0.0),
             Figure("create to claimed, median", median(fleet.waits), "ms", *limit, MEDIAN_MS, 1.0),
             Figure("create to claimed, p99", percentile(fleet.waits, 0.99), "ms", *limit, P99_MS, 1.0),
@@ -138,9 +137,8 @@ async def main() -> int:
     )
 
 
-async def under_load(fleet: Fleet, daemon: Daemon) -> float:
-    """The control plane's processor time in percent of a core while everybody is there."""
-    process = psutil.Process(daemon.pid)
+async def under_load(fleet: Fleet, *servers: Server) -> list[float]:
+    """The processor time of each in percent of a core while everybody is there."""
     async with asyncio.TaskGroup() as group:
         work = [fleet.submitter(), *(fleet.console() for _ in range(CONSOLES))]
         work += [fleet.runner(f"r{number:03}") for number in range(RUNNERS)]
@@ -148,22 +146,21 @@ async def under_load(fleet: Fleet, daemon: Daemon) -> float:
         tasks = [group.create_task(each) for each in work]
         await asyncio.sleep(SETTLE_SECONDS)
         fleet.waits.clear()
-        before, began = process.cpu_times(), time.perf_counter()
+        before, began = [server.cpu_seconds() for server in servers], time.perf_counter()
         await asyncio.sleep(MEASURE_SECONDS)
-        after, seconds = process.cpu_times(), time.perf_counter() - began
+        after, seconds = [server.cpu_seconds() for server in servers], time.perf_counter() - began
         for task in tasks:
             task.cancel()
-    used: float = after.user + after.system - before.user - before.system
-    return 100 * used / seconds
+    return [100 * (now - was) / seconds for now, was in zip(after, before, strict=True)]
 
 
-async def parked_mb(fleet: Fleet, daemon: Daemon) -> float:
+async def parked_mb(fleet: Fleet, plane: ControlPlane) -> float:
     """Resident MB of the control plane with a thousand parked requests and the consoles."""
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(fleet.waiter(f"w{number:04}")) for number in range(PARKED)]
         tasks += [group.create_task(fleet.console()) for _ in range(CONSOLES)]
         await asyncio.sleep(10)
-        resident = resident_mb(daemon.pid)
+        resident = plane.resident_mb()
         for task in tasks:
             task.cancel()
     return resident

@@ -16,8 +16,8 @@ import aiohttp
 import uvloop
 
 from bench.figures import Figure, median, percentile, show
-from bench.lifecycle import client, echo_server, ready
-from bench.servers import mariadb, replicas
+from bench.load import load_on
+from bench.servers import control_planes, echo, mariadb
 from daemons.kit.logs import Redactor
 from daemons.runner.adapters.control_plane import HttpControlPlane
 from daemons.runner.adapters.workplace import FileSpool
@@ -41,10 +41,9 @@ PIECE_BYTES = 256 * 1024
 
 async def main() -> int:
     """Measure and print; exit code 0 if every limit held."""
-    with mariadb() as url, replicas(url, 2) as (here, there), echo_server() as echo:
-        for daemon in (here, there):
-            async with client(daemon) as load:
-                await ready(load)
+    with mariadb() as database, control_planes(database.url, 2) as (here, there), echo() as bare:
+        async with load_on(here), load_on(there):
+            pass
         async with AsyncExitStack() as stack:
             secret = {headers.DEPLOY_SECRET: here.tokens["DEPLOY_PROXY_AUTH_SHARED_SECRET"]}
             proof = {headers.RUNNER_TOKEN: here.tokens["DEPLOY_RUNNER_TOKEN"]}
@@ -52,7 +51,7 @@ async def main() -> int:
                 JobsClient(await stack.enter_async_context(Transport(daemon.url, secret))) for daemon in (here, there)
             ]
             runner = RunnerClient(await stack.enter_async_context(Transport(here.url, proof)))
-            same, other, echoes = await latencies(near, far, runner, echo)
+            same, other, echoes = await latencies(near, far, runner, bare.url)
             short, long = [await look_ms(near, runner, size) for size in (SHORT_BYTES, LONG_BYTES)]
     limit = ("ms", "limit", LIMIT_MS, 1.0)
     return show(
@@ -89,7 +88,7 @@ async def claimed(jobs: JobsClient, runner: RunnerClient, app_id: str) -> tuple[
 
 
 async def latencies(
-    near: JobsClient, far: JobsClient, runner: RunnerClient, echo: str
+    near: JobsClient, far: JobsClient, runner: RunnerClient, bare: str
 ) -> tuple[list[float], list[float], list[float]]:
     """Milliseconds from each line's writing to each reader, at the same and at the other replica; and of bare echoes at
     the same time."""
@@ -104,7 +103,7 @@ async def latencies(
         uploader = LogUploader(control, attempt, log, MachinePacer())
         async with asyncio.TaskGroup() as group:
             uploading = group.create_task(uploader.run())
-            echoing = group.create_task(echo_along(echo, echoes))
+            echoing = group.create_task(echo_along(bare, echoes))
             readers = [
                 group.create_task(read_along(jobs, job_id, written, found))
                 for jobs, found in zip((near, far), times, strict=True)

@@ -1,147 +1,73 @@
-"""How long a created job takes to reach a waiting runner.
+"""How long a created job takes to reach one of many waiting runners, on MariaDB with the durability it has by default.
 
-Starts a control plane of its own on a SQLite file, parks one runner's claim, and times from just before the create is
-sent to the moment the claim is answered. The peer is a bare HTTP echo served by the same library and called by the
-same client.
+So many runners wait; jobs are created one at a time, and the time counts from just before the create is sent to the
+arrival of the claim's answer. The peer is a bare echo that the same client calls in between: what a request costs here.
 """
 
+import argparse
 import asyncio
-import os
-import secrets
-import socket
-import subprocess
-import sys
-import tempfile
 import time
-from pathlib import Path
 
-import httpx
-from aiohttp import web
+import uvloop
 
 from bench.figures import Figure, median, percentile, show
-from protocol import headers
-from protocol.client.deploy import JobsClient, NodeClient, RunnerClient
-from protocol.client.transport import ClientError, Transport
-from protocol.jobs import ClaimJob, CreateJob, JobPayload, JobStatus, JobType, ReportJob
-from protocol.nodes import NodeHeartbeat
+from bench.load import Load, load_on
+from bench.servers import Server, control_plane, echo, mariadb
 
-ROUNDS = 100
-LIMIT_MS = 20.0
+PICKUPS = 300
+MEDIAN_MS, P99_MS = 6.0, 25.0
+#: A create is a request with a commit, a claim a commit and an answer.
+ECHOES_MOST = 30.0
 
 
-async def main() -> int:
-    """Measure and print; exit code 0 if the limit held."""
-    with tempfile.TemporaryDirectory() as folder, socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        probe.close()
-        names = ("DEPLOY_ADMIN_TOKEN", "DEPLOY_PROXY_AUTH_SHARED_SECRET", "DEPLOY_RUNNER_TOKEN", "DEPLOY_NODE_TOKEN")
-        tokens = {name: secrets.token_urlsafe(32) for name in (*names, "RUNTIME_AGENT_TOKEN")}
-        settings = {
-            "DEPLOY_DB_URL": f"sqlite:///{folder}/deploy.db",
-            "DEPLOY_PORT": str(port),
-            "FUNAI_LOG_LEVEL": "WARNING",
-        }
-        daemon = subprocess.Popen([sys.executable, "-m", "daemons.deploy"], env=os.environ | tokens | settings)
-        try:
-            pickups = await measure(f"http://127.0.0.1:{port}", tokens)
-            resident = resident_mb(daemon.pid)
-        finally:
-            daemon.terminate()
-            daemon.wait(20)
-    echo = await echo_ms()
+async def main(runners: int) -> int:
+    """Measure and print; exit code 0 if every limit held."""
+    with mariadb() as database, control_plane(database.url) as plane, echo() as bare:
+        async with load_on(plane) as load:
+            waits, echoes = await pickups(load, bare, runners)
+    who = f"create to claimed, {runners} waiting"
     return show(
-        "job create to claimed, one waiting runner",
+        "from a job's creation to its runner, on MariaDB",
         [
-            Figure("create to claimed, median", median(pickups), "ms", "limit", LIMIT_MS, 1.0),
-            Figure("create to claimed, p99", percentile(pickups, 0.99), "ms", "limit", LIMIT_MS, 2.0),
-            Figure("create to claimed, median", median(pickups), "ms", "bare HTTP echo, median", echo, 20.0),
-            Figure("control plane, resident", resident, "MB", "limit", 120.0, 1.0),
+            Figure(f"{who}, median", median(waits), "ms", "limit", MEDIAN_MS, 1.0),
+            Figure(f"{who}, p99", percentile(waits, 0.99), "ms", "limit", P99_MS, 1.0),
+            Figure(f"{who}, median", median(waits), "ms", "bare echo, median", median(echoes), ECHOES_MOST),
+            Figure(
+                f"{who}, p99", percentile(waits, 0.99), "ms", "bare echo, p99", percentile(echoes, 0.99), ECHOES_MOST
+            ),
         ],
     )
 
 
-async def measure(url: str, tokens: dict[str, str]) -> list[float]:
-    """Milliseconds from create to claimed, one value per round."""
-    runner_proof = {headers.RUNNER_TOKEN: tokens["DEPLOY_RUNNER_TOKEN"]}
-    async with (
-        Transport(url, {headers.DEPLOY_SECRET: tokens["DEPLOY_PROXY_AUTH_SHARED_SECRET"]}) as jobs_transport,
-        Transport(url, runner_proof) as runner_transport,
-        Transport(url, {headers.NODE_TOKEN: tokens["DEPLOY_NODE_TOKEN"]}) as node_transport,
-    ):
-        jobs, runner, node = JobsClient(jobs_transport), RunnerClient(runner_transport), NodeClient(node_transport)
-        await answering(jobs)
-        beat = NodeHeartbeat(
-            node_name="bench",
-            agent_base_url="http://127.0.0.1:1",
-            gateway_base_url="http://127.0.0.1:1",
-            disk_free_pct=80.0,
-            disk_free_bytes=10**11,
-            container_count=0,
-        )
-        await node.heartbeat(beat)
-        return [await one_round(jobs, runner, number) for number in range(ROUNDS)]
+async def pickups(load: Load, bare: Server, runners: int) -> tuple[list[float], list[float]]:
+    """Milliseconds from create to claimed, and of the echoes between."""
+    answered: dict[str, asyncio.Future[float]] = {}
+    loop = asyncio.get_running_loop()
 
+    async def runner(name: str) -> None:
+        while True:
+            job = await load.claim(name)
+            if job:
+                answered.setdefault(str(job["id"]), loop.create_future()).set_result(time.perf_counter())
+                await load.report(name, job)
 
-async def answering(jobs: JobsClient) -> None:
-    """Wait until the control plane is ready."""
-    for _ in range(200):
-        try:
-            await jobs.ready()
-        except ClientError:
-            await asyncio.sleep(0.1)
-        else:
-            return
-    raise SystemExit("the control plane did not become ready within 20 s")
-
-
-async def one_round(jobs: JobsClient, runner: RunnerClient, number: int) -> float:
-    """Park a claim, create a job, end it; milliseconds from create to claimed."""
-    claim = ClaimJob(runner_id="bench", wait_seconds=20, lease_seconds=30)
-    payload = JobPayload(user_id="1", app_id=f"app-{number}", image="busybox:1.36")
+    waits, echoes = list[float](), list[float]()
     async with asyncio.TaskGroup() as group:
-        parked = group.create_task(runner.claim(claim))
-        await asyncio.sleep(0.05)
-        started = time.perf_counter()
-        group.create_task(jobs.create(CreateJob(type=JobType.BUILD_AND_DEPLOY, payload=payload)))
-        job = await parked
-        elapsed = (time.perf_counter() - started) * 1000
-    assert job is not None
-    report = ReportJob(runner_id="bench", lease_token=job.lease_token, status=JobStatus.SUCCEEDED)
-    await runner.report(job.id, report)
-    return elapsed
-
-
-async def echo_ms() -> float:
-    """Median milliseconds of a POST to a bare handler in this process."""
-
-    async def echo(request: web.Request) -> web.Response:
-        return web.Response(body=await request.read())
-
-    app = web.Application()
-    app.add_routes([web.post("/", echo)])
-    server = web.AppRunner(app)
-    await server.setup()
-    site = web.TCPSite(server, "127.0.0.1", 0)
-    await site.start()
-    times = []
-    async with httpx.AsyncClient(trust_env=False) as client:
-        port = server.addresses[0][1]
-        for _ in range(ROUNDS):
-            started = time.perf_counter()
-            await client.post(f"http://127.0.0.1:{port}/", content=b"{}")
-            times.append((time.perf_counter() - started) * 1000)
-    await server.cleanup()
-    return median(times)
-
-
-def resident_mb(pid: int) -> float:
-    """Resident memory of a process."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
+        tasks = [group.create_task(runner(f"p{number}")) for number in range(runners)]
+        await asyncio.sleep(2)
+        for _ in range(PICKUPS):
+            await asyncio.sleep(0.02)
+            echoes.append(await load.echo_ms(bare))
+            began = time.perf_counter()
+            job_id = await load.create()
+            waits.append((await answered.setdefault(job_id, loop.create_future()) - began) * 1000)
+        for task in tasks:
+            task.cancel()
+    return waits, echoes
 
 
 if __name__ == "__main__":
-    raise SystemExit(asyncio.run(main()))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runners", type=int, default=200)
+    uvloop.install()
+    raise SystemExit(asyncio.run(main(parser.parse_args().runners)))

@@ -21,7 +21,7 @@ from pathlib import Path
 import aiohttp
 
 from bench.figures import Figure, median, show
-from bench.pickup import resident_mb
+from bench.servers import resident_mb
 from protocol import headers
 from protocol.apps import AppCommand
 from protocol.client.deploy import AdminClient

@@ -175,7 +175,7 @@ class Plane:
         )
         self.leases = Leases(many_leases, self.bells)
         self.logs = Logs(store, self.bells, self.clock)
-        self.nodes = NodeRegistry(urgent, self.bells, policy)
+        self.nodes = NodeRegistry(urgent, self.bells, policy, settings.node_group_seconds)
         self.runners = RunnerRegistry(urgent)
         self.placements = Placements(store, self.bells, policy)
         place = _place(settings)

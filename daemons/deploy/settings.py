@@ -69,6 +69,7 @@ class DeploySettings(Settings):
     node_shared_secret: OptionalTokens = Field((), alias="DEPLOY_RUNTIME_NODE_REGISTRY_SHARED_SECRET")
     node_networks: Networks = Field((), alias="DEPLOY_RUNTIME_NODE_REGISTRY_ALLOWED_IPS")
     node_stale_seconds: Seconds = Field(45, alias="DEPLOY_RUNTIME_NODE_REGISTRY_HEARTBEAT_STALE_SECONDS")
+    node_group_seconds: Annotated[float, Field(ge=0, le=5)] = Field(1.0, alias="DEPLOY_NODE_HEARTBEAT_GROUP_SECONDS")
     placement_strategy: Literal["disk-aware", "hash"] = Field(
         "disk-aware", alias="DEPLOY_RUNTIME_NODE_REGISTRY_PLACEMENT_STRATEGY"
     )

@@ -4,9 +4,10 @@
     answer = await commits.do(member)         # from any number of requests at once
 
 No timer is involved: a member that finds nobody at work starts at once, alone, and the next batch starts when the one
-before returns. Members keep their order. Each gets its own outcome: a value, an error that is its own, or another
-turn, first in the next batch. What `carry_out` raises is the error of all its members. A caller that goes away leaves
-its member in the batch, because the others are in the same one.
+before returns. With `apart` it also starts no sooner than so many seconds after the start of the one before, unless it
+is full. Members keep their order. Each gets its own outcome: a value, an error that is its own, or another turn, first
+in the next batch. What `carry_out` raises is the error of all its members. A caller that goes away leaves its member in
+the batch, because the others are in the same one.
 """
 
 import asyncio
@@ -50,16 +51,22 @@ class _Entry(Generic[M, R]):
 
 
 class Batches(Generic[M, R]):
-    """One line of batches of at most `most` members, one batch at a time.
+    """One line of batches of at most `most` members, one batch at a time, their starts at least `apart` seconds apart.
 
     `carry_out` answers one outcome per member, in their order, and never LATER for the first.
     """
 
     def __init__(
-        self, carry_out: Callable[[Sequence[M]], Awaitable[Sequence[Done[R] | Failed | Later]]], *, most: int
+        self,
+        carry_out: Callable[[Sequence[M]], Awaitable[Sequence[Done[R] | Failed | Later]]],
+        *,
+        most: int,
+        apart: float = 0.0,
     ) -> None:
         self._carry_out = carry_out
         self._most = most
+        self._apart = apart
+        self._next_at = 0.0
         self._waiting: deque[_Entry[M, R]] = deque()
         self._work: asyncio.Task[None] | None = None
 
@@ -73,8 +80,10 @@ class Batches(Generic[M, R]):
 
     async def _all(self) -> None:
         while self._waiting:
-            batch = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
+            batch: list[_Entry[M, R]] = []
             try:
+                await self._turn()
+                batch = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
                 outcomes = await self._carry_out([entry.member for entry in batch])
             except asyncio.CancelledError:
                 for entry in (*batch, *self._waiting):
@@ -83,6 +92,12 @@ class Batches(Generic[M, R]):
             except Exception as error:  # noqa: BLE001 - it is every member's answer
                 outcomes = [Failed(error)] * len(batch)
             self._settle(batch, outcomes)
+
+    async def _turn(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._apart and len(self._waiting) < self._most and (rest := self._next_at - loop.time()) > 0:
+            await asyncio.sleep(rest)
+        self._next_at = loop.time() + self._apart
 
     def _settle(self, batch: Sequence[_Entry[M, R]], outcomes: Sequence[Done[R] | Failed | Later]) -> None:
         again: list[_Entry[M, R]] = []

@@ -6,6 +6,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
@@ -23,6 +24,7 @@ from daemons.deploy.adapters.store_nodes import (
     AppRunStatements,
     NodeStatements,
     PlacementStatements,
+    Recent,
     RunnerStatements,
 )
 from daemons.deploy.adapters.store_operations import OperationStatements
@@ -31,6 +33,7 @@ from daemons.deploy.adapters.store_replicas import SingletonStatements
 from daemons.deploy.adapters.store_tombstones import TombstoneStatements
 from daemons.deploy.adapters.store_waiting import WaitingStatements
 from daemons.deploy.adapters.store_webhooks import WebhookStatements
+from daemons.deploy.domain.nodes import Runner, RuntimeNode
 from daemons.deploy.ports import OutcomeUnknown, Store, StoreUnavailable, Transaction
 from daemons.kit.batches import Done, Failed, Later
 from daemons.kit.lockstep import Lockstep, Rules
@@ -52,6 +55,17 @@ T = TypeVar("T")
 COMPONENT: Final = "deploy"
 _FOLDER: Final = Path(__file__).parent / "sql"
 _QUERIES: Final = load_queries(_FOLDER / "queries")
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What all transactions of one process share besides the database; `delivers` has ended jobs write down what the
+    webhook is to be told."""
+
+    history: History = field(default_factory=History)
+    nodes: Recent[RuntimeNode] = field(default_factory=Recent)
+    runners: Recent[Runner] = field(default_factory=Recent)
+    delivers: bool = False
 
 
 class SqlTransaction(
@@ -78,6 +92,10 @@ class SqlTransaction(
 ):
     """One open transaction: every port's statements."""
 
+    def __init__(self, session: Session, shared: Remembered) -> None:
+        super().__init__(session)
+        self.recent_nodes, self.recent_runners, self.delivers = shared.nodes, shared.runners, shared.delivers
+
     async def now(self) -> int:
         """The database's clock in epoch milliseconds."""
         return await self._session.now()
@@ -89,30 +107,23 @@ class SqlStore:
     `urgent` is the same store over a few connections that are kept for what must not wait behind other work.
     """
 
-    def __init__(self, database: Database, history: History | None = None, *, delivers: bool = False) -> None:
+    def __init__(self, database: Database, shared: Remembered | None = None) -> None:
         self._database = database
-        self._history = history or History()
-        self._delivers = delivers
-        self.urgent: Store = self
-        if database.urgent is not database:
-            self.urgent = SqlStore(database.urgent, self._history, delivers=delivers)
+        self._shared = shared or Remembered()
+        alone = database.urgent is database
+        self.urgent: Store = self if alone else SqlStore(database.urgent, self._shared)
 
     async def transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """Run `work` in one transaction. Raises StoreUnavailable and OutcomeUnknown."""
 
-        appended = 0
+        made: list[SqlTransaction] = []
 
         async def inside(session: Session) -> T:
-            nonlocal appended
-            transaction = self._transaction(session)
-            result = await work(transaction)
-            appended = transaction.appended
-            return result
+            made[:] = [SqlTransaction(session, self._shared)]
+            return await work(made[0])
 
-        with _translated(), _refused_later():
-            result = await self._database.transact(inside)
-        self._history.committed(appended)
-        return result
+        with _translated(), _refused_later(), self._looked_after(made):
+            return await self._database.transact(inside)
 
     async def together(
         self, works: Sequence[Callable[[Transaction], Awaitable[T]]], rules: Rules
@@ -120,35 +131,38 @@ class SqlStore:
         """Run all in one transaction, one outcome for each. Raises NotTogether, StoreUnavailable and OutcomeUnknown:
         then nothing was changed, or, after the last, nobody knows."""
 
-        appended = 0
+        made: list[SqlTransaction] = []
 
         async def inside(session: Session) -> list[Done[T] | Failed | Later]:
-            nonlocal appended
-            made: list[SqlTransaction] = []
-            outcomes = await Lockstep(session, rules).run([partial(self._member, work, made) for work in works])
-            appended = max((each.appended for each in made), default=0)
-            return outcomes
+            made.clear()
+            return await Lockstep(session, rules).run([partial(self._in_session, work, made) for work in works])
 
-        with _translated(), _refused_later():
-            outcomes = await self._database.transact(inside)
-        self._history.committed(appended)
-        return outcomes
+        with _translated(), _refused_later(), self._looked_after(made):
+            return await self._database.transact(inside)
 
     async def check(self) -> None:
         """Raises StoreUnavailable unless the database answers now."""
         with _translated(), _refused_later():
             await self._database.check()
 
-    def _transaction(self, session: Session) -> SqlTransaction:
-        transaction = SqlTransaction(session)
-        transaction.delivers = self._delivers
-        return transaction
-
-    async def _member(
+    async def _in_session(
         self, work: Callable[[Transaction], Awaitable[T]], made: list[SqlTransaction], session: Session
     ) -> T:
-        made.append(self._transaction(session))
+        made.append(SqlTransaction(session, self._shared))
         return await work(made[-1])
+
+    @contextmanager
+    def _looked_after(self, made: Sequence[SqlTransaction]) -> Iterator[None]:
+        """What the process remembers of a transaction that ends here: its newest event if it was committed, and that
+        what is known of nodes and runners is out of date if it wrote one, committed or in doubt."""
+        try:
+            yield
+        finally:
+            if any(each.nodes_changed for each in made):
+                self._shared.nodes.forget()
+            if any(each.runners_changed for each in made):
+                self._shared.runners.forget()
+        self._shared.history.committed(max((each.appended for each in made), default=0))
 
 
 @asynccontextmanager
@@ -181,7 +195,7 @@ async def open_store(
                     await one.commit()
                     await history.admit(one)
                     await one.abandon()
-        yield SqlStore(database, history, delivers=delivers)
+        yield SqlStore(database, Remembered(history, delivers=delivers))
 
 
 async def promote_store(url: str) -> tuple[int, int]:

@@ -1,22 +1,42 @@
 """Statements about nodes, placements, the last known state of apps, and runners."""
 
+import asyncio
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import Final, Generic, TypeVar
+
+import orjson
 
 from daemons.deploy.domain.nodes import AppRun, Placement, Runner, RuntimeNode
 from daemons.kit.sql import Duplicate, Row, Session
 
+_RECENT_SECONDS: Final = 1.0
+#: Places in the list that the statement `nodes` answers, which has the order of the fields of `RuntimeNode`.
+_ENABLED: Final = 4
+_FRACTIONS: Final = (7, 10, 12)
+T = TypeVar("T")
+
 
 class NodeStatements:
-    """The port `NodeRows`."""
+    """The port `NodeRows`. `nodes_changed` is true once the transaction wrote one; `recent_nodes` is what its process
+    read of them last."""
+
+    nodes_changed = False
+    recent_nodes: "Recent[RuntimeNode] | None" = None
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
     async def nodes(self) -> Sequence[RuntimeNode]:
         """All nodes by id."""
-        return [_node(row) for row in await self._session.rows("nodes")]
+        return [_listed(row["node"]) for row in await self._session.rows("nodes")]
+
+    async def nodes_lately(self) -> Sequence[RuntimeNode]:
+        """All nodes by id, as this process wrote them or somebody else had up to a second ago."""
+        if self.recent_nodes is None or self.nodes_changed:
+            return await self.nodes()
+        return await self.recent_nodes.read(self.nodes)
 
     async def nodes_of(self, node_ids: Collection[int]) -> Sequence[RuntimeNode]:
         """Those of these nodes that there are."""
@@ -34,8 +54,23 @@ class NodeStatements:
         row = await self._session.row("node_named_locked" if lock else "node_named", name=name)
         return None if row is None else _node(row)
 
+    async def nodes_named(self, names: Collection[str]) -> Mapping[str, RuntimeNode]:
+        """Those of these nodes that there are, by name, locked in the order of their names."""
+        if not names:
+            return {}
+        rows = await self._session.rows("nodes_named_locked", names=sorted(names))
+        return {node.name: node for node in map(_node, rows)}
+
+    async def write_beats(self, nodes: Collection[RuntimeNode]) -> None:
+        """Write what heartbeats tell of these nodes but their addresses."""
+        if nodes:
+            self.nodes_changed = True
+            rows = [_beat_columns(node) for node in sorted(nodes, key=lambda node: node.id)]
+            await self._session.change("write_beats", beats=json.dumps(rows))
+
     async def insert_node(self, node: RuntimeNode) -> RuntimeNode | None:
         """The node with its id; None when the name is taken."""
+        self.nodes_changed = True
         try:
             number = await self._session.insert("insert_node", name=node.name, **_node_columns(node))
         except Duplicate:
@@ -44,7 +79,32 @@ class NodeStatements:
 
     async def save_node(self, node: RuntimeNode) -> None:
         """Write every column but the id and the name."""
+        self.nodes_changed = True
         await self._session.change("save_node", id=node.id, **_node_columns(node))
+
+
+class Recent(Generic[T]):
+    """Rows as one process read them last, for a second at most and until it writes one itself."""
+
+    def __init__(self) -> None:
+        self._rows: Sequence[T] = ()
+        self._until = 0.0
+        self._writes = 0
+
+    async def read(self, fetch: Callable[[], Awaitable[Sequence[T]]]) -> Sequence[T]:
+        """What was read last, or else what `fetch` reads now."""
+        began, writes = asyncio.get_running_loop().time(), self._writes
+        if began < self._until:
+            return self._rows
+        found = await fetch()
+        if writes == self._writes:
+            self._rows, self._until = found, began + _RECENT_SECONDS
+        return found
+
+    def forget(self) -> None:
+        """This process wrote a row; what a look that is under way finds may be from before."""
+        self._writes += 1
+        self._until = 0.0
 
 
 class PlacementStatements:
@@ -77,6 +137,13 @@ class PlacementStatements:
     async def count_placements(self) -> Mapping[int, int]:
         """How many apps live on each node."""
         return {int(row["node_id"]): int(row["apps"]) for row in await self._session.rows("count_placements")}
+
+    async def count_placements_on(self, node_ids: Collection[int]) -> Mapping[int, int]:
+        """How many apps live on each of these nodes that has any."""
+        if not node_ids:
+            return {}
+        rows = await self._session.rows("count_placements_on", node_ids=sorted(node_ids))
+        return {int(row["node_id"]): int(row["apps"]) for row in rows}
 
     async def placed_since(self, since: int) -> Mapping[int, int]:
         """How many apps came to each node, new or moved, with a `last_active_at` at or after `since`."""
@@ -137,7 +204,10 @@ class AppRunStatements:
 
 
 class RunnerStatements:
-    """The port `RunnerRows`."""
+    """The port `RunnerRows`. `runners_changed` and `recent_runners` are as of nodes."""
+
+    runners_changed = False
+    recent_runners: "Recent[Runner] | None" = None
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -145,12 +215,19 @@ class RunnerStatements:
     async def touch_runners(self, runners: Sequence[Runner]) -> None:
         """Insert or update; fields that are None keep their stored value."""
         if runners:
+            self.runners_changed = True
             rows = [_runner_columns(runner) for runner in sorted(runners, key=lambda runner: runner.id)]
             await self._session.change("touch_runners", runners=json.dumps(rows))
 
     async def runners(self) -> Sequence[Runner]:
         """All runners by id."""
         return [_runner(row) for row in await self._session.rows("runners")]
+
+    async def runners_lately(self) -> Sequence[Runner]:
+        """All runners by id, as this process wrote them or somebody else had up to a second ago."""
+        if self.recent_runners is None or self.runners_changed:
+            return await self.runners()
+        return await self.recent_runners.read(self.runners)
 
     async def runners_named(self, ids: Collection[str]) -> Mapping[str, Runner]:
         """Those of these runners that are known, by id."""
@@ -168,6 +245,7 @@ class RunnerStatements:
 
     async def forget_runners(self, unseen_since: int) -> int:
         """Delete runners last seen before; how many."""
+        self.runners_changed = True
         return await self._session.change("forget_runners", unseen_since=unseen_since)
 
 
@@ -199,6 +277,22 @@ def _node_columns(node: RuntimeNode) -> dict[str, str | int | float | None]:
     }
 
 
+def _beat_columns(node: RuntimeNode) -> dict[str, str | int | float]:
+    said: dict[str, str | int | float | None] = {
+        "id": node.id,
+        "last_heartbeat_at": node.last_heartbeat_at,
+        "disk_free_pct": node.disk_free_pct,
+        "disk_free_bytes": node.disk_free_bytes,
+        "disk_total_bytes": node.disk_total_bytes,
+        "inodes_free_pct": node.inodes_free_pct,
+        "container_count": node.container_count,
+        "interval_seconds": node.interval_seconds,
+        "agent_version": node.version,
+        "update_time": node.updated_at,
+    }
+    return {name: value for name, value in said.items() if value is not None}
+
+
 def _node(row: Row) -> RuntimeNode:
     return RuntimeNode(
         id=row["id"],
@@ -218,6 +312,15 @@ def _node(row: Row) -> RuntimeNode:
         created_at=row["create_time"],
         updated_at=row["update_time"],
     )
+
+
+def _listed(text: str) -> RuntimeNode:
+    columns = orjson.loads(text)
+    # MariaDB writes a whole number of a DOUBLE without a point.
+    for place in _FRACTIONS:
+        columns[place] = None if columns[place] is None else float(columns[place])
+    columns[_ENABLED] = bool(columns[_ENABLED])
+    return RuntimeNode(*columns)
 
 
 def _placement(row: Row) -> Placement:

@@ -9,7 +9,9 @@ from daemons.kit.sql import Session
 
 
 class TombstoneStatements:
-    """The port `TombstoneRows`."""
+    """The port `TombstoneRows`. `nodes_changed` is true once the transaction deleted a node."""
+
+    nodes_changed = False
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -35,6 +37,7 @@ class TombstoneStatements:
 
     async def delete_node(self, node_id: int) -> bool:
         """Delete the node's row and its mention in the last known state of apps; whether there was one."""
+        self.nodes_changed = True
         await self._session.change("forget_node_of_runs", node_id=node_id)
         return await self._session.change("delete_node", id=node_id) > 0
 

@@ -182,6 +182,17 @@ def heard(node: RuntimeNode, beat: NodeHeartbeat, now: int) -> RuntimeNode:
     )
 
 
+def moved(node: RuntimeNode, beat: NodeHeartbeat) -> bool:
+    """Whether the heartbeat tells of another address."""
+    return (node.agent_base_url, node.gateway_base_url) != (beat.agent_base_url, beat.gateway_base_url)
+
+
+def overtaken(node: RuntimeNode, at: int, now: int) -> bool:
+    """Whether a later heartbeat than the one of `at` was written already. One from the future was not: that is a clock
+    that was set back."""
+    return node.last_heartbeat_at is not None and at < node.last_heartbeat_at <= now
+
+
 def edited(node: RuntimeNode, order: UpsertNode, now: int) -> RuntimeNode:
     """The node as an operator wants it; what the order leaves out stays."""
     return replace(

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from daemons.deploy.domain.nodes import NodePolicy, RuntimeNode, fresh, shortages, silence
+from daemons.deploy.domain.nodes import NodePolicy, RuntimeNode, fresh, heard, moved, shortages, silence
 from protocol.errors import ErrorReason
+from protocol.nodes import NodeHeartbeat
 
 _APP_BYTES: Final = 2 * 1024**3
 _APP_PCT: Final = 1.0
@@ -87,6 +88,14 @@ def takes_more(before: RuntimeNode, after: RuntimeNode, policy: NodePolicy, now:
     """Whether the node's heartbeat of now lifts what kept apps from it until then."""
     checks = (obstacle_to_redeploy, obstacle_to_new_app)
     return any(check(before, policy, now) is not None and check(after, policy, now) is None for check in checks)
+
+
+def is_news(before: RuntimeNode, beat: NodeHeartbeat, policy: NodePolicy, at: int) -> bool:
+    """Whether a heartbeat that came at `at` does more than refresh the figures of a node that is in touch: it is the
+    first, tells of another address or ends a silence, or it lifts what kept apps from the node."""
+    if before.last_heartbeat_at is None or moved(before, beat) or not fresh(before, policy, at):
+        return True
+    return takes_more(before, heard(before, beat, at), policy, at)
 
 
 class Board:

@@ -13,6 +13,11 @@ class NodeRows(Protocol):
         """All nodes by id."""
         ...
 
+    async def nodes_lately(self) -> Sequence[RuntimeNode]:
+        """All nodes by id, as this process wrote them or another one had up to a second ago: for what is shown, and for
+        choices that are checked on the rows before they are carried out."""
+        ...
+
     async def nodes_of(self, node_ids: Collection[int]) -> Sequence[RuntimeNode]:
         """Those of these nodes that there are."""
         ...
@@ -23,6 +28,14 @@ class NodeRows(Protocol):
 
     async def node_named(self, name: str, *, lock: bool = False) -> RuntimeNode | None:
         """One node by its unique name."""
+        ...
+
+    async def nodes_named(self, names: Collection[str]) -> Mapping[str, RuntimeNode]:
+        """Those of these nodes that there are, by name, locked until the transaction ends."""
+        ...
+
+    async def write_beats(self, nodes: Collection[RuntimeNode]) -> None:
+        """Write the figures, the interval, the version and the times of these nodes, and nothing else."""
         ...
 
     async def insert_node(self, node: RuntimeNode) -> RuntimeNode | None:
@@ -55,6 +68,10 @@ class PlacementRows(Protocol):
 
     async def count_placements(self) -> Mapping[int, int]:
         """How many apps live on each node."""
+        ...
+
+    async def count_placements_on(self, node_ids: Collection[int]) -> Mapping[int, int]:
+        """The same for these nodes alone."""
         ...
 
     async def placed_since(self, since: int) -> Mapping[int, int]:
@@ -112,6 +129,10 @@ class RunnerRows(Protocol):
 
     async def runners_named(self, ids: Collection[str]) -> Mapping[str, Runner]:
         """Those of these runners that are known, by id."""
+        ...
+
+    async def runners_lately(self) -> Sequence[Runner]:
+        """All runners by id, as this process wrote them or another one had up to a second ago: for what is shown."""
         ...
 
     async def runners(self) -> Sequence[Runner]:

@@ -49,7 +49,7 @@ async def facts_of(tx: Transaction, app_ids: Sequence[str]) -> Sequence[AppFacts
     placements, runs = await tx.placements_of(app_ids), await tx.app_runs_of(app_ids)
     running, pending = await tx.running_of(app_ids), await tx.pending_of(app_ids)
     owners = await tx.owners_of(app_ids)
-    nodes = {node.id: node for node in await tx.nodes()} if placements else {}
+    nodes = {node.id: node for node in await tx.nodes_lately()} if placements else {}
     operations: dict[str, list[Operation]] = {}
     for operation in await tx.pending_operations_of(app_ids):
         operations.setdefault(operation.app_id, []).append(operation)

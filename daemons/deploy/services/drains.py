@@ -197,7 +197,7 @@ class Drains:
         now = await tx.now()
         after = replace(current, enabled=enabled, updated_at=now)
         await tx.save_node(after)
-        count = (await tx.count_placements()).get(node.id, 0)
+        count = (await tx.count_placements_on({node.id})).get(node.id, 0)
         change = NodeChange("enabled" if enabled else "disabled", after, current)
         await tell_of_node(tx, change, self._policy, now, actor, count)
 

@@ -81,6 +81,7 @@ class Feed:
                 held = await self._held(before.seq, shown[-1].seq, {row.seq for row in rows})
                 after, shown = advance(before, rows, moment, held)
             self._tail = after
+            self._vitals.heard(shown)
             if self._broadcast.watchers:
                 self._broadcast.publish(*await self._frames(shown))
             if len(rows) < _PAGE or not shown:

@@ -1,6 +1,6 @@
 """Which node a job is for, during one transaction: the one its app lives on, or one that is chosen and written down."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -27,7 +27,12 @@ class Home:
 
 @dataclass(slots=True)
 class Homes:
-    """The nodes as they are in this transaction. Made by `look`; the caller writes what is `placed`."""
+    """The nodes as this process knows them: what it chooses may be based on what was true a second ago, so the caller
+    has `confirmed` check it on the rows before it hands anything out, and then writes what is `placed`.
+
+    That an app came up on a node within that second, and that another replica has taken the node's report since, is
+    all that then goes unseen: one app fewer counts against the node, for a second.
+    """
 
     tx: Transaction
     policy: NodePolicy
@@ -40,8 +45,8 @@ class Homes:
 
     @classmethod
     async def look(cls, tx: Transaction, policy: NodePolicy, now: int) -> "Homes":
-        """The nodes as of now (epoch ms)."""
-        nodes = await tx.nodes()
+        """The nodes as of about now (epoch ms)."""
+        nodes = await tx.nodes_lately()
         takes_new_apps = any(obstacle_to_new_app(node, policy, now) is None for node in nodes)
         some_unfit = any(obstacle_to_redeploy(node, policy, now) is not None for node in nodes)
         return cls(tx, policy, now, nodes, takes_new_apps, await tx.draining_nodes() if some_unfit else ())
@@ -71,6 +76,22 @@ class Homes:
         if node is not None and serving is None:
             self.placed.append(Placement(job.app_id, node.id, self.now, self.now))
         return Home(node, serving) if node is not None else None
+
+    async def confirmed(self, chosen: Sequence[tuple[Job, Home]]) -> Mapping[str, Home]:
+        """By the job's id, those homes that may be used, read anew: a node that an operator has disabled, deleted or
+        moved since gets nothing that is not meant for it."""
+        rows = {node.id: node for node in await self.tx.nodes_of({home.node.id for _, home in chosen})}
+        kept: dict[str, Home] = {}
+        for job, home in chosen:
+            node, move = rows.get(home.node.id), job.type is JobType.MIGRATE_APP
+            check = moves.obstacle_to_move if move else obstacle_to_redeploy
+            if node is not None and check(node, self.policy, self.now) is None:
+                kept[job.id] = Home(node, home.serving)
+        if len(kept) < len(chosen):
+            left_out = {job.app_id for job, _ in chosen if job.id not in kept}
+            self.placed = [each for each in self.placed if each.app_id not in left_out]
+            self.nodes, self.board = await self.tx.nodes(), None
+        return kept
 
     async def _chosen(self, app_id: str) -> RuntimeNode | None:
         if self.board is None:

@@ -140,4 +140,4 @@ async def _found(tx: Transaction, name: str) -> RuntimeNode:
 
 
 async def _apps_on(tx: Transaction, node_id: int) -> int:
-    return (await tx.count_placements()).get(node_id, 0)
+    return (await tx.count_placements_on({node_id})).get(node_id, 0)

@@ -42,7 +42,7 @@ class Placements:
 
         async def work(tx: Transaction) -> Page:
             await require_node(tx, node_id)
-            total = (await tx.count_placements()).get(node_id, 0)
+            total = (await tx.count_placements_on({node_id})).get(node_id, 0)
             return Page(await tx.placements_on(node_id, offset, limit), total)
 
         return await self._store.transact(work)

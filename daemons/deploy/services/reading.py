@@ -85,7 +85,7 @@ class Reader:
 async def _nodes_of(tx: NodeRows, node_ids: Collection[int]) -> Mapping[int, RuntimeNode]:
     """These nodes, by id. A few are read one by one: one job's answer must not cost a look at a thousand nodes."""
     if len(node_ids) > _ONE_BY_ONE:
-        return {node.id: node for node in await tx.nodes()}
+        return {node.id: node for node in await tx.nodes_lately()}
     found = [await tx.node(node_id) for node_id in node_ids]
     return {node.id: node for node in found if node is not None}
 
@@ -95,8 +95,8 @@ async def look(tx: Transaction, thresholds: Thresholds) -> Surroundings:
     counts = await tx.count_jobs()
     return Surroundings(
         now=await tx.now(),
-        nodes=await tx.nodes(),
-        runners=await tx.runners(),
+        nodes=await tx.nodes_lately(),
+        runners=await tx.runners_lately(),
         pending=counts.get(JobStatus.PENDING.value, 0),
         policy=thresholds.policy,
         runner_stale_ms=thresholds.runner_stale_ms,

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 
 from daemons.deploy.domain import nodes
 from daemons.deploy.domain.events import Actor
-from daemons.deploy.domain.nodes import NodeDeleted, NodeNotFound, NodePolicy, Runner, RuntimeNode
-from daemons.deploy.domain.placement import takes_more
+from daemons.deploy.domain.nodes import NodePolicy, Runner, RuntimeNode
 from daemons.deploy.ports import Store, Transaction
 from daemons.deploy.services.bells import Bells
-from daemons.deploy.services.journal import NodeChange, tell_of_node
+from daemons.deploy.services.heartbeats import APART_SECONDS, Heartbeats, named, tell
+from daemons.deploy.services.journal import NodeChange
 from protocol.nodes import NodeHeartbeat, UpsertNode
 
 
@@ -25,39 +25,19 @@ class NodeList:
 class NodeRegistry:
     """Runtime nodes."""
 
-    def __init__(self, store: Store, bells: Bells, policy: NodePolicy) -> None:
+    def __init__(self, store: Store, bells: Bells, policy: NodePolicy, apart: float = APART_SECONDS) -> None:
         self._store = store
         self._bells = bells
         self._policy = policy
+        self._heartbeats = Heartbeats(store, bells, policy, apart)
 
     async def heartbeat(self, beat: NodeHeartbeat, address: str | None = None) -> RuntimeNode:
-        """Register the node or refresh its figures. Only a new node or a new address is an event of the log, and only
-        what may let a job start wakes those who hand out jobs: a thousand nodes report a hundred times a second.
+        """Register the node or refresh its figures; `Heartbeats` says when it is written. Only a new node or a new
+        address is an event of the log, and only what may let a job start wakes those who hand out jobs.
 
         Raises NodeDeleted for one that an operator deleted.
         """
-
-        async def work(tx: Transaction) -> tuple[RuntimeNode, bool]:
-            now = await tx.now()
-            before = await tx.node_named(beat.node_name, lock=True)
-            actor = Actor(f"node:{beat.node_name}", address)
-            if before is None:
-                if await tx.tombstone(beat.node_name) is not None:
-                    raise NodeDeleted(beat.node_name)
-                inserted = await tx.insert_node(nodes.registered(beat, now))
-                if inserted is not None:
-                    await self._tell(tx, NodeChange("registered", inserted, None), now, actor)
-                    return inserted, True
-                before = await _named(tx, beat.node_name)
-            after = nodes.heard(before, beat, now)
-            await tx.save_node(after)
-            moved = (after.agent_base_url, after.gateway_base_url) != (before.agent_base_url, before.gateway_base_url)
-            if moved:
-                await self._tell(tx, NodeChange("moved", after, before), now, actor)
-            return after, moved or takes_more(before, after, self._policy, now)
-
-        node, news = await self._store.transact(work)
-        return self._changed(node) if news else node
+        return await self._heartbeats.hear(beat, address)
 
     async def upsert(self, order: UpsertNode, actor: Actor) -> RuntimeNode:
         """Register or edit a node; a new one counts as silent until its agent calls, and one that was deleted may come
@@ -71,12 +51,12 @@ class NodeRegistry:
                 fresh = RuntimeNode(0, order.name, None, None, created_at=now)
                 inserted = await tx.insert_node(nodes.edited(fresh, order, now))
                 if inserted is not None:
-                    await self._tell(tx, NodeChange("registered", inserted, None), now, actor)
+                    await tell(tx, NodeChange("registered", inserted, None), self._policy, actor)
                     return inserted
-                before = await _named(tx, order.name)
+                before = await named(tx, order.name)
             after = nodes.edited(before, order, now)
             await tx.save_node(after)
-            await self._tell(tx, NodeChange("edited", after, before), now, actor)
+            await tell(tx, NodeChange("edited", after, before), self._policy, actor)
             return after
 
         return self._changed(await self._store.transact(work))
@@ -85,13 +65,14 @@ class NodeRegistry:
         """Cordon or uncordon a node. Raises NodeNotFound."""
 
         async def work(tx: Transaction) -> RuntimeNode:
-            before = await _named(tx, name)
+            before = await named(tx, name)
             if before.enabled is enabled:
                 return before
             now = await tx.now()
             after = replace(before, enabled=enabled, updated_at=now)
             await tx.save_node(after)
-            await self._tell(tx, NodeChange("enabled" if enabled else "disabled", after, before), now, actor)
+            change = NodeChange("enabled" if enabled else "disabled", after, before)
+            await tell(tx, change, self._policy, actor)
             return after
 
         return self._changed(await self._store.transact(work))
@@ -103,10 +84,6 @@ class NodeRegistry:
             return NodeList(await tx.now(), await tx.nodes(), dict(await tx.count_placements()))
 
         return await self._store.transact(work)
-
-    async def _tell(self, tx: Transaction, change: NodeChange, now: int, actor: Actor) -> None:
-        placements = (await tx.count_placements()).get(change.node.id, 0)
-        await tell_of_node(tx, change, self._policy, now, actor, placements)
 
     def _changed(self, node: RuntimeNode) -> RuntimeNode:
         self._bells.changed()
@@ -160,10 +137,3 @@ class RunnerRegistry:
             return await tx.now(), await tx.runners()
 
         return await self._store.transact(work)
-
-
-async def _named(tx: Transaction, name: str) -> RuntimeNode:
-    node = await tx.node_named(name, lock=True)
-    if node is None:
-        raise NodeNotFound(name)
-    return node

@@ -19,7 +19,7 @@ from daemons.deploy.domain.line import Candidate, Line, Standing
 from daemons.deploy.domain.matching import Offer, Reserved, full, match, warm_until
 from daemons.deploy.domain.nodes import NodePolicy, Placement, Runner, RuntimeNode
 from daemons.deploy.ports import Transaction
-from daemons.deploy.services.homes import Homes
+from daemons.deploy.services.homes import Home, Homes
 from daemons.deploy.services.journal import RowMoved, event_of_job, event_of_placement, node_for, write_job
 
 #: Jobs handed out in one transaction, at most.
@@ -190,10 +190,10 @@ class Round:
         locked = await self.tx.lock_due([job.id for job, _ in kept if job.app_id in fences], self.now)
         found = {job.id: job for job in locked}
         placements = await self.tx.placements_of({job.app_id for job in locked})
+        chosen = await self._housed(homes, [found[job.id] for job, _ in kept if job.id in found], placements)
         gifts: list[tuple[Offer, Job, Handed]] = []
         for candidate, offer in kept:
-            job = found.get(candidate.id)
-            home = await homes.of(job, placements.get(job.app_id)) if job else None
+            job, home = found.get(candidate.id), chosen.get(candidate.id)
             if job is None or home is None:
                 self._running[offer.runner_id] -= 1
                 continue
@@ -203,6 +203,13 @@ class Round:
             gifts.append((offer, job, Handed(claimed, home.node)))
         await self._write(homes, gifts, placements)
         return len(gifts) == len(picks)
+
+    async def _housed(
+        self, homes: Homes, wanted: Sequence[Job], placements: Mapping[str, Placement]
+    ) -> Mapping[str, Home]:
+        """The nodes these jobs are for, by job id, as their rows are now."""
+        found = [(job, await homes.of(job, placements.get(job.app_id))) for job in wanted]
+        return await homes.confirmed([(job, home) for job, home in found if home is not None])
 
     async def _write(
         self, homes: Homes, gifts: Sequence[tuple[Offer, Job, Handed]], was: Mapping[str, Placement]

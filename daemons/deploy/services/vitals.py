@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from daemons.deploy.domain import views
-from daemons.deploy.domain.events import CONTROL_PLANE
+from daemons.deploy.domain.events import CONTROL_PLANE, Event
 from daemons.deploy.domain.jobs import Job
 from daemons.deploy.domain.nodes import health, runner_health
 from daemons.deploy.domain.waiting import Surroundings
 from daemons.deploy.ports import Transaction
+from daemons.deploy.services.census import Census
 from daemons.deploy.services.reading import Thresholds, explained, look
 from daemons.kit.sse import Frame
 from protocol.events import JobEvent, NodeEvent, RunnerEvent
@@ -47,6 +48,7 @@ class Vitals:
     def __init__(self, thresholds: Thresholds) -> None:
         self._thresholds = thresholds
         self._shown: dict[_Key, _Shown] = {}
+        self._census = Census()
 
     async def read(self, tx: Transaction) -> Sight:
         """Look at everything."""
@@ -55,13 +57,17 @@ class Vitals:
         waits = await explained(tx, pending, around) if pending else {}
         placements = await tx.placements_of({job.app_id for job in pending})
         homes = {app_id: placement.node_id for app_id, placement in placements.items()}
-        return Sight(around, await tx.count_placements(), homes, pending, waits)
+        return Sight(around, await self._census.counts(tx), homes, pending, waits)
 
     def news(self, sight: Sight) -> list[Frame]:
         """What changed since it was last sent."""
         before, self._shown = self._shown, {}
         frames = [*self._nodes(sight, before), *self._runners(sight, before), *self._jobs(sight, before)]
         return [frame for frame in frames if frame is not None]
+
+    def heard(self, events: Sequence[Event]) -> None:
+        """The log grew by these."""
+        self._census.heard(events)
 
     def told(self, waits: Mapping[str, WaitingFor]) -> None:
         """Watchers learned this with numbered events."""

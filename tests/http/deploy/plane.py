@@ -43,6 +43,8 @@ ENVIRONMENT: Mapping[str, object] = {
     "RUNTIME_AGENT_TOKEN": TOKENS["agent"],
     # Who gets a job must not depend on how fast a test is.
     "DEPLOY_WARM_RUNNER_SECONDS": 0,
+    # Nor need a heartbeat wait for others.
+    "DEPLOY_NODE_HEARTBEAT_GROUP_SECONDS": 0,
 }
 
 

@@ -85,3 +85,34 @@ async def test_a_caller_that_goes_away_takes_nobody_along() -> None:
         await tasks[0]
     assert await asyncio.gather(*tasks[1:]) == ["did 1", "did 2"]
     assert work.batches == [[0, 1, 2]]
+
+
+async def test_batches_that_are_to_be_apart_are_unless_one_is_full() -> None:
+    work = Work()
+    work.go.set()
+    batches = Batches(work.carry_out, most=3, apart=0.2)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    await batches.do(1)
+    await all_of(batches, 2, 3)
+    assert work.batches == [[1], [2, 3]] and loop.time() - began >= 0.2
+    await asyncio.sleep(0.2)
+    async with asyncio.timeout(60):
+        await all_of(Batches(work.carry_out, most=3, apart=3600), 4)
+        patient = Batches(work.carry_out, most=3, apart=3600)
+        await patient.do(5)
+        await all_of(patient, 6, 7, 8)
+    assert work.batches[2:] == [[4], [5], [6, 7, 8]]
+
+
+async def test_a_batch_that_is_called_off_while_it_waits_for_its_turn_leaves_nobody_waiting() -> None:
+    work = Work()
+    work.go.set()
+    batches = Batches(work.carry_out, most=3, apart=3600)
+    await batches.do(1)
+    waiting = asyncio.ensure_future(batches.do(2))
+    await asyncio.sleep(0.01)
+    assert batches._work is not None
+    batches._work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting

@@ -1,5 +1,16 @@
 -- Statements of fleet.sql that SQLite says in its own way.
 
+-- nodes --
+-- All nodes, each as one JSON list; by itself the function writes 15 digits of a fraction.
+SELECT JSON_ARRAY(
+    id, name, agent_base_url, gateway_base_url, enabled, weight, last_heartbeat_at,
+    JSON(IIF(disk_free_pct IS NULL, 'null', PRINTF('%!.17g', disk_free_pct))), disk_free_bytes, disk_total_bytes,
+    JSON(IIF(inodes_free_pct IS NULL, 'null', PRINTF('%!.17g', inodes_free_pct))), container_count,
+    JSON(IIF(interval_seconds IS NULL, 'null', PRINTF('%!.17g', interval_seconds))), agent_version, create_time,
+    update_time
+) AS node
+FROM fun_ai_deploy_runtime_node ORDER BY id;
+
 -- put_placement --
 -- Place or move an app.
 INSERT INTO fun_ai_deploy_runtime_placement (app_id, node_id, last_active_at, placed_at, create_time, update_time)

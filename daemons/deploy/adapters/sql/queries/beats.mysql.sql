@@ -1,0 +1,17 @@
+-- Statements of beats.sql that MariaDB and MySQL say in their own way.
+
+-- write_beats --
+-- Nodes reported, given as a JSON list in the order of their ids; a figure that is absent is unknown.
+UPDATE JSON_TABLE(:beats, '$[*]' COLUMNS (
+    id BIGINT PATH '$.id',
+    last_heartbeat_at BIGINT PATH '$.last_heartbeat_at', disk_free_pct DOUBLE PATH '$.disk_free_pct',
+    disk_free_bytes BIGINT PATH '$.disk_free_bytes', disk_total_bytes BIGINT PATH '$.disk_total_bytes',
+    inodes_free_pct DOUBLE PATH '$.inodes_free_pct', container_count INT PATH '$.container_count',
+    interval_seconds DOUBLE PATH '$.interval_seconds', agent_version VARCHAR(256) PATH '$.agent_version',
+    update_time BIGINT PATH '$.update_time'
+)) AS t
+STRAIGHT_JOIN fun_ai_deploy_runtime_node AS n ON n.id = t.id
+SET n.last_heartbeat_at = t.last_heartbeat_at, n.disk_free_pct = t.disk_free_pct,
+    n.disk_free_bytes = t.disk_free_bytes, n.disk_total_bytes = t.disk_total_bytes,
+    n.inodes_free_pct = t.inodes_free_pct, n.container_count = t.container_count,
+    n.interval_seconds = t.interval_seconds, n.agent_version = t.agent_version, n.update_time = t.update_time;
