@@ -4,6 +4,7 @@ Exit codes: 0 after SIGTERM or SIGINT, 78 (`EX_CONFIG`) for a configuration that
 """
 
 import asyncio
+import gc
 import logging
 import sys
 from collections.abc import Awaitable, Callable
@@ -42,6 +43,7 @@ def serve(build: Callable[[], Awaitable[web.Application]], *, host: str, port: i
     """Serve the application until a signal. What must be mended first (a taken port, a database) is named, exit 78."""
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     loop = asyncio.new_event_loop()
+    _collect_garbage_less_often()
     logger.info("starting", extra={"service": service, "host": host, "port": port})
     try:
         web.run_app(
@@ -63,6 +65,14 @@ def serve(build: Callable[[], Awaitable[web.Application]], *, host: str, port: i
                 "Free the port or choose another with --port."
             )
         raise
+
+
+def _collect_garbage_less_often() -> None:
+    """What is loaded by now stays for good, and a group of fifty orders makes thousands of objects that die with it:
+    with Python's own thresholds the collector took 7 % of a busy control plane's time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def _refuse(message: str) -> NoReturn:

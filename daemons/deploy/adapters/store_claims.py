@@ -25,11 +25,14 @@ class ClaimStatements:
         return [_standing(row) for row in await self._session.rows("oldest_standings", limit=jobs)]
 
     async def due_jobs(self, user_ids: Collection[str], now: int, skip: int, limit: int) -> Sequence[Candidate]:
-        """Of each of these users up to `limit` PENDING jobs that may start, lowest rank first."""
+        """Of each of these users up to `limit` PENDING jobs that are due, lowest rank first."""
         if not user_ids:
             return []
         pages: list[Values] = [{"user_id": user_id, "now": now, "skip": skip, "limit": limit} for user_id in user_ids]
-        found = [_candidate(row) for row in (await self._session.execute_each("due_jobs", pages)).rows]
+        ids = [str(row["id"]) for row in (await self._session.execute_each("due_ids", pages)).rows]
+        if not ids:
+            return []
+        found = [_candidate(row) for row in await self._session.rows("due_jobs", ids=ids)]
         return sorted(found, key=lambda job: (job.rank, job.id))
 
     async def lock_free_apps(self, app_ids: Collection[str]) -> Mapping[str, int]:
@@ -72,6 +75,7 @@ def _candidate(row: Row) -> Candidate:
         not_before=row["not_before"],
         requires=frozenset(filter(None, row["requires_csv"].split(","))),
         builds=bool(row["builds"]),
+        blocked=bool(row["blocked"]),
         built_by=row["built_by"],
         app_idle_at=row["last_active_at"],
         home=row["node_id"],

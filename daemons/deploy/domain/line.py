@@ -42,8 +42,8 @@ def effective_priority(rank_of_job: int, now: int) -> int:
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A pending job that is due. Times in epoch ms; `home` is the node its app is placed on, `settled` whether the app
-    ever came up, `app_idle_at` when the app's last job ended, `builds` whether there is something to build. `target` is
-    the node that a move goes to."""
+    ever came up, `app_idle_at` when the app's last job ended, `builds` whether there is something to build, `blocked`
+    whether another job of the app is running. `target` is the node that a move goes to."""
 
     id: str
     app_id: str
@@ -53,6 +53,7 @@ class Candidate:
     not_before: int = 0
     requires: frozenset[str] = frozenset()
     builds: bool = True
+    blocked: bool = False
     built_by: str | None = None
     app_idle_at: int | None = None
     home: int | None = None

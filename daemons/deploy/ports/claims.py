@@ -21,8 +21,8 @@ class ClaimRows(Protocol):
         ...
 
     async def due_jobs(self, user_ids: Collection[str], now: int, skip: int, limit: int) -> Sequence[Candidate]:
-        """Of each of these users up to `limit` PENDING jobs with `not_before` reached and no RUNNING job of the same
-        app, without the first `skip`; each user's lowest rank first."""
+        """Of each of these users up to `limit` PENDING jobs with `not_before` reached, without the first `skip`; each
+        user's lowest rank first. Those whose app has a RUNNING job are among them, `blocked`."""
         ...
 
     async def lock_free_apps(self, app_ids: Collection[str]) -> Mapping[str, int]:

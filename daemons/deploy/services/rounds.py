@@ -157,7 +157,7 @@ class Round:
 
     async def _look(self, line: Line, homes: Homes, users: Sequence[str], skip: int, limit: int) -> None:
         page = await self.tx.due_jobs(users, self.now, skip, limit)
-        startable = [job for job in page if self._is_offered(job) and homes.has_place(job)]
+        startable = [job for job in page if not job.blocked and self._is_offered(job) and homes.has_place(job)]
         await self._look_up_warm(startable)
         line.load(startable)
         seen = Counter(job.user_id for job in page)

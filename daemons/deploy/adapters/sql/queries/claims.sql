@@ -19,20 +19,26 @@ FROM (
     ) o
 ) l;
 
+-- due_ids --
+-- Of each of some users, the PENDING jobs that are due, in order; the index keeps the order. Ids alone: a server that puts
+-- fifty answers together does so in memory then, and plans fifty joins less.
+/*each*/SELECT d.id FROM (
+SELECT j.id FROM fun_ai_deploy_job j /*! FORCE INDEX (idx_fun_ai_deploy_job_status_user_rank) */
+WHERE j.status = 'PENDING' AND j.user_id = :user_id AND j.not_before <= :now
+ORDER BY j.queue_rank, j.id
+LIMIT :limit OFFSET :skip) d/*end*/;
+
 -- due_jobs --
--- Of each of some users, PENDING jobs that may start, in order, with what is known of their apps. The index keeps the order.
-/*each*/SELECT * FROM (
+-- These PENDING jobs with what is known of their apps.
 SELECT j.id, j.app_id, j.user_id, j.priority, j.create_time, j.not_before, j.requires_csv,
-    JSON_EXTRACT(j.payload_json, '$.image') IS NULL AS builds, p.node_id, a.built_by, a.last_active_at,
-    a.last_deployed_at,
+    JSON_EXTRACT(j.payload_json, '$.image') IS NULL AS builds, r.id IS NOT NULL AS blocked, p.node_id, a.built_by,
+    a.last_active_at, a.last_deployed_at,
     CASE WHEN j.type = 'MIGRATE_APP' THEN JSON_EXTRACT(j.payload_json, '$.targetNodeId') END AS target_node_id
-FROM fun_ai_deploy_job j /*! FORCE INDEX (idx_fun_ai_deploy_job_status_user_rank) */
+FROM fun_ai_deploy_job j /*! FORCE INDEX (PRIMARY) */
 LEFT JOIN fun_ai_deploy_job r ON r.running_app = j.app_id
 LEFT JOIN fun_ai_deploy_runtime_placement p ON p.app_id = j.app_id
 LEFT JOIN fun_ai_deploy_app_run a ON a.app_id = j.app_id
-WHERE j.status = 'PENDING' AND j.user_id = :user_id AND j.not_before <= :now AND r.id IS NULL
-ORDER BY j.queue_rank, j.id
-LIMIT :limit OFFSET :skip) d/*end*/;
+WHERE j.id IN (:ids) AND j.status = 'PENDING';
 
 -- lock_due_jobs --
 -- Those of these jobs that may still start, locked.
