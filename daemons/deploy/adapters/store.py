@@ -63,8 +63,8 @@ class Remembered:
     webhook is to be told."""
 
     history: History = field(default_factory=History)
-    nodes: Recent[RuntimeNode] = field(default_factory=Recent)
-    runners: Recent[Runner] = field(default_factory=Recent)
+    nodes: Recent[RuntimeNode] = field(default_factory=lambda: Recent(lambda node: node.id))
+    runners: Recent[Runner] = field(default_factory=lambda: Recent(lambda runner: runner.id))
     delivers: bool = False
 
 
@@ -155,11 +155,16 @@ class SqlStore:
     def _looked_after(self, made: Sequence[SqlTransaction]) -> Iterator[None]:
         """What the process remembers of a transaction that ends here: its newest event if it was committed, and that
         what is known of nodes and runners is out of date if it wrote one, committed or in doubt."""
+        done = False
         try:
             yield
+            done = True
         finally:
-            if any(each.nodes_changed for each in made):
+            beaten = [node for each in made for node in each.beaten]
+            if any(each.nodes_changed for each in made) or (beaten and not done):
                 self._shared.nodes.forget()
+            elif beaten:
+                self._shared.nodes.refresh(beaten)
             if any(each.runners_changed for each in made):
                 self._shared.runners.forget()
         self._shared.history.committed(max((each.appended for each in made), default=0))

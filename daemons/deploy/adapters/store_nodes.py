@@ -11,7 +11,7 @@ import orjson
 from daemons.deploy.domain.nodes import AppRun, Placement, Runner, RuntimeNode
 from daemons.kit.sql import Duplicate, Row, Session
 
-_RECENT_SECONDS: Final = 1.0
+_RECENT_SECONDS: Final = 2.0
 #: Places in the list that the statement `nodes` answers, which has the order of the fields of `RuntimeNode`.
 _ENABLED: Final = 4
 _FRACTIONS: Final = (7, 10, 12)
@@ -19,10 +19,11 @@ T = TypeVar("T")
 
 
 class NodeStatements:
-    """The port `NodeRows`. `nodes_changed` is true once the transaction wrote one; `recent_nodes` is what its process
-    read of them last."""
+    """The port `NodeRows`. `nodes_changed` is true once the transaction wrote one, `beaten` are those of which it wrote
+    but the figures; `recent_nodes` is what its process read of them last."""
 
     nodes_changed = False
+    beaten: Sequence[RuntimeNode] = ()
     recent_nodes: "Recent[RuntimeNode] | None" = None
 
     def __init__(self, session: Session) -> None:
@@ -33,8 +34,8 @@ class NodeStatements:
         return [_listed(row["node"]) for row in await self._session.rows("nodes")]
 
     async def nodes_lately(self) -> Sequence[RuntimeNode]:
-        """All nodes by id, as this process wrote them or somebody else had up to a second ago."""
-        if self.recent_nodes is None or self.nodes_changed:
+        """All nodes by id, as this process wrote them or somebody else had up to two seconds ago."""
+        if self.recent_nodes is None or self.nodes_changed or self.beaten:
             return await self.nodes()
         return await self.recent_nodes.read(self.nodes)
 
@@ -64,7 +65,7 @@ class NodeStatements:
     async def write_beats(self, nodes: Collection[RuntimeNode]) -> None:
         """Write what heartbeats tell of these nodes but their addresses."""
         if nodes:
-            self.nodes_changed = True
+            self.beaten = [*self.beaten, *nodes]
             rows = [_beat_columns(node) for node in sorted(nodes, key=lambda node: node.id)]
             await self._session.change("write_beats", beats=json.dumps(rows))
 
@@ -84,9 +85,10 @@ class NodeStatements:
 
 
 class Recent(Generic[T]):
-    """Rows as one process read them last, for a second at most and until it writes one itself."""
+    """Rows as one process read them last, for two seconds at most and until it writes one itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, same: Callable[[T], object]) -> None:
+        self._same = same
         self._rows: Sequence[T] = ()
         self._until = 0.0
         self._writes = 0
@@ -105,6 +107,12 @@ class Recent(Generic[T]):
         """This process wrote a row; what a look that is under way finds may be from before."""
         self._writes += 1
         self._until = 0.0
+
+    def refresh(self, rows: Sequence[T]) -> None:
+        """This process wrote these rows, and they look like this now."""
+        self._writes += 1
+        new = {self._same(row): row for row in rows}
+        self._rows = [new.get(self._same(row), row) for row in self._rows]
 
 
 class PlacementStatements:

@@ -71,10 +71,12 @@ def _node(job: Job, placement: Placement | None, around: Surroundings) -> Waitin
     if obstacle is not None and job.app_id in around.settled:
         message = f"the app lives on node {obstacle}"
         return WaitingFor(reason=obstacle.reason.value, message=message, nodes=(_told(obstacle),))
-    found = [obstacle_to_new_app(node, around.policy, around.now) for node in around.nodes]
-    obstacles = [obstacle for obstacle in found if obstacle is not None]
-    if len(obstacles) < len(found):
-        return None
+    obstacles: list[Obstacle] = []
+    for node in around.nodes:
+        found = obstacle_to_new_app(node, around.policy, around.now)
+        if found is None:
+            return None
+        obstacles.append(found)
     return WaitingFor(
         reason=WaitReason.NO_NODE.value,
         message=f"no runtime node can take a new app: {_why(obstacles)}",

@@ -14,8 +14,8 @@ class NodeRows(Protocol):
         ...
 
     async def nodes_lately(self) -> Sequence[RuntimeNode]:
-        """All nodes by id, as this process wrote them or another one had up to a second ago: for what is shown, and for
-        choices that are checked on the rows before they are carried out."""
+        """All nodes by id, as this process wrote them or another one had up to two seconds ago: for what is shown, and
+        for choices that are checked on the rows before they are carried out."""
         ...
 
     async def nodes_of(self, node_ids: Collection[int]) -> Sequence[RuntimeNode]:
@@ -132,7 +132,7 @@ class RunnerRows(Protocol):
         ...
 
     async def runners_lately(self) -> Sequence[Runner]:
-        """All runners by id, as this process wrote them or another one had up to a second ago: for what is shown."""
+        """All runners by id, as this process wrote them or another one had up to two seconds ago: for what is shown."""
         ...
 
     async def runners(self) -> Sequence[Runner]:

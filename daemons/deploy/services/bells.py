@@ -29,13 +29,15 @@ class Bell:
 
 
 class Bells:
-    """The bells of one control plane. `closing` is true once the daemon is asked to stop: then nobody parks."""
+    """The bells of one control plane. `closing` is true once the daemon is asked to stop: then nobody parks. `arrivals`
+    counts the changes after which a job may be PENDING that was not."""
 
     def __init__(self) -> None:
         self.work = Bell()
         self.feed = Bell()
         self.results = Bell()
         self.closing = False
+        self.arrivals = 0
         self._jobs: dict[str, set[Bell]] = {}
         self._logs: dict[str, set[Bell]] = {}
 
@@ -51,8 +53,10 @@ class Bells:
         with _hung(self._logs, job_id) as bell:
             yield bell
 
-    def changed(self, *job_ids: str) -> None:
-        """Jobs changed, and the event log grew: there may be work, too."""
+    def changed(self, *job_ids: str, arrived: bool = True) -> None:
+        """Jobs changed, and the event log grew: there may be work, too, if only because somebody got free. Without
+        `arrived` no job became PENDING."""
+        self.arrivals += arrived
         for job_id in job_ids:
             self.job(job_id)
         self.feed.ring()

@@ -2,9 +2,10 @@
 
 Claims of one process queue up here, first come first served, and one dispatcher serves all of them from one short
 transaction. It wakes when a job or a node may have become available in this process, and polls every second for what
-other replicas did. A job whose runner went away before the answer could be delivered goes back to the queue at once,
-and so does one whose claim ended in doubt: if it was committed, nobody knows its lease token. Of a claim that was sent
-twice only the later sending waits.
+other replicas did; between the polls it does not look for jobs when there were none and none has come. A job whose
+runner went away before the answer could be delivered goes back to the queue at once, and so does one whose claim ended
+in doubt: if it was committed, nobody knows its lease token. Of a claim that was sent twice only the later sending
+waits.
 """
 
 import asyncio
@@ -65,6 +66,8 @@ class Claims:
         self._after = ""
         self._held_back: str | None = None
         self._reserved_until = math.inf
+        self._look_again_at = 0.0
+        self._nothing_before: int | None = None
         self._waiting: deque[_Waiter] = deque()
         self._undelivered: deque[Job] = deque()
 
@@ -116,7 +119,8 @@ class Claims:
             await self._bells.work.wait(self._patience())
             try:
                 await self._put_back()
-                await self._serve()
+                if self._may_find_work():
+                    await self._serve()
             except Exception as error:
                 logger.warning("claims could not be served", extra={"waiting": len(self._waiting)}, exc_info=error)
                 for waiter in self._waiting:
@@ -126,8 +130,15 @@ class Claims:
     def _patience(self) -> float:
         if not self._waiting:
             return _POLL_SECONDS if self._undelivered else _IDLE_SECONDS
-        earliest = min(self._reserved_until, *(waiter.until for waiter in self._waiting))
+        earliest = min(self._reserved_until, self._look_again_at, *(waiter.until for waiter in self._waiting))
         return min(_POLL_SECONDS, max(0.0, earliest - asyncio.get_running_loop().time()))
+
+    def _may_find_work(self) -> bool:
+        """False while the last look found no PENDING job, none has become so since, and nobody leaves before the next
+        poll who has not had a look taken for them."""
+        if self._nothing_before != self._bells.arrivals or asyncio.get_running_loop().time() >= self._look_again_at:
+            return True
+        return any(waiter.until <= self._look_again_at and not waiter.tried for waiter in self._waiting)
 
     async def _put_back_at_last(self) -> None:
         try:
@@ -171,6 +182,8 @@ class Claims:
 
     async def _hand_out(self, waiters: Sequence[_Waiter]) -> dict[Offer, Handed]:
         latest: Round | None = None
+        arrivals, self._nothing_before = self._bells.arrivals, None
+        self._look_again_at = asyncio.get_running_loop().time() + _POLL_SECONDS
         awaited, self._held_back = self._held_back, None
 
         async def work(tx: Transaction) -> Round:
@@ -188,6 +201,7 @@ class Claims:
                 self.undelivered(gift)
             raise
         self._after, self._held_back = done.after, done.held_back
+        self._nothing_before = arrivals if done.nothing_waits else None
         if done.held_back is not None:
             self._bells.work.ring()
         now = asyncio.get_running_loop().time()

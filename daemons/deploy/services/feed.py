@@ -26,6 +26,8 @@ from protocol.jobs import WaitingFor
 
 _POLL_SECONDS: Final = 0.5
 _BEAT_SECONDS: Final = 5.0
+#: The first event after a quiet moment goes out at once, what follows together: a job's events come in bursts.
+_APART_SECONDS: Final = 0.1
 _PAGE: Final = 500
 #: So far before the newest number a reader begins, and so far it looks for numbers that open transactions hold.
 _LOOK_BACK: Final = 256
@@ -48,6 +50,7 @@ class Feed:
         self._vitals = Vitals(thresholds)
         self._tail = Tail(0)
         self._ready = asyncio.Event()
+        self._next_at = 0.0
 
     @property
     def watchers(self) -> int:
@@ -65,6 +68,8 @@ class Feed:
             if not self._ready.is_set():
                 await self._begin()
             await self._bells.feed.wait(_POLL_SECONDS)
+            await asyncio.sleep(self._next_at - asyncio.get_running_loop().time())
+            self._next_at = asyncio.get_running_loop().time() + _APART_SECONDS
             await self.read()
         except StoreUnavailable:
             await asyncio.sleep(_POLL_SECONDS)

@@ -39,7 +39,7 @@ class Homes:
     now: int
     nodes: Sequence[RuntimeNode]
     takes_new_apps: bool
-    draining: Collection[int] = ()
+    draining: Collection[int] | None = None
     placed: list[Placement] = field(default_factory=list)
     board: Board | None = None
 
@@ -48,17 +48,24 @@ class Homes:
         """The nodes as of about now (epoch ms)."""
         nodes = await tx.nodes_lately()
         takes_new_apps = any(obstacle_to_new_app(node, policy, now) is None for node in nodes)
-        some_unfit = any(obstacle_to_redeploy(node, policy, now) is not None for node in nodes)
-        return cls(tx, policy, now, nodes, takes_new_apps, await tx.draining_nodes() if some_unfit else ())
+        return cls(tx, policy, now, nodes, takes_new_apps)
+
+    async def consider(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+        """Those of them for which there is a node, as far as can be told without locks."""
+        homes = {job.home for job in candidates} - {None}
+        unfit = [node for node in self.nodes if node.id in homes and self._unfit(node)]
+        if unfit:
+            await self._draining()
+        return [job for job in candidates if self.has_place(job)]
 
     def has_place(self, job: Candidate) -> bool:
-        """Whether there is a node for the job, as far as can be told without locks."""
+        """Whether there is a node for the job; `consider` has found out which are being drained."""
         if job.target is not None:
             return self._takes_move(self._node(job.target))
         home = self._node(job.home)
-        if home is not None and obstacle_to_redeploy(home, self.policy, self.now) is None:
+        if home is not None and not self._unfit(home):
             return True
-        tied = home is not None and job.settled and home.id not in self.draining
+        tied = home is not None and job.settled and home.id not in (self.draining or ())
         return self.takes_new_apps and not tied
 
     async def of(self, job: Job, placement: Placement | None) -> Home | None:
@@ -67,10 +74,10 @@ class Homes:
             target = moves.target_of(job, self.nodes)
             return Home(target) if target is not None and self._takes_move(target) else None
         home = self._node(placement.node_id if placement else None)
-        if home is not None and obstacle_to_redeploy(home, self.policy, self.now) is None:
+        if home is not None and not self._unfit(home):
             return Home(home)
         serving = home.id if home is not None and await self._has_run(job.app_id) else None
-        if serving is not None and serving not in self.draining:
+        if serving is not None and serving not in await self._draining():
             return None
         node = await self._chosen(job.app_id)
         if node is not None and serving is None:
@@ -102,6 +109,14 @@ class Homes:
             return self.board.choose(app_id)
         except NoNode:
             return None
+
+    async def _draining(self) -> Collection[int]:
+        if self.draining is None:
+            self.draining = await self.tx.draining_nodes()
+        return self.draining
+
+    def _unfit(self, node: RuntimeNode) -> bool:
+        return obstacle_to_redeploy(node, self.policy, self.now) is not None
 
     def _takes_move(self, target: RuntimeNode | None) -> bool:
         return target is not None and moves.obstacle_to_move(target, self.policy, self.now) is None

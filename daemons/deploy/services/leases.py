@@ -74,7 +74,7 @@ class Leases:
             return job, await node_of(tx, job.app_id)
 
         job, node = await self._store.transact(work)
-        self._bells.changed(job.id)
+        self._bells.changed(job.id, arrived=not job.status.terminal)
         return job, node
 
     async def confirm(self, app_id: str, fence: int, actor: Actor) -> bool:

@@ -70,6 +70,8 @@ class Round:
     #: An app that the next round is to wait for.
     held_back: str | None = None
     now: int = 0
+    #: No job at all is PENDING.
+    nothing_waits: bool = False
     _warm: dict[str, Runner] = field(default_factory=dict)
     _looked: dict[str, int] = field(default_factory=dict)
     _exhausted: set[str] = field(default_factory=set)
@@ -86,6 +88,7 @@ class Round:
         await self._deliver_again()
         standings = await self._standings()
         if not standings:
+            self.nothing_waits = True
             return
         homes, line = await Homes.look(self.tx, self.terms.nodes, self.now), Line(standings, self.now)
         await self._load(line, homes, line.first(min(JOBS, len(self.offers))))
@@ -157,7 +160,7 @@ class Round:
 
     async def _look(self, line: Line, homes: Homes, users: Sequence[str], skip: int, limit: int) -> None:
         page = await self.tx.due_jobs(users, self.now, skip, limit)
-        startable = [job for job in page if not job.blocked and self._is_offered(job) and homes.has_place(job)]
+        startable = await homes.consider([job for job in page if not job.blocked and self._is_offered(job)])
         await self._look_up_warm(startable)
         line.load(startable)
         seen = Counter(job.user_id for job in page)
