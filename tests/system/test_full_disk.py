@@ -4,7 +4,6 @@ import secrets
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from tests.support import real
 from tests.support.git_host import git_host
 from tests.support.runtime_node import docker
+from tests.support.small_disk import small_disk
 from tests.support.whole_path import REPOSITORY, WholePath, page, whole_path
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
@@ -19,25 +19,6 @@ _RUN = secrets.token_hex(3)
 _DISK_MB = 120
 _MORE_MB = 150
 _WORK_MB = 8
-
-
-@contextmanager
-def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
-    """A mounted ext4 in a file."""
-    mount, make = real.program("mount", "mount"), real.program("mkfs.ext4", "e2fsprogs")
-    image, point = folder / "disk.img", folder / "disk"
-    point.mkdir(parents=True)
-    with image.open("wb") as file:
-        file.truncate(megabytes * 1024**2)
-    subprocess.run([make, "-q", "-F", str(image)], check=True, capture_output=True)
-    done = subprocess.run([mount, "-o", "loop", str(image), str(point)], capture_output=True, text=True, check=False)
-    if done.returncode:
-        real.missing(f"a loop-mounted file system ({done.stderr.strip()})", "nothing, but allow mounts (root)")
-    try:
-        yield point
-    finally:
-        subprocess.run(["umount", str(point)], check=True)
-        image.unlink()
 
 
 @pytest.fixture(scope="module")
