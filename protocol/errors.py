@@ -63,6 +63,51 @@ class JobReason(StrEnum):
     REPORTED = "reported"
 
 
+class PlacementReason(StrEnum):
+    """Why an app is on its node; `reason` of the `reasons` of `PlacementView`. More may come.
+
+    - `most_room`: of the nodes that could take it, that one had the most room for its weight.
+    - `by_hash`: the app's hash picked it among them: that is the strategy, or no node told how much room it has.
+    - `only_node`: no other node could take it.
+    - `node_disabled`, `node_stale`, `node_full`: another node could not take it then.
+    - `reassigned`: an operator moved it.
+    - `moved`: a drain or a deployment while its node was drained brought it there.
+    - `unrecorded`: it was placed by a release that kept no reasons.
+    """
+
+    MOST_ROOM = "most_room"
+    BY_HASH = "by_hash"
+    ONLY_NODE = "only_node"
+    NODE_DISABLED = "node_disabled"
+    NODE_STALE = "node_stale"
+    NODE_FULL = "node_full"
+    REASSIGNED = "reassigned"
+    MOVED = "moved"
+    UNRECORDED = "unrecorded"
+
+
+class NodeReason(StrEnum):
+    """Why a node has its health label; `reason` of the `explanations` of `NodeView`. More may come.
+
+    - `in_service`: it is heard of and has room (HEALTHY).
+    - `low_disk`, `low_inodes`: less is free than the line below which it gets no new apps (DRAINING), or no deployment
+      at all (UNHEALTHY).
+    - `no_new_apps`: what DRAINING means.
+    - `silent`, `never_heard`: no heartbeat for too long, or none ever (STALE).
+    - `disabled`: by an operator (DISABLED).
+    - `unwatched`: the registry is switched off (UNKNOWN).
+    """
+
+    IN_SERVICE = "in_service"
+    LOW_DISK = "low_disk"
+    LOW_INODES = "low_inodes"
+    NO_NEW_APPS = "no_new_apps"
+    SILENT = "silent"
+    NEVER_HEARD = "never_heard"
+    DISABLED = "disabled"
+    UNWATCHED = "unwatched"
+
+
 class WaitReason(StrEnum):
     """Why a pending job is not running; `reason` of `WaitingFor`. More may come: readers show one they do not know by
     its message.

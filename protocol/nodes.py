@@ -7,10 +7,11 @@ from typing import Annotated
 from pydantic import AwareDatetime, Field
 
 from protocol.base import Wire
-from protocol.names import AppId, BaseUrl, NodeName, ShortText
+from protocol.names import AppId, BaseUrl, Labels, NodeName, ShortText
 
 Percent = Annotated[float, Field(ge=0, le=100)]
-NodeNumber = Annotated[int, Field(ge=1, le=2**63 - 1)]
+#: A node's id as callers may name it: above 2^53 - 1 a reader in JavaScript would see another number.
+NodeNumber = Annotated[int, Field(ge=1, le=2**53 - 1)]
 Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
@@ -33,7 +34,8 @@ class RunnerHealth(StrEnum):
 
 
 class NodeHeartbeat(Wire):
-    """What an agent reports about its node. Figures are those of the container engine's own file system."""
+    """What an agent reports about its node. Figures are those of the container engine's own file system. `labels`
+    replace those the node has; an agent that does not send them leaves them as an operator set them."""
 
     node_name: NodeName
     agent_base_url: BaseUrl
@@ -42,9 +44,12 @@ class NodeHeartbeat(Wire):
     disk_free_bytes: Count | None = None
     disk_total_bytes: Count | None = None
     inodes_free_pct: Percent | None = None
-    container_count: Count | None = None
+    container_count: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
     interval_seconds: Annotated[float, Field(gt=0, le=3600)] | None = None
     version: ShortText | None = None
+    inodes_total: Count | None = None
+    inodes_free: Count | None = None
+    labels: Labels | None = None
 
 
 class NodeId(Wire):
@@ -68,8 +73,16 @@ class RawNode(Wire):
     container_count: int | None = None
 
 
+class Explanation(Wire):
+    """Why something is as it is: a stable slug (`protocol.errors` has the lists), and words for people."""
+
+    reason: str
+    message: str
+
+
 class NodeView(Wire):
-    """A node as operators see it; `reasons` explains every label but HEALTHY in words."""
+    """A node as operators see it. `explanations` say why it has its label; `reasons` are the words of all but
+    HEALTHY's."""
 
     node_id: int
     name: str
@@ -88,6 +101,10 @@ class NodeView(Wire):
     version: str | None = None
     placements: int = 0
     reasons: tuple[str, ...] = ()
+    explanations: tuple[Explanation, ...] = ()
+    inodes_total: int | None = None
+    inodes_free: int | None = None
+    labels: tuple[str, ...] = ()
 
 
 class NodeObstacle(Wire):
@@ -99,13 +116,14 @@ class NodeObstacle(Wire):
 
 
 class UpsertNode(Wire):
-    """An operator registers or edits a node."""
+    """An operator registers or edits a node; what is left out stays as it is."""
 
     name: NodeName
     agent_base_url: BaseUrl
     gateway_base_url: BaseUrl
     enabled: bool | None = None
     weight: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    labels: Labels | None = None
 
 
 class NodeRemoved(Wire):
@@ -121,11 +139,13 @@ class NodeRemoved(Wire):
 
 
 class PlacementView(Wire):
-    """Which node an app lives on; `lastActiveAt` is epoch milliseconds."""
+    """Which node an app lives on; `lastActiveAt` is epoch milliseconds. `reasons` say why there, and why not elsewhere:
+    at least one."""
 
     app_id: str
     node_id: int
     last_active_at: int
+    reasons: tuple[Explanation, ...] = ()
 
 
 class PlacementPage(Wire):
@@ -140,14 +160,14 @@ class ReassignApp(Wire):
     """Move one app's placement; its container follows with the app's next deployment."""
 
     app_id: AppId
-    target_node_id: int
+    target_node_id: NodeNumber
 
 
 class DrainNode(Wire):
     """Move up to `limit` placements from one node to another; containers follow with the next deployment."""
 
-    source_node_id: int
-    target_node_id: int
+    source_node_id: NodeNumber
+    target_node_id: NodeNumber
     limit: Annotated[int, Field(ge=1, le=2000)] = 100
 
 

@@ -50,17 +50,28 @@ def _job(job: JobView, now: datetime) -> Lines:
 
 def _node(node: NodeView, now: datetime) -> Lines:
     beat = span(seconds_between(now, node.last_heartbeat_at))
-    inodes = "" if node.inodes_free_pct is None else f" · inodes {node.inodes_free_pct:.0f} % free"
+    inodes = "" if node.inodes_free_pct is None else f" · inodes {node.inodes_free_pct:.0f} % free{_counted(node)}"
+    labels = f" · labels {', '.join(node.labels)}" if node.labels else ""
     state = "takes deployments" if node.enabled else "cordoned: takes no new deployment"
     return (
-        line(f"node {node.name} · {state} · weight {node.weight} · agent {node.agent_base_url or 'unknown'}"),
+        line(f"node {node.name} · {state} · weight {node.weight} · agent {node.agent_base_url or 'unknown'}{labels}"),
         line(
             f"{size(node.disk_free_bytes)} of {size(node.disk_total_bytes)} free{inodes} · "
             f"{node.container_count if node.container_count is not None else '?'} containers · "
             f"{node.placements} apps placed · heard {beat} ago"
         ),
-        line("; ".join(node.reasons) or "nothing speaks against placing apps here"),
+        line("; ".join(node.reasons or _told(node)) or "nothing speaks against placing apps here"),
     )
+
+
+def _told(node: NodeView) -> tuple[str, ...]:
+    return tuple(each.message for each in node.explanations)
+
+
+def _counted(node: NodeView) -> str:
+    if node.inodes_total is None or node.inodes_free is None:
+        return ""
+    return f" ({node.inodes_total - node.inodes_free:,} of {node.inodes_total:,} used)"
 
 
 def _placement(model: Model, placement: PlacementView, now: datetime) -> Lines:
@@ -72,7 +83,7 @@ def _placement(model: Model, placement: PlacementView, now: datetime) -> Lines:
     return (
         line(f"app {placement.app_id} · on {where} · last active {age} ago"),
         line(last),
-        line(run.last_error or "" if run else ""),
+        line("; ".join(filter(None, (run.last_error if run else None, *(each.message for each in placement.reasons))))),
     )
 
 

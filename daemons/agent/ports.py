@@ -46,12 +46,15 @@ class OwnContainer:
 
 @dataclass(frozen=True, slots=True)
 class DiskFigures:
-    """Bytes and share of bytes and inodes that are free where the engine keeps its data."""
+    """Bytes and inodes that are free where the engine keeps its data, and their shares; without inodes (as btrfs has
+    none) these are None."""
 
     free_bytes: int
     total_bytes: int
     free_pct: float
     inodes_free_pct: float | None
+    inodes_free: int | None = None
+    inodes_total: int | None = None
 
 
 class Images(Protocol):

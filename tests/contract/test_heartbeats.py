@@ -66,7 +66,7 @@ async def test_many_heartbeats_share_a_transaction_and_keep_every_figure(store: 
     counting.transactions = 0
     said: dict[str, object] = {"diskFreeBytes": 3 * 10**12, "diskTotalBytes": 5 * 10**12, "containerCount": 0}
     said |= {"diskFreePct": 33.333333333333336, "inodesFreePct": 12.345678901234567, "version": "“é”"}
-    said["intervalSeconds"] = 0.1
+    said |= {"intervalSeconds": 0.1, "inodesTotal": 2**40, "inodesFree": 0, "labels": ("ssd", "gpu")}
     answers = await asyncio.gather(*(nodes.heartbeat(beat(name, **said)) for name in names))
     assert counting.transactions <= 2, "the first, and all the others"
     assert {node.name: node for node in answers} == await rows(store), "what was answered is written"
@@ -74,7 +74,9 @@ async def test_many_heartbeats_share_a_transaction_and_keep_every_figure(store: 
     assert (node.disk_free_pct, node.disk_free_bytes, node.disk_total_bytes) == (33.333333333333336, 3e12, 5e12)
     assert (node.inodes_free_pct, node.container_count) == (12.345678901234567, 0)
     assert (node.interval_seconds, node.version) == (0.1, "“é”")
+    assert (node.inodes_total, node.inodes_free, node.labels) == (2**40, 0, ("gpu", "ssd"))
     silent = await nodes.heartbeat(beat("n7", diskFreePct=None))
+    assert (silent.inodes_total, silent.inodes_free, silent.labels) == (None, None, ("gpu", "ssd"))
     assert (silent.disk_free_pct, silent.disk_free_bytes, silent.container_count, silent.version) == (None,) * 4
     assert silent == (await rows(store))["n7"], "a figure that is absent now is unknown now"
     assert len(await changes(store)) == 20

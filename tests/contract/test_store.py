@@ -323,6 +323,9 @@ async def test_nodes_get_small_ids_and_keep_their_figures(store: Store) -> None:
         container_count=0,
         interval_seconds=2.5,
         version="1.2",
+        inodes_total=2**40,
+        inodes_free=0,
+        labels=("gpu", "ssd"),
     )
     first = await store.transact(lambda tx: tx.insert_node(full))
     second = await store.transact(lambda tx: tx.insert_node(replace(NODE, name="rt-node-02")))

@@ -1,14 +1,18 @@
 """What the store says of placements that the nodes' figures cannot show yet, over every database."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from daemons.deploy.adapters.store import open_store
-from daemons.deploy.domain.nodes import AppRun, Placement, RuntimeNode
+from daemons.deploy.domain.nodes import AppRun, Placement, Reason, RuntimeNode
 from daemons.deploy.ports import Store, Transaction
+from daemons.kit.sql import Queries, load_queries, open_database
 
+MOVE_AS_BEFORE = "UPDATE fun_ai_deploy_runtime_placement SET node_id = :node_id WHERE app_id = :app_id;"
 NODE = RuntimeNode(0, "n1", "http://a", "http://g", last_heartbeat_at=5000)
 
 
@@ -46,3 +50,31 @@ async def test_a_placement_is_unseen_until_its_node_reports_after_the_deployment
     assert await store.transact(lambda tx: tx.unseen_placements(6000, 100)) == {1: 1}
     assert await store.transact(lambda tx: tx.unseen_placements(1000, 3)) == {1: 3}, "only the newest are looked at"
     assert await store.transact(lambda tx: tx.unseen_placements(6001, 100)) == {}
+
+
+async def test_a_placement_keeps_its_reasons_until_it_moves(store: Store) -> None:
+    first = Placement("shop", 1, 1000, 1000, (Reason("most_room", "“n1” had 60 %"), Reason("node_full", "n2: 3 %")))
+    moved = Placement("shop", 2, 2000, 1000, (Reason("reassigned", "admin moved it"),))
+    other = Placement("blog", 1, 1500, 1500)
+    await store.transact(lambda tx: tx.put_placements([first, other]))
+    assert await store.transact(lambda tx: tx.placements_of({"shop", "blog"})) == {"shop": first, "blog": other}
+    await store.transact(lambda tx: tx.put_placement(moved))
+    assert await store.transact(lambda tx: tx.placement("shop")) == moved
+    assert await store.transact(lambda tx: tx.all_placements(9)) == [other, moved]
+
+
+def as_before(folder: Path) -> Queries:
+    (folder / "before.sql").write_text(f"-- move --\n-- As before.\n{MOVE_AS_BEFORE}\n")
+    return load_queries(folder)
+
+
+@pytest.mark.parametrize("kind", ["file", pytest.param("mysql", marks=pytest.mark.real)])
+async def test_reasons_of_another_node_are_not_told(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """A replica of the release before moves an app and leaves the column alone."""
+    url = f"sqlite:///{tmp_path}/deploy.db" if kind == "file" else request.getfixturevalue("mysql_url")
+    kept = Placement("shop", 1, 1000, 1000, (Reason("only_node", "n1"),))
+    async with open_store(url) as store:
+        await store.transact(lambda tx: tx.put_placement(kept))
+        async with open_database(url, await asyncio.to_thread(as_before, tmp_path)) as database:
+            assert await database.transact(lambda session: session.change("move", app_id="shop", node_id=2)) == 1
+        assert await store.transact(lambda tx: tx.placement("shop")) == Placement("shop", 2, 1000, 1000)

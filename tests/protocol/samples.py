@@ -62,6 +62,13 @@ NODE = nodes.NodeView(
     version="0.1.0",
     placements=3,
     reasons=("20.5 % disk free, below 25 %", "no new apps"),
+    explanations=(
+        nodes.Explanation(reason="low_disk", message="20.5 % disk free, below 25 %"),
+        nodes.Explanation(reason="no_new_apps", message="no new apps"),
+    ),
+    inodes_total=61_054_976,
+    inodes_free=48_843_980,
+    labels=("gpu", "ssd"),
 )
 RUNNER = nodes.RunnerView(
     runner_id="runner-01",
@@ -72,7 +79,8 @@ RUNNER = nodes.RunnerView(
     host="builder",
     labels=("arm64", "gpu"),
 )
-PLACEMENT = nodes.PlacementView(app_id="20001", node_id=1, last_active_at=1767323045678)
+PLACED_BECAUSE = nodes.Explanation(reason="only_node", message="rt-node-01 was the only node that could take it")
+PLACEMENT = nodes.PlacementView(app_id="20001", node_id=1, last_active_at=1767323045678, reasons=(PLACED_BECAUSE,))
 RUN = apps.AppRunView(
     app_id="20001",
     node_id=1,
@@ -380,6 +388,9 @@ SAMPLES: tuple[Wire, ...] = (
         container_count=12,
         interval_seconds=10.0,
         version="0.1.0",
+        inodes_total=61_054_976,
+        inodes_free=48_843_980,
+        labels=("gpu", "ssd"),
     ),
     NODE_ID,
     RAW,
@@ -391,8 +402,10 @@ SAMPLES: tuple[Wire, ...] = (
         gateway_base_url="http://10.0.0.2",
         enabled=True,
         weight=200,
+        labels=("gpu",),
     ),
     OBSTACLE,
+    PLACED_BECAUSE,
     PLACEMENT,
     nodes.PlacementPage(node_id=1, total=3, items=(PLACEMENT,)),
     nodes.ReassignApp(app_id="20001", target_node_id=2),

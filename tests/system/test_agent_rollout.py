@@ -282,4 +282,5 @@ def test_heartbeats_carry_the_engines_disk(node: RuntimeNode, deploy: StandInDep
     assert beat["nodeName"] == node.name
     assert 0 < beat["diskFreeBytes"] < beat["diskTotalBytes"]
     assert 0 < beat["inodesFreePct"] <= 100
+    assert 0 < beat["inodesFree"] <= beat["inodesTotal"]
     assert beat["containerCount"] >= 0

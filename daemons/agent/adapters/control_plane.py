@@ -51,6 +51,8 @@ class DeployPlane:
             disk_free_bytes=disk.free_bytes if disk else None,
             disk_total_bytes=disk.total_bytes if disk else None,
             inodes_free_pct=disk.inodes_free_pct if disk else None,
+            inodes_free=disk.inodes_free if disk else None,
+            inodes_total=disk.inodes_total if disk else None,
             container_count=containers,
             interval_seconds=self._node.interval_seconds,
             version=self._node.version,

@@ -73,6 +73,8 @@ class EngineDisk:
             total_bytes=found.f_blocks * found.f_frsize,
             free_pct=_percent(found.f_bavail, found.f_blocks - found.f_bfree + found.f_bavail),
             inodes_free_pct=_percent(found.f_favail, found.f_files) if found.f_files else None,
+            inodes_free=found.f_favail if found.f_files else None,
+            inodes_total=found.f_files or None,
         )
 
 

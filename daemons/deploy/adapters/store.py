@@ -23,11 +23,11 @@ from daemons.deploy.adapters.store_logs import LogStatements
 from daemons.deploy.adapters.store_nodes import (
     AppRunStatements,
     NodeStatements,
-    PlacementStatements,
     Recent,
     RunnerStatements,
 )
 from daemons.deploy.adapters.store_operations import OperationStatements
+from daemons.deploy.adapters.store_placements import PlacementStatements
 from daemons.deploy.adapters.store_releases import ReleaseStatements, ReviewStatements
 from daemons.deploy.adapters.store_replicas import SingletonStatements
 from daemons.deploy.adapters.store_tombstones import TombstoneStatements

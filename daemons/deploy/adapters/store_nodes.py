@@ -1,4 +1,4 @@
-"""Statements about nodes, placements, the last known state of apps, and runners."""
+"""Statements about nodes, the last known state of apps, and runners."""
 
 import asyncio
 import json
@@ -8,12 +8,13 @@ from typing import Final, Generic, TypeVar
 
 import orjson
 
-from daemons.deploy.domain.nodes import AppRun, Placement, Runner, RuntimeNode
+from daemons.deploy.domain.nodes import AppRun, Runner, RuntimeNode
 from daemons.kit.sql import Duplicate, Row, Session
 
 _RECENT_SECONDS: Final = 2.0
 #: Places in the list that the statement `nodes` answers, which has the order of the fields of `RuntimeNode`.
 _ENABLED: Final = 4
+_LABELS: Final = -1
 _FRACTIONS: Final = (7, 10, 12)
 T = TypeVar("T")
 
@@ -115,68 +116,6 @@ class Recent(Generic[T]):
         self._rows = [new.get(self._same(row), row) for row in self._rows]
 
 
-class PlacementStatements:
-    """The port `PlacementRows`."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    async def placement(self, app_id: str) -> Placement | None:
-        """Where the app lives."""
-        row = await self._session.row("placement", app_id=app_id)
-        return None if row is None else _placement(row)
-
-    async def placements_of(self, app_ids: Collection[str]) -> Mapping[str, Placement]:
-        """Where these apps live, by app id."""
-        if not app_ids:
-            return {}
-        rows = await self._session.rows("placements_of", app_ids=list(app_ids))
-        return {placement.app_id: placement for placement in map(_placement, rows)}
-
-    async def all_placements(self, limit: int) -> Sequence[Placement]:
-        """The first `limit` placements by app id."""
-        return [_placement(row) for row in await self._session.rows("all_placements", limit=limit)]
-
-    async def placements_on(self, node_id: int, offset: int, limit: int) -> Sequence[Placement]:
-        """One page of a node's placements, by app id as text."""
-        rows = await self._session.rows("placements_on", node_id=node_id, offset=offset, limit=limit)
-        return [_placement(row) for row in rows]
-
-    async def count_placements(self) -> Mapping[int, int]:
-        """How many apps live on each node."""
-        return {int(row["node_id"]): int(row["apps"]) for row in await self._session.rows("count_placements")}
-
-    async def count_placements_on(self, node_ids: Collection[int]) -> Mapping[int, int]:
-        """How many apps live on each of these nodes that has any."""
-        if not node_ids:
-            return {}
-        rows = await self._session.rows("count_placements_on", node_ids=sorted(node_ids))
-        return {int(row["node_id"]): int(row["apps"]) for row in rows}
-
-    async def placed_since(self, since: int) -> Mapping[int, int]:
-        """How many apps came to each node, new or moved, with a `last_active_at` at or after `since`."""
-        rows = await self._session.rows("placed_since", since=since)
-        return {int(row["node_id"]): int(row["apps"]) for row in rows}
-
-    async def unseen_placements(self, since: int, limit: int) -> Mapping[int, int]:
-        """How many of the newest `limit` placements since then the figures of each node cannot show yet."""
-        rows = await self._session.rows("unseen_placements", since=since, limit=limit)
-        return {int(row["node_id"]): int(row["apps"]) for row in rows}
-
-    async def put_placement(self, placement: Placement) -> None:
-        """Insert or move; the first `created_at` stays, and 0 means `last_active_at`."""
-        await self._session.change("put_placement", **_placement_columns(placement))
-
-    async def put_placements(self, placements: Sequence[Placement]) -> None:
-        """Insert or move each."""
-        if placements:
-            await self._session.execute_each("put_placement", [_placement_columns(each) for each in placements])
-
-    async def delete_placement(self, app_id: str) -> bool:
-        """Whether there was one."""
-        return await self._session.change("delete_placement", app_id=app_id) > 0
-
-
 class AppRunStatements:
     """The port `AppRunRows`."""
 
@@ -257,15 +196,6 @@ class RunnerStatements:
         return await self._session.change("forget_runners", unseen_since=unseen_since)
 
 
-def _placement_columns(placement: Placement) -> dict[str, str | int]:
-    return {
-        "app_id": placement.app_id,
-        "node_id": placement.node_id,
-        "last_active_at": placement.last_active_at,
-        "create_time": placement.created_at or placement.last_active_at,
-    }
-
-
 def _node_columns(node: RuntimeNode) -> dict[str, str | int | float | None]:
     return {
         "agent_base_url": node.agent_base_url,
@@ -282,6 +212,9 @@ def _node_columns(node: RuntimeNode) -> dict[str, str | int | float | None]:
         "agent_version": node.version,
         "create_time": node.created_at,
         "update_time": node.updated_at,
+        "inodes_total": node.inodes_total,
+        "inodes_free": node.inodes_free,
+        "labels_csv": ",".join(node.labels),
     }
 
 
@@ -297,6 +230,9 @@ def _beat_columns(node: RuntimeNode) -> dict[str, str | int | float]:
         "interval_seconds": node.interval_seconds,
         "agent_version": node.version,
         "update_time": node.updated_at,
+        "inodes_total": node.inodes_total,
+        "inodes_free": node.inodes_free,
+        "labels_csv": ",".join(node.labels),
     }
     return {name: value for name, value in said.items() if value is not None}
 
@@ -319,7 +255,14 @@ def _node(row: Row) -> RuntimeNode:
         version=row["agent_version"],
         created_at=row["create_time"],
         updated_at=row["update_time"],
+        inodes_total=row["inodes_total"],
+        inodes_free=row["inodes_free"],
+        labels=_split(row["labels_csv"]),
     )
+
+
+def _split(joined: str) -> tuple[str, ...]:
+    return tuple(filter(None, joined.split(",")))
 
 
 def _listed(text: str) -> RuntimeNode:
@@ -327,17 +270,8 @@ def _listed(text: str) -> RuntimeNode:
     # MariaDB writes a whole number of a DOUBLE without a point.
     for place in _FRACTIONS:
         columns[place] = None if columns[place] is None else float(columns[place])
-    columns[_ENABLED] = bool(columns[_ENABLED])
+    columns[_ENABLED], columns[_LABELS] = bool(columns[_ENABLED]), _split(columns[_LABELS])
     return RuntimeNode(*columns)
-
-
-def _placement(row: Row) -> Placement:
-    return Placement(
-        app_id=row["app_id"],
-        node_id=row["node_id"],
-        last_active_at=row["last_active_at"],
-        created_at=row["create_time"],
-    )
 
 
 def app_run_of(row: Row) -> AppRun:
@@ -373,5 +307,5 @@ def _runner(row: Row) -> Runner:
         slots=row["slots"],
         version=row["runner_version"],
         host=row["host"],
-        labels=None if row["labels_csv"] is None else tuple(filter(None, row["labels_csv"].split(","))),
+        labels=None if row["labels_csv"] is None else _split(row["labels_csv"]),
     )

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from daemons.deploy.domain.jobs import Job
-from daemons.deploy.domain.nodes import NodePolicy, RuntimeNode
+from daemons.deploy.domain.nodes import NodePolicy, Reason, RuntimeNode
 from daemons.deploy.domain.placement import Obstacle, obstacle_to_redeploy
+from protocol.errors import PlacementReason
 from protocol.jobs import JobStatus, JobType
 
 _SOURCE: Final = "sourceNodeId"
@@ -88,6 +89,19 @@ def target_of(job: Job, nodes: Sequence[RuntimeNode]) -> RuntimeNode | None:
     """The node that a move goes to, if it is still there."""
     route = route_of(job)
     return next((node for node in nodes if route is not None and node.id == route.target), None)
+
+
+def reasons_of(job: Job, came_from: str, went_to: str) -> tuple[Reason, ...]:
+    """Why the app is on the node where the job brought it; the nodes by name."""
+    drain = drain_of(job)
+    why = f"drain {drain} ordered it" if drain is not None else f"{came_from} was being drained when it was deployed"
+    return (Reason(PlacementReason.MOVED, f"job {job.id} moved it from {came_from} to {went_to}: {why}"),)
+
+
+def moved_without_a_job(drain_id: int, target: RuntimeNode, note: str | None) -> tuple[Reason, ...]:
+    """Why an app that had nothing to start is on the node."""
+    words = f"drain {drain_id} moved it to {target.name} without a job"
+    return (Reason(PlacementReason.MOVED, f"{words}: {note}" if note else words),)
 
 
 def obstacle_to_move(node: RuntimeNode, policy: NodePolicy, now: int) -> Obstacle | None:

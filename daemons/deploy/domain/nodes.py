@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from protocol.errors import NodeReason
 from protocol.nodes import NodeHealth, NodeHeartbeat, RunnerHealth, UpsertNode
 
 _STALE_INTERVALS: Final = 2.5
@@ -89,16 +90,29 @@ class RuntimeNode:
     version: str | None = None
     created_at: int = 0
     updated_at: int = 0
+    inodes_total: int | None = None
+    inodes_free: int | None = None
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why something is as it is: a slug of `protocol.errors`, and words."""
+
+    slug: str
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Which node an app lives on."""
+    """Which node an app lives on. `reasons` say why there, as of the moment it was placed: they are kept, because the
+    figures that led to it are not."""
 
     app_id: str
     node_id: int
     last_active_at: int
     created_at: int = 0
+    reasons: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +193,9 @@ def heard(node: RuntimeNode, beat: NodeHeartbeat, now: int) -> RuntimeNode:
         interval_seconds=beat.interval_seconds or observed,
         version=beat.version,
         updated_at=now,
+        inodes_total=beat.inodes_total,
+        inodes_free=beat.inodes_free,
+        labels=node.labels if beat.labels is None else beat.labels,
     )
 
 
@@ -201,6 +218,7 @@ def edited(node: RuntimeNode, order: UpsertNode, now: int) -> RuntimeNode:
         gateway_base_url=order.gateway_base_url,
         enabled=node.enabled if order.enabled is None else order.enabled,
         weight=node.weight if order.weight is None else order.weight,
+        labels=node.labels if order.labels is None else order.labels,
         updated_at=now,
     )
 
@@ -221,21 +239,24 @@ def in_the_way(node: RuntimeNode, policy: NodePolicy, now: int, hanging: "Hangin
     return tuple(found)
 
 
-def health(node: RuntimeNode, policy: NodePolicy, now: int) -> tuple[NodeHealth, tuple[str, ...]]:
-    """The node's label and, for every label but HEALTHY, why."""
+def health(node: RuntimeNode, policy: NodePolicy, now: int) -> tuple[NodeHealth, tuple[Reason, ...]]:
+    """The node's label, and why it has that one: at least one reason."""
     if not node.enabled:
-        return NodeHealth.DISABLED, ("disabled by an operator",)
+        return NodeHealth.DISABLED, (Reason(NodeReason.DISABLED, "disabled by an operator"),)
     if not policy.watched:
-        return NodeHealth.UNKNOWN, ("the node registry is switched off",)
+        return NodeHealth.UNKNOWN, (Reason(NodeReason.UNWATCHED, "the node registry is switched off"),)
     if not fresh(node, policy, now):
-        return NodeHealth.STALE, (silence(node, now),)
+        slug = NodeReason.NEVER_HEARD if node.last_heartbeat_at is None else NodeReason.SILENT
+        return NodeHealth.STALE, (Reason(slug, silence(node, now)),)
     low = shortages(node, policy.disk_min_pct)
     if low:
         return NodeHealth.UNHEALTHY, low
     low = shortages(node, policy.disk_drain_pct)
     if low:
-        return NodeHealth.DRAINING, (*low, "no new apps")
-    return NodeHealth.HEALTHY, ()
+        return NodeHealth.DRAINING, (*low, Reason(NodeReason.NO_NEW_APPS, "no new apps"))
+    floor = max(policy.disk_min_pct, policy.disk_drain_pct)
+    words = f"heard of in time, and no figure that it gives is below {floor:g} % free"
+    return NodeHealth.HEALTHY, (Reason(NodeReason.IN_SERVICE, words),)
 
 
 def silence(node: RuntimeNode, now: int) -> str:
@@ -251,14 +272,15 @@ def roughly(milliseconds: int) -> str:
     return f"more than {passed[-1]}" if passed else "moments"
 
 
-def shortages(node: RuntimeNode, floor_pct: float) -> tuple[str, ...]:
+def shortages(node: RuntimeNode, floor_pct: float) -> tuple[Reason, ...]:
     """Which of the node's figures are below the floor; unknown ones are not."""
     disk, inodes = node.disk_free_pct, node.inodes_free_pct
     if (disk is None or disk >= floor_pct) and (inodes is None or inodes >= floor_pct):
         return ()  # as nearly always: a placement looks at every node
+    figures = ((NodeReason.LOW_DISK, "disk", disk), (NodeReason.LOW_INODES, "inodes", inodes))
     return tuple(
-        f"{value:.1f} % {name} free, below {floor_pct:g} %"
-        for name, value in (("disk", disk), ("inodes", inodes))
+        Reason(slug, f"{value:.1f} % {name} free, below {floor_pct:g} %")
+        for slug, name, value in figures
         if value is not None and value < floor_pct
     )
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from daemons.deploy.domain.nodes import NodePolicy, RuntimeNode, fresh, heard, moved, shortages, silence
-from protocol.errors import ErrorReason
+from daemons.deploy.domain.nodes import NodePolicy, Reason, RuntimeNode, fresh, heard, moved, shortages, silence
+from protocol.errors import ErrorReason, PlacementReason
 from protocol.nodes import NodeHeartbeat
 
 _APP_BYTES: Final = 2 * 1024**3
@@ -19,6 +19,9 @@ _APP_PCT: Final = 1.0
 #: A figure is as old as its heartbeat, and an app fills the disk only when its image has come: so long a placement
 #: counts against its node, unless the node has reported after the app was deployed.
 _ARRIVAL_MS: Final = 120_000
+#: Of the nodes that could not take an app so many are named in the reasons of its placement.
+_OTHERS_NAMED: Final = 5
+_GIB: Final = 1024**3
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,8 @@ class Board:
     def __init__(self, nodes: Sequence[RuntimeNode], unseen: Mapping[int, int], policy: NodePolicy, now: int) -> None:
         checked = [(node, obstacle_to_new_app(node, policy, now)) for node in sorted(nodes, key=lambda node: node.id)]
         self._obstacles = tuple(obstacle for _, obstacle in checked if obstacle is not None)
+        self._others = _kept_out(self._obstacles)
+        self._hashes = not policy.disk_aware
         self._fit = [node for node, obstacle in checked if obstacle is None]
         measured = [node for node in self._fit if _free(node) is not None] if policy.disk_aware else []
         in_bytes = all(node.disk_free_bytes is not None for node in measured)
@@ -115,6 +120,11 @@ class Board:
         self._placed = {node.id: unseen.get(node.id, 0) for node in measured}
         self._heap = [(-self._score(node, self._placed[node.id]), node.id, node) for node in measured]
         heapq.heapify(self._heap)
+
+    def decide(self, app_id: str) -> "Decision":
+        """As `choose`, with the reasons. Raises NoNode."""
+        reasons = self._why(self.best(app_id))
+        return Decision(self.choose(app_id), reasons)
 
     def choose(self, app_id: str) -> RuntimeNode:
         """The node for a new app, which is on it from now on. Raises NoNode."""
@@ -129,6 +139,27 @@ class Board:
         if not self._fit:
             raise NoNode(self._obstacles)
         return self._heap[0][2] if self._heap else self._fit[stable_hash(app_id) % len(self._fit)]
+
+    def _why(self, node: RuntimeNode) -> tuple[Reason, ...]:
+        """Why an app would get this node, the best one, and what kept others from it."""
+        fit = len(self._fit)
+        if fit == 1:
+            first = Reason(PlacementReason.ONLY_NODE, f"{node.name} was the only node that could take it")
+        elif self._heap:
+            words = f"of the {fit} nodes that could take it {node.name} had the most room for its weight"
+            first = Reason(PlacementReason.MOST_ROOM, f"{words}: {_room(node, self._placed[node.id])}")
+        else:
+            words = f"its hash picked {node.name} among the {fit} nodes that could take it"
+            first = Reason(PlacementReason.BY_HASH, words if self._hashes else f"{words}; none tells its free space")
+        return (first, *self._others)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A node for an app, and why that one."""
+
+    node: RuntimeNode
+    reasons: tuple[Reason, ...]
 
 
 def choose(
@@ -153,6 +184,12 @@ def stable_hash(text: str) -> int:
     return value - 2**32 if value >= 2**31 else value
 
 
+def reassigned(target: RuntimeNode, actor: str, source: RuntimeNode | None = None) -> tuple[Reason, ...]:
+    """Why an app is on a node that somebody named, alone or with others of its node `source`."""
+    words = f"{actor} moved it to {target.name}"
+    return (Reason(PlacementReason.REASSIGNED, f"{words} with other apps of {source.name}" if source else words),)
+
+
 def _obstacle(node: RuntimeNode, policy: NodePolicy, now: int, floor_pct: float) -> Obstacle | None:
     if not node.enabled:
         return Obstacle(node.name, ErrorReason.NODE_DISABLED, "disabled by an operator")
@@ -162,8 +199,23 @@ def _obstacle(node: RuntimeNode, policy: NodePolicy, now: int, floor_pct: float)
         return Obstacle(node.name, ErrorReason.NODE_STALE, silence(node, now))
     low = shortages(node, floor_pct)
     if low:
-        return Obstacle(node.name, ErrorReason.NODE_FULL, ", ".join(low))
+        return Obstacle(node.name, ErrorReason.NODE_FULL, ", ".join(each.words for each in low))
     return None
+
+
+def _kept_out(obstacles: Sequence[Obstacle]) -> tuple[Reason, ...]:
+    named = [Reason(obstacle.reason, str(obstacle)) for obstacle in obstacles[:_OTHERS_NAMED]]
+    more = len(obstacles) - len(named)
+    if more:
+        named[-1] = Reason(named[-1].slug, f"{named[-1].words}; and {more} more could not take it")
+    return tuple(named)
+
+
+def _room(node: RuntimeNode, unseen: int) -> str:
+    pct, size = node.disk_free_pct, node.disk_free_bytes
+    free = [f"{pct:.1f} %"] if pct is not None else []
+    free += [f"{size / _GIB:.1f} GiB"] if size is not None else []
+    return f"{' or '.join(free)} free, weight {node.weight}, {unseen} apps that its figures do not show yet"
 
 
 def _free(node: RuntimeNode) -> float | None:

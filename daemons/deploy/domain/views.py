@@ -12,6 +12,7 @@ from daemons.deploy.domain.nodes import (
     AppRun,
     NodePolicy,
     Placement,
+    Reason,
     Runner,
     RuntimeNode,
     health,
@@ -20,9 +21,10 @@ from daemons.deploy.domain.nodes import (
 from daemons.deploy.domain.operations import Operation
 from daemons.deploy.domain.singletons import Holding
 from protocol.apps import AppRunView, AppView
+from protocol.errors import PlacementReason
 from protocol.jobs import ClaimedJob, JobView, LogRemoved, StoredPayload, WaitingFor
 from protocol.names import public_path
-from protocol.nodes import NodeId, NodeView, PlacementView, RawNode, RunnerView
+from protocol.nodes import Explanation, NodeHealth, NodeId, NodeView, PlacementView, RawNode, RunnerView
 from protocol.operations import OperationView
 from protocol.replicas import SingletonView
 
@@ -42,6 +44,7 @@ _CHANGING: Final = (
     "superseded_by",
     *sorted(_TIMES),
 )
+_UNRECORDED: Final = Reason(PlacementReason.UNRECORDED, "it was placed by a release that kept no reasons")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -153,7 +156,7 @@ def raw_node(node: RuntimeNode) -> RawNode:
 
 def node_view(node: RuntimeNode, policy: NodePolicy, now: int, placements: int) -> NodeView:
     """A node as operators see it."""
-    label, reasons = health(node, policy, now)
+    label, why = health(node, policy, now)
     return NodeView(
         node_id=node.id,
         name=node.name,
@@ -171,7 +174,11 @@ def node_view(node: RuntimeNode, policy: NodePolicy, now: int, placements: int) 
         interval_seconds=node.interval_seconds,
         version=node.version,
         placements=placements,
-        reasons=reasons,
+        reasons=tuple(each.words for each in why) if label is not NodeHealth.HEALTHY else (),
+        explanations=tuple(map(_explanation, why)),
+        inodes_total=node.inodes_total,
+        inodes_free=node.inodes_free,
+        labels=node.labels,
     )
 
 
@@ -190,7 +197,17 @@ def runner_view(runner: Runner, stale_ms: int, now: int) -> RunnerView:
 
 def placement_view(placement: Placement) -> PlacementView:
     """A placement."""
-    return PlacementView(app_id=placement.app_id, node_id=placement.node_id, last_active_at=placement.last_active_at)
+    reasons = placement.reasons or (_UNRECORDED,)
+    return PlacementView(
+        app_id=placement.app_id,
+        node_id=placement.node_id,
+        last_active_at=placement.last_active_at,
+        reasons=tuple(map(_explanation, reasons)),
+    )
+
+
+def _explanation(reason: Reason) -> Explanation:
+    return Explanation(reason=str(reason.slug), message=reason.words)
 
 
 def app_run_view(run: AppRun) -> AppRunView:

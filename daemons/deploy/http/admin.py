@@ -8,15 +8,19 @@ from daemons.deploy.services.feed import Feed
 from daemons.deploy.services.placements import Placements
 from daemons.deploy.services.reading import Reader, Thresholds
 from daemons.deploy.services.registry import NodeRegistry, RunnerRegistry
-from daemons.kit.bodies import InvalidRequest, number, query, read, reply
+from daemons.kit.bodies import number, query, read, reply
 from protocol.base import Wire
 from protocol.names import NodeName
-from protocol.nodes import DrainNode, DrainResult, PlacementPage, ReassignApp, UpsertNode
+from protocol.nodes import DrainNode, DrainResult, NodeNumber, PlacementPage, ReassignApp, UpsertNode
 
 
 class _SetEnabled(Wire):
     name: NodeName
     enabled: bool
+
+
+class _OfNode(Wire):
+    node_id: NodeNumber
 
 
 class AdminRoutes:
@@ -75,9 +79,7 @@ class AdminRoutes:
 
     async def page(self, request: web.Request) -> web.Response:
         """One page of a node's placements."""
-        if not request.query.get("nodeId"):
-            raise InvalidRequest("nodeId: is required", ["nodeId"])
-        node_id = number(request, "nodeId", default=0, low=0, high=2**63 - 1)
+        node_id = query(request, _OfNode).node_id
         offset = number(request, "offset", default=0, low=0, high=2**31)
         page = await self._placements.page(node_id, offset, number(request, "limit", default=200, low=1, high=2000))
         return reply(PlacementPage(node_id=node_id, total=page.total, items=tuple(map(placement_view, page.items))))

@@ -218,7 +218,8 @@ class DrainSteps:
         back = drain.state is DrainState.UNDOING
         if app.cargo is None:
             since = where.placements[move.app_id].created_at if move.app_id in where.placements else 0
-            await place(tx, Placement(move.app_id, target.id, where.now, since), _actor(drain))
+            reasons = moves.moved_without_a_job(drain.id, target, app.note)
+            await place(tx, Placement(move.app_id, target.id, where.now, since, reasons), _actor(drain))
             state = MoveState.UNDONE if back else MoveState.MOVED
             after = drains.changed(move, state, where.now, app.note)
             await self._write(tx, drain, move, after if back else replace(after, target_id=target.id))

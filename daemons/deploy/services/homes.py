@@ -8,7 +8,14 @@ from daemons.deploy.domain import moves
 from daemons.deploy.domain.jobs import Job
 from daemons.deploy.domain.line import Candidate
 from daemons.deploy.domain.nodes import NodePolicy, Placement, RuntimeNode
-from daemons.deploy.domain.placement import Board, NoNode, obstacle_to_new_app, obstacle_to_redeploy, unseen_since
+from daemons.deploy.domain.placement import (
+    Board,
+    Decision,
+    NoNode,
+    obstacle_to_new_app,
+    obstacle_to_redeploy,
+    unseen_since,
+)
 from daemons.deploy.ports import Transaction
 from protocol.jobs import JobType
 
@@ -79,10 +86,12 @@ class Homes:
         serving = home.id if home is not None and await self._has_run(job.app_id) else None
         if serving is not None and serving not in await self._draining():
             return None
-        node = await self._chosen(job.app_id)
-        if node is not None and serving is None:
-            self.placed.append(Placement(job.app_id, node.id, self.now, self.now))
-        return Home(node, serving) if node is not None else None
+        found = await self._chosen(job.app_id)
+        if found is None:
+            return None
+        if serving is None:
+            self.placed.append(Placement(job.app_id, found.node.id, self.now, self.now, found.reasons))
+        return Home(found.node, serving)
 
     async def confirmed(self, chosen: Sequence[tuple[Job, Home]]) -> Mapping[str, Home]:
         """By the job's id, those homes that may be used, read anew: a node that an operator has disabled, deleted or
@@ -100,13 +109,13 @@ class Homes:
             self.nodes, self.board = await self.tx.nodes(), None
         return kept
 
-    async def _chosen(self, app_id: str) -> RuntimeNode | None:
+    async def _chosen(self, app_id: str) -> Decision | None:
         if self.board is None:
             since = unseen_since(self.nodes, self.policy, self.now)
             unseen = await self.tx.unseen_placements(since, _MOST_UNSEEN)
             self.board = Board(self.nodes, unseen, self.policy, self.now)
         try:
-            return self.board.choose(app_id)
+            return self.board.decide(app_id)
         except NoNode:
             return None
 

@@ -142,7 +142,10 @@ async def _move(tx: Transaction, job: Job, actor: Actor) -> None:
     placement = await tx.placement(job.app_id)
     if route is not None and (placement is None or placement.node_id != route.target):
         since = placement.created_at if placement else 0
-        await place(tx, Placement(job.app_id, route.target, await tx.now(), since), actor)
+        names = {node.id: node.name for node in await tx.nodes_of({route.target, route.source or route.target})}
+        came_from = "nowhere" if route.source is None else names.get(route.source, f"node {route.source}")
+        reasons = moves.reasons_of(job, came_from, names.get(route.target, f"node {route.target}"))
+        await place(tx, Placement(job.app_id, route.target, await tx.now(), since, reasons), actor)
 
 
 async def _record_run(tx: Transaction, job: Job) -> int | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from daemons.deploy.domain.events import Actor
 from daemons.deploy.domain.jobs import AppBusy, Job
 from daemons.deploy.domain.nodes import NodeNotFound, NodePolicy, Placement, RuntimeNode
-from daemons.deploy.domain.placement import require_room
+from daemons.deploy.domain.placement import reassigned, require_room
 from daemons.deploy.ports import NodeRows, Store, Transaction
 from daemons.deploy.services.bells import Bells
 from daemons.deploy.services.journal import place
@@ -58,7 +58,8 @@ class Placements:
                 return
             if running is not None:
                 raise AppBusy(app_id, running)
-            await place(tx, Placement(app_id, target.id, await tx.now(), _since(before)), actor)
+            reasons = reassigned(target, actor.name)
+            await place(tx, Placement(app_id, target.id, await tx.now(), _since(before), reasons), actor)
 
         await self._store.transact(work)
         self._bells.changed()
@@ -70,13 +71,13 @@ class Placements:
             raise SameNode
 
         async def work(tx: Transaction) -> int:
-            await require_node(tx, source_id)
-            target = await self._target(tx, target_id)
+            source, target = await require_node(tx, source_id), await self._target(tx, target_id)
+            reasons = reassigned(target, actor.name, source)
             placements = await tx.placements_on(source_id, 0, limit)
             now = await tx.now()
             moving = [each for each in placements if await _hold(tx, each.app_id) is None]
             for placement in moving:
-                await place(tx, Placement(placement.app_id, target.id, now, placement.created_at), actor)
+                await place(tx, Placement(placement.app_id, target.id, now, placement.created_at, reasons), actor)
             return len(moving)
 
         moved = await self._store.transact(work)

@@ -174,6 +174,11 @@ NODE_BODIES: list[tuple[str, dict[str, object]]] = [
     ("containerCount", {"containerCount": -1}),
     ("inodesFreePct", {"inodesFreePct": 200}),
     ("intervalSeconds", {"intervalSeconds": 0}),
+    ("containerCount", {"containerCount": 2**31}),
+    ("inodesTotal", {"inodesTotal": -1}),
+    ("inodesFree", {"inodesFree": 2**63}),
+    ("labels", {"labels": [f"l{number}" for number in range(17)]}),
+    ("labels.0", {"labels": ["a,b"]}),
 ]
 
 
@@ -184,6 +189,26 @@ async def test_a_bad_heartbeat_names_its_field_and_registers_nothing() -> None:
             answer = await plane.call("POST", "/internal/runtime-nodes/heartbeat", role="node", json=body)
             assert (answer.status_code, answer.json()["data"]["fields"]) == (400, [field]), change
         assert await plane.admin.nodes() == ()
+
+
+async def test_a_node_id_that_no_reader_could_repeat_is_refused() -> None:
+    """Above 2^53 - 1 JavaScript rounds; the database's own limit is 2^63 - 1."""
+    async with serving() as plane:
+        await plane.beat()
+        for number in (0, -1, 2**53, 2**63, 10**30):
+            for path, body, field in (
+                ("reassign", {"appId": "a1", "targetNodeId": number}, "targetNodeId"),
+                ("drain", {"sourceNodeId": number, "targetNodeId": 1}, "sourceNodeId"),
+                ("drain", {"sourceNodeId": 1, "targetNodeId": number}, "targetNodeId"),
+            ):
+                answer = await plane.call("POST", f"/admin/runtime-nodes/{path}", role="admin", json=body)
+                assert (answer.status_code, answer.json()["data"]["fields"]) == (400, [field]), (path, number)
+            for path in ("/admin/runtime-nodes/placements", "/deploy/apps", "/deploy/operations"):
+                answer = await plane.call("GET", f"{path}?nodeId={number}", role="admin")
+                assert (answer.status_code, answer.json()["data"]["fields"]) == (400, ["nodeId"]), (path, number)
+        unknown = {"appId": "a1", "targetNodeId": 2**53 - 1}
+        answer = await plane.call("POST", "/admin/runtime-nodes/reassign", role="admin", json=unknown)
+        assert answer.status_code == 404
 
 
 async def test_a_bad_query_names_its_parameter() -> None:

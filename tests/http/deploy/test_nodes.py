@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from protocol.apps import AppCommand, ConfirmFence
+from protocol.audit import AuditQuery
 from protocol.client.transport import Refused
 from protocol.jobs import ClaimedJob, JobStatus, ReportJob
 from protocol.nodes import DrainNode, NodeHealth, ReassignApp, UpsertNode
@@ -59,6 +60,40 @@ async def test_a_burst_spreads_over_equal_nodes() -> None:
             await plane.create(f"app{number}")
             assert await plane.claim() is not None
         assert Counter((await homes(plane)).values()) == {1: 3, 2: 3, 3: 3}
+
+
+async def test_every_placement_says_why_to_operators_and_in_the_log() -> None:
+    async with serving() as plane:
+        for name, free in (("n1", 60.0), ("n2", 50.0), ("full", 5.0)):
+            await plane.beat(name, diskFreePct=free)
+        await finished(plane, "a1")
+        (placed,) = (await plane.admin.snapshot()).placements
+        assert [each.reason for each in placed.reasons] == ["most_room", "node_full"]
+        assert placed.reasons[1].message == "full: 5.0 % disk free, below 25 %"
+        await plane.admin.reassign(ReassignApp(app_id="a1", target_node_id=2))
+        (moved,) = (await plane.admin.placements(2)).items
+        assert [(each.reason, each.message) for each in moved.reasons] == [("reassigned", "admin moved it to n2")]
+        await plane.admin.drain(DrainNode(source_node_id=2, target_node_id=1))
+        (back,) = (await plane.admin.placements(1)).items
+        assert back.reasons[0].message == "admin moved it to n1 with other apps of n2"
+        told = [event.after for event in (await plane.admin.audit(AuditQuery(kind="placement"))).items]
+        assert [each["reasons"][0]["reason"] for each in told if each] == ["reassigned", "reassigned", "most_room"]
+
+
+async def test_labels_and_inodes_of_nodes() -> None:
+    async with serving() as plane:
+        await plane.beat("n1", diskFreePct=60.0, inodesTotal=1000, inodesFree=900, inodesFreePct=90.0)
+        order = UpsertNode(name="n1", agent_base_url="http://n1", gateway_base_url="http://n1", labels=("ssd", "gpu"))
+        assert (await plane.admin.upsert_node(order)).labels == ("gpu", "ssd")
+        await plane.beat("n1", diskFreePct=60.0)
+        (node,) = await plane.admin.nodes()
+        assert (node.labels, node.inodes_total, node.inodes_free) == (("gpu", "ssd"), None, None)
+        await plane.beat("n1", diskFreePct=60.0, labels=("arm64",), inodesTotal=1000, inodesFree=900)
+        (node,) = await plane.admin.nodes()
+        assert (node.labels, node.inodes_total, node.inodes_free) == (("arm64",), 1000, 900)
+        assert [each.reason for each in node.explanations] == ["in_service"] and node.reasons == ()
+        await finished(plane, "a1")
+        assert await homes(plane) == {"a1": 1}, "labels keep no app away"
 
 
 async def test_an_app_stays_where_it_is() -> None:

@@ -6,8 +6,9 @@ import pytest
 
 from daemons.deploy.domain import jobs, nodes
 from daemons.deploy.domain.nodes import NodePolicy, Placement, Runner, RuntimeNode
-from daemons.deploy.domain.views import deploy_url, when
+from daemons.deploy.domain.views import deploy_url, node_view, when
 from daemons.deploy.domain.waiting import Surroundings, explain
+from protocol.errors import NodeReason
 from protocol.jobs import JobPayload, JobType
 from protocol.nodes import NodeHealth, NodeHeartbeat, UpsertNode
 
@@ -19,23 +20,35 @@ JOB = jobs.submit("j1", JobType.BUILD_AND_DEPLOY, JobPayload(user_id="1", app_id
 RUNNER = Runner("r1", NOW)
 
 
-@pytest.mark.parametrize(
-    ("changes", "policy", "label"),
-    [
-        ({}, POLICY, NodeHealth.HEALTHY),
-        ({"disk_free_pct": None}, POLICY, NodeHealth.HEALTHY),
-        ({"enabled": False}, POLICY, NodeHealth.DISABLED),
-        ({"last_heartbeat_at": None}, POLICY, NodeHealth.STALE),
-        ({"last_heartbeat_at": NOW - 45_000}, POLICY, NodeHealth.STALE),
-        ({"disk_free_pct": 24.0}, POLICY, NodeHealth.DRAINING),
-        ({"disk_free_pct": 14.0}, POLICY, NodeHealth.UNHEALTHY),
-        ({"inodes_free_pct": 3.0}, POLICY, NodeHealth.UNHEALTHY),
-        ({}, NodePolicy(watched=False), NodeHealth.UNKNOWN),
-    ],
-)
-def test_every_label_but_healthy_says_why(changes: dict[str, object], policy: NodePolicy, label: NodeHealth) -> None:
-    found, reasons = nodes.health(replace(NODE, **changes), policy, NOW)  # type: ignore[arg-type]
-    assert found is label and bool(reasons) is (label is not NodeHealth.HEALTHY)
+STATES: list[tuple[dict[str, object], NodePolicy, NodeHealth, list[str]]] = [
+    ({}, POLICY, NodeHealth.HEALTHY, ["in_service"]),
+    ({"disk_free_pct": None}, POLICY, NodeHealth.HEALTHY, ["in_service"]),
+    ({"enabled": False}, POLICY, NodeHealth.DISABLED, ["disabled"]),
+    ({"last_heartbeat_at": None}, POLICY, NodeHealth.STALE, ["never_heard"]),
+    ({"last_heartbeat_at": NOW - 45_000}, POLICY, NodeHealth.STALE, ["silent"]),
+    ({"disk_free_pct": 24.0}, POLICY, NodeHealth.DRAINING, ["low_disk", "no_new_apps"]),
+    ({"disk_free_pct": 14.0, "inodes_free_pct": 3.0}, POLICY, NodeHealth.UNHEALTHY, ["low_disk", "low_inodes"]),
+    ({"inodes_free_pct": 3.0}, POLICY, NodeHealth.UNHEALTHY, ["low_inodes"]),
+    ({}, NodePolicy(watched=False), NodeHealth.UNKNOWN, ["unwatched"]),
+]
+
+
+@pytest.mark.parametrize(("changes", "policy", "label", "slugs"), STATES)
+def test_every_label_says_why(
+    changes: dict[str, object], policy: NodePolicy, label: NodeHealth, slugs: list[str]
+) -> None:
+    changed = replace(NODE, **changes)  # type: ignore[arg-type]
+    found, reasons = nodes.health(changed, policy, NOW)
+    assert (found, [each.slug for each in reasons]) == (label, slugs) and all(each.words for each in reasons)
+    view = node_view(changed, policy, NOW, 0)
+    assert [each.reason for each in view.explanations] == slugs
+    shown = () if label is NodeHealth.HEALTHY else tuple(each.message for each in view.explanations)
+    assert view.reasons == shown, "readers of before find the words where they were"
+
+
+def test_every_label_and_every_reason_has_a_state() -> None:
+    assert {label for _, _, label, _ in STATES} == set(NodeHealth)
+    assert {slug for *_, slugs in STATES for slug in slugs} == {each.value for each in NodeReason}
 
 
 def test_a_heartbeat_replaces_every_figure_also_by_nothing() -> None:

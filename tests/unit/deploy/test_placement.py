@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemons.deploy.domain import placement
-from daemons.deploy.domain.nodes import NodePolicy, RuntimeNode
+from daemons.deploy.domain import jobs, moves, placement
+from daemons.deploy.domain.nodes import NodePolicy, Placement, RuntimeNode
 from daemons.deploy.domain.placement import (
     Board,
+    Decision,
     NodeDisabled,
     NodeFull,
     NodeStale,
@@ -20,6 +21,9 @@ from daemons.deploy.domain.placement import (
     stable_hash,
     unseen_since,
 )
+from daemons.deploy.domain.views import placement_view
+from protocol.errors import PlacementReason
+from protocol.jobs import JobPayload, JobType
 
 NOW = 1_000_000
 POLICY = NodePolicy()
@@ -196,6 +200,61 @@ def test_without_figures_and_by_strategy_the_hash_decides() -> None:
     by_hash = NodePolicy(disk_aware=False)
     filled = [node(1, disk_free_pct=26.0), node(2, disk_free_pct=99.0)]
     assert {choose(f"app{number}", filled, {}, by_hash, NOW).id for number in range(50)} == {1, 2}
+
+
+def slugs(decision: Decision) -> list[str]:
+    assert all(each.words for each in decision.reasons)
+    return [str(each.slug) for each in decision.reasons]
+
+
+def test_a_placement_says_why_there_and_why_not_elsewhere() -> None:
+    others = [node(7, enabled=False), node(8, last_heartbeat_at=NOW - 99_000), node(9, disk_free_pct=9.0)]
+    board = Board([node(1), node(2, disk_free_pct=80.0, disk_free_bytes=800 * GIB), *others], {2: 4}, POLICY, NOW)
+    found = board.decide("a")
+    assert found.node.id == 2 and slugs(found) == ["most_room", "node_disabled", "node_stale", "node_full"]
+    words = (
+        "of the 2 nodes that could take it n2 had the most room for its weight: 80.0 % or 800.0 GiB free, weight 100"
+    )
+    assert found.reasons[0].words == f"{words}, 4 apps that its figures do not show yet"
+    assert board.decide("b").reasons[0].words.endswith("5 apps that its figures do not show yet")
+    assert slugs(Board([node(1), *others[:1]], {}, POLICY, NOW).decide("a")) == ["only_node", "node_disabled"]
+    blank = [node(1, disk_free_pct=None), node(2, disk_free_pct=None)]
+    assert "none tells" in Board(blank, {}, POLICY, NOW).decide("a").reasons[0].words
+    assert slugs(Board([node(1), node(2)], {}, NodePolicy(disk_aware=False), NOW).decide("a")) == ["by_hash"]
+
+
+def test_of_a_large_fleet_a_few_are_named() -> None:
+    fleet = [node(1), *(node(number, enabled=False) for number in range(2, 1001))]
+    found = Board(fleet, {}, POLICY, NOW).decide("a")
+    assert len(found.reasons) == 6 and found.reasons[-1].words.endswith("and 994 more could not take it")
+
+
+def test_every_reason_of_a_placement_has_a_state() -> None:
+    job = jobs.submit("j1", JobType.BUILD_AND_DEPLOY, JobPayload(user_id="1", app_id="a"), NOW)
+    drained = replace(job, payload={**job.payload, "drainId": 5})
+    full = [node(7, enabled=False), node(8, last_heartbeat_at=None), node(9, disk_free_pct=9.0)]
+    found = [
+        *slugs(Board([node(1), node(2), *full], {}, POLICY, NOW).decide("a")),
+        *slugs(Board([node(1), node(2)], {}, NodePolicy(disk_aware=False), NOW).decide("a")),
+        *slugs(Board([node(1)], {}, POLICY, NOW).decide("a")),
+    ]
+    told = [
+        *placement.reassigned(node(1), "admin"),
+        *placement.reassigned(node(1), "admin", node(2)),
+        *moves.reasons_of(job, "n1", "n2"),
+        *moves.reasons_of(drained, "n1", "n2"),
+        *moves.moved_without_a_job(5, node(2), "it was stopped"),
+    ]
+    assert [each.words for each in told] == [
+        "admin moved it to n1",
+        "admin moved it to n1 with other apps of n2",
+        "job j1 moved it from n1 to n2: n1 was being drained when it was deployed",
+        "job j1 moved it from n1 to n2: drain 5 ordered it",
+        "drain 5 moved it to n2 without a job: it was stopped",
+    ]
+    (unrecorded,) = placement_view(Placement("a", 1, NOW)).reasons
+    found += [*(str(each.slug) for each in told), unrecorded.reason]
+    assert set(found) == {each.value for each in PlacementReason}
 
 
 @pytest.mark.parametrize(("text", "value"), [("", 0), ("a", 97), ("20001", 47653683), ("hello world", 1794106052)])

@@ -75,7 +75,7 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_job_log (
     PRIMARY KEY (job_id, start_offset)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;
 
--- Machines that run apps, with the figures of their last heartbeat.
+-- Machines that run apps, with the figures of their last heartbeat. labels_csv is joined by commas.
 CREATE TABLE IF NOT EXISTS fun_ai_deploy_runtime_node (
     id BIGINT NOT NULL AUTO_INCREMENT,
     name VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
@@ -93,11 +93,14 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_runtime_node (
     agent_version VARCHAR(256) NULL,
     create_time BIGINT NOT NULL,
     update_time BIGINT NOT NULL,
+    inodes_total BIGINT NULL,
+    inodes_free BIGINT NULL,
+    labels_csv VARCHAR(1024) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
     PRIMARY KEY (id),
     UNIQUE KEY uk_fun_ai_deploy_runtime_node_name (name)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;
 
--- Which node an app lives on; placed_at is when it came to that node.
+-- Which node an app lives on; placed_at is when it came to that node, reasons_json why (and of which node it says so).
 CREATE TABLE IF NOT EXISTS fun_ai_deploy_runtime_placement (
     app_id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     node_id BIGINT NOT NULL,
@@ -105,6 +108,7 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_runtime_placement (
     placed_at BIGINT NOT NULL,
     create_time BIGINT NOT NULL,
     update_time BIGINT NOT NULL,
+    reasons_json TEXT NULL,
     PRIMARY KEY (app_id),
     KEY idx_fun_ai_deploy_runtime_placement_node_id (node_id, app_id),
     KEY idx_fun_ai_deploy_runtime_placement_placed_at (placed_at, node_id)

@@ -84,7 +84,10 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_runtime_node (
     interval_seconds REAL NULL,
     agent_version TEXT NULL,
     create_time INTEGER NOT NULL,
-    update_time INTEGER NOT NULL
+    update_time INTEGER NOT NULL,
+    inodes_total INTEGER NULL,
+    inodes_free INTEGER NULL,
+    labels_csv TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS uk_fun_ai_deploy_runtime_node_name ON fun_ai_deploy_runtime_node (name);
 
@@ -94,7 +97,8 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_runtime_placement (
     last_active_at INTEGER NOT NULL,
     placed_at INTEGER NOT NULL,
     create_time INTEGER NOT NULL,
-    update_time INTEGER NOT NULL
+    update_time INTEGER NOT NULL,
+    reasons_json TEXT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS idx_fun_ai_deploy_runtime_placement_node_id
     ON fun_ai_deploy_runtime_placement (node_id, app_id);

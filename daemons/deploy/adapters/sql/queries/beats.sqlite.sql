@@ -7,6 +7,7 @@ SET last_heartbeat_at = beat ->> 'last_heartbeat_at', disk_free_pct = beat ->> '
     disk_free_bytes = beat ->> 'disk_free_bytes', disk_total_bytes = beat ->> 'disk_total_bytes',
     inodes_free_pct = beat ->> 'inodes_free_pct', container_count = beat ->> 'container_count',
     interval_seconds = beat ->> 'interval_seconds', agent_version = beat ->> 'agent_version',
-    update_time = beat ->> 'update_time'
+    update_time = beat ->> 'update_time', inodes_total = beat ->> 'inodes_total', inodes_free = beat ->> 'inodes_free',
+    labels_csv = beat ->> 'labels_csv'
 FROM (SELECT value AS beat, value ->> 'id' AS beat_id FROM json_each(:beats))
 WHERE id = beat_id;

@@ -2,11 +2,13 @@
 
 -- put_placement --
 -- Place or move an app; assignments run in order, so placed_at still sees the node of before.
-INSERT INTO fun_ai_deploy_runtime_placement (app_id, node_id, last_active_at, placed_at, create_time, update_time)
-VALUES (:app_id, :node_id, :last_active_at, :last_active_at, :create_time, :last_active_at)
+INSERT INTO fun_ai_deploy_runtime_placement (
+    app_id, node_id, last_active_at, placed_at, create_time, update_time, reasons_json
+) VALUES (:app_id, :node_id, :last_active_at, :last_active_at, :create_time, :last_active_at, :reasons_json)
 ON DUPLICATE KEY UPDATE
     placed_at = CASE WHEN node_id <> VALUES(node_id) THEN VALUES(placed_at) ELSE placed_at END,
-    node_id = VALUES(node_id), last_active_at = VALUES(last_active_at), update_time = VALUES(update_time);
+    node_id = VALUES(node_id), last_active_at = VALUES(last_active_at), update_time = VALUES(update_time),
+    reasons_json = VALUES(reasons_json);
 
 -- put_app_run --
 -- Write the last known state of an app.

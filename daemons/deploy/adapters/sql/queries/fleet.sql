@@ -1,10 +1,11 @@
 -- Nodes, placements, what runs where, and runners.
 
 -- nodes --
--- All nodes, each as one JSON list: reading sixteen columns of a thousand rows costs the program ten times as much.
+-- All nodes, each as one JSON list: reading nineteen columns of a thousand rows costs the program ten times as much.
 SELECT JSON_ARRAY(
     id, name, agent_base_url, gateway_base_url, enabled, weight, last_heartbeat_at, disk_free_pct, disk_free_bytes,
-    disk_total_bytes, inodes_free_pct, container_count, interval_seconds, agent_version, create_time, update_time
+    disk_total_bytes, inodes_free_pct, container_count, interval_seconds, agent_version, create_time, update_time,
+    inodes_total, inodes_free, labels_csv
 ) AS node
 FROM fun_ai_deploy_runtime_node ORDER BY id;
 
@@ -24,11 +25,12 @@ SELECT * FROM fun_ai_deploy_runtime_node WHERE name = :name /*! FOR UPDATE */;
 -- A new node; the database gives it its id.
 INSERT INTO fun_ai_deploy_runtime_node (
     name, agent_base_url, gateway_base_url, enabled, weight, last_heartbeat_at, disk_free_pct, disk_free_bytes,
-    disk_total_bytes, inodes_free_pct, container_count, interval_seconds, agent_version, create_time, update_time
+    disk_total_bytes, inodes_free_pct, container_count, interval_seconds, agent_version, create_time, update_time,
+    inodes_total, inodes_free, labels_csv
 ) VALUES (
     :name, :agent_base_url, :gateway_base_url, :enabled, :weight, :last_heartbeat_at, :disk_free_pct,
     :disk_free_bytes, :disk_total_bytes, :inodes_free_pct, :container_count, :interval_seconds, :agent_version,
-    :create_time, :update_time
+    :create_time, :update_time, :inodes_total, :inodes_free, :labels_csv
 );
 
 -- save_node --
@@ -38,7 +40,7 @@ SET agent_base_url = :agent_base_url, gateway_base_url = :gateway_base_url, enab
     last_heartbeat_at = :last_heartbeat_at, disk_free_pct = :disk_free_pct, disk_free_bytes = :disk_free_bytes,
     disk_total_bytes = :disk_total_bytes, inodes_free_pct = :inodes_free_pct, container_count = :container_count,
     interval_seconds = :interval_seconds, agent_version = :agent_version, create_time = :create_time,
-    update_time = :update_time
+    update_time = :update_time, inodes_total = :inodes_total, inodes_free = :inodes_free, labels_csv = :labels_csv
 WHERE id = :id;
 
 -- placement --

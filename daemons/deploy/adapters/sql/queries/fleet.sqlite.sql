@@ -7,17 +7,19 @@ SELECT JSON_ARRAY(
     JSON(IIF(disk_free_pct IS NULL, 'null', PRINTF('%!.17g', disk_free_pct))), disk_free_bytes, disk_total_bytes,
     JSON(IIF(inodes_free_pct IS NULL, 'null', PRINTF('%!.17g', inodes_free_pct))), container_count,
     JSON(IIF(interval_seconds IS NULL, 'null', PRINTF('%!.17g', interval_seconds))), agent_version, create_time,
-    update_time
+    update_time, inodes_total, inodes_free, labels_csv
 ) AS node
 FROM fun_ai_deploy_runtime_node ORDER BY id;
 
 -- put_placement --
 -- Place or move an app.
-INSERT INTO fun_ai_deploy_runtime_placement (app_id, node_id, last_active_at, placed_at, create_time, update_time)
-VALUES (:app_id, :node_id, :last_active_at, :last_active_at, :create_time, :last_active_at)
+INSERT INTO fun_ai_deploy_runtime_placement (
+    app_id, node_id, last_active_at, placed_at, create_time, update_time, reasons_json
+) VALUES (:app_id, :node_id, :last_active_at, :last_active_at, :create_time, :last_active_at, :reasons_json)
 ON CONFLICT (app_id) DO UPDATE SET
     placed_at = CASE WHEN node_id <> excluded.node_id THEN excluded.placed_at ELSE placed_at END,
-    node_id = excluded.node_id, last_active_at = excluded.last_active_at, update_time = excluded.update_time;
+    node_id = excluded.node_id, last_active_at = excluded.last_active_at, update_time = excluded.update_time,
+    reasons_json = excluded.reasons_json;
 
 -- put_app_run --
 -- Write the last known state of an app.
