@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 import orjson
 from aiohttp import web
@@ -44,14 +45,27 @@ def parse(body: bytes, model: type[Model]) -> Model:
 def query(request: web.Request, model: type[Model]) -> Model:
     """The request's query parameters as a wire model; whole numbers and booleans are read from their text, where the
     model has them. Raises InvalidRequest that names every bad field."""
-    kinds = {f.alias or name: str(f.annotation) for name, f in model.model_fields.items()}
-    return parse(orjson.dumps({key: _typed(text, kinds.get(key, "")) for key, text in request.query.items()}), model)
+    kinds = {field.alias or name: _kinds(field.annotation) for name, field in model.model_fields.items()}
+    read_as = {key: _typed(text, kinds.get(key, frozenset())) for key, text in request.query.items()}
+    return parse(orjson.dumps(read_as), model)
 
 
-def _typed(text: str, kind: str) -> object:
-    if "bool" in kind and text in _BOOLEANS:
+def _kinds(annotation: object) -> frozenset[object]:
+    """The types that a field may have, without what they are annotated with."""
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _kinds(inner[0])
+    if origin in (Union, UnionType):
+        return frozenset().union(*map(_kinds, inner))
+    return frozenset({annotation})
+
+
+def _typed(text: str, kinds: frozenset[object]) -> object:
+    if str in kinds:
+        return text
+    if bool in kinds and text in _BOOLEANS:
         return _BOOLEANS[text]
-    return int(text) if "int" in kind and _INTEGER.fullmatch(text) else text
+    return int(text) if int in kinds and _INTEGER.fullmatch(text) else text
 
 
 def number(request: web.Request, name: str, *, default: int, low: int, high: int) -> int:

@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import httpx
 import orjson
 from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import Field, StringConstraints
 
 from daemons.kit import bodies
 from daemons.kit.bodies import InvalidRequest, number, query, read, reply
@@ -19,6 +20,7 @@ from daemons.kit.metrics import Metrics
 from daemons.kit.problems import as_detail, in_envelope, problem_middleware
 from protocol.base import Wire
 from protocol.errors import ErrorReason
+from protocol.names import Labels, ShortText
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -29,6 +31,17 @@ class Order(Wire):
     name: str
     count: int = 1
     loud: bool = False
+
+
+class Annotations(Wire):
+    """Fields whose annotations' names have the names of other types in them."""
+
+    words: ShortText | None = None
+    paint: Annotated[str, StringConstraints(max_length=9)] = ""
+    bools: Annotated[str | None, Field(description="int or bool")] = None
+    some: Annotated[int, Field(ge=0)] | None = None
+    sure: Annotated[bool | None, Field()] = None
+    names: Labels | None = None
 
 
 class Broken(Exception):
@@ -53,6 +66,10 @@ async def echo(request: web.Request) -> web.Response:
 async def ask(request: web.Request) -> web.Response:
     order = query(request, Order)
     return reply(f"{order.name!r} {order.count!r} {order.loud!r} {number(request, 'n', default=5, low=1, high=9)}")
+
+
+async def annotated(request: web.Request) -> web.Response:
+    return reply(query(request, Annotations))
 
 
 async def fail(request: web.Request) -> web.Response:
@@ -111,6 +128,15 @@ async def test_a_query_is_typed_by_its_model_and_not_by_its_text() -> None:
         ):
             answer = await client.get(f"/?{bad}")
             assert (answer.status_code, answer.json()["data"]["fields"]) == (400, [field])
+
+
+async def test_what_a_type_is_annotated_with_does_not_make_it_a_number() -> None:
+    async with server(web.get("/", annotated)) as client:
+        found = await client.get("/?words=12&paint=1&bools=true&some=007&sure=1")
+        told = {"words": "12", "paint": "1", "bools": "true", "some": 7, "sure": True, "names": None}
+        assert found.json()["data"] == told
+        answer = await client.get("/?names=12")
+        assert (answer.status_code, answer.json()["data"]["fields"]) == (400, ["names"])
 
 
 @given(st.binary(max_size=300))
