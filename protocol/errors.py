@@ -118,6 +118,9 @@ class WaitReason(StrEnum):
     - `no_node`: no node may take an app that lives nowhere yet (`nodes` says why; none when none is registered).
     - `no_runner`: no runner calls.
     - `no_runner_with_labels`: no runner that calls offers every label that the job requires.
+    - `runners_busy`: every runner that could take it has all of its slots in use.
+    - `warm_runner`: until `until` it is kept for the runner that built the app last and still has the layers of that
+      build.
     - `queued`: nothing is in the way; it is its turn when a runner asks.
     """
 
@@ -129,4 +132,6 @@ class WaitReason(StrEnum):
     NO_NODE = "no_node"
     NO_RUNNER = "no_runner"
     NO_RUNNER_WITH_LABELS = "no_runner_with_labels"
+    RUNNERS_BUSY = "runners_busy"
+    WARM_RUNNER = "warm_runner"
     QUEUED = "queued"

@@ -167,12 +167,11 @@ class Plane:
         many_orders, many_leases = Fenced(grouped(store)), grouped(urgent)
         self.store, self.urgent = (store := Fenced(store)), urgent
         self.bells = Bells()
-        self.thresholds = Thresholds(policy, settings.runner_stale_seconds * 1000)
+        stale_ms, warm_ms = settings.runner_stale_seconds * 1000, int(settings.warm_runner_seconds * 1000)
+        self.thresholds = Thresholds(policy, stale_ms, warm_ms)
         self.orders = Orders(many_orders, self.bells)
         self.queue = JobQueue(store, self.bells)
-        self.claims = Claims(
-            store, self.bells, Terms(policy, self.thresholds.runner_stale_ms, int(settings.warm_runner_seconds * 1000))
-        )
+        self.claims = Claims(store, self.bells, Terms(policy, stale_ms, warm_ms))
         self.leases = Leases(many_leases, self.bells)
         self.logs = Logs(store, self.bells, self.clock)
         self.nodes = NodeRegistry(urgent, self.bells, policy, settings.node_group_seconds)

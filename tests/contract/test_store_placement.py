@@ -9,8 +9,11 @@ import pytest
 
 from daemons.deploy.adapters.store import open_store
 from daemons.deploy.domain.nodes import AppRun, Placement, Reason, RuntimeNode
+from daemons.deploy.domain.waiting import Past
 from daemons.deploy.ports import Store, Transaction
 from daemons.kit.sql import Queries, load_queries, open_database
+from protocol.jobs import JobStatus
+from tests.contract.test_store import job
 
 MOVE_AS_BEFORE = "UPDATE fun_ai_deploy_runtime_placement SET node_id = :node_id WHERE app_id = :app_id;"
 NODE = RuntimeNode(0, "n1", "http://a", "http://g", last_heartbeat_at=5000)
@@ -78,3 +81,23 @@ async def test_reasons_of_another_node_are_not_told(kind: str, tmp_path: Path, r
         async with open_database(url, await asyncio.to_thread(as_before, tmp_path)) as database:
             assert await database.transact(lambda session: session.change("move", app_id="shop", node_id=2)) == 1
         assert await store.transact(lambda tx: tx.placement("shop")) == Placement("shop", 2, 1000, 1000)
+
+
+async def test_what_is_said_of_waiting_jobs_comes_from_the_rows(store: Store) -> None:
+    held = {"a": "r1", "b": "r1", "c": "r2"}
+
+    async def work(tx: Transaction) -> None:
+        for number, (app_id, runner) in enumerate(held.items()):
+            pending = job(number, app_id)
+            await tx.insert_job(pending)
+            assert await tx.save_job(replace(pending, status=JobStatus.RUNNING, runner_id=runner, version=1), pending)
+        await tx.insert_job(job(7, "d"))
+        await tx.put_app_run(AppRun("d", 1, last_deployed_at=5, last_active_at=7, built_by="r2"))
+        await tx.put_app_run(AppRun("e", 1, last_active_at=9))
+
+    await store.transact(work)
+
+    assert await store.transact(lambda tx: tx.held_slots()) == {"r1": 2, "r2": 1}
+    found = await store.transact(lambda tx: tx.pasts_of({"a", "d", "e"}))
+    assert found == {"d": Past("r2", 7, True), "e": Past(None, 9)}
+    assert await store.transact(lambda tx: tx.pasts_of(())) == {}

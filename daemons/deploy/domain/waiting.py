@@ -4,11 +4,13 @@ The slugs are `protocol.errors.WaitReason`. The words name no age and no exact n
 every watcher whenever they change.
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from daemons.deploy.domain.jobs import Job
+from daemons.deploy.domain.line import Candidate
+from daemons.deploy.domain.matching import warm_until
 from daemons.deploy.domain.moves import obstacle_to_move, target_of
 from daemons.deploy.domain.nodes import NodePolicy, Placement, Runner, RuntimeNode, roughly, runner_health
 from daemons.deploy.domain.placement import Obstacle, obstacle_to_new_app, obstacle_to_redeploy
@@ -18,13 +20,25 @@ from protocol.jobs import JobType, WaitingFor
 from protocol.nodes import NodeObstacle, RunnerHealth
 
 _NODES_NAMED: Final = 10
+_RUNNERS_NAMED: Final = 5
 _COUNTED: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What an app did before: the runner that built it last, when its last job ended (epoch ms), and whether it ever
+    came up on a node."""
+
+    built_by: str | None = None
+    idle_at: int | None = None
+    settled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What a pending job may be waiting for, as of `now`. `settled` are apps that came up on their node once: only they
-    are tied to it, unless the node is being drained."""
+    are tied to it, unless the node is being drained. `held` says how many jobs each runner carries out, `pasts` what
+    the apps did before, and `warm_ms` how long a job is kept for the runner that built its app last."""
 
     now: int
     nodes: Sequence[RuntimeNode]
@@ -33,6 +47,9 @@ class Surroundings:
     policy: NodePolicy
     runner_stale_ms: int
     settled: Collection[str] = ()
+    held: Mapping[str, int] = field(default_factory=dict)
+    pasts: Mapping[str, Past] = field(default_factory=dict)
+    warm_ms: int = 0
 
 
 def explain(job: Job, running: Job | None, placement: Placement | None, around: Surroundings) -> WaitingFor:
@@ -101,7 +118,9 @@ def _runner(job: Job, around: Surroundings) -> WaitingFor | None:
         if runner_health(runner, around.runner_stale_ms, around.now) is RunnerHealth.HEALTHY
     ]
     if healthy:
-        return _labels(frozenset(job.requires), [frozenset(runner.labels or ()) for runner in healthy])
+        requires = frozenset(job.requires)
+        able = [runner for runner in healthy if requires <= frozenset(runner.labels or ())]
+        return _slots(job, able, around) if able else _labels(requires, [set(each.labels or ()) for each in healthy])
     reason = WaitReason.NO_RUNNER.value
     if not around.runners:
         return WaitingFor(reason=reason, message="no runner has called yet; start one")
@@ -110,9 +129,40 @@ def _runner(job: Job, around: Surroundings) -> WaitingFor | None:
     return WaitingFor(reason=reason, message=text, since=when(latest))
 
 
-def _labels(requires: frozenset[str], offered: Sequence[frozenset[str]]) -> WaitingFor | None:
-    if any(requires <= labels for labels in offered):
+def _slots(job: Job, able: Sequence[Runner], around: Surroundings) -> WaitingFor | None:
+    free = [each for each in able if each.slots is None or around.held.get(each.id, 0) < each.slots]
+    if not free:
+        names = ", ".join(each.id for each in able[:_RUNNERS_NAMED])
+        more = f" and {len(able) - _RUNNERS_NAMED} more" if len(able) > _RUNNERS_NAMED else ""
+        text = f"all slots of the runners that could take it are in use: {names}{more}"
+        return WaitingFor(reason=WaitReason.RUNNERS_BUSY.value, message=text)
+    past = around.pasts.get(job.app_id, Past())
+    warm = next((each for each in able if each.id == past.built_by), None)
+    if warm is None or free == [warm]:
         return None
+    until = warm_until(_candidate(job, past), warm, around.runner_stale_ms, around.warm_ms, around.now)
+    if until is None:
+        return None
+    text = f"kept for a moment for runner {warm.id}, which built the app last"
+    return WaitingFor(reason=WaitReason.WARM_RUNNER.value, message=text, until=when(until))
+
+
+def _candidate(job: Job, past: Past) -> Candidate:
+    return Candidate(
+        id=job.id,
+        app_id=job.app_id,
+        user_id=job.user_id,
+        priority=job.priority,
+        created_at=job.created_at,
+        not_before=job.not_before,
+        requires=frozenset(job.requires),
+        builds="image" not in job.payload,
+        built_by=past.built_by,
+        app_idle_at=past.idle_at,
+    )
+
+
+def _labels(requires: frozenset[str], offered: Sequence[Collection[str]]) -> WaitingFor:
     missing = requires.difference(*offered)
     if missing:
         text = f"no runner that is up offers {', '.join(sorted(missing))}; start one with RUNNER_LABELS"

@@ -1,9 +1,10 @@
 """Rows read to say why pending jobs wait."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from daemons.deploy.domain.jobs import Job
+from daemons.deploy.domain.waiting import Past
 
 
 class WaitingRows(Protocol):
@@ -13,6 +14,10 @@ class WaitingRows(Protocol):
         """The oldest and the newest `limit` PENDING jobs, each once."""
         ...
 
-    async def settled(self, app_ids: Collection[str]) -> frozenset[str]:
-        """Which of these apps came up on a node once."""
+    async def pasts_of(self, app_ids: Collection[str]) -> Mapping[str, Past]:
+        """What those of these apps that had a job before did."""
+        ...
+
+    async def held_slots(self) -> Mapping[str, int]:
+        """How many jobs each runner that has any carries out."""
         ...

@@ -19,10 +19,11 @@ _ONE_BY_ONE: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """What the labels of nodes and runners depend on."""
+    """What the labels of nodes and runners depend on, and how long a job waits for the runner that built its app."""
 
     policy: NodePolicy
     runner_stale_ms: int
+    warm_ms: int = 0
 
 
 class Reader:
@@ -100,6 +101,7 @@ async def look(tx: Transaction, thresholds: Thresholds) -> Surroundings:
         pending=counts.get(JobStatus.PENDING.value, 0),
         policy=thresholds.policy,
         runner_stale_ms=thresholds.runner_stale_ms,
+        warm_ms=thresholds.warm_ms,
     )
 
 
@@ -109,5 +111,7 @@ async def explained(tx: Transaction, pending: Sequence[Job], around: Surrounding
     running, placements = await tx.running_of(app_ids), await tx.placements_of(app_ids)
     draining = await tx.draining_nodes()
     tied = {app_id for app_id in app_ids & placements.keys() if placements[app_id].node_id not in draining}
-    here = replace(around, settled=await tx.settled(tied))
+    pasts = await tx.pasts_of(app_ids)
+    settled = {app_id for app_id in tied if app_id in pasts and pasts[app_id].settled}
+    here = replace(around, settled=settled, pasts=pasts, held=await tx.held_slots())
     return {job.id: explain(job, running.get(job.app_id), placements.get(job.app_id), here) for job in pending}

@@ -262,6 +262,41 @@ async def test_a_pending_job_says_what_it_waits_for() -> None:
         assert (await waiting(plane))[0] == "queued"
 
 
+async def test_a_pending_job_says_that_all_slots_are_in_use() -> None:
+    async with serving() as plane:
+        await plane.beat()
+        await plane.create("20001")
+        job = await plane.runners.claim(ClaimJob(runner_id="r1", slots=1))
+        assert job is not None
+        await plane.create("20002")
+        assert len(await plane.admin.runners()) == 1
+        reason, message = await waiting(plane)
+        assert reason == "runners_busy" and message == "all slots of the runners that could take it are in use: r1"
+        await plane.runners.report(
+            job.id, ReportJob(runner_id="r1", lease_token=job.lease_token, status=JobStatus.SUCCEEDED)
+        )
+        assert (await waiting(plane))[0] == "queued"
+
+
+async def test_a_pending_job_says_that_it_is_kept_for_its_warm_runner() -> None:
+    async with serving(DEPLOY_WARM_RUNNER_SECONDS=60) as plane:
+        await plane.beat()
+        await plane.create()
+        job = await plane.claim("warm")
+        assert job is not None
+        await plane.runners.report(
+            job.id, ReportJob(runner_id="warm", lease_token=job.lease_token, status=JobStatus.SUCCEEDED)
+        )
+        assert len(await plane.admin.runners()) == 1
+        await plane.create()
+        assert await plane.claim("cold") is None
+        assert len(await plane.admin.runners()) == 2
+        reason, message = await waiting(plane)
+        assert reason == "warm_runner" and "runner warm" in message
+        assert await plane.claim("cold") is None, "what is said is what happens"
+        assert await plane.claim("warm") is not None
+
+
 async def test_a_job_whose_labels_nobody_offers_says_so() -> None:
     async with serving() as plane:
         await plane.beat()

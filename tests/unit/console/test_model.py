@@ -15,7 +15,7 @@ from console.live.reduce import MOST_JOBS, apply, load, wants_snapshot
 from console.live.select import COLUMNS, View, counts, matching, rows
 from protocol.events import AppEvent, BeatEvent, JobEvent, PlacementEvent, ResetEvent, RunnerEvent
 from protocol.jobs import JobStatus
-from protocol.nodes import PlacementView, RunnerHealth, RunnerView
+from protocol.nodes import Explanation, PlacementView, RunnerHealth, RunnerView
 from tests.console.samples import NOW, ago, job, snapshot
 
 LOCAL = 1000.0
@@ -43,6 +43,20 @@ def test_an_event_changes_one_job_and_the_number(model: Model) -> None:
         key: value for key, value in model.jobs.items() if key != "91b0d4c2-77aa"
     }
     assert model.jobs["91b0d4c2-77aa"].status is JobStatus.PENDING
+
+
+def test_nodes_and_placements_say_why() -> None:
+    shown = snapshot()
+    node = shown.nodes[0].model_copy(
+        update={"reasons": (), "inodes_free_pct": 75.0, "inodes_total": 4000, "inodes_free": 3000, "labels": ("ssd",)}
+        | {"explanations": (Explanation(reason="in_service", message="heard of in time"),)}
+    )
+    because = Explanation(reason="reassigned", message="admin moved it to n1")
+    placement = shown.placements[0].model_copy(update={"reasons": (because,)})
+    model = load(shown.model_copy(update={"nodes": (node,), "placements": (placement,)}), LOCAL)
+    words = " | ".join(detail(View.NODES, model, str(node.node_id), NOW))
+    assert "labels ssd" in words and "inodes 75 % free (1,000 of 4,000 used)" in words and "heard of in time" in words
+    assert detail(View.PLACEMENTS, model, placement.app_id, NOW)[-1].endswith("admin moved it to n1")
 
 
 def test_an_event_the_snapshot_contains_changes_nothing(model: Model) -> None:
