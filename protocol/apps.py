@@ -102,6 +102,21 @@ class LocalImages(Wire):
     images: tuple[str, ...] = ()
 
 
+class NodeContainer(Wire):
+    """A container that an agent made for an app."""
+
+    name: str
+    user_id: str
+    app_id: str
+    running: bool
+
+
+class NodeContainers(Wire):
+    """`GET /agent/apps/containers`: every container that the agent made and that is still there, whatever its state."""
+
+    containers: tuple[NodeContainer, ...] = ()
+
+
 class ConfirmFence(Wire):
     """`POST /internal/fences/confirm`: may the attempt with this fence go live now?"""
 

@@ -1,5 +1,6 @@
-"""The list of all apps there are, by which apps that nobody knows any more are found."""
+"""What is there and what is known: the list of all apps there are, and the containers that nodes have."""
 
+from enum import StrEnum
 from typing import Annotated
 
 from pydantic import AwareDatetime, Field
@@ -44,3 +45,48 @@ class InventoryResult(Wire):
     orphans: tuple[UnlistedApp, ...] = ()
     kept: tuple[UnlistedApp, ...] = ()
     operations: int = 0
+
+
+class StrayReason(StrEnum):
+    """Why a container is not where the catalogue has its app. More may come.
+
+    - `unknown_app`: nothing is known of the app.
+    - `other_owner`: the app belongs to another user than the container.
+    - `elsewhere`: the app lives on another node, and nothing is under way that would end this copy.
+    - `stopped`: the app was stopped, and yet the container runs.
+    """
+
+    UNKNOWN_APP = "unknown_app"
+    OTHER_OWNER = "other_owner"
+    ELSEWHERE = "elsewhere"
+    STOPPED = "stopped"
+
+
+class StrayContainer(Wire):
+    """A container that nobody answers for. Nothing is done about it: whoever is sure of it removes it on the node, with
+    the engine's own command."""
+
+    node: str
+    container: str
+    user_id: str
+    app_id: str
+    running: bool
+    reason: str
+    message: str
+
+
+class UnaskedNode(Wire):
+    """A node whose containers are not known."""
+
+    node: str
+    message: str
+
+
+class StrayReport(Wire):
+    """`GET /admin/strays`: what nodes have that the catalogue does not, as of `at`. It says nothing of the nodes in
+    `unasked`."""
+
+    at: AwareDatetime
+    asked: tuple[str, ...] = ()
+    strays: tuple[StrayContainer, ...] = ()
+    unasked: tuple[UnaskedNode, ...] = ()

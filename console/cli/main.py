@@ -20,6 +20,7 @@ _PLACES: Final[Mapping[str, str]] = {
     "runners": "console.cli.listing",
     "apps": "console.cli.operations",
     "operations": "console.cli.operations",
+    "strays": "console.cli.strays",
     "singletons": "console.cli.replicas",
     "deploy": "console.cli.actions",
     "retry": "console.cli.actions",

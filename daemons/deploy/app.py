@@ -47,6 +47,7 @@ from daemons.deploy.http.operations import OperationRoutes
 from daemons.deploy.http.releases import ReleaseRoutes
 from daemons.deploy.http.replicas import ReplicaRoutes
 from daemons.deploy.http.runners import RunnerRoutes
+from daemons.deploy.http.strays import StrayRoutes
 from daemons.deploy.http.webhooks import WebhookRoutes
 from daemons.deploy.ports import Agent, AgentFailed, ImageRegistry, Receiver, RegistryFailed, Store, StoreUnavailable
 from daemons.deploy.services.apps import AppNotPlaced, Apps
@@ -78,6 +79,7 @@ from daemons.deploy.services.retention import Retention
 from daemons.deploy.services.rollback import Rollback
 from daemons.deploy.services.rounds import Terms
 from daemons.deploy.services.singletons import Fenced, Singletons
+from daemons.deploy.services.strays import Strays
 from daemons.deploy.services.webhooks import LOOK_SECONDS as RESULT_SECONDS
 from daemons.deploy.services.webhooks import Webhooks
 from daemons.deploy.settings import DeploySettings
@@ -189,6 +191,7 @@ class Plane:
         kept_ms = settings.event_retention_days * DAY_MS
         self._watch(Limits(settings.max_attempts, settings.max_running_seconds, events_kept_ms=kept_ms))
         rules = FailoverRules(settings.failover_seconds * 1000, settings.failover_nodes)
+        self.strays = Strays(self.store, agent, policy)
         self._drain(Holders(agent, policy), rules, policy)
         self._share_out(LogLimits(settings.log_kept_days * _DAY_MS, settings.log_total_mib * 1024**2))
 
@@ -323,6 +326,7 @@ def _routes(
         (EventRoutes(plane.feed).table(), (gates.admin,)),
         (AuditRoutes(Audit(plane.store)).table(), (gates.admin,)),
         (replicas.table(), (gates.admin,)),
+        (StrayRoutes(plane.strays).table(), (gates.admin,)),
         (DrainRoutes(plane.drains).table(), (gates.admin,)),
         (WebhookRoutes(plane.webhooks).table(), (gates.admin,)),
         (HealthRoutes(SERVICE, plane.clock, {"store": plane.urgent.check}).table(), ()),

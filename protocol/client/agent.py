@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from protocol.apps import AppRef, AppStatus, DeletedApp, DeployApp, DeployedApp, LocalImages, StoppedApp
+from protocol.apps import AppRef, AppStatus, DeletedApp, DeployApp, DeployedApp, LocalImages, NodeContainers, StoppedApp
 from protocol.client.transport import Transport
 
 _DEPLOY_SECONDS: Final = 900.0
@@ -32,6 +32,10 @@ class AgentClient:
         """What the engine says of the app."""
         query: Mapping[str, str | int | None] = {"userId": user_id, "appId": app_id}
         return await self.transport.bare("GET", "/agent/apps/status", AppStatus, query=query)
+
+    async def containers(self) -> NodeContainers:
+        """Every container that the agent made."""
+        return await self.transport.bare("GET", "/agent/apps/containers", NodeContainers)
 
     async def images(self, user_id: str, app_id: str) -> LocalImages:
         """Which of the app's own images the node has."""

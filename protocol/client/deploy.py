@@ -14,7 +14,7 @@ from protocol.client.stream import events
 from protocol.client.transport import DEFAULT_SECONDS, Refused, Transport
 from protocol.drains import DrainDetail, DrainPage, DrainPreview, PreviewDrain, StartDrain
 from protocol.events import AnyEvent, Snapshot
-from protocol.inventory import AppInventory, InventoryResult
+from protocol.inventory import AppInventory, InventoryResult, StrayReport
 from protocol.jobs import (
     ClaimedJob,
     ClaimJob,
@@ -269,6 +269,10 @@ class AdminClient(JobsClient):
         hangs on it is given up. Its agent is refused from then on, unless `readmit`."""
         query: Mapping[str, str | int | None] = {"force": str(force).lower(), "readmit": str(readmit).lower()}
         return await self.transport.call("DELETE", f"/admin/runtime-nodes/{name}", NodeRemoved, query=query, seconds=60)
+
+    async def strays(self, node: str | None = None) -> StrayReport:
+        """Containers that nobody answers for, on all nodes or on one; asks the nodes, which takes some seconds."""
+        return await self.transport.call("GET", "/admin/strays", StrayReport, query={"node": node}, seconds=60)
 
     async def reassign(self, order: ReassignApp) -> str:
         """Move one placement."""

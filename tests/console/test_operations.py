@@ -44,6 +44,9 @@ def test_what_a_node_has_yet_to_do_is_listed_hurried_and_ends_with_the_node(plan
     assert (app["condition"], app["nodeName"]) == ("STOPPING", "n1")
     shown = funai(plane.environ, "operations").stdout.decode().splitlines()
     assert len(shown) == 2 and "stopping" not in shown[1] and "n1" in shown[1]
+    lost = funai(plane.environ, "strays")
+    assert lost.returncode == 0 and b"node n1 could not be asked: " in lost.stderr
+    assert lost.stdout == b"no container on 0 nodes is without an owner\n"
     hurried = funai(plane.environ, "operations", "retry", "1")
     assert (hurried.returncode, hurried.stdout) == (0, b"operation 1 on app 20001 is tried now\n")
     refused = funai(plane.environ, "node", "delete", "n1")

@@ -10,6 +10,7 @@ from daemons.deploy.adapters.store import open_store
 from daemons.deploy.domain.events import Actor
 from daemons.deploy.domain.nodes import AppRun, NodePolicy, Placement, RuntimeNode
 from daemons.deploy.domain.operations import Operation, Request, Sequel
+from daemons.deploy.domain.strays import Container
 from daemons.deploy.ports import AgentFailed, OperationFilter, Store, Transaction
 from daemons.deploy.services.bells import Bells
 from daemons.deploy.services.operations import Operations
@@ -43,6 +44,9 @@ class Agent:
         return await self._do("delete", app_id, fence)
 
     async def images(self, base_url: str, user_id: str, app_id: str) -> Sequence[str]:
+        return ()
+
+    async def containers(self, base_url: str) -> Sequence[Container]:
         return ()
 
     async def _do(self, verb: str, app_id: str, fence: int) -> Mapping[str, object]:

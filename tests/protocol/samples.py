@@ -270,6 +270,17 @@ CHANGE = audit.AuditEntry(
     after={"enabled": False},
 )
 
+CONTAINER = apps.NodeContainer(name="rt-u-10001-20001-r7", user_id="10001", app_id="20001", running=True)
+STRAY = inventory.StrayContainer(
+    node="rt-node-01",
+    container="rt-u-10001-20001-r7",
+    user_id="10001",
+    app_id="20001",
+    running=True,
+    reason="unknown_app",
+    message="nothing is known of app 20001: it was never deployed from here, or it was deleted",
+)
+UNASKED = inventory.UnaskedNode(node="rt-node-02", message="never sent a heartbeat")
 ORPHAN = inventory.UnlistedApp(
     app_id="20002", user_id="1", node_id=3, reason="too_new", message="something happened to it shortly before"
 )
@@ -372,6 +383,11 @@ SAMPLES: tuple[Wire, ...] = (
     APP,
     apps.AppPage(items=(APP,), next_cursor="20001"),
     inventory.AppInventory(taken_at=MOMENT, complete=True, count=1, app_ids=("20001",), dry_run=False, confirm=3),
+    CONTAINER,
+    apps.NodeContainers(containers=(CONTAINER,)),
+    STRAY,
+    UNASKED,
+    inventory.StrayReport(at=MOMENT, asked=("rt-node-01",), strays=(STRAY,), unasked=(UNASKED,)),
     ORPHAN,
     inventory.InventoryResult(dry_run=False, known=5, listed=1, orphans=(ORPHAN,), kept=(ORPHAN,), operations=1),
     OPERATION,

@@ -8,7 +8,18 @@ from daemons.agent.services.heartbeat import Heartbeat
 from daemons.agent.services.recovery import Recovery
 from daemons.agent.services.rollout import Order, Rollout
 from daemons.kit.bodies import bare, number, query, read
-from protocol.apps import AppRef, AppStatus, DeletedApp, DeployApp, DeployedApp, LocalImages, RemovedImages, StoppedApp
+from protocol.apps import (
+    AppRef,
+    AppStatus,
+    DeletedApp,
+    DeployApp,
+    DeployedApp,
+    LocalImages,
+    NodeContainer,
+    NodeContainers,
+    RemovedImages,
+    StoppedApp,
+)
 from protocol.names import image_registry, public_path
 
 
@@ -33,6 +44,7 @@ class AppRoutes:
             web.get("/agent/apps/status", self.status),
             web.get("/agent/apps/logs", self.logs),
             web.get("/agent/apps/images", self.images),
+            web.get("/agent/apps/containers", self.containers),
         ]
 
     async def deploy(self, request: web.Request) -> web.Response:
@@ -80,6 +92,15 @@ class AppRoutes:
         self._recovery.check()
         references = await self._apps.images(asked.user_id, asked.app_id)
         return bare(LocalImages(app_id=asked.app_id, images=tuple(references)))
+
+    async def containers(self, _request: web.Request) -> web.Response:
+        """What the engine has of ours."""
+        self._recovery.check()
+        found = [
+            NodeContainer(name=each.name, user_id=each.user_id, app_id=each.app_id, running=each.running)
+            for each in await self._apps.containers()
+        ]
+        return bare(NodeContainers(containers=tuple(found)))
 
     def _deployed(self, body: DeployApp, instance: Instance) -> DeployedApp:
         path = (body.base_path or public_path(body.app_id)).rstrip("/")

@@ -8,7 +8,7 @@ from functools import partial
 from daemons.agent.domain.apps import AppState, admit, forget, named_by_us, retired, withdraw
 from daemons.agent.domain.images import of_app
 from daemons.agent.domain.probing import ContainerState
-from daemons.agent.ports import Engine, EngineError, Gateway, GatewayError
+from daemons.agent.ports import Engine, EngineError, Gateway, GatewayError, OwnContainer
 from daemons.agent.services.ledger import Ledger
 from daemons.agent.services.retirement import Retirement
 
@@ -92,6 +92,10 @@ class Apps:
         """Every reference in the app's own repositories that the engine has. Raises EngineError."""
         found = of_app(await self._engine.images(), user_id, app_id)
         return sorted({reference for image in found for reference in image.references})
+
+    async def containers(self) -> Sequence[OwnContainer]:
+        """Every container that this node's agent made, by name. Raises EngineError."""
+        return sorted(await self._engine.own(), key=lambda container: container.name)
 
     async def _stop(self, user_id: str, app_id: str, fence: int | None) -> None:
         await self._ledger.change(app_id, partial(admit, user_id=user_id, fence=fence, required=False))

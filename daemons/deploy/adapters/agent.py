@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
+from daemons.deploy.domain.strays import Container
 from daemons.deploy.ports import AgentFailed
-from protocol.apps import AppRef, LocalImages
+from protocol.apps import AppRef, LocalImages, NodeContainers
 from protocol.client.transport import ClientError, Refused, Transport
 from protocol.headers import AGENT_TOKEN
 
@@ -32,6 +33,12 @@ class HttpAgent:
         query = {"userId": user_id, "appId": app_id}
         async with self._calling(base_url, "say which images it has") as transport:
             return (await transport.bare("GET", "/agent/apps/images", LocalImages, query=query)).images
+
+    async def containers(self, base_url: str) -> Sequence[Container]:
+        """Every container that the node's agent made. Raises AgentFailed."""
+        async with self._calling(base_url, "say which containers it has") as transport:
+            found = (await transport.bare("GET", "/agent/apps/containers", NodeContainers)).containers
+        return [Container(each.name, each.user_id, each.app_id, each.running) for each in found]
 
     async def _post(self, base_url: str, path: str, order: AppRef) -> Mapping[str, object]:
         async with self._calling(base_url, "do it") as transport:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from daemons.deploy.domain.strays import Container
+
 
 class Agent(Protocol):
     """Runtime agents, by their base URL."""
@@ -13,6 +15,10 @@ class Agent(Protocol):
 
     async def delete(self, base_url: str, user_id: str, app_id: str, fence: int) -> Mapping[str, object]:
         """The agent's answer, verbatim. Raises AgentFailed."""
+        ...
+
+    async def containers(self, base_url: str) -> Sequence[Container]:
+        """Every container that the node's agent made. Raises AgentFailed."""
         ...
 
     async def images(self, base_url: str, user_id: str, app_id: str) -> Sequence[str]:

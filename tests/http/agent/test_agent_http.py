@@ -102,6 +102,18 @@ async def test_an_app_is_deployed_seen_and_deleted(served: Served, client: Agent
     assert (await client.status("7", "5")).exists is False
 
 
+async def test_the_containers_of_all_apps_are_told(served: Served, client: AgentClient) -> None:
+    assert (await client.containers()).containers == ()
+    deployed = await client.deploy(DeployApp(user_id="7", app_id="5", image=IMAGE, fence=3))
+    (found,) = (await client.containers()).containers
+    assert (found.name, found.user_id, found.app_id, found.running) == (deployed.container_name, "7", "5", True)
+    served.engine.broken["own"] = "the engine is away"
+    with pytest.raises(Refused, match="the engine is away"):
+        await client.containers()
+    async with aiohttp.ClientSession(served.url) as anyone:
+        assert (await anyone.get("/agent/apps/containers")).status == 401
+
+
 async def test_the_apps_own_images_are_told_and_no_other(served: Served, client: AgentClient) -> None:
     digest = f"registry:5000/funai/u7-app5@sha256:{'a' * 64}"
     served.engine.local |= {digest: "sha256:2", "funai/u7-app55:x": "sha256:3", "funai/u17-app5:x": "sha256:4"}

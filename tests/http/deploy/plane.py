@@ -11,6 +11,7 @@ from aiohttp import web
 
 from daemons.deploy.adapters.store import open_store
 from daemons.deploy.app import build_app
+from daemons.deploy.domain.strays import Container
 from daemons.deploy.ports import AgentFailed, ImageRegistry, Receiver, Store
 from daemons.deploy.settings import DeploySettings
 from daemons.kit.settings import load
@@ -60,11 +61,17 @@ class AgentTwin:
     calls: list[tuple[str, str, str, str, int]] = field(default_factory=list)
     problem: str | None = None
     local: list[str] = field(default_factory=list)
+    made: dict[str, list[Container]] = field(default_factory=dict)
 
     async def images(self, base_url: str, user_id: str, app_id: str) -> Sequence[str]:
         """References the node has; asked for is noted with fence 0."""
         self._done("images", "", base_url, user_id, app_id, 0)
         return self.local
+
+    async def containers(self, base_url: str) -> Sequence[Container]:
+        """What the node with this agent has."""
+        self._done("containers", "", base_url, "", "", 0)
+        return self.made.get(base_url, [])
 
     async def stop(self, base_url: str, user_id: str, app_id: str, fence: int) -> Mapping[str, object]:
         return self._done("stop", "STOPPED", base_url, user_id, app_id, fence)

@@ -50,6 +50,7 @@ OPEN_TO = {
     "DELETE /admin/runtime-nodes/{name}": {"admin"},
     "GET /admin/runners/list": {"admin"},
     "GET /admin/singletons": {"admin"},
+    "GET /admin/strays": {"admin"},
     "POST /admin/drains/preview": {"admin"},
     "POST /admin/drains": {"admin"},
     "GET /admin/drains": {"admin"},

@@ -7,6 +7,7 @@ from itertools import count
 
 import pytest
 
+from daemons.deploy.domain.strays import Container
 from daemons.deploy.ports import Transaction
 from protocol.client.transport import Refused
 from protocol.inventory import AppInventory
@@ -108,3 +109,34 @@ async def test_a_list_without_its_proof_of_completeness_is_no_inventory() -> Non
         for body in bodies:
             answer = await plane.call("POST", "/deploy/apps/inventory", role="api", json=body)
             assert (answer.status_code, answer.json()["reason"]) == (400, "invalid_request")
+
+
+async def test_containers_that_nobody_answers_for_are_listed_and_left_alone() -> None:
+    async with serving() as plane:
+        await plane.claimed("20001")
+        plane.agent.made["http://n1:7005"] = [
+            Container("rt-u-1-20001-r1", "1", "20001", True),
+            Container("rt-u-9-lost-r4", "9", "lost", True),
+        ]
+        report = await plane.admin.strays()
+        (stray,) = report.strays
+        assert (stray.node, stray.container, stray.app_id, stray.reason) == (
+            "n1",
+            "rt-u-9-lost-r4",
+            "lost",
+            "unknown_app",
+        )
+        assert report.asked == ("n1",) and report.unasked == ()
+        plane.agent.problem = "connection refused"
+        silent = await plane.admin.strays("n1")
+        assert (silent.asked, silent.strays, [each.message for each in silent.unasked]) == (
+            (),
+            (),
+            ["connection refused"],
+        )
+        assert {call[0] for call in plane.agent.calls} == {"containers"}, "it only asks"
+        with pytest.raises(Refused) as caught:
+            await plane.admin.strays("nobody")
+        assert caught.value.status == 404
+        bad = await plane.call("GET", "/admin/strays?node=a/b", role="admin")
+        assert (bad.status_code, bad.json()["data"]["fields"]) == (400, ["node"])

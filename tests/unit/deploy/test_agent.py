@@ -7,6 +7,7 @@ import pytest
 from aiohttp import web
 
 from daemons.deploy.adapters.agent import HttpAgent
+from daemons.deploy.domain.strays import Container
 from daemons.deploy.ports import AgentFailed
 
 TOKEN = "agent-token-of-the-tests"
@@ -71,3 +72,13 @@ async def test_an_agent_that_cannot_be_asked_for_images_has_failed() -> None:
     async with agent(web.json_response({"detail": "Not Found"}, status=404)) as (url, _):
         with pytest.raises(AgentFailed, match="which images it has: Not Found"):
             await HttpAgent(TOKEN, 5).images(url, "1", "20001")
+
+
+async def test_an_agent_says_which_containers_it_has_and_an_existing_one_cannot() -> None:
+    told = {"name": "rt-u-1-20001-r3", "userId": "1", "appId": "20001", "running": False}
+    async with agent(web.json_response({"containers": [told]})) as (url, asked):
+        assert list(await HttpAgent(TOKEN, 5).containers(url)) == [Container("rt-u-1-20001-r3", "1", "20001", False)]
+    assert asked[0][0] == "/agent/apps/containers"
+    async with agent(web.json_response({"detail": "Not Found"}, status=404)) as (url, _):
+        with pytest.raises(AgentFailed, match="which containers it has: Not Found"):
+            await HttpAgent(TOKEN, 5).containers(url)
