@@ -102,7 +102,9 @@ class CreateApp(Wire):
 
 class AppInfo(Wire):
     """An app as its owner sees it. `deployAccessUrl` and the older `accessUrl` are set while it is READY. `statusAsOf`
-    is set while the control plane cannot be asked: the state is the one that its newest told result left then."""
+    is set while the control plane cannot be asked: the state is the one that its newest told result left then.
+    `stopPending` is true while the app's node has not carried out the last stop yet: until it does the app may answer.
+    """
 
     id: int
     user_id: int
@@ -116,6 +118,7 @@ class AppInfo(Wire):
     deploy_access_url: str | None = None
     access_url: str | None = None
     status_as_of: AwareDatetime | None = None
+    stop_pending: bool = False
     repo_ssh_url: str
     create_time: AwareDatetime
     update_time: AwareDatetime
@@ -140,11 +143,14 @@ class StartDeployment(Wire):
 
 
 class StoppedDeployment(Wire):
-    """Answer of `POST /api/fun-ai/deploy/app/stop`."""
+    """Answer of `POST /api/fun-ai/deploy/app/stop`. While `pending` is true, and `status` STOPPING, the app's node has
+    not done it yet, as `message` says: it is asked again until it has, without another call."""
 
     user_id: int
     app_id: str
     status: str = "STOPPED"
+    pending: bool = False
+    message: str | None = None
 
 
 class AddGitKey(Wire):

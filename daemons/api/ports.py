@@ -6,7 +6,7 @@ PlaneError           the deploy control plane did not do what was asked
     +-- one class per reason that people can act on
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -83,8 +83,13 @@ class DeployPlane(Protocol):
         """Cancel a job; repeating it is harmless. Raises TooLate, JobEnded."""
         ...
 
-    async def stop(self, user_id: int, app_id: int) -> None:
-        """Stop the app on its node. Raises PlaneNotFound when it is on none, NodeRefused, AgentFailed."""
+    async def stop(self, user_id: int, app_id: int) -> bool:
+        """Have the app stopped on its node; whether the node has done it, or does it once it can. Raises PlaneNotFound
+        when it is on none, NodeRefused, AgentFailed."""
+        ...
+
+    async def unfinished(self, user_id: int | None) -> Collection[int]:
+        """The apps of the user, or of all users, whose nodes have yet to carry out a stop or a delete."""
         ...
 
     async def check(self) -> None:

@@ -164,6 +164,7 @@ class JobsClient(_Client):
         *,
         state: OperationState | None = None,
         app_id: str | None = None,
+        user_id: str | None = None,
         node_id: int | None = None,
         cursor: str | None = None,
         limit: int = 50,
@@ -172,6 +173,7 @@ class JobsClient(_Client):
         query: Mapping[str, str | int | None] = {
             "state": state.value if state else None,
             "appId": app_id,
+            "userId": user_id,
             "nodeId": node_id,
             "cursor": cursor,
             "limit": limit,

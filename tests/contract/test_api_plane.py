@@ -109,6 +109,7 @@ async def test_an_app_that_was_never_placed_cannot_be_stopped(plane: ports.Deplo
 async def test_it_answers(plane: ports.DeployPlane) -> None:
     await plane.check()
     assert await plane.jobs_of([], 5) == {}
+    assert await plane.unfinished(1) == await plane.unfinished(None) == set()
 
 
 async def test_a_wrong_secret_is_our_fault_not_the_users(deploy_url: str) -> None:

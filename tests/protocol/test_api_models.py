@@ -54,7 +54,9 @@ MODELS: dict[str, Wire] = {
         image_tag="latest",
         image="busybox:1.36",
     ),
-    "stopped_deployment": StoppedDeployment(user_id=1, app_id="20001"),
+    "stopped_deployment": StoppedDeployment(
+        user_id=1, app_id="20001", status="STOPPING", pending=True, message="the app's node has not stopped it yet"
+    ),
     "add_git_key": AddGitKey(title="laptop", public_key=f"{PUBLIC_KEY} me@laptop"),
     "git_key_info": GitKeyInfo(
         id=1, title="laptop", fingerprint=FINGERPRINT, public_key=PUBLIC_KEY, create_time=MOMENT

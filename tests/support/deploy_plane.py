@@ -1,6 +1,6 @@
 """A deploy control plane in memory, for tests of what stands on it: the same contract suite runs against both."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 
 from daemons.api import ports
@@ -19,6 +19,8 @@ class MemoryDeployPlane:
         self._jobs: dict[str, JobView] = {}
         self._keys: dict[tuple[str, str, str], tuple[JobPayload, str]] = {}
         self.running: set[int] = set()
+        self.nodes_away = False
+        self.stopping: dict[int, int] = {}
         self.failing: ports.PlaneError | None = None
 
     async def create(self, payload: JobPayload, idempotency_key: str | None) -> JobView:
@@ -70,12 +72,20 @@ class MemoryDeployPlane:
             raise ports.JobEnded(f"job {job_id} is {job.status} and cannot be cancelled")
         return self.move(job_id, JobStatus.CANCELLED)
 
-    async def stop(self, user_id: int, app_id: int) -> None:
+    async def stop(self, user_id: int, app_id: int) -> bool:
         """Stop the app; one that was never placed is not known here."""
         self._fail()
         if app_id not in self.running:
             raise ports.PlaneNotFound(f"app {app_id} is on no node")
         self.running.discard(app_id)
+        if self.nodes_away:
+            self.stopping[app_id] = user_id
+        return not self.nodes_away
+
+    async def unfinished(self, user_id: int | None) -> Collection[int]:
+        """Apps that were stopped while their nodes were away."""
+        self._fail()
+        return {app_id for app_id, owner in self.stopping.items() if user_id in (None, owner)}
 
     async def check(self) -> None:
         """Answer unless told to fail."""

@@ -1,7 +1,7 @@
 """The deploy control plane over HTTP."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -11,8 +11,10 @@ from protocol.client.deploy import JobsClient
 from protocol.client.transport import ClientError, Refused, Unintelligible
 from protocol.errors import ErrorReason
 from protocol.jobs import CreateJob, JobPayload, JobType, JobView
+from protocol.operations import OperationState
 
 _AT_ONCE: Final = 8
+_PAGE: Final = 200
 _BY_REASON: Final[Mapping[str, type[ports.PlaneRefused]]] = {
     ErrorReason.APP_BUSY: ports.AppBusy,
     ErrorReason.IDEMPOTENCY_MISMATCH: ports.KeyUsed,
@@ -73,10 +75,24 @@ class HttpDeployPlane:
         async with self._asking():
             return await self._client.cancel(job_id)
 
-    async def stop(self, user_id: int, app_id: int) -> None:
-        """Stop the app on its node."""
+    async def stop(self, user_id: int, app_id: int) -> bool:
+        """Have the app stopped on its node."""
         async with self._asking():
-            await self._client.stop_app(AppCommand(user_id=str(user_id), app_id=str(app_id)))
+            return not (await self._client.stop_app(AppCommand(user_id=str(user_id), app_id=str(app_id)))).pending
+
+    async def unfinished(self, user_id: int | None) -> Collection[int]:
+        """Apps with an operation that is pending. Ids that are not of this API's kind are not its apps."""
+        found, cursor = set[int](), None
+        asked = None if user_id is None else str(user_id)
+        async with self._asking():
+            while True:
+                page = await self._client.operations(
+                    state=OperationState.PENDING, user_id=asked, cursor=cursor, limit=_PAGE
+                )
+                found |= {int(each.app_id) for each in page.items if each.app_id.isdecimal()}
+                cursor = page.next_cursor
+                if cursor is None:
+                    return found
 
     async def check(self) -> None:
         """Ask for its health."""

@@ -83,13 +83,20 @@ class Result:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """An app's state as derived; `url` answers as long as a version of the app is meant to run. `as_of` (epoch ms) is
-    set when the control plane could not be asked."""
+    set when the control plane could not be asked. `stop_pending` while the app's node has yet to carry out its stop."""
 
     status: AppState
     last_job: str | None = None
     error: str | None = None
     url: str | None = None
     as_of: int | None = None
+    stop_pending: bool = False
+
+
+def at_rest_after_stop(app: App, state: Standing) -> bool:
+    """Whether the app was stopped and nothing came after, so that an operation of its node is about that stop. Of an
+    app that deploys or runs it is about a copy that was left elsewhere."""
+    return app.stopped_job is not None and state.status is AppState.UPLOADED
 
 
 def remembered(app: App, result: Result) -> Standing:

@@ -90,6 +90,7 @@ class AppRoutes:
             deploy_access_url=ready,
             access_url=ready,
             status_as_of=None if standing.as_of is None else moment(standing.as_of),
+            stop_pending=standing.stop_pending,
             repo_ssh_url=self._hosting.repository_url(app.user_id, app.id),
             create_time=moment(app.created_at),
             update_time=moment(app.updated_at),

@@ -1,5 +1,7 @@
 """Deployments of a user's apps."""
 
+from typing import Final
+
 from aiohttp import web
 
 from daemons.api.domain.access import check_named
@@ -7,6 +9,8 @@ from daemons.api.http.callers import idempotency_key, subject
 from daemons.api.services.deployments import Deployments
 from daemons.kit.bodies import number, query, read, reply
 from protocol.api import OfApp, OfJob, StartDeployment, StoppedDeployment
+
+_NOT_YET: Final = "the app's node has not stopped it yet and is asked again until it has; until then it may answer"
 
 
 class DeploymentRoutes:
@@ -57,5 +61,10 @@ class DeploymentRoutes:
         """Stop a running app."""
         named = query(request, OfApp)
         check_named(subject(request), named.user_id)
-        app = await self._deployments.stop(subject(request), named.app_id)
-        return reply(StoppedDeployment(user_id=app.user_id, app_id=str(app.id)))
+        stopped = await self._deployments.stop(subject(request), named.app_id)
+        user_id, app_id = stopped.app.user_id, str(stopped.app.id)
+        if stopped.done:
+            return reply(StoppedDeployment(user_id=user_id, app_id=app_id))
+        return reply(
+            StoppedDeployment(user_id=user_id, app_id=app_id, status="STOPPING", pending=True, message=_NOT_YET)
+        )

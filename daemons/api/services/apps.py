@@ -2,10 +2,11 @@
 
 While the control plane does not answer, it is what was told last of each app, if of all of them something was told."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from daemons.api.domain.access import Subject
-from daemons.api.domain.apps import MOST_APPS, App, Draft, Standing, remembered, standing
+from daemons.api.domain.apps import MOST_APPS, App, Draft, Standing, at_rest_after_stop, remembered, standing
 from daemons.api.ports import AppStore, DeployPlane, PlaneUnreachable, ResultStore
 from daemons.api.services.attempts import attempts
 from daemons.api.services.keys import KeyRing
@@ -70,4 +71,13 @@ class Apps:
             if not all(app.id in told for app in apps):
                 raise
             return [(app, remembered(app, told[app.id])) for app in apps]
-        return [(app, standing(app, attempts(jobs.get(app.id, ())))) for app in apps]
+        found = [(app, standing(app, attempts(jobs.get(app.id, ())))) for app in apps]
+        if not any(at_rest_after_stop(app, state) for app, state in found):
+            return found
+        owners = {app.user_id for app in apps}
+        unfinished = await self._plane.unfinished(owners.pop() if len(owners) == 1 else None)
+        return [(app, _told(app, state, unfinished)) for app, state in found]
+
+
+def _told(app: App, state: Standing, unfinished: Collection[int]) -> Standing:
+    return replace(state, stop_pending=True) if app.id in unfinished and at_rest_after_stop(app, state) else state

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from uuid import uuid4
 
 from daemons.api.domain.access import Subject
@@ -21,6 +21,14 @@ _PORT = 3000
 _TAG = "latest"
 #: All that the control plane keeps of an app, also after a burst of orders that superseded each other.
 _HISTORY = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """An app that is to be stopped; `done` once its node has done it."""
+
+    app: App
+    done: bool
 
 
 class Deployments:
@@ -74,20 +82,21 @@ class Deployments:
         app = await self._ownership.app(subject, app_id)
         return (await self._plane.jobs_of([app.id], limit)).get(app.id, ())
 
-    async def stop(self, subject: Subject, app_id: str) -> App:
+    async def stop(self, subject: Subject, app_id: str) -> Stopped:
         """Stop the app, if it is on a node, and free its place. Raises NotFound and every PlaneError."""
         app = await self._ownership.app(subject, app_id)
         before = (await self._plane.jobs_of([app.id], _HISTORY)).get(app.id, ())
+        done = True
         try:
-            await self._plane.stop(app.user_id, app.id)
+            done = await self._plane.stop(app.user_id, app.id)
         except PlaneNotFound:
             logger.info("an app to be stopped is on no node", extra={"app_id": app.id, "user_id": app.user_id})
         newest = next((job.id for job in before if job.status.terminal), None)
         await self._apps.mark_stopped(app.id, newest)
         stopped = replace(app, stopped_job=newest)
         await self._places.settle(stopped)
-        logger.info("stopped an app", extra={"app_id": app.id, "user_id": app.user_id})
-        return stopped
+        logger.info("stopped an app", extra={"app_id": app.id, "user_id": app.user_id, "pending": not done})
+        return Stopped(stopped, done)
 
     def _payload(self, app: App, order: StartDeployment) -> JobPayload:
         app_id = str(app.id)

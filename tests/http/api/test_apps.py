@@ -87,6 +87,28 @@ async def test_the_status_follows_the_jobs(api: Api) -> None:
     assert await api.owner.deployed_apps() == ()
 
 
+async def test_a_stop_that_the_node_has_not_carried_out_is_told_until_it_has(api: Api) -> None:
+    for app_id in ("20001", "20002"):
+        await api.owner.create_app()
+        api.plane.move((await api.owner.deploy(app_id)).id, JobStatus.SUCCEEDED)
+    done = await api.owner.stop("20001")
+    assert (done.status, done.pending, done.message) == ("STOPPED", False, None)
+    api.plane.nodes_away = True
+    pending = await api.owner.stop("20002")
+    assert (pending.status, pending.pending) == ("STOPPING", True) and "has not stopped it yet" in (
+        pending.message or ""
+    )
+    told = {app.id: (app.app_status, app.stop_pending) for app in await api.owner.apps()}
+    assert told == {20001: (AppState.UPLOADED, False), 20002: (AppState.UPLOADED, True)}
+    assert [app.stop_pending for app in await api.admin.apps()] == [False, True]
+    api.plane.stopping.clear()
+    assert not (await api.owner.app("20002")).stop_pending
+    api.plane.stopping[20002] = 1
+    api.plane.move((await api.owner.deploy("20002")).id, JobStatus.SUCCEEDED)
+    again = await api.owner.app("20002")
+    assert (again.app_status, again.stop_pending) == (AppState.READY, False), "a copy elsewhere is not this app's stop"
+
+
 async def test_at_most_three_apps_deploy_or_run_and_a_stop_makes_room(api: Api) -> None:
     for _ in range(4):
         await api.owner.create_app()

@@ -20,6 +20,7 @@ from protocol.api import AppState
 from protocol.client.api import ApiClient, bearer
 from protocol.client.transport import Transport
 from protocol.jobs import JobStatus, ReportJob
+from protocol.operations import OperationState
 from protocol.webhooks import RESULTS_PATH, DeliveryState
 from tests.http.api.conftest import OWNER
 from tests.http.deploy.plane import Plane, serving
@@ -89,6 +90,37 @@ async def test_the_api_learns_how_a_job_ended_without_asking(tmp_path: Path) -> 
             assert result is not None and (result.status, result.error) == (JobStatus.FAILED, "the build failed")
             assert (await people.app("20001")).app_status is AppState.FAILED
             await eventually(all_delivered)
+
+
+async def test_the_api_tells_that_a_stop_waits_for_its_node(tmp_path: Path) -> None:
+    async with (
+        serving() as plane,
+        open_database("sqlite:///:memory:", QUERIES) as database,
+        api_at(free_port(), plane, await prepared(database), tmp_path) as people,
+    ):
+        await plane.beat()
+        await people.create_app()
+        await people.deploy("20001")
+        await claim_and_report(plane, JobStatus.SUCCEEDED)
+        plane.agent.problem = "connection refused"
+        stopped = await people.stop("20001")
+        assert (stopped.status, stopped.pending) == ("STOPPING", True)
+        assert "connection" not in (stopped.message or ""), "the addresses of nodes are not for users"
+        assert (await people.app("20001")).stop_pending
+        plane.agent.problem = None
+        (operation,) = (await plane.admin.operations(state=OperationState.PENDING)).items
+        await plane.admin.retry_operation(operation.id)
+
+        async def done() -> bool:
+            return not (await people.app("20001")).stop_pending
+
+        await eventually(done)
+
+
+async def prepared(database: Database) -> Database:
+    """With the API's tables."""
+    await migrate(database, COMPONENT, MIGRATIONS)
+    return database
 
 
 async def claim_and_report(plane: Plane, status: JobStatus) -> None:
