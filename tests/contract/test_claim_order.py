@@ -10,9 +10,10 @@ import pytest
 from daemons.deploy.adapters.store import SqlStore, open_store
 from daemons.deploy.domain.jobs import Job
 from daemons.deploy.domain.line import AGING_SECONDS, LONGEST_DELAY_SECONDS
-from daemons.deploy.domain.nodes import Runner
+from daemons.deploy.domain.nodes import AppRun, Runner
 from daemons.deploy.ports import Transaction
 from protocol.jobs import JobStatus
+from tests.contract.test_store import job
 from tests.support.desk import Desk, desk, offer
 
 
@@ -227,6 +228,27 @@ async def test_a_job_does_not_wait_for_a_warm_runner_that_is_gone_or_when_nothin
         await built(at, "blog", "warm")
         await at.create(app="blog", image="busybox:1.36")
         assert await at.claim(offer("cold")) is not None
+
+
+async def test_a_clock_that_is_set_back_keeps_the_newest_job_the_newest_and_no_job_waiting(store: SqlStore) -> None:
+    """The database's clock was an hour ahead when the app's jobs ended."""
+    async with desk(store, warm_ms=20_000) as at:
+        ahead = await store.transact(lambda tx: tx.now()) + 3_600_000
+        old = replace(job(1, "shop", JobStatus.SUCCEEDED), created_at=ahead, updated_at=ahead, finished_at=ahead)
+        await store.transact(lambda tx: tx.insert_job(old))
+        run = AppRun("shop", 1, last_deployed_at=ahead, last_active_at=ahead, built_by="warm")
+        await store.transact(lambda tx: tx.put_app_run(run))
+        await store.transact(lambda tx: tx.touch_runners([Runner("warm", ahead)]))
+
+        made = await at.create(app="shop")
+        await at.create(app="blog", user="2")
+
+        assert [each.id for each in await store.transact(lambda tx: tx.jobs_of_app("shop", 2))] == [made.id, old.id]
+        assert (await store.transact(lambda tx: tx.newest_jobs(1)))[0].id == made.id
+        assert await store.transact(lambda tx: tx.newest_created("shop")) == made.created_at == ahead + 1
+        assert await store.transact(lambda tx: tx.newest_created("nobodys")) is None
+        found = await at.claim(offer("cold"))
+        assert found is not None and found.id == made.id, "it has waited longest, and its warm runner is not waited for"
 
 
 async def test_a_created_job_wakes_exactly_one_parked_runner(store: SqlStore) -> None:

@@ -19,6 +19,7 @@ _MOST: Final = 64
 RULES: Final[Rules] = {
     "job_locked": Lookup("jobs_locked", "id", locks="job"),
     "job": Lookup("jobs_named", "id"),
+    "newest_created": Lookup("newest_created_of", "app_id"),
     "active_jobs": Lookup("active_jobs_of", "app_id"),
     "node": Lookup("nodes_together", "id"),
     "ended_jobs": Lookup("ended_jobs_of", "app_id"),

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from daemons.deploy.adapters.store_jobs import job_of
 from daemons.deploy.domain.jobs import Job
-from daemons.deploy.domain.line import Candidate, Standing
+from daemons.deploy.domain.line import Candidate, Standing, created
 from daemons.deploy.domain.matching import Holding
 from daemons.kit.database import Values
 from daemons.kit.sql import Row, Session
@@ -71,7 +71,8 @@ def _candidate(row: Row) -> Candidate:
         app_id=row["app_id"],
         user_id=row["user_id"],
         priority=row["priority"],
-        created_at=row["create_time"],
+        # Of before there were ranks it is 0.
+        created_at=created(row["priority"], row["queue_rank"]) if row["queue_rank"] else row["create_time"],
         not_before=row["not_before"],
         requires=frozenset(filter(None, row["requires_csv"].split(","))),
         builds=bool(row["builds"]),

@@ -36,7 +36,7 @@ class JobStatements:
                 create_time=job.created_at,
                 priority=job.priority,
                 requires_csv=",".join(job.requires),
-                queue_rank=rank(job.priority, job.created_at),
+                queue_rank=rank(job.priority, min(job.created_at, job.updated_at)),
                 version=job.version,
                 log_length=job.log_length,
                 **_columns(job),
@@ -66,6 +66,11 @@ class JobStatements:
         """One job."""
         row = await self._session.row("job_locked" if lock else "job", id=job_id)
         return None if row is None else job_of(row)
+
+    async def newest_created(self, app_id: str) -> int | None:
+        """When the app's newest job was created."""
+        row = await self._session.row("newest_created", app_id=app_id)
+        return None if row is None else int(row["newest_at"])
 
     async def active_jobs(self, app_id: str) -> Sequence[Job]:
         """The app's RUNNING and PENDING jobs."""

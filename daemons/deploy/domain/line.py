@@ -34,6 +34,11 @@ def rank(priority: int, created_at: int) -> int:
     return created_at - priority * _AGING_MS
 
 
+def created(priority: int, rank_of_job: int) -> int:
+    """When a job of this rank entered the line, in epoch ms: what `rank` was made from."""
+    return rank_of_job + priority * _AGING_MS
+
+
 def effective_priority(rank_of_job: int, now: int) -> int:
     """The priority with what waiting has added to it, without an upper end."""
     return (now - rank_of_job) // _AGING_MS

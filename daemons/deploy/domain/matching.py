@@ -72,8 +72,9 @@ def full(offer: Offer, running: Mapping[str, int]) -> bool:
 
 def warm_until(job: Candidate, warm: Runner | None, stale_ms: int, warm_ms: int, now: int) -> int | None:
     """Until when (epoch ms) the job waits for `warm`, the runner that built its app last; None when it does not: there
-    is nothing to build, the time is over, or that runner is gone or lacks a label."""
-    if not job.builds or warm is None or now >= job.due_at + warm_ms:
+    is nothing to build, the time is over, or that runner is gone or lacks a label. Nor when it was due only later than
+    now: that is a clock that was set back, and the grace would last until the clock is there again."""
+    if not job.builds or warm is None or not job.due_at <= now < job.due_at + warm_ms:
         return None
     if runner_health(warm, stale_ms, now) is not RunnerHealth.HEALTHY or not job.requires <= set(warm.labels or ()):
         return None

@@ -63,11 +63,11 @@ def gives_way(job: Job, policy: Policy) -> bool:
     return job.status is JobStatus.PENDING
 
 
-def after(job: Job, others: Sequence[Job]) -> Job:
-    """The new job, created later than these: the newest of an app is told by its time of creation, and several may be
-    created within one millisecond."""
-    latest = max((other.created_at for other in others), default=-1)
-    return job if job.created_at > latest else replace(job, created_at=latest + 1)
+def after(job: Job, newest_at: int | None) -> Job:
+    """The new job, created later than the app's newest one, active or ended: that is told by its time of creation,
+    several may be created within one millisecond, and the database's clock may be set back. `updated_at` stays what
+    the clock says: the job's place in line must not depend on what the clock said before."""
+    return job if newest_at is None or job.created_at > newest_at else replace(job, created_at=newest_at + 1)
 
 
 def supersede(job: Job, successor_id: str, now: int) -> Job:

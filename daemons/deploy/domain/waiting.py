@@ -153,7 +153,7 @@ def _candidate(job: Job, past: Past) -> Candidate:
         app_id=job.app_id,
         user_id=job.user_id,
         priority=job.priority,
-        created_at=job.created_at,
+        created_at=min(job.created_at, job.updated_at),
         not_before=job.not_before,
         requires=frozenset(job.requires),
         builds="image" not in job.payload,

@@ -38,6 +38,10 @@ class JobRows(Protocol):
         """One job, optionally locked until the transaction ends."""
         ...
 
+    async def newest_created(self, app_id: str) -> int | None:
+        """When the app's newest job was created (epoch ms), whatever became of it; None when it has none."""
+        ...
+
     async def active_jobs(self, app_id: str) -> Sequence[Job]:
         """The app's PENDING and RUNNING jobs."""
         ...

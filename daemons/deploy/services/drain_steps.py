@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 from uuid import uuid4
 
-from daemons.deploy.domain import drains, moves
+from daemons.deploy.domain import drains, moves, succession
 from daemons.deploy.domain.capacity import Targets, explanation, forecast
 from daemons.deploy.domain.drains import Drain, Move, Resident
 from daemons.deploy.domain.events import Actor
@@ -226,6 +226,7 @@ class DrainSteps:
             return True
         route = Route(move.target_id if back else drain.node_id, target.id)
         job = moves.migrate(str(uuid4()), app.cargo, route, _urgency(drain), where.now)
+        job = succession.after(job, await tx.newest_created(move.app_id))
         await self._leftovers.expect(tx, drain, move.app_id, target.id)
         if not await tx.insert_job(job):
             return False

@@ -94,7 +94,7 @@ class Orders:
         request = _Request(
             ended.app_id,
             ended.user_id,
-            lambda now: succession.after(succession.retry(ended, job_id, now), [ended]),
+            lambda now: succession.after(succession.retry(ended, job_id, now), ended.created_at),
             Policy(order.on_conflict, order.cancel_running),
             caller,
             idempotency.digest(order, ended_id),
@@ -138,7 +138,7 @@ async def _enter(tx: Transaction, request: _Request, now: int) -> Ordered:
         superseded += gone
         if request.policy.on_conflict is OnConflict.REJECT and len(gone) < len(active):
             continue  # A move that was to give way has begun in between.
-        draft = succession.after(draft, active)
+        draft = succession.after(draft, await tx.newest_created(request.app_id))
         if await tx.insert_job(draft):
             await _tidy(tx, request.app_id, burst=bool(superseded))
             await tell_of_job(tx, draft, await node_of(tx, request.app_id), "created", request.caller.actor, None)

@@ -35,6 +35,7 @@ def test_the_grace_counts_from_when_the_job_was_due_and_only_for_a_runner_that_i
     there = Runner("warm", 5000)
     assert warm_until(JOB, there, STALE, 2000, 2999) == 3000
     assert warm_until(JOB, there, STALE, 2000, 3000) is None
+    assert warm_until(JOB, there, STALE, 2000, 999) is None, "the clock was set back"
     assert warm_until(JOB, None, STALE, 2000, 2000) is None
     assert warm_until(JOB, Runner("warm", 0), 100, 2000, 2000) is None
     picky = Candidate("job", "app", "1", 0, 1000, requires=frozenset({"gpu"}), built_by="warm")

@@ -30,7 +30,7 @@ LIMIT :limit OFFSET :skip) d/*end*/;
 
 -- due_jobs --
 -- These PENDING jobs with what is known of their apps.
-SELECT j.id, j.app_id, j.user_id, j.priority, j.create_time, j.not_before, j.requires_csv,
+SELECT j.id, j.app_id, j.user_id, j.priority, j.queue_rank, j.create_time, j.not_before, j.requires_csv,
     JSON_EXTRACT(j.payload_json, '$.image') IS NULL AS builds, r.id IS NOT NULL AS blocked, p.node_id, a.built_by,
     a.last_active_at, a.last_deployed_at,
     CASE WHEN j.type = 'MIGRATE_APP' THEN JSON_EXTRACT(j.payload_json, '$.targetNodeId') END AS target_node_id

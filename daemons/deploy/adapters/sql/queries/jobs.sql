@@ -34,6 +34,10 @@ SELECT * FROM fun_ai_deploy_job WHERE id = :id;
 -- One job, locked until the transaction ends.
 SELECT * FROM fun_ai_deploy_job WHERE id = :id /*! FOR UPDATE */;
 
+-- newest_created --
+-- When the newest job of an app was created.
+SELECT app_id, MAX(create_time) AS newest_at FROM fun_ai_deploy_job WHERE app_id = :app_id GROUP BY app_id;
+
 -- active_jobs --
 -- The RUNNING and the PENDING job of an app, through the two unique indexes.
 SELECT * FROM fun_ai_deploy_job WHERE running_app = :app_id

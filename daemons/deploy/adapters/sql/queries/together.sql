@@ -9,6 +9,10 @@ SELECT * FROM fun_ai_deploy_job WHERE id IN (:keys) ORDER BY id /*! FOR UPDATE *
 -- job: these jobs.
 SELECT * FROM fun_ai_deploy_job WHERE id IN (:keys);
 
+-- newest_created_of --
+-- newest_created: when the newest job of each of these apps was created.
+SELECT app_id, MAX(create_time) AS newest_at FROM fun_ai_deploy_job WHERE app_id IN (:keys) GROUP BY app_id;
+
 -- active_jobs_of --
 -- active_jobs: the RUNNING and the PENDING jobs of these apps.
 SELECT * FROM fun_ai_deploy_job WHERE running_app IN (:keys)
