@@ -33,9 +33,51 @@ class RunnerHealth(StrEnum):
     STALE = "STALE"
 
 
+class DiskLevel(StrEnum):
+    """What a node may still do with the room on its engine's disk, as its agent decides; each includes those before.
+
+    - `no_new_apps`: it takes no app that is not there yet.
+    - `no_pulls`: superfluous images are collected, and nothing is pulled that does not fit.
+    - `stops_only`: only stops, and deployments of images that are there, of apps that are there.
+    """
+
+    OK = "ok"
+    NO_NEW_APPS = "no_new_apps"
+    NO_PULLS = "no_pulls"
+    STOPS_ONLY = "stops_only"
+
+
+class DiskCollection(Wire):
+    """What a node removed to make room, last: bytes that became free, how many image references went and how many logs
+    of containers were cut. `number` counts the collections of the agent's process, `problem` says what went wrong."""
+
+    number: Count
+    at: AwareDatetime
+    freed_bytes: Count
+    images: Count
+    logs: Count = 0
+    problem: ShortText | None = None
+
+
+class NodeVitals(Wire):
+    """A node as it sees itself; what is unknown is absent. `load1` is the machine's load over a minute, `reservedBytes`
+    is kept free for images that are being pulled, and a problem says why a part does not answer."""
+
+    containers_total: Count | None = None
+    load1: Annotated[float, Field(ge=0)] | None = None
+    cpus: Count | None = None
+    reserved_bytes: Count | None = None
+    engine_version: ShortText | None = None
+    gateway_version: ShortText | None = None
+    engine_problem: ShortText | None = None
+    gateway_problem: ShortText | None = None
+    collection: DiskCollection | None = None
+
+
 class NodeHeartbeat(Wire):
     """What an agent reports about its node. Figures are those of the container engine's own file system. `labels`
-    replace those the node has; an agent that does not send them leaves them as an operator set them."""
+    replace those the node has; an agent that does not send them leaves them as an operator set them. `diskWords` says
+    why `diskLevel` is what it is."""
 
     node_name: NodeName
     agent_base_url: BaseUrl
@@ -50,6 +92,9 @@ class NodeHeartbeat(Wire):
     inodes_total: Count | None = None
     inodes_free: Count | None = None
     labels: Labels | None = None
+    disk_level: DiskLevel | None = None
+    disk_words: ShortText | None = None
+    vitals: NodeVitals | None = None
 
 
 class NodeId(Wire):
@@ -105,6 +150,8 @@ class NodeView(Wire):
     inodes_total: int | None = None
     inodes_free: int | None = None
     labels: tuple[str, ...] = ()
+    disk_level: DiskLevel | None = None
+    vitals: NodeVitals | None = None
 
 
 class NodeObstacle(Wire):
@@ -196,3 +243,28 @@ class ServiceHealth(Wire):
 
     service: str
     timestamp: datetime
+
+
+class ImagesInUse(Wire):
+    """`POST /internal/runtime-nodes/images`: an agent asks which images of these apps it must not remove."""
+
+    node_name: NodeName
+    app_ids: Annotated[tuple[AppId, ...], Field(max_length=200)]
+
+
+class AppImages(Wire):
+    """Which images of an app stay, by any reference that may name them. `kept` are never to be removed: of the current
+    and the previous release, pinned, held for a rollback, or being deployed. `recent` are those of the newest releases
+    beside them, which stay while there is room. `known` is false for an app that the control plane knows nothing of: it
+    was deleted."""
+
+    app_id: str
+    known: bool
+    kept: tuple[str, ...] = ()
+    recent: tuple[str, ...] = ()
+
+
+class ImagesKept(Wire):
+    """Answer to `ImagesInUse`, one entry for each app that was asked for."""
+
+    apps: tuple[AppImages, ...]

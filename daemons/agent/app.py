@@ -13,11 +13,15 @@ from aiohttp import web
 
 from daemons.agent.adapters.control_plane import DeployPlane, NoControlPlane, NodeIdentity
 from daemons.agent.adapters.docker import Credentials, DockerEngine
+from daemons.agent.adapters.docker_store import DockerStore
 from daemons.agent.adapters.haproxy import HaproxyGateway
-from daemons.agent.adapters.node import EngineDisk, HttpProbe, LocalPorts
+from daemons.agent.adapters.manifests import RegistryManifests
+from daemons.agent.adapters.meter import PrometheusDiskMeter
+from daemons.agent.adapters.node import EngineDisk, HttpProbe, LocalPorts, Machine
 from daemons.agent.adapters.state import JsonStates
 from daemons.agent.domain.apps import FenceRequired, ForeignApp, StaleFence
 from daemons.agent.domain.containers import Limits
+from daemons.agent.domain.disk import Line, Watermarks
 from daemons.agent.http.apps import AppRoutes, HealthRoutes
 from daemons.agent.ports import (
     ControlPlane,
@@ -26,17 +30,23 @@ from daemons.agent.ports import (
     EngineError,
     Gateway,
     HostPorts,
+    Manifests,
     Probe,
     StateError,
     StateFiles,
+    Store,
 )
 from daemons.agent.services.apps import Apps, StopFailed, UnknownApp
+from daemons.agent.services.collection import Collector
+from daemons.agent.services.diskwatch import DiskWatch
 from daemons.agent.services.heartbeat import Heartbeat
 from daemons.agent.services.holds import AppBusy, Superseded
 from daemons.agent.services.ledger import Ledger, Recovering
 from daemons.agent.services.recovery import Recovery
 from daemons.agent.services.retirement import Retirement
 from daemons.agent.services.rollout import ConfirmationUnavailable, DeployFailed, NotConfirmed, Policy, Rollout
+from daemons.agent.services.room import Room
+from daemons.agent.services.selfview import Ask, SelfView
 from daemons.agent.services.startup import Startup
 from daemons.agent.settings import AgentSettings
 from daemons.kit.auth import AUTH_PROBLEMS, Access, Gate
@@ -88,24 +98,36 @@ class Parts:
     probe: Probe
     ports: HostPorts
     disk: Disk
+    manifests: Manifests
+    store: Store
     checks: Mapping[str, Check]
+    versions: Mapping[str, Ask]
 
 
 def build_app(settings: AgentSettings, parts: Parts) -> web.Application:
     """The agent's HTTP application with its loops, over any parts."""
-    ledger = Ledger(parts.states)
-    retirement = Retirement(parts.engine, parts.gateway, ledger, settings.drain_seconds)
+    ledger, metrics = Ledger(parts.states), Metrics()
+    retirement = Retirement(parts.engine, parts.gateway, ledger, parts.control_plane, settings.drain_seconds)
     startup = Startup(parts.engine, parts.probe, parts.ports, settings.start_seconds)
-    rollout = Rollout(parts.engine, parts.gateway, ledger, parts.control_plane, startup, retirement, _policy(settings))
+    meter = PrometheusDiskMeter(metrics.registry)
+    watch = DiskWatch(parts.disk, _watermarks(settings), meter)
+    collector = Collector(parts.engine, parts.store, ledger, parts.control_plane, watch, meter, SystemClock())
+    room = Room(watch, collector, parts.manifests, parts.store, meter, settings.pull_expansion)
+    rollout = Rollout(
+        parts.engine, parts.gateway, ledger, parts.control_plane, startup, retirement, room, _policy(settings)
+    )
     stop_drain = min(settings.drain_seconds, _STOP_DRAIN_SECONDS)
     apps = Apps(parts.engine, parts.gateway, ledger, retirement, stop_drain)
     recovery = Recovery(parts.engine, parts.gateway, ledger, retirement)
-    heartbeat = Heartbeat(parts.control_plane, parts.engine, parts.disk, settings.heartbeat_seconds)
+    view = SelfView(parts.engine, watch, collector, Machine(), parts.versions)
+    heartbeat = Heartbeat(parts.control_plane, view.report, settings.heartbeat_seconds)
+    watch.tell(heartbeat.soon)
+    collector.tell(heartbeat.soon)
 
     async def recovered() -> None:
         recovery.check()
 
-    access, metrics = Access(), Metrics()
+    access = Access()
     runtime = Gate("runtime", headers.AGENT_TOKEN, revealed(settings.tokens))
     app = web.Application(
         middlewares=[metrics.middleware(), problem_middleware(PROBLEMS, as_detail), access.middleware()],
@@ -118,7 +140,7 @@ def build_app(settings: AgentSettings, parts: Parts) -> web.Application:
     app.add_routes(access.routes([web.get("/internal/ready", ready.ready)]))
     app.add_routes(access.routes(metrics.table()))
     beats = [heartbeat.run] if _reports(settings) else []
-    app.cleanup_ctx.append(background(recovery.run, retirement.run, *beats))
+    app.cleanup_ctx.append(background(watch.run, collector.run, recovery.run, retirement.run, *beats))
     return app
 
 
@@ -142,7 +164,10 @@ async def build(settings: AgentSettings) -> web.Application:
         probe=HttpProbe(session),
         ports=LocalPorts(*settings.app_ports),
         disk=EngineDisk(engine.root_dir),
+        manifests=RegistryManifests(session, engine.insecure, _credentials(settings)),
+        store=DockerStore(engine),
         checks={"engine": engine.ping, "gateway": gateway.ping},
+        versions={"engine": engine.version, "gateway": gateway.version},
     )
     app = build_app(settings, parts)
 
@@ -181,6 +206,11 @@ def _reports(settings: AgentSettings) -> bool:
 def _policy(settings: AgentSettings) -> Policy:
     limits = Limits(settings.memory_bytes, settings.nano_cpus, settings.pids_limit)
     return Policy(settings.node_name, limits, settings.network, settings.require_fence, settings.confirms)
+
+
+def _watermarks(settings: AgentSettings) -> Watermarks:
+    lines = (settings.disk_no_new_apps, settings.disk_no_pulls, settings.disk_stops_only)
+    return Watermarks(*(Line(*line) for line in lines))
 
 
 def _credentials(settings: AgentSettings) -> Credentials | None:

@@ -5,9 +5,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from daemons.agent.domain.apps import AppState
+from daemons.agent.domain.collection import ContainerLog, Kept
 from daemons.agent.domain.containers import ContainerSpec
-from daemons.agent.domain.images import LocalImage
+from daemons.agent.domain.disk import DiskFigures
+from daemons.agent.domain.images import Layer, LocalImage
 from daemons.agent.domain.probing import Answer, ContainerState, Listener
+from daemons.agent.domain.report import NodeReport
+from protocol.nodes import DiskLevel
 
 
 class EngineError(Exception):
@@ -30,6 +34,10 @@ class ControlPlaneError(Exception):
     """Deploy did not answer, or refused the call."""
 
 
+class NoRoom(EngineError):
+    """The node's disk has no room for it."""
+
+
 class StateError(Exception):
     """What was remembered on disk cannot be read or written."""
 
@@ -42,19 +50,6 @@ class OwnContainer:
     user_id: str
     app_id: str
     running: bool
-
-
-@dataclass(frozen=True, slots=True)
-class DiskFigures:
-    """Bytes and inodes that are free where the engine keeps its data, and their shares; without inodes (as btrfs has
-    none) these are None."""
-
-    free_bytes: int
-    total_bytes: int
-    free_pct: float
-    inodes_free_pct: float | None
-    inodes_free: int | None = None
-    inodes_total: int | None = None
 
 
 class Images(Protocol):
@@ -179,8 +174,12 @@ class ControlPlane(Protocol):
         """None when the attempt may go live; otherwise why not."""
         ...
 
-    async def heartbeat(self, disk: DiskFigures | None, containers: int | None) -> None:
+    async def heartbeat(self, report: NodeReport) -> None:
         """Tell deploy how this node is."""
+        ...
+
+    async def kept_images(self, app_ids: Sequence[str]) -> Mapping[str, Kept] | None:
+        """Which images of these apps must stay; None when there is nobody who keeps any."""
         ...
 
 
@@ -189,4 +188,60 @@ class Disk(Protocol):
 
     async def measure(self) -> DiskFigures:
         """Raises EngineError when it cannot be found or read."""
+        ...
+
+
+class Machine(Protocol):
+    """The machine that this node is; what is unknown is None."""
+
+    def load1(self) -> float | None:
+        """Processes that ran or waited to run, over the last minute."""
+        ...
+
+    def cpus(self) -> int | None:
+        """Processors that this agent may use."""
+        ...
+
+
+class Manifests(Protocol):
+    """What registries say of images."""
+
+    async def layers(self, reference: str) -> Sequence[Layer]:
+        """The image's layers for this machine, the lowest first. Raises EngineError."""
+        ...
+
+
+class Store(Protocol):
+    """What lies in the engine's data beside images and containers; every method raises EngineError."""
+
+    async def layer_lists(self) -> Sequence[Sequence[str]]:
+        """For each local image the ids of its unpacked layers, the lowest first."""
+        ...
+
+    async def images_in_use(self) -> frozenset[str]:
+        """Ids of images that any container is made of, whoever made it."""
+        ...
+
+    async def container_logs(self) -> Sequence[ContainerLog]:
+        """The logs of our containers, as far as they can be seen."""
+        ...
+
+    async def cut_log(self, log: ContainerLog) -> None:
+        """Empty a log."""
+        ...
+
+
+class DiskMeter(Protocol):
+    """Figures of the disk for whoever watches."""
+
+    def measured(self, figures: DiskFigures, level: DiskLevel, reserved_bytes: int) -> None:
+        """The disk was looked at."""
+        ...
+
+    def collected(self, freed_bytes: int, images: int, logs: int) -> None:
+        """A collection ended."""
+        ...
+
+    def refused(self, why: str) -> None:
+        """An image was not pulled: for want of `room`, or because it was `stopped` half-way."""
         ...

@@ -2,6 +2,7 @@
 
 import re
 from decimal import Decimal, InvalidOperation
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, ClassVar, Final, Self
 
@@ -9,9 +10,15 @@ from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
 from daemons.kit.settings import Misconfigured, OptionalToken, Settings, Tokens
+from protocol.names import RegistryHost
 
 _SIZE: Final = re.compile(r"([0-9]+)([bkmg]?)b?", re.IGNORECASE)
 _UNITS: Final = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+_LINE: Final = re.compile(
+    r"(?P<pct>[0-9]{1,2}(?:[.][0-9]+)?)%(?:/(?P<size>[0-9]+[bkmg]?))?(?:/(?P<inodes>[0-9]{1,15}))?"
+)
+_MOST_PCT: Final = 80
+_NO_BOUND: Final = 2**62
 _RANGE: Final = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
 
 
@@ -42,6 +49,30 @@ def _ports(value: object) -> object:
     if not found or not 1024 <= int(found[1]) <= int(found[2]) <= 65535:
         raise ValueError("must be a range of ports such as 20000-29999, from 1024 to 65535")
     return int(found[1]), int(found[2])
+
+
+def _hosts(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _line(value: object) -> object:
+    """A watermark: `PERCENT%`, `PERCENT%/SIZE` or `PERCENT%/SIZE/INODES`, such as 15%/20g/1000000."""
+    if not isinstance(value, str):
+        return value
+    found = _LINE.fullmatch(value.strip())
+    if not found or not 0 < float(found["pct"]) <= _MOST_PCT:
+        raise ValueError(
+            f"must be a share that stays free and the most that it may come to, such as 15%/20g or 15%/20g/1000000 "
+            f"(inodes), of at most {_MOST_PCT} %"
+        )
+    size = _bytes(found["size"]) if found["size"] else _NO_BOUND
+    return float(found["pct"]), size, int(found["inodes"] or _NO_BOUND)
+
+
+#: Percent of bytes and of inodes that stay free, and the most bytes and inodes that this may come to.
+DiskLine = Annotated[tuple[float, int, int], NoDecode, BeforeValidator(_line)]
+#: Hosts of registries, each with its port if it has one.
+RegistryHosts = Annotated[tuple[RegistryHost, ...], NoDecode, BeforeValidator(_hosts)]
 
 
 class AgentSettings(Settings):
@@ -84,10 +115,29 @@ class AgentSettings(Settings):
     registry_username: str = Field("", alias="REGISTRY_USERNAME")
     registry_password: SecretStr = Field(SecretStr(""), alias="REGISTRY_PASSWORD")
 
+    #: An empty list admits every registry.
+    registries: RegistryHosts = Field((), alias="RUNTIME_REGISTRIES")
+
+    disk_no_new_apps: DiskLine = Field((25, 50 * 1024**3, 2_000_000), alias="RUNTIME_DISK_NO_NEW_APPS")
+    disk_no_pulls: DiskLine = Field((15, 20 * 1024**3, 1_000_000), alias="RUNTIME_DISK_NO_PULLS")
+    disk_stops_only: DiskLine = Field((7, 5 * 1024**3, 200_000), alias="RUNTIME_DISK_STOPS_ONLY")
+    pull_expansion: float = Field(4, ge=1, le=20, alias="RUNTIME_PULL_EXPANSION")
+
     @property
     def confirms(self) -> bool:
         """Whether there is a deploy to ask before a switch."""
         return bool(self.deploy_url and self.node_token.get_secret_value())
+
+    @model_validator(mode="after")
+    def _watermarks_are_in_order(self) -> Self:
+        lines = (self.disk_no_new_apps, self.disk_no_pulls, self.disk_stops_only)
+        for before, line in pairwise(lines):
+            if not (line[0] < before[0] and line[1] <= before[1] and line[2] <= before[2]):
+                raise Misconfigured(
+                    "agent cannot start: RUNTIME_DISK_NO_NEW_APPS, RUNTIME_DISK_NO_PULLS and RUNTIME_DISK_STOPS_ONLY "
+                    "must each ask for less free room than the one before, in percent, bytes and inodes"
+                )
+        return self
 
     @model_validator(mode="after")
     def _fences_can_be_confirmed(self) -> Self:

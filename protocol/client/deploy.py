@@ -31,6 +31,8 @@ from protocol.jobs import (
 from protocol.nodes import (
     DrainNode,
     DrainResult,
+    ImagesInUse,
+    ImagesKept,
     NodeHeartbeat,
     NodeRemoved,
     NodeView,
@@ -372,6 +374,12 @@ class NodeClient(_Client):
         """Register or refresh the node."""
         return await self.transport.call(
             "POST", "/internal/runtime-nodes/heartbeat", RawNode, body=beat, seconds=DEFAULT_SECONDS
+        )
+
+    async def images(self, order: ImagesInUse) -> ImagesKept:
+        """Ask which images must stay."""
+        return await self.transport.call(
+            "POST", "/internal/runtime-nodes/images", ImagesKept, body=order, seconds=DEFAULT_SECONDS
         )
 
     async def confirm_fence(self, order: ConfirmFence) -> FenceConfirmed:

@@ -32,6 +32,26 @@ STORED = jobs.StoredPayload(
     user_id="1", app_id="20001", git_ref="main", run_started_at=1767323045678, attempt=2, phase="BUILD"
 )
 NODE_ID = nodes.NodeId(value=1)
+KEPT = nodes.AppImages(app_id="20001", known=True, kept=(IMAGE,), recent=(f"{IMAGE.rpartition(':')[0]}@{DIGEST}",))
+COLLECTION = nodes.DiskCollection(
+    number=2,
+    at=MOMENT,
+    freed_bytes=2_500_000_000,
+    images=7,
+    logs=1,
+    problem="there is nothing more that may be removed",
+)
+VITALS = nodes.NodeVitals(
+    containers_total=14,
+    load1=1.25,
+    cpus=8,
+    reserved_bytes=1_200_000_000,
+    engine_version="26.1.5",
+    gateway_version="haproxy 2.6.12",
+    engine_problem="no answer within 2 s",
+    gateway_problem="no gateway listens",
+    collection=COLLECTION,
+)
 RAW = nodes.RawNode(
     id=NODE_ID,
     name="rt-node-01",
@@ -69,6 +89,8 @@ NODE = nodes.NodeView(
     inodes_total=61_054_976,
     inodes_free=48_843_980,
     labels=("gpu", "ssd"),
+    disk_level=nodes.DiskLevel.NO_NEW_APPS,
+    vitals=VITALS,
 )
 RUNNER = nodes.RunnerView(
     runner_id="runner-01",
@@ -407,7 +429,15 @@ SAMPLES: tuple[Wire, ...] = (
         inodes_total=61_054_976,
         inodes_free=48_843_980,
         labels=("gpu", "ssd"),
+        disk_level=nodes.DiskLevel.NO_PULLS,
+        disk_words="10.0 GiB of disk free (10.0 %), below 15.0 GiB",
+        vitals=VITALS,
     ),
+    COLLECTION,
+    VITALS,
+    nodes.ImagesInUse(node_name="rt-node-01", app_ids=("20001", "20002")),
+    nodes.ImagesKept(apps=(KEPT,)),
+    KEPT,
     NODE_ID,
     RAW,
     NODE,

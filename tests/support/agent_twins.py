@@ -4,12 +4,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from daemons.agent.domain.apps import AppState, named_by_us
+from daemons.agent.domain.collection import ContainerLog, Kept
 from daemons.agent.domain.containers import ContainerSpec
-from daemons.agent.domain.images import LocalImage
+from daemons.agent.domain.disk import DiskFigures
+from daemons.agent.domain.images import Layer, LocalImage
 from daemons.agent.domain.probing import Answer, ContainerState, Listener
+from daemons.agent.domain.report import NodeReport
 from daemons.agent.ports import (
     ControlPlaneError,
-    DiskFigures,
     EngineError,
     GatewayDown,
     GatewayError,
@@ -17,6 +19,7 @@ from daemons.agent.ports import (
     PortTaken,
     StateError,
 )
+from protocol.nodes import DiskLevel
 
 
 @dataclass
@@ -256,7 +259,8 @@ class TwinControlPlane:
 
     refusal: str | None = None
     silent: bool = False
-    beats: list[tuple[DiskFigures | None, int | None]] = field(default_factory=list)
+    beats: list[NodeReport] = field(default_factory=list)
+    kept: dict[str, Kept] | None = None
     asked: list[tuple[str, int]] = field(default_factory=list)
 
     async def confirm(self, app_id: str, fence: int) -> str | None:
@@ -265,15 +269,79 @@ class TwinControlPlane:
             raise ControlPlaneError("deploy: no answer in time")
         return self.refusal
 
-    async def heartbeat(self, disk: DiskFigures | None, containers: int | None) -> None:
+    async def heartbeat(self, report: NodeReport) -> None:
         if self.silent:
             raise ControlPlaneError("deploy: no answer in time")
-        self.beats.append((disk, containers))
+        self.beats.append(report)
+
+    async def kept_images(self, app_ids: Sequence[str]) -> Mapping[str, Kept] | None:
+        if self.silent:
+            raise ControlPlaneError("deploy: no answer in time")
+        if self.kept is None:
+            return None
+        return {app: self.kept.get(app, Kept(known=False)) for app in app_ids}
 
 
 @dataclass
 class TwinDisk:
-    """Half full."""
+    """A disk of 100,000 bytes, of which an image takes what `sizes` says, while the engine has it."""
+
+    engine: TwinEngine | None = None
+    total: int = 100_000
+    other: int = 50_000
+    sizes: dict[str, int] = field(default_factory=dict)
+    inodes_free: int = 900
+    broken: str | None = None
 
     async def measure(self) -> DiskFigures:
-        return DiskFigures(free_bytes=50, total_bytes=100, free_pct=50.0, inodes_free_pct=90.0)
+        if self.broken:
+            raise EngineError(self.broken)
+        ids = set(self.engine.local.values()) if self.engine is not None else set()
+        used = self.other + sum(self.sizes.get(image_id, 0) for image_id in ids)
+        return DiskFigures(max(0, self.total - used), self.total, self.total, self.inodes_free, 1000)
+
+
+@dataclass
+class TwinManifests:
+    """Layers by reference."""
+
+    known: dict[str, tuple[Layer, ...]] = field(default_factory=dict)
+
+    async def layers(self, reference: str) -> Sequence[Layer]:
+        if reference not in self.known:
+            raise EngineError(f"the registry does not know {reference}")
+        return self.known[reference]
+
+
+@dataclass
+class TwinStore:
+    """Layers of local images, and logs of containers by name."""
+
+    engine: TwinEngine
+    layers: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    logs: dict[str, int] = field(default_factory=dict)
+
+    async def layer_lists(self) -> Sequence[Sequence[str]]:
+        return [self.layers.get(image_id, ()) for image_id in self.engine.local.values()]
+
+    async def images_in_use(self) -> frozenset[str]:
+        return frozenset(one.spec.image_id for one in self.engine.containers.values())
+
+    async def container_logs(self) -> Sequence[ContainerLog]:
+        return [ContainerLog(name, f"/logs/{name}", size) for name, size in self.logs.items()]
+
+    async def cut_log(self, log: ContainerLog) -> None:
+        self.logs[log.container] = 0
+
+
+class SilentMeter:
+    """Counts nothing."""
+
+    def measured(self, figures: DiskFigures, level: DiskLevel, reserved_bytes: int) -> None:
+        pass
+
+    def collected(self, freed_bytes: int, images: int, logs: int) -> None:
+        pass
+
+    def refused(self, why: str) -> None:
+        pass

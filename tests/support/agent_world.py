@@ -5,23 +5,36 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from daemons.agent.domain.containers import Limits
+from daemons.agent.domain.disk import Line, Watermarks
 from daemons.agent.services.apps import Apps
+from daemons.agent.services.collection import Collector
+from daemons.agent.services.diskwatch import DiskWatch
 from daemons.agent.services.ledger import Ledger
 from daemons.agent.services.recovery import Recovery
 from daemons.agent.services.retirement import Retirement
 from daemons.agent.services.rollout import Order, Policy, Rollout
+from daemons.agent.services.room import Room
 from daemons.agent.services.startup import Startup
+from daemons.kit.clock import SystemClock
 from daemons.kit.tasks import running
 from tests.support.agent_twins import (
+    SilentMeter,
     TwinControlPlane,
+    TwinDisk,
     TwinEngine,
     TwinGateway,
+    TwinManifests,
     TwinPorts,
     TwinProbe,
     TwinStates,
+    TwinStore,
 )
 
 V1, V2, V3 = (f"funai/u7-app5:{letter * 12}-{fence}" for letter, fence in (("a", 1), ("b", 2), ("c", 3)))
+
+
+#: Nothing is ever too much: what a disk is like is the business of tests of the disk.
+MARKS = Watermarks(Line(25, 2), Line(15, 1), Line(7, 0))
 
 
 @dataclass
@@ -46,6 +59,9 @@ class World:
     states: TwinStates = field(default_factory=TwinStates)
     plane: TwinControlPlane = field(default_factory=TwinControlPlane)
     ports: TwinPorts = field(default_factory=TwinPorts)
+    disk: TwinDisk = field(default_factory=TwinDisk)
+    manifests: TwinManifests = field(default_factory=TwinManifests)
+    marks: Watermarks = MARKS
     require_fence: bool = True
     start_seconds: float = 0.2
     drain_seconds: float = 5
@@ -53,10 +69,14 @@ class World:
     def agent(self) -> Agent:
         """A new process."""
         ledger = Ledger(self.states)
-        retirement = Retirement(self.engine, self.gateway, ledger, self.drain_seconds)
+        retirement = Retirement(self.engine, self.gateway, ledger, self.plane, self.drain_seconds)
         startup = Startup(self.engine, TwinProbe(self.engine), self.ports, self.start_seconds)
         policy = Policy("n1", Limits(), "", self.require_fence, self.require_fence)
-        rollout = Rollout(self.engine, self.gateway, ledger, self.plane, startup, retirement, policy)
+        meter, store = SilentMeter(), TwinStore(self.engine)
+        watch = DiskWatch(self.disk, self.marks, meter)
+        collector = Collector(self.engine, store, ledger, self.plane, watch, meter, SystemClock())
+        room = Room(watch, collector, self.manifests, store, meter, 2)
+        rollout = Rollout(self.engine, self.gateway, ledger, self.plane, startup, retirement, room, policy)
         apps = Apps(self.engine, self.gateway, ledger, retirement, 0.1)
         return Agent(rollout, apps, Recovery(self.engine, self.gateway, ledger, retirement), ledger, retirement)
 

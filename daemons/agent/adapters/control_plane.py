@@ -1,16 +1,21 @@
 """Deploy, as the agent sees it."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final
 
-from daemons.agent.ports import ControlPlaneError, DiskFigures
+from daemons.agent.domain.collection import Kept
+from daemons.agent.domain.report import Collected, NodeReport
+from daemons.agent.ports import ControlPlaneError
 from protocol.apps import ConfirmFence
 from protocol.client.deploy import NodeClient
-from protocol.client.transport import ClientError
-from protocol.nodes import NodeHeartbeat
+from protocol.client.transport import ClientError, Refused
+from protocol.nodes import AppImages, DiskCollection, ImagesInUse, NodeHeartbeat, NodeVitals
 
 _SECONDS: Final = 3.0
+_WORDS: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,27 +46,79 @@ class DeployPlane:
             raise ControlPlaneError(f"deploy: {str(error) or 'no answer in time'}") from error
         return None if answer.holds else answer.reason or "a newer attempt or a cancel came first"
 
-    async def heartbeat(self, disk: DiskFigures | None, containers: int | None) -> None:
+    async def heartbeat(self, report: NodeReport) -> None:
         """Raises ControlPlaneError."""
-        beat = NodeHeartbeat(
-            node_name=self._node.name,
-            agent_base_url=self._node.agent_url,
-            gateway_base_url=self._node.gateway_url,
-            disk_free_pct=disk.free_pct if disk else None,
-            disk_free_bytes=disk.free_bytes if disk else None,
-            disk_total_bytes=disk.total_bytes if disk else None,
-            inodes_free_pct=disk.inodes_free_pct if disk else None,
-            inodes_free=disk.inodes_free if disk else None,
-            inodes_total=disk.inodes_total if disk else None,
-            container_count=containers,
-            interval_seconds=self._node.interval_seconds,
-            version=self._node.version,
-        )
         try:
             async with asyncio.timeout(_SECONDS):
-                await self._client.heartbeat(beat)
+                await self._client.heartbeat(_beat(self._node, report))
         except (ClientError, TimeoutError) as error:
             raise ControlPlaneError(f"deploy: {str(error) or 'no answer in time'}") from error
+
+    async def kept_images(self, app_ids: Sequence[str]) -> Mapping[str, Kept] | None:
+        """None when this deploy knows no releases. Raises ControlPlaneError."""
+        order = ImagesInUse(node_name=self._node.name, app_ids=tuple(app_ids))
+        try:
+            async with asyncio.timeout(_SECONDS):
+                answer = await self._client.images(order)
+        except (ClientError, TimeoutError) as error:
+            if isinstance(error, Refused) and error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise ControlPlaneError(f"deploy: {str(error) or 'no answer in time'}") from error
+        return {app.app_id: _kept(app) for app in answer.apps if app.app_id in app_ids}
+
+
+def _beat(node: NodeIdentity, report: NodeReport) -> NodeHeartbeat:
+    disk = report.disk
+    return NodeHeartbeat(
+        node_name=node.name,
+        agent_base_url=node.agent_url,
+        gateway_base_url=node.gateway_url,
+        disk_free_pct=disk.free_pct if disk else None,
+        disk_free_bytes=disk.free_bytes if disk else None,
+        disk_total_bytes=disk.total_bytes if disk else None,
+        inodes_free_pct=disk.inodes_free_pct if disk else None,
+        inodes_free=disk.inodes_free if disk else None,
+        inodes_total=disk.inodes_total if disk else None,
+        container_count=report.running,
+        interval_seconds=node.interval_seconds,
+        version=node.version,
+        disk_level=report.level,
+        disk_words=report.words[:_WORDS] or None,
+        vitals=_vitals(report),
+    )
+
+
+def _vitals(report: NodeReport) -> NodeVitals:
+    return NodeVitals(
+        containers_total=report.containers,
+        load1=report.load1,
+        cpus=report.cpus,
+        reserved_bytes=report.reserved_bytes,
+        engine_version=_short(report.versions.get("engine")),
+        gateway_version=_short(report.versions.get("gateway")),
+        engine_problem=_short(report.problems.get("engine")),
+        gateway_problem=_short(report.problems.get("gateway")),
+        collection=_collection(report.collected) if report.collected else None,
+    )
+
+
+def _collection(done: Collected) -> DiskCollection:
+    return DiskCollection(
+        number=done.number,
+        at=done.at,
+        freed_bytes=done.freed_bytes,
+        images=done.images,
+        logs=done.logs,
+        problem=_short(done.problem),
+    )
+
+
+def _short(text: str | None) -> str | None:
+    return text[:_WORDS] if text else None
+
+
+def _kept(app: AppImages) -> Kept:
+    return Kept(app.known, frozenset(app.kept), frozenset(app.recent))
 
 
 class NoControlPlane:
@@ -71,5 +128,9 @@ class NoControlPlane:
         """Raises ControlPlaneError: nobody can say yes."""
         raise ControlPlaneError(f"no deploy is configured that could confirm attempt {fence} of app {app_id}")
 
-    async def heartbeat(self, disk: DiskFigures | None, containers: int | None) -> None:
+    async def heartbeat(self, report: NodeReport) -> None:
         """Nothing."""
+
+    async def kept_images(self, app_ids: Sequence[str]) -> Mapping[str, Kept] | None:
+        """None: nobody keeps any."""
+        return None

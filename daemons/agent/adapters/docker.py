@@ -5,10 +5,11 @@ aiodocker builds URL paths from names, so every name and reference is checked he
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, Final
 
@@ -55,6 +56,11 @@ class DockerEngine:
         async with _words("answer", 2.0):
             await self._docker.system.info()
 
+    async def version(self) -> str:
+        """Raises EngineError."""
+        async with _words("say its version", _QUICK_SECONDS):
+            return str((await self._docker.version())["Version"])
+
     async def root_dir(self) -> str:
         """The folder where the engine keeps images and containers. Raises EngineError."""
         async with _words("say where its data is", _QUICK_SECONDS):
@@ -86,7 +92,7 @@ class DockerEngine:
         """Raises EngineError."""
         async with _words("list its images", _QUICK_SECONDS):
             documents = await self._docker.images.list()
-        return [LocalImage(str(document["Id"]), _references(document)) for document in documents]
+        return [_local_image(document) for document in documents]
 
     async def remove_image(self, reference: str) -> None:
         """Raises EngineError."""
@@ -152,6 +158,41 @@ class DockerEngine:
             found = await self._docker.containers.list(all=True, filters=filters)
         return [own for container in found if (own := _own(container._container)) is not None]
 
+    async def layers(self, image_ids: Collection[str]) -> Mapping[str, tuple[str, ...]]:
+        """The ids of the unpacked layers of these images, the lowest first. Raises EngineError."""
+        found = {}
+        async with _words("list the layers of its images", _SLOW_SECONDS):
+            for image_id in image_ids:
+                document = await _absent(self._docker.images.inspect(_reference(image_id)))
+                layers = (document.get("RootFS") or {}).get("Layers") if document is not None else None
+                found[image_id] = tuple(str(layer) for layer in layers or ())
+        return found
+
+    async def images_in_use(self) -> frozenset[str]:
+        """Ids of images that any container is made of. Raises EngineError."""
+        async with _words("list all containers", _QUICK_SECONDS):
+            found = await self._docker.containers.list(all=True)
+        return frozenset(str(container._container["ImageID"]) for container in found)
+
+    async def log_file(self, name: str) -> tuple[str, str]:
+        """The container's id and the path of its log; empty when it has none. Raises EngineError."""
+        async with _words(f"look at container {name}", _QUICK_SECONDS):
+            document = await _absent(self._docker.containers.container(_name(name)).show()) or {}
+        return str(document.get("Id") or ""), str(document.get("LogPath") or "")
+
+    async def insecure(self, registry: str) -> bool:
+        """Whether the engine speaks to the registry without TLS or without checking it. Raises EngineError."""
+        async with _words("tell its registries", _QUICK_SECONDS):
+            known = (await self._docker.system.info()).get("RegistryConfig") or {}
+        configured = (known.get("IndexConfigs") or {}).get(registry)
+        if configured is not None:
+            return not configured.get("Secure", True)
+        try:
+            address = ip_address(registry.partition(":")[0])
+        except ValueError:
+            return registry.partition(":")[0] == "localhost"
+        return any(address in ip_network(cidr) for cidr in known.get("InsecureRegistryCIDRs") or ())
+
     def _auth(self, reference: str) -> Mapping[str, str] | None:
         known = self._credentials
         if known is None or image_registry(reference) != known.registry:
@@ -214,6 +255,13 @@ def _own(document: Mapping[str, Any]) -> OwnContainer | None:
         if named_by_us(plain, user_id, app_id):
             return OwnContainer(plain, user_id, app_id, document.get("State") == "running")
     return None
+
+
+def _local_image(document: Mapping[str, Any]) -> LocalImage:
+    labels = document.get("Labels") or {}
+    owner = (str(labels.get(USER_ID, "")), str(labels.get(APP_ID, ""))) if labels.get(MANAGED) == "1" else None
+    created, size = int(document.get("Created") or 0), int(document.get("Size") or 0)
+    return LocalImage(str(document["Id"]), _references(document), created, size, owner)
 
 
 def _references(document: Mapping[str, Any]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from daemons.agent.ports import GatewayDown, GatewayError
 _ADDRESS: Final = "127.0.0.1"
 _ANSWER_SECONDS: Final = 3.0
 _TABLE: Final = "apps"
+_VERSION: Final = re.compile(r"^Version: (\S+)$", re.MULTILINE)
 _CONNECTIONS: Final = re.compile(r"\bconn_cur=([0-9]+)")
 
 
@@ -74,6 +75,14 @@ class HaproxyGateway:
     async def ping(self) -> None:
         """Raises GatewayError unless a gateway with this map answers."""
         await self._show()
+
+    async def version(self) -> str:
+        """Raises GatewayError."""
+        answer = await self._ask("show info")
+        found = _VERSION.search(answer)
+        if found is None:
+            raise GatewayError(f"the gateway does not say its version: {_first_line(answer)}")
+        return f"haproxy {found[1]}"
 
     async def _apply(self, app_id: str, target: str | None, held: Mapping[str, list[str]]) -> None:
         """Make the running process hold one route, given what it holds; verified."""

@@ -4,15 +4,18 @@ import asyncio
 import os
 import random
 import socket
+import time
 from collections.abc import Awaitable, Callable, Collection
 from typing import Final
 
 import aiohttp
 
+from daemons.agent.domain.disk import DiskFigures
 from daemons.agent.domain.probing import Answer
-from daemons.agent.ports import DiskFigures, EngineError
+from daemons.agent.ports import EngineError
 
 _PROBE_SECONDS: Final = 5.0
+_ROOT_SECONDS: Final = 60.0
 
 
 class LocalPorts:
@@ -56,30 +59,55 @@ class HttpProbe:
 
 
 class EngineDisk:
-    """The file system of the engine's data folder."""
+    """The file system of the engine's data folder. Where that is, the engine is asked once a minute: it is looked at
+    many times a second."""
 
     def __init__(self, root_dir: Callable[[], Awaitable[str]]) -> None:
         self._root_dir = root_dir
+        self._folder = ""
+        self._asked = 0.0
 
     async def measure(self) -> DiskFigures:
         """Raises EngineError."""
-        folder = await self._root_dir()
+        if not self._folder or time.monotonic() - self._asked > _ROOT_SECONDS:
+            self._folder = await self._root()
+            self._asked = time.monotonic()
         try:
-            found = await asyncio.to_thread(os.statvfs, folder)
+            found = await asyncio.to_thread(os.statvfs, self._folder)
         except OSError as error:
+            folder, self._folder = self._folder, ""
             raise EngineError(f"the engine's data folder {folder} cannot be measured: {error.strerror}") from error
         return DiskFigures(
             free_bytes=found.f_bavail * found.f_frsize,
             total_bytes=found.f_blocks * found.f_frsize,
-            free_pct=_percent(found.f_bavail, found.f_blocks - found.f_bfree + found.f_bavail),
-            inodes_free_pct=_percent(found.f_favail, found.f_files) if found.f_files else None,
+            usable_bytes=(found.f_blocks - found.f_bfree + found.f_bavail) * found.f_frsize,
             inodes_free=found.f_favail if found.f_files else None,
             inodes_total=found.f_files or None,
         )
 
+    async def _root(self) -> str:
+        try:
+            return await self._root_dir()
+        except EngineError:
+            # The disk fills also while the engine is away.
+            if not self._folder:
+                raise
+            return self._folder
 
-def _percent(part: int, whole: int) -> float:
-    return round(min(100.0, 100.0 * part / whole), 2) if whole else 0.0
+
+class Machine:
+    """This machine's own figures."""
+
+    def load1(self) -> float | None:
+        """Processes that ran or waited to run, over the last minute."""
+        try:
+            return round(os.getloadavg()[0], 2)
+        except OSError:
+            return None
+
+    def cpus(self) -> int | None:
+        """Processors that this agent may use."""
+        return len(os.sched_getaffinity(0))
 
 
 def _bindable(port: int) -> bool:

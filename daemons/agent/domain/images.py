@@ -1,26 +1,39 @@
 """Which local images of an app may go."""
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
+_OWN: Final = re.compile(r"/u(?P<user>[1-9][0-9]{0,18})-app(?P<app>[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?)\Z")
 _TAG_FENCE: Final = re.compile(r"[0-9a-f]{7,40}-(?P<fence>[0-9]{1,19})")
 
 
 @dataclass(frozen=True, slots=True)
 class LocalImage:
-    """An image of the engine with every reference that names it (`repository:tag` and `repository@digest`)."""
+    """An image of the engine with every reference that names it (`repository:tag` and `repository@digest`). `created`
+    is epoch seconds; `owner` is the user and app of a label that our builder gives, which proves nothing by itself."""
 
     image_id: str
     references: tuple[str, ...]
+    created: int = 0
+    size: int = 0
+    owner: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer of an image in a registry: its packed bytes, and the id that it has once it is unpacked."""
+
+    size: int
+    unpacked_id: str
 
 
 def of_app(images: Iterable[LocalImage], user_id: str, app_id: str) -> tuple[LocalImage, ...]:
     """The images in the app's own repositories, each with only those references."""
     suffix = f"/u{user_id}-app{app_id}"
     kept = (
-        LocalImage(image.image_id, tuple(name for name in image.references if _repository(name).endswith(suffix)))
+        replace(image, references=tuple(name for name in image.references if _repository(name).endswith(suffix)))
         for image in images
     )
     return tuple(image for image in kept if image.references)
@@ -45,6 +58,25 @@ def tag_fence(reference: str) -> int | None:
     """The attempt that an immutable tag `{commit}-{fence}` was built by."""
     found = _TAG_FENCE.fullmatch(reference.rpartition(":")[2])
     return int(found["fence"]) if found else None
+
+
+def owner_of(reference: str) -> tuple[str, str] | None:
+    """The user and app whose repository the reference names."""
+    found = _OWN.search(_repository(reference))
+    return (found["user"], found["app"]) if found else None
+
+
+def missing_bytes(layers: Sequence[Layer], present: Iterable[Sequence[str]]) -> int:
+    """Packed bytes of the layers that no local image has. An engine reuses a layer only on top of the same layers."""
+    known = 0
+    for ids in present:
+        shared = 0
+        for layer, unpacked_id in zip(layers, ids, strict=False):
+            if layer.unpacked_id != unpacked_id:
+                break
+            shared += 1
+        known = max(known, shared)
+    return sum(layer.size for layer in layers[known:])
 
 
 def _repository(reference: str) -> str:

@@ -12,8 +12,18 @@ from typing import Final
 from weakref import WeakValueDictionary
 
 from daemons.agent.domain.apps import AppState, Instance, retired
+from daemons.agent.domain.collection import held, protected
 from daemons.agent.domain.images import of_app, outdated
-from daemons.agent.ports import Engine, EngineError, Gateway, GatewayDown, GatewayError, StateError
+from daemons.agent.ports import (
+    ControlPlane,
+    ControlPlaneError,
+    Engine,
+    EngineError,
+    Gateway,
+    GatewayDown,
+    GatewayError,
+    StateError,
+)
 from daemons.agent.services.ledger import Ledger
 
 logger = logging.getLogger(__name__)
@@ -26,10 +36,13 @@ _RETRY_SECONDS: Final = 5.0
 class Retirement:
     """Drains, stops and removes; `run` is the loop that owns the work."""
 
-    def __init__(self, engine: Engine, gateway: Gateway, ledger: Ledger, drain_seconds: float) -> None:
+    def __init__(
+        self, engine: Engine, gateway: Gateway, ledger: Ledger, control_plane: ControlPlane, drain_seconds: float
+    ) -> None:
         self._engine = engine
         self._gateway = gateway
         self._ledger = ledger
+        self._control_plane = control_plane
         self._drain_seconds = drain_seconds
         self._queue: asyncio.Queue[tuple[str, Instance | None]] = asyncio.Queue()
         self._busy: set[str] = set()
@@ -103,14 +116,15 @@ class Retirement:
             return
 
     async def _prune(self, app_id: str) -> None:
-        """Keep the images of what runs and of what ran before; best effort, repeated at the next success."""
+        """Keep the images of what runs and of what ran before, and those that the control plane keeps; best effort,
+        repeated at the next success."""
         with self._ledger.tidy(app_id) as at_rest:
             if not at_rest:
                 return
             try:
                 references = await self._outdated(self._ledger.get(app_id))
-            except EngineError as error:
-                logger.info("old images could not be listed", extra={"app_id": app_id, "error": str(error)})
+            except (EngineError, ControlPlaneError) as error:
+                logger.info("old images stay for now", extra={"app_id": app_id, "error": str(error)})
                 return
             for reference in references:
                 try:
@@ -121,6 +135,9 @@ class Retirement:
     async def _outdated(self, state: AppState) -> Sequence[str]:
         if state.current is None or state.user_id is None:
             return ()
-        keep = frozenset(filter(None, (state.current.image_id, state.previous_image_id)))
         images = of_app(await self._engine.images(), state.user_id, state.app_id)
+        answer = await self._control_plane.kept_images((state.app_id,))
+        keep = protected(state)
+        if answer is not None and (kept := answer.get(state.app_id)) is not None:
+            keep |= held(images, kept)
         return outdated(images, keep=keep, below=state.fence)

@@ -34,6 +34,7 @@ from daemons.agent.ports import (
 from daemons.agent.services.holds import Superseded
 from daemons.agent.services.ledger import Ledger
 from daemons.agent.services.retirement import Retirement
+from daemons.agent.services.room import Room
 from daemons.agent.services.startup import NotHealthy, Startup
 
 logger = logging.getLogger(__name__)
@@ -90,6 +91,7 @@ class Rollout:
         control_plane: ControlPlane,
         startup: Startup,
         retirement: Retirement,
+        room: Room,
         policy: Policy,
     ) -> None:
         self._engine = engine
@@ -98,6 +100,7 @@ class Rollout:
         self._control_plane = control_plane
         self._startup = startup
         self._retirement = retirement
+        self._room = room
         self._policy = policy
 
     async def deploy(self, order: Order) -> Instance:
@@ -151,9 +154,12 @@ class Rollout:
         # A digest names the same bytes for ever: what is here need not be pulled, even while the registry is away.
         found = await self._engine.image_id(order.image) if not order.from_registry or "@" in order.image else None
         if found is None and order.from_registry:
-            return await self._engine.pull(order.image)
+            async with self._room.reserve(order.app_id, order.image):
+                return await self._engine.pull(order.image)
         if found is None:
             raise EngineError("this node's engine has no image of that name, and the name has no registry to pull from")
+        lives_here = self._ledger.get(order.app_id).current is not None
+        self._room.admit(order.app_id, order.image, lives_here=lives_here)
         return found
 
     async def _start(self, state: AppState, order: Order, image_id: str) -> Instance:

@@ -19,9 +19,11 @@ from tests.support.agent_twins import (
     TwinDisk,
     TwinEngine,
     TwinGateway,
+    TwinManifests,
     TwinPorts,
     TwinProbe,
     TwinStates,
+    TwinStore,
 )
 from tests.support.eventually import eventually
 
@@ -56,7 +58,19 @@ async def served() -> AsyncIterator[Served]:
     engine = TwinEngine(local={IMAGE: "sha256:1", "funai/u7-app5:bad": "sha256:bad"})
     engine.behaviours["sha256:bad"] = Behaviour(exit_code=9, output="what broke\n")
     gateway, plane = TwinGateway(), TwinControlPlane()
-    parts = Parts(engine, gateway, TwinStates(), plane, TwinProbe(engine), TwinPorts(), TwinDisk(), {})
+    parts = Parts(
+        engine=engine,
+        gateway=gateway,
+        states=TwinStates(),
+        control_plane=plane,
+        probe=TwinProbe(engine),
+        ports=TwinPorts(),
+        disk=TwinDisk(),
+        manifests=TwinManifests(),
+        store=TwinStore(engine),
+        checks={},
+        versions={},
+    )
     runner = web.AppRunner(build_app(settings(), parts))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -218,9 +232,9 @@ async def test_heartbeats_are_sent_at_once_and_after_a_deployment(served: Served
     served.plane.beats.clear()
     await client.deploy(deploy())
     await eventually(beats, 5)
-    disk, containers = served.plane.beats[-1]
-    assert disk is not None
-    assert (disk.free_pct, containers) == (50.0, 1)
+    report = served.plane.beats[-1]
+    assert report.disk is not None
+    assert (report.disk.free_pct, report.running, report.containers) == (50.0, 1, 1)
 
 
 @pytest.mark.parametrize(

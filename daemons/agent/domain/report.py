@@ -1,0 +1,38 @@
+"""What a node says of itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from daemons.agent.domain.disk import DiskFigures
+from protocol.nodes import DiskLevel
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """One collection: the bytes that became free, how many image references went, how many logs were cut. `number`
+    counts those of this process."""
+
+    number: int
+    at: datetime
+    freed_bytes: int
+    images: int
+    logs: int
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeReport:
+    """A node as it sees itself; what is unknown is None. `versions` and `problems` are by part (engine, gateway)."""
+
+    disk: DiskFigures | None = None
+    level: DiskLevel | None = None
+    words: str = ""
+    reserved_bytes: int = 0
+    running: int | None = None
+    containers: int | None = None
+    load1: float | None = None
+    cpus: int | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    problems: Mapping[str, str] = field(default_factory=dict)
+    collected: Collected | None = None
