@@ -48,8 +48,8 @@ class DiskLevel(StrEnum):
 
 
 class DiskCollection(Wire):
-    """What a node removed to make room, last: bytes that became free, how many image references went and how many logs
-    of containers were cut. `number` counts the collections of the agent's process, `problem` says what went wrong."""
+    """What a node removed to make room, last: bytes that became free, how many images went and how many logs of
+    containers were cut. `number` counts the collections of the agent's process, `problem` says what went wrong."""
 
     number: Count
     at: AwareDatetime

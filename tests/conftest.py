@@ -12,8 +12,10 @@ TESTS = Path(__file__).parent
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`bin/test tests/model --schedules 10000`: as many schedules as continuous integration plays."""
+    """`bin/test tests/model --schedules 10000`: as many schedules as continuous integration plays. `bin/test
+    tests/system/test_disk.py --deploys 1000`: until a small disk was filled many times over."""
     parser.addoption("--schedules", type=int, default=2000, help="how many schedules tests/model plays")
+    parser.addoption("--deploys", type=int, default=30, help="how many images tests/system/test_disk.py deploys")
 
 
 @pytest.hookimpl(tryfirst=True)

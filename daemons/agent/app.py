@@ -22,6 +22,7 @@ from daemons.agent.adapters.state import JsonStates
 from daemons.agent.domain.apps import FenceRequired, ForeignApp, StaleFence
 from daemons.agent.domain.containers import Limits
 from daemons.agent.domain.disk import Line, Watermarks
+from daemons.agent.domain.images import RegistryRefused
 from daemons.agent.http.apps import AppRoutes, HealthRoutes
 from daemons.agent.ports import (
     ControlPlane,
@@ -31,6 +32,7 @@ from daemons.agent.ports import (
     Gateway,
     HostPorts,
     Manifests,
+    NoRoom,
     Probe,
     StateError,
     StateFiles,
@@ -76,6 +78,8 @@ PROBLEMS: Final[Problems] = {
     NotConfirmed: (409, ErrorReason.STALE_FENCE),
     AppBusy: (409, ErrorReason.APP_BUSY),
     Superseded: (409, ErrorReason.STALE_FENCE),
+    RegistryRefused: (403, ErrorReason.FORBIDDEN),
+    NoRoom: (409, ErrorReason.NODE_FULL),
     ForeignApp: (409, ErrorReason.ALREADY_EXISTS),
     UnknownApp: (404, ErrorReason.NOT_FOUND),
     DeployFailed: (500, ErrorReason.DEPLOY_FAILED),
@@ -133,7 +137,7 @@ def build_app(settings: AgentSettings, parts: Parts) -> web.Application:
         middlewares=[metrics.middleware(), problem_middleware(PROBLEMS, as_detail), access.middleware()],
         client_max_size=MAX_BODY_BYTES,
     )
-    routes = AppRoutes(rollout, apps, recovery, heartbeat, settings.gateway_url)
+    routes = AppRoutes(rollout, apps, recovery, heartbeat, settings.gateway_url, settings.registries)
     ready = ReadyRoutes("agent", SystemClock(), {**parts.checks, "recovery": recovered})
     app.add_routes(access.routes(routes.table(), runtime))
     app.add_routes(access.routes(HealthRoutes().table()))
@@ -209,8 +213,7 @@ def _policy(settings: AgentSettings) -> Policy:
 
 
 def _watermarks(settings: AgentSettings) -> Watermarks:
-    lines = (settings.disk_no_new_apps, settings.disk_no_pulls, settings.disk_stops_only)
-    return Watermarks(*(Line(*line) for line in lines))
+    return Watermarks(*(Line(*line) for line in settings.disk_lines))
 
 
 def _credentials(settings: AgentSettings) -> Credentials | None:

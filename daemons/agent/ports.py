@@ -34,7 +34,7 @@ class ControlPlaneError(Exception):
     """Deploy did not answer, or refused the call."""
 
 
-class NoRoom(EngineError):
+class NoRoom(Exception):
     """The node's disk has no room for it."""
 
 

@@ -124,15 +124,24 @@ class AgentSettings(Settings):
     pull_expansion: float = Field(4, ge=1, le=20, alias="RUNTIME_PULL_EXPANSION")
 
     @property
+    def disk_lines(self) -> tuple[tuple[float, int, int], ...]:
+        """The three lines; one that names no bound is bound by the one before."""
+        lines = [self.disk_no_new_apps]
+        for pct, *bounds in (self.disk_no_pulls, self.disk_stops_only):
+            size, inodes = (min(own, most) for own, most in zip(bounds, lines[-1][1:], strict=True))
+            lines.append((pct, size, inodes))
+        return tuple(lines)
+
+    @property
     def confirms(self) -> bool:
         """Whether there is a deploy to ask before a switch."""
         return bool(self.deploy_url and self.node_token.get_secret_value())
 
     @model_validator(mode="after")
     def _watermarks_are_in_order(self) -> Self:
-        lines = (self.disk_no_new_apps, self.disk_no_pulls, self.disk_stops_only)
-        for before, line in pairwise(lines):
-            if not (line[0] < before[0] and line[1] <= before[1] and line[2] <= before[2]):
+        for before, line in pairwise((self.disk_no_new_apps, self.disk_no_pulls, self.disk_stops_only)):
+            above = any(own != _NO_BOUND and own > most for own, most in zip(line[1:], before[1:], strict=True))
+            if line[0] >= before[0] or above:
                 raise Misconfigured(
                     "agent cannot start: RUNTIME_DISK_NO_NEW_APPS, RUNTIME_DISK_NO_PULLS and RUNTIME_DISK_STOPS_ONLY "
                     "must each ask for less free room than the one before, in percent, bytes and inodes"

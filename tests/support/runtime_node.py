@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -31,6 +31,8 @@ class StandInDeploy:
     holds: bool | None = True
     heartbeats: list[dict[str, Any]] = field(default_factory=list)
     confirmed: list[dict[str, Any]] = field(default_factory=list)
+    #: What stays of each app; None is a deploy that knows no releases.
+    kept: Callable[[str], dict[str, Any]] | None = None
 
     def answer(self, path: str, body: dict[str, Any]) -> tuple[int, object]:
         """The status and data of the answer."""
@@ -38,6 +40,10 @@ class StandInDeploy:
             self.heartbeats.append(body)
             node = {"id": {"value": 1}, "name": body["nodeName"], "enabled": True, "weight": 1}
             return 200, node | {"agentBaseUrl": body["agentBaseUrl"], "gatewayBaseUrl": body["gatewayBaseUrl"]}
+        if path == "/internal/runtime-nodes/images":
+            if self.kept is None:
+                return 404, None
+            return 200, {"apps": [{"appId": app, "known": True} | self.kept(app) for app in body["appIds"]]}
         self.confirmed.append(body)
         if self.holds is None:
             return 503, None

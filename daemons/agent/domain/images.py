@@ -1,12 +1,18 @@
 """Which local images of an app may go."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from protocol.names import image_registry
+
 _OWN: Final = re.compile(r"/u(?P<user>[1-9][0-9]{0,18})-app(?P<app>[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?)\Z")
 _TAG_FENCE: Final = re.compile(r"[0-9a-f]{7,40}-(?P<fence>[0-9]{1,19})")
+
+
+class RegistryRefused(Exception):
+    """The image is in a registry that this node does not pull from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +33,16 @@ class Layer:
 
     size: int
     unpacked_id: str
+
+
+def require_allowed(reference: str, registries: Collection[str]) -> None:
+    """Raises RegistryRefused unless the image is in one of these registries, in none, or there is no such list."""
+    registry = image_registry(reference)
+    if registries and registry is not None and registry not in registries:
+        raise RegistryRefused(
+            f"image {reference} is in registry {registry}, which this node does not pull from: it pulls from "
+            f"{', '.join(registries)} (RUNTIME_REGISTRIES)"
+        )
 
 
 def of_app(images: Iterable[LocalImage], user_id: str, app_id: str) -> tuple[LocalImage, ...]:

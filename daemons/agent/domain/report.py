@@ -10,7 +10,7 @@ from protocol.nodes import DiskLevel
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """One collection: the bytes that became free, how many image references went, how many logs were cut. `number`
+    """One collection: the bytes that became free, how many images went, how many logs were cut. `number`
     counts those of this process."""
 
     number: int

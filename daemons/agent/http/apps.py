@@ -1,8 +1,11 @@
 """What runners and the control plane ask of this node."""
 
+from collections.abc import Sequence
+
 from aiohttp import web
 
 from daemons.agent.domain.apps import Instance
+from daemons.agent.domain.images import require_allowed
 from daemons.agent.services.apps import Apps, Removal, Standing
 from daemons.agent.services.heartbeat import Heartbeat
 from daemons.agent.services.recovery import Recovery
@@ -27,13 +30,20 @@ class AppRoutes:
     """`/agent/apps/*`."""
 
     def __init__(
-        self, rollout: Rollout, apps: Apps, recovery: Recovery, heartbeat: Heartbeat, gateway_url: str
+        self,
+        rollout: Rollout,
+        apps: Apps,
+        recovery: Recovery,
+        heartbeat: Heartbeat,
+        gateway_url: str,
+        registries: Sequence[str] = (),
     ) -> None:
         self._rollout = rollout
         self._apps = apps
         self._recovery = recovery
         self._heartbeat = heartbeat
         self._gateway_url = gateway_url.rstrip("/")
+        self._registries = registries
 
     def table(self) -> list[web.RouteDef]:
         """The routes, for callers with the runtime token."""
@@ -50,6 +60,7 @@ class AppRoutes:
     async def deploy(self, request: web.Request) -> web.Response:
         """Answered when the app is live, or why it is not."""
         body = await read(request, DeployApp)
+        require_allowed(body.image, self._registries)
         self._recovery.check()
         try:
             instance = await self._rollout.deploy(_order(body))

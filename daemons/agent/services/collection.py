@@ -136,14 +136,17 @@ class Collector:
                 await self._remove_references(removal, tally)
 
     async def _remove_references(self, removal: Removal, tally: _Tally) -> None:
-        for reference in removal.references or (removal.image_id,):
-            try:
-                await self._images.remove_image(reference)
-                tally.images += 1
-                logger.info("an image was removed to make room", extra={"image": reference, "why": removal.why.value})
-            except EngineError as error:
-                tally.problem = str(error)
-                logger.info("an image could not be removed", extra={"image": reference, "error": str(error)})
+        names = removal.references or (removal.image_id,)
+        extra = {"image": names[0], "app_id": removal.app_id, "why": removal.why.value}
+        try:
+            for name in names:
+                await self._images.remove_image(name)
+        except EngineError as error:
+            tally.problem = str(error)
+            logger.info("an image could not be removed", extra={**extra, "error": str(error)})
+            return
+        tally.images += 1
+        logger.info("an image was removed to make room", extra=extra)
 
     async def _holdings(self, acting: Acting | None, tally: _Tally) -> Holdings:
         images = await self._images.images()

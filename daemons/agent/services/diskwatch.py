@@ -49,7 +49,7 @@ class DiskWatch:
         if self.level is not before:
             logger.warning(
                 "the room on the node's disk crossed a line",
-                extra={"level": self.level.value, "before": before.value, "why": self.words},
+                extra={"disk_level": self.level.value, "before": before.value, "why": self.words},
             )
             for listener in self._told:
                 listener()

@@ -28,6 +28,7 @@ from daemons.agent.ports import (
     EngineError,
     Gateway,
     GatewayError,
+    NoRoom,
     PortTaken,
     StateError,
 )
@@ -106,7 +107,7 @@ class Rollout:
     async def deploy(self, order: Order) -> Instance:
         """The container that serves now.
 
-        Raises AppBusy, Superseded, FenceRequired, StaleFence, ForeignApp, DeployFailed, NotConfirmed,
+        Raises AppBusy, Superseded, FenceRequired, StaleFence, ForeignApp, DeployFailed, NoRoom, NotConfirmed,
         ConfirmationUnavailable and StateError.
         """
         async with self._ledger.hold(order.app_id, order.fence) as hold:
@@ -120,7 +121,7 @@ class Rollout:
             except (NotHealthy, EngineError, GatewayError, StateError) as error:
                 await self._discard(order)
                 raise DeployFailed(str(error)) from error
-            except (DeployFailed, NotConfirmed, ConfirmationUnavailable, Superseded):
+            except (DeployFailed, NoRoom, NotConfirmed, ConfirmationUnavailable, Superseded):
                 await self._discard(order)
                 raise
             return candidate

@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 
 from daemons.agent.app import PROBLEMS, Parts, build_app
+from daemons.agent.domain.images import RegistryRefused, require_allowed
 from daemons.agent.settings import AgentSettings
 from daemons.kit.settings import Misconfigured, load
 from protocol.apps import AppRef, DeployApp
@@ -186,6 +187,22 @@ async def test_bad_input_names_the_field_and_reaches_nothing(
     ]
 
 
+async def test_only_allowed_registries_are_pulled_from() -> None:
+    for reference, allowed in [
+        ("registry.example/funai/u7-app5:a", True),
+        ("registry.example:5000/funai/u7-app5:a", False),
+        ("other.example/funai/u7-app5:a", False),
+        ("registry.example.other.example/funai/u7-app5:a", False),
+        ("funai/u7-app5:a", True),
+    ]:
+        if allowed:
+            require_allowed(reference, ("registry.example",))
+        else:
+            with pytest.raises(RegistryRefused, match="RUNTIME_REGISTRIES"):
+                require_allowed(reference, ("registry.example",))
+        require_allowed(reference, ())
+
+
 async def test_ids_may_be_numbers_and_unknown_keys_are_ignored(served: Served) -> None:
     body = {"userId": 7, "appId": 5, "image": IMAGE, "fence": 1, "whatever": {"a": 1}}
     async with caller(served) as session, session.post("/agent/apps/deploy", json=body) as response:
@@ -246,6 +263,12 @@ async def test_heartbeats_are_sent_at_once_and_after_a_deployment(served: Served
         ("RUNTIME_APP_CPUS", "half"),
         ("RUNTIME_APP_PORTS", "3000"),
         ("RUNTIME_DOCKER_NETWORK", "a/b"),
+        ("RUNTIME_DISK_NO_PULLS", "15"),
+        ("RUNTIME_DISK_NO_PULLS", "95%"),
+        ("RUNTIME_DISK_NO_PULLS", "15%/many"),
+        ("RUNTIME_DISK_NO_PULLS", "30%/20g"),
+        ("RUNTIME_DISK_STOPS_ONLY", "7%/30g"),
+        ("RUNTIME_REGISTRIES", "registry.example/path"),
     ],
 )
 def test_what_must_be_mended_is_named(name: str, value: str) -> None:
