@@ -93,6 +93,8 @@ class NodeReason(StrEnum):
     - `low_disk`, `low_inodes`: less is free than the line below which it gets no new apps (DRAINING), or no deployment
       at all (UNHEALTHY).
     - `no_new_apps`: what DRAINING means.
+    - `no_pulls`, `stops_only`: its agent says so of its disk (see `DiskLevel`); the first is DRAINING, the second
+      UNHEALTHY.
     - `silent`, `never_heard`: no heartbeat for too long, or none ever (STALE).
     - `disabled`: by an operator (DISABLED).
     - `unwatched`: the registry is switched off (UNKNOWN).
@@ -102,6 +104,8 @@ class NodeReason(StrEnum):
     LOW_DISK = "low_disk"
     LOW_INODES = "low_inodes"
     NO_NEW_APPS = "no_new_apps"
+    NO_PULLS = "no_pulls"
+    STOPS_ONLY = "stops_only"
     SILENT = "silent"
     NEVER_HEARD = "never_heard"
     DISABLED = "disabled"

@@ -60,6 +60,7 @@ from daemons.deploy.services.drains import Drains
 from daemons.deploy.services.failover import Failover
 from daemons.deploy.services.feed import Feed
 from daemons.deploy.services.inventory import Inventories
+from daemons.deploy.services.kept_images import KeptImages
 from daemons.deploy.services.leases import Leases
 from daemons.deploy.services.leftovers import Leftovers
 from daemons.deploy.services.logkeeping import LogKeeper, LogLimits
@@ -320,7 +321,7 @@ def _routes(
         (InventoryRoutes(Inventories(plane.store, plane.apps, plane.operations)).table(), submitters),
         (OperationRoutes(plane.operations).admin_table(), (gates.admin,)),
         (ReleaseRoutes(plane.releases, plane.rollback, plane.reader).table(), submitters),
-        (NodeRoutes(plane.nodes, plane.leases).table(), (gates.node,)),
+        (NodeRoutes(plane.nodes, plane.leases, KeptImages(plane.store)).table(), (gates.node,)),
         (admin.table(), (gates.admin,)),
         (NodeRemovalRoutes(plane.removal, plane.thresholds).table(), (gates.admin,)),
         (EventRoutes(plane.feed).table(), (gates.admin,)),

@@ -143,7 +143,8 @@ def _why(image: LocalImage, app_id: str, names: Sequence[str], holdings: Holding
     if kept is None:
         return None
     if not kept.known:
-        lives = state is not None and state.current is not None
+        # A control plane that lost its memory must not cost an app that is only stopped its last image.
+        lives = state is not None and state.user_id is not None
         return Why.DELETED_APP if not lives and _settled(image, holdings) else None
     if any("@" not in name and tag_fence(name) is None for name in names):
         return None  # a tag that moves: it may name what is being built

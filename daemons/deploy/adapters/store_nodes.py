@@ -14,7 +14,7 @@ from daemons.kit.sql import Duplicate, Row, Session
 _RECENT_SECONDS: Final = 2.0
 #: Places in the list that the statement `nodes` answers, which has the order of the fields of `RuntimeNode`.
 _ENABLED: Final = 4
-_LABELS: Final = -1
+_LABELS: Final = 18
 _FRACTIONS: Final = (7, 10, 12)
 T = TypeVar("T")
 
@@ -215,6 +215,9 @@ def _node_columns(node: RuntimeNode) -> dict[str, str | int | float | None]:
         "inodes_total": node.inodes_total,
         "inodes_free": node.inodes_free,
         "labels_csv": ",".join(node.labels),
+        "disk_level": node.disk_level,
+        "disk_words": node.disk_words,
+        "vitals_json": node.vitals,
     }
 
 
@@ -233,6 +236,9 @@ def _beat_columns(node: RuntimeNode) -> dict[str, str | int | float]:
         "inodes_total": node.inodes_total,
         "inodes_free": node.inodes_free,
         "labels_csv": ",".join(node.labels),
+        "disk_level": node.disk_level,
+        "disk_words": node.disk_words,
+        "vitals_json": node.vitals,
     }
     return {name: value for name, value in said.items() if value is not None}
 
@@ -258,6 +264,9 @@ def _node(row: Row) -> RuntimeNode:
         inodes_total=row["inodes_total"],
         inodes_free=row["inodes_free"],
         labels=_split(row["labels_csv"]),
+        disk_level=row["disk_level"],
+        disk_words=row["disk_words"],
+        vitals=row["vitals_json"],
     )
 
 

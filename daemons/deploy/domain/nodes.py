@@ -1,14 +1,25 @@
 """Runtime nodes, placements, runners and the last known state of apps. Times are epoch milliseconds."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from protocol.errors import NodeReason
-from protocol.nodes import NodeHealth, NodeHeartbeat, RunnerHealth, UpsertNode
+from protocol.nodes import (
+    DiskCollection,
+    DiskLevel,
+    NodeHealth,
+    NodeHeartbeat,
+    NodeVitals,
+    RunnerHealth,
+    UpsertNode,
+)
 
 _STALE_INTERVALS: Final = 2.5
 _LONGEST_OBSERVED_MS: Final = 120_000
+#: Levels of a node's disk at which it takes no new app, and not even another deployment of one that it has.
+AT_NEW_APPS: Final = frozenset((DiskLevel.NO_NEW_APPS.value, DiskLevel.NO_PULLS.value, DiskLevel.STOPS_ONLY.value))
+AT_REDEPLOYS: Final = frozenset((DiskLevel.STOPS_ONLY.value,))
 _SPANS: Final = (
     *((seconds, f"{seconds} s") for seconds in (10, 30, 45)),
     *((minutes * 60, f"{minutes} min") for minutes in (1, 2, 5, 10, 20, 30, 45)),
@@ -72,7 +83,8 @@ class Tombstone:
 
 @dataclass(frozen=True, slots=True)
 class RuntimeNode:
-    """A machine that runs apps; the figures are those of its last heartbeat."""
+    """A machine that runs apps; the figures are those of its last heartbeat. `disk_level` is a value of `DiskLevel`,
+    `vitals` the JSON of `NodeVitals`: only who shows a node reads it."""
 
     id: int
     name: str
@@ -93,6 +105,9 @@ class RuntimeNode:
     inodes_total: int | None = None
     inodes_free: int | None = None
     labels: tuple[str, ...] = ()
+    disk_level: str | None = None
+    disk_words: str | None = None
+    vitals: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +211,22 @@ def heard(node: RuntimeNode, beat: NodeHeartbeat, now: int) -> RuntimeNode:
         inodes_total=beat.inodes_total,
         inodes_free=beat.inodes_free,
         labels=node.labels if beat.labels is None else beat.labels,
+        disk_level=beat.disk_level.value if beat.disk_level is not None else None,
+        disk_words=beat.disk_words,
+        vitals=beat.vitals.to_json().decode() if beat.vitals is not None else None,
     )
+
+
+def happenings(node: RuntimeNode, beat: NodeHeartbeat) -> tuple[str, ...]:
+    """What the heartbeat tells of beside figures: another address (`moved`), another level of its disk (`disk_level`),
+    room that was made there (`collected`)."""
+    found = ["moved"] if moved(node, beat) else []
+    if beat.disk_level is not None and beat.disk_level.value != (node.disk_level or DiskLevel.OK.value):
+        found.append("disk_level")
+    collection = beat.vitals.collection if beat.vitals is not None else None
+    if collection is not None and collection != _collection(node):
+        found.append("collected")
+    return tuple(found)
 
 
 def moved(node: RuntimeNode, beat: NodeHeartbeat) -> bool:
@@ -248,12 +278,13 @@ def health(node: RuntimeNode, policy: NodePolicy, now: int) -> tuple[NodeHealth,
     if not fresh(node, policy, now):
         slug = NodeReason.NEVER_HEARD if node.last_heartbeat_at is None else NodeReason.SILENT
         return NodeHealth.STALE, (Reason(slug, silence(node, now)),)
-    low = shortages(node, policy.disk_min_pct)
+    low = (*shortages(node, policy.disk_min_pct), *held_back(node, AT_REDEPLOYS))
     if low:
         return NodeHealth.UNHEALTHY, low
-    low = shortages(node, policy.disk_drain_pct)
+    low = (*shortages(node, policy.disk_drain_pct), *held_back(node, AT_NEW_APPS))
     if low:
-        return NodeHealth.DRAINING, (*low, Reason(NodeReason.NO_NEW_APPS, "no new apps"))
+        said = any(each.slug == NodeReason.NO_NEW_APPS for each in low)
+        return NodeHealth.DRAINING, low if said else (*low, Reason(NodeReason.NO_NEW_APPS, "no new apps"))
     floor = max(policy.disk_min_pct, policy.disk_drain_pct)
     words = f"heard of in time, and no figure that it gives is below {floor:g} % free"
     return NodeHealth.HEALTHY, (Reason(NodeReason.IN_SERVICE, words),)
@@ -283,6 +314,17 @@ def shortages(node: RuntimeNode, floor_pct: float) -> tuple[Reason, ...]:
         for slug, name, value in figures
         if value is not None and value < floor_pct
     )
+
+
+def held_back(node: RuntimeNode, levels: Collection[str]) -> tuple[Reason, ...]:
+    """What the node's agent says of its disk, when that is one of these levels."""
+    if node.disk_level is None or node.disk_level not in levels:
+        return ()
+    return (Reason(node.disk_level, node.disk_words or f"its agent says {node.disk_level} of its disk"),)
+
+
+def _collection(node: RuntimeNode) -> DiskCollection | None:
+    return NodeVitals.model_validate_json(node.vitals).collection if node.vitals is not None else None
 
 
 def runner_health(runner: Runner, stale_ms: int, now: int) -> RunnerHealth:

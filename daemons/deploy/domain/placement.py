@@ -1,16 +1,29 @@
 """Which node an app goes to, and why not the others.
 
-Hard filter: enabled, both URLs, fresh, disk and inodes above the floor; a node below the drain line takes no new app.
+Hard filter: enabled, both URLs, fresh, disk and inodes above the floor, and its agent does not say that its disk is too
+full; a node below the drain line takes no new app.
 Among the rest the greatest weight x predicted free space wins, where placements that the node's figures cannot show yet
 count against it, so that a burst spreads. The strategy `hash` picks by a stable hash instead.
 """
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from daemons.deploy.domain.nodes import NodePolicy, Reason, RuntimeNode, fresh, heard, moved, shortages, silence
+from daemons.deploy.domain.nodes import (
+    AT_NEW_APPS,
+    AT_REDEPLOYS,
+    NodePolicy,
+    Reason,
+    RuntimeNode,
+    fresh,
+    happenings,
+    heard,
+    held_back,
+    shortages,
+    silence,
+)
 from protocol.errors import ErrorReason, PlacementReason
 from protocol.nodes import NodeHeartbeat
 
@@ -67,12 +80,12 @@ class NoNode(Exception):
 
 def obstacle_to_new_app(node: RuntimeNode, policy: NodePolicy, now: int) -> Obstacle | None:
     """Why the node may not take an app it does not have, or None."""
-    return _obstacle(node, policy, now, max(policy.disk_min_pct, policy.disk_drain_pct))
+    return _obstacle(node, policy, now, max(policy.disk_min_pct, policy.disk_drain_pct), AT_NEW_APPS)
 
 
 def obstacle_to_redeploy(node: RuntimeNode, policy: NodePolicy, now: int) -> Obstacle | None:
     """Why the node may not get another deployment of an app it already has, or None."""
-    return _obstacle(node, policy, now, policy.disk_min_pct)
+    return _obstacle(node, policy, now, policy.disk_min_pct, AT_REDEPLOYS)
 
 
 def require_room(node: RuntimeNode, policy: NodePolicy, now: int) -> None:
@@ -95,8 +108,8 @@ def takes_more(before: RuntimeNode, after: RuntimeNode, policy: NodePolicy, now:
 
 def is_news(before: RuntimeNode, beat: NodeHeartbeat, policy: NodePolicy, at: int) -> bool:
     """Whether a heartbeat that came at `at` does more than refresh the figures of a node that is in touch: it is the
-    first, tells of another address or ends a silence, or it lifts what kept apps from the node."""
-    if before.last_heartbeat_at is None or moved(before, beat) or not fresh(before, policy, at):
+    first, tells of a happening or ends a silence, or it lifts what kept apps from the node."""
+    if before.last_heartbeat_at is None or happenings(before, beat) or not fresh(before, policy, at):
         return True
     return takes_more(before, heard(before, beat, at), policy, at)
 
@@ -190,14 +203,16 @@ def reassigned(target: RuntimeNode, actor: str, source: RuntimeNode | None = Non
     return (Reason(PlacementReason.REASSIGNED, f"{words} with other apps of {source.name}" if source else words),)
 
 
-def _obstacle(node: RuntimeNode, policy: NodePolicy, now: int, floor_pct: float) -> Obstacle | None:
+def _obstacle(
+    node: RuntimeNode, policy: NodePolicy, now: int, floor_pct: float, levels: Collection[str]
+) -> Obstacle | None:
     if not node.enabled:
         return Obstacle(node.name, ErrorReason.NODE_DISABLED, "disabled by an operator")
     if not node.agent_base_url or not node.gateway_base_url:
         return Obstacle(node.name, ErrorReason.NODE_STALE, "has no agent or gateway address yet")
     if not fresh(node, policy, now):
         return Obstacle(node.name, ErrorReason.NODE_STALE, silence(node, now))
-    low = shortages(node, floor_pct)
+    low = shortages(node, floor_pct) or held_back(node, levels)
     if low:
         return Obstacle(node.name, ErrorReason.NODE_FULL, ", ".join(each.words for each in low))
     return None

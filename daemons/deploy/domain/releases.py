@@ -185,6 +185,18 @@ def superfluous(newest_first: Sequence[Release], in_use: Collection[str], now: i
     return tuple(release for release in present if _identity(release) not in kept)
 
 
+def stays(newest_first: Sequence[Release], now: int) -> tuple[tuple[Release, ...], tuple[Release, ...]]:
+    """Releases whose image no node may remove (of the current and of the previous different one, pinned, held), and
+    those that share an image with one of the newest `KEPT` different ones and stay while there is room."""
+    order = tuple(dict.fromkeys(map(_identity, newest_first)))
+    never = set(order[:2]) | {_identity(each) for each in newest_first if each.pinned or each.held_until > now}
+    recent = set(order[:KEPT]) - never
+    return (
+        tuple(each for each in newest_first if _identity(each) in never),
+        tuple(each for each in newest_first if _identity(each) in recent),
+    )
+
+
 def _identity(release: Release) -> str:
     return release.reference or release.image
 

@@ -24,7 +24,17 @@ from protocol.apps import AppRunView, AppView
 from protocol.errors import PlacementReason
 from protocol.jobs import ClaimedJob, JobView, LogRemoved, StoredPayload, WaitingFor
 from protocol.names import public_path
-from protocol.nodes import Explanation, NodeHealth, NodeId, NodeView, PlacementView, RawNode, RunnerView
+from protocol.nodes import (
+    DiskLevel,
+    Explanation,
+    NodeHealth,
+    NodeId,
+    NodeView,
+    NodeVitals,
+    PlacementView,
+    RawNode,
+    RunnerView,
+)
 from protocol.operations import OperationView
 from protocol.replicas import SingletonView
 
@@ -179,6 +189,8 @@ def node_view(node: RuntimeNode, policy: NodePolicy, now: int, placements: int) 
         inodes_total=node.inodes_total,
         inodes_free=node.inodes_free,
         labels=node.labels,
+        disk_level=DiskLevel(node.disk_level) if node.disk_level is not None else None,
+        vitals=NodeVitals.model_validate_json(node.vitals) if node.vitals is not None else None,
     )
 
 

@@ -123,10 +123,10 @@ class Heartbeats:
                 return before, False
             after = nodes.heard(before, beat.body, at)
             await tx.save_node(after)
-            moved = nodes.moved(before, beat.body)
-            if moved:
-                await tell(tx, NodeChange("moved", after, before), self._policy, actor)
-            return after, moved or takes_more(before, after, self._policy, now)
+            happened = nodes.happenings(before, beat.body)
+            for change in happened:
+                await tell(tx, NodeChange(change, after, before), self._policy, actor)
+            return after, bool(happened) or takes_more(before, after, self._policy, now)
 
         node, news = await self._store.transact(work)
         if news:

@@ -37,6 +37,7 @@ OPEN_TO = {
     "POST /deploy/apps/{app_id}/releases/{number}/pin": {"api", "admin"},
     "POST /deploy/apps/{app_id}/releases/{number}/unpin": {"api", "admin"},
     "POST /internal/runtime-nodes/heartbeat": {"node"},
+    "POST /internal/runtime-nodes/images": {"node"},
     "POST /internal/fences/confirm": {"node"},
     "GET /admin/snapshot": {"admin"},
     "GET /admin/events": {"admin"},

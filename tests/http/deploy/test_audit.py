@@ -237,7 +237,11 @@ TOLD: Final[Mapping[str, tuple[Scenario, str, str, str]]] = {
     "POST /admin/webhooks/{number}/retry": (send_again, "webhook", "retried", "admin"),
 }
 #: What is no event: a log is its own record, and a preview changes nothing.
-UNTOLD: Final = {"PUT /deploy/jobs/{job_id}/log", "POST /admin/drains/preview"}
+UNTOLD: Final = {
+    "PUT /deploy/jobs/{job_id}/log",
+    "POST /admin/drains/preview",
+    "POST /internal/runtime-nodes/images",
+}
 
 
 async def test_every_route_that_changes_something_is_audited_or_excused() -> None:

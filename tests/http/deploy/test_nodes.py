@@ -1,6 +1,7 @@
 """Runtime nodes, placement, moving apps, and apps as a whole."""
 
 from collections import Counter
+from datetime import UTC, datetime
 
 import pytest
 
@@ -8,7 +9,7 @@ from protocol.apps import AppCommand, ConfirmFence
 from protocol.audit import AuditQuery
 from protocol.client.transport import Refused
 from protocol.jobs import ClaimedJob, JobStatus, ReportJob
-from protocol.nodes import DrainNode, NodeHealth, ReassignApp, UpsertNode
+from protocol.nodes import DiskCollection, DiskLevel, DrainNode, NodeHealth, NodeVitals, ReassignApp, UpsertNode
 from tests.http.deploy.plane import Plane, serving
 
 
@@ -32,6 +33,38 @@ async def test_a_heartbeat_registers_and_refreshes() -> None:
         (node,) = await plane.admin.nodes()
         assert (node.node_id, node.disk_free_pct, node.disk_free_bytes, node.container_count) == (1, 50.5, None, None)
         assert node.health is NodeHealth.HEALTHY
+
+
+async def test_what_an_agent_says_of_its_disk_holds_and_is_told() -> None:
+    async with serving() as plane:
+        await plane.beat(diskLevel=DiskLevel.OK)
+        await finished(plane, "old")
+        for level, health, new, redeploy in [
+            (DiskLevel.NO_NEW_APPS, NodeHealth.DRAINING, False, True),
+            (DiskLevel.NO_PULLS, NodeHealth.DRAINING, False, True),
+            (DiskLevel.STOPS_ONLY, NodeHealth.UNHEALTHY, False, False),
+            (DiskLevel.OK, NodeHealth.HEALTHY, True, True),
+        ]:
+            await plane.beat(diskLevel=level, diskWords=f"said {level}", vitals=NodeVitals(containers_total=3))
+            (node,) = await plane.admin.nodes()
+            assert (node.disk_level, node.health) == (level, health)
+            assert node.vitals is not None and node.vitals.containers_total == 3
+            for app_id, goes in ((f"new-{level.replace('_', '-')}", new), ("old", redeploy)):
+                order = await plane.create(app_id)
+                job = await plane.claim()
+                assert (job is not None) is goes, (level, app_id)
+                if job is None:
+                    waiting = (await plane.api.get(order.id)).waiting_for
+                    assert waiting is not None and f"said {level}" in waiting.message
+                    await plane.api.cancel(order.id)
+                else:
+                    done = ReportJob(runner_id="r1", lease_token=job.lease_token, status=JobStatus.SUCCEEDED)
+                    await plane.runners.report(job.id, done)
+        collection = DiskCollection(number=1, at=datetime(2026, 1, 2, tzinfo=UTC), freed_bytes=5, images=2)
+        for _ in range(2):
+            await plane.beat(diskLevel=DiskLevel.OK, vitals=NodeVitals(collection=collection))
+        told = [entry.change for entry in (await plane.admin.audit(AuditQuery(kind="node"))).items]
+        assert sorted(told) == ["collected", *["disk_level"] * 4, "registered"]
 
 
 async def test_an_operator_edits_a_node_and_its_heartbeat_is_not_made_up() -> None:

@@ -11,6 +11,7 @@ from daemons.deploy.ports import Transaction
 from protocol.apps import AppCommand
 from protocol.client.transport import Refused
 from protocol.jobs import JobStatus, JobView, OnConflict, ReportJob
+from protocol.nodes import ImagesInUse
 from protocol.releases import PresentIn, RollbackApp, RollbackJob
 from tests.http.deploy.plane import Plane, serving
 from tests.support.eventually import eventually
@@ -223,6 +224,25 @@ async def test_only_the_newest_three_and_pinned_ones_stay_in_the_registry() -> N
         assert len(registry.images["funaistudio/u2-app20001"]) == 1
         await plane.api.pin_release(APP, 1, pinned=False)
         await eventually(lambda: have(registry, set(digests[-KEPT:])), 20)
+
+
+async def test_agents_are_told_which_images_must_stay() -> None:
+    async with planes() as plane:
+        images = [f"{LOCAL}:{letter * 7}-{number}" for number, letter in enumerate("abcdef", 1)]
+        for image in images:
+            await deployed(plane, image)
+        await plane.api.pin_release(APP, 1, pinned=True)
+        await plane.create("20002")
+        order = ImagesInUse(node_name="n1", app_ids=(APP, "20002", "20003"))
+        mine, pending, gone = (await plane.nodes.images(order)).apps
+        own = {name for name in mine.kept if "/u1" in name and not name.startswith(("localhost/", "docker.io/"))}
+        assert own == {images[5], images[4], images[0]} and mine.known
+        assert images[3] in mine.recent and images[2] not in (*mine.kept, *mine.recent)
+        assert f"docker.io/{images[5]}" in mine.kept
+        assert pending.known and (gone.known, gone.kept, gone.recent) == (False, (), ())
+        with pytest.raises(Refused) as caught:
+            await plane.nodes.images(ImagesInUse.model_construct(node_name="n1", app_ids=("../x",)))
+        assert caught.value.status == 400
 
 
 async def have(registry: RegistryTwin, digests: set[str]) -> bool:

@@ -29,6 +29,10 @@ STATES: list[tuple[dict[str, object], NodePolicy, NodeHealth, list[str]]] = [
     ({"disk_free_pct": 24.0}, POLICY, NodeHealth.DRAINING, ["low_disk", "no_new_apps"]),
     ({"disk_free_pct": 14.0, "inodes_free_pct": 3.0}, POLICY, NodeHealth.UNHEALTHY, ["low_disk", "low_inodes"]),
     ({"inodes_free_pct": 3.0}, POLICY, NodeHealth.UNHEALTHY, ["low_inodes"]),
+    ({"disk_level": "no_new_apps"}, POLICY, NodeHealth.DRAINING, ["no_new_apps"]),
+    ({"disk_level": "no_pulls", "disk_words": "full"}, POLICY, NodeHealth.DRAINING, ["no_pulls", "no_new_apps"]),
+    ({"disk_level": "stops_only", "disk_words": "fuller"}, POLICY, NodeHealth.UNHEALTHY, ["stops_only"]),
+    ({"disk_level": "ok"}, POLICY, NodeHealth.HEALTHY, ["in_service"]),
     ({}, NodePolicy(watched=False), NodeHealth.UNKNOWN, ["unwatched"]),
 ]
 

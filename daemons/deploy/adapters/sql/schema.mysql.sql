@@ -96,6 +96,9 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_runtime_node (
     inodes_total BIGINT NULL,
     inodes_free BIGINT NULL,
     labels_csv VARCHAR(1024) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
+    disk_level VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NULL,
+    disk_words VARCHAR(256) NULL,
+    vitals_json TEXT NULL,
     PRIMARY KEY (id),
     UNIQUE KEY uk_fun_ai_deploy_runtime_node_name (name)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;

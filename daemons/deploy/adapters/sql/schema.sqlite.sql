@@ -87,7 +87,10 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_runtime_node (
     update_time INTEGER NOT NULL,
     inodes_total INTEGER NULL,
     inodes_free INTEGER NULL,
-    labels_csv TEXT NOT NULL DEFAULT ''
+    labels_csv TEXT NOT NULL DEFAULT '',
+    disk_level TEXT NULL,
+    disk_words TEXT NULL,
+    vitals_json TEXT NULL
 ) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS uk_fun_ai_deploy_runtime_node_name ON fun_ai_deploy_runtime_node (name);
 

@@ -8,6 +8,7 @@ SET last_heartbeat_at = beat ->> 'last_heartbeat_at', disk_free_pct = beat ->> '
     inodes_free_pct = beat ->> 'inodes_free_pct', container_count = beat ->> 'container_count',
     interval_seconds = beat ->> 'interval_seconds', agent_version = beat ->> 'agent_version',
     update_time = beat ->> 'update_time', inodes_total = beat ->> 'inodes_total', inodes_free = beat ->> 'inodes_free',
-    labels_csv = beat ->> 'labels_csv'
+    labels_csv = beat ->> 'labels_csv', disk_level = beat ->> 'disk_level', disk_words = beat ->> 'disk_words',
+    vitals_json = beat ->> 'vitals_json'
 FROM (SELECT value AS beat, value ->> 'id' AS beat_id FROM json_each(:beats))
 WHERE id = beat_id;

@@ -1,11 +1,11 @@
 -- Nodes, placements, what runs where, and runners.
 
 -- nodes --
--- All nodes, each as one JSON list: reading nineteen columns of a thousand rows costs the program ten times as much.
+-- All nodes, each as one JSON list: reading twenty-two columns of a thousand rows costs the program ten times as much.
 SELECT JSON_ARRAY(
     id, name, agent_base_url, gateway_base_url, enabled, weight, last_heartbeat_at, disk_free_pct, disk_free_bytes,
     disk_total_bytes, inodes_free_pct, container_count, interval_seconds, agent_version, create_time, update_time,
-    inodes_total, inodes_free, labels_csv
+    inodes_total, inodes_free, labels_csv, disk_level, disk_words, vitals_json
 ) AS node
 FROM fun_ai_deploy_runtime_node ORDER BY id;
 
@@ -26,11 +26,12 @@ SELECT * FROM fun_ai_deploy_runtime_node WHERE name = :name /*! FOR UPDATE */;
 INSERT INTO fun_ai_deploy_runtime_node (
     name, agent_base_url, gateway_base_url, enabled, weight, last_heartbeat_at, disk_free_pct, disk_free_bytes,
     disk_total_bytes, inodes_free_pct, container_count, interval_seconds, agent_version, create_time, update_time,
-    inodes_total, inodes_free, labels_csv
+    inodes_total, inodes_free, labels_csv, disk_level, disk_words, vitals_json
 ) VALUES (
     :name, :agent_base_url, :gateway_base_url, :enabled, :weight, :last_heartbeat_at, :disk_free_pct,
     :disk_free_bytes, :disk_total_bytes, :inodes_free_pct, :container_count, :interval_seconds, :agent_version,
-    :create_time, :update_time, :inodes_total, :inodes_free, :labels_csv
+    :create_time, :update_time, :inodes_total, :inodes_free, :labels_csv, :disk_level,
+    :disk_words, :vitals_json
 );
 
 -- save_node --
@@ -40,7 +41,8 @@ SET agent_base_url = :agent_base_url, gateway_base_url = :gateway_base_url, enab
     last_heartbeat_at = :last_heartbeat_at, disk_free_pct = :disk_free_pct, disk_free_bytes = :disk_free_bytes,
     disk_total_bytes = :disk_total_bytes, inodes_free_pct = :inodes_free_pct, container_count = :container_count,
     interval_seconds = :interval_seconds, agent_version = :agent_version, create_time = :create_time,
-    update_time = :update_time, inodes_total = :inodes_total, inodes_free = :inodes_free, labels_csv = :labels_csv
+    update_time = :update_time, inodes_total = :inodes_total, inodes_free = :inodes_free, labels_csv = :labels_csv,
+    disk_level = :disk_level, disk_words = :disk_words, vitals_json = :vitals_json
 WHERE id = :id;
 
 -- placement --

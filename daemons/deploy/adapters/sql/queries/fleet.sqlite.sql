@@ -7,7 +7,7 @@ SELECT JSON_ARRAY(
     JSON(IIF(disk_free_pct IS NULL, 'null', PRINTF('%!.17g', disk_free_pct))), disk_free_bytes, disk_total_bytes,
     JSON(IIF(inodes_free_pct IS NULL, 'null', PRINTF('%!.17g', inodes_free_pct))), container_count,
     JSON(IIF(interval_seconds IS NULL, 'null', PRINTF('%!.17g', interval_seconds))), agent_version, create_time,
-    update_time, inodes_total, inodes_free, labels_csv
+    update_time, inodes_total, inodes_free, labels_csv, disk_level, disk_words, vitals_json
 ) AS node
 FROM fun_ai_deploy_runtime_node ORDER BY id;
 
