@@ -51,8 +51,8 @@ class StandInDeploy:
 
 
 @contextmanager
-def deploy() -> Iterator[StandInDeploy]:
-    """A deploy on a free port that knows fences and heartbeats only."""
+def deploy(port: int = 0) -> Iterator[StandInDeploy]:
+    """A deploy that knows fences and heartbeats only, on a free port unless told otherwise."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -69,7 +69,7 @@ def deploy() -> Iterator[StandInDeploy]:
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     stand_in = StandInDeploy(f"http://127.0.0.1:{server.server_port}")
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
