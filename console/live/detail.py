@@ -58,10 +58,31 @@ def _node(node: NodeView, now: datetime) -> Lines:
         line(
             f"{size(node.disk_free_bytes)} of {size(node.disk_total_bytes)} free{inodes} · "
             f"{node.container_count if node.container_count is not None else '?'} containers · "
-            f"{node.placements} apps placed · heard {beat} ago"
+            f"{node.placements} apps placed · heard {beat} ago{_vitals(node, now)}"
         ),
-        line("; ".join(node.reasons or _told(node)) or "nothing speaks against placing apps here"),
+        line(
+            "; ".join((*(node.reasons or _told(node)), *_problems(node))) or "nothing speaks against placing apps here"
+        ),
     )
+
+
+def _vitals(node: NodeView, now: datetime) -> str:
+    """What the node says of itself, as far as it does."""
+    vitals = node.vitals
+    if vitals is None:
+        return ""
+    load = f" · load {vitals.load1:.1f} on {vitals.cpus or '?'} CPUs" if vitals.load1 is not None else ""
+    made = vitals.collection
+    freed = f" · freed {size(made.freed_bytes)} {span(seconds_between(now, made.at))} ago" if made is not None else ""
+    return f"{load}{freed}"
+
+
+def _problems(node: NodeView) -> tuple[str, ...]:
+    found = node.vitals
+    if found is None:
+        return ()
+    parts = (("engine", found.engine_problem), ("gateway", found.gateway_problem))
+    return tuple(f"{part}: {problem}" for part, problem in parts if problem)
 
 
 def _told(node: NodeView) -> tuple[str, ...]:

@@ -61,7 +61,7 @@ from daemons.kit.problems import Problems, as_detail, problem_middleware
 from daemons.kit.settings import revealed
 from daemons.kit.tasks import background
 from protocol import headers
-from protocol.client.deploy import NodeClient
+from protocol.client.node import NodeClient
 from protocol.client.transport import Transport
 from protocol.errors import ErrorReason
 

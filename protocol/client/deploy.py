@@ -7,11 +7,11 @@ import httpx
 from pydantic import TypeAdapter
 
 from protocol import headers
-from protocol.apps import AppCleaned, AppCommand, AppPage, AppPurged, AppStopped, AppView, ConfirmFence, FenceConfirmed
+from protocol.apps import AppCleaned, AppCommand, AppPage, AppPurged, AppStopped, AppView
 from protocol.audit import AuditPage, AuditQuery
 from protocol.base import Wire
 from protocol.client.stream import events
-from protocol.client.transport import DEFAULT_SECONDS, Refused, Transport
+from protocol.client.transport import Refused, Transport
 from protocol.drains import DrainDetail, DrainPage, DrainPreview, PreviewDrain, StartDrain
 from protocol.events import AnyEvent, Snapshot
 from protocol.inventory import AppInventory, InventoryResult, StrayReport
@@ -31,13 +31,9 @@ from protocol.jobs import (
 from protocol.nodes import (
     DrainNode,
     DrainResult,
-    ImagesInUse,
-    ImagesKept,
-    NodeHeartbeat,
     NodeRemoved,
     NodeView,
     PlacementPage,
-    RawNode,
     ReassignApp,
     RunnerView,
     ServiceHealth,
@@ -365,26 +361,6 @@ class RunnerClient(_Client):
         kind = {"Content-Type": "application/octet-stream"}
         response = await self.transport.send("PUT", path, content=data, query=query, headers=proof | kind)
         return _position(response)
-
-
-class NodeClient(_Client):
-    """What runtime agents call."""
-
-    async def heartbeat(self, beat: NodeHeartbeat) -> RawNode:
-        """Register or refresh the node."""
-        return await self.transport.call(
-            "POST", "/internal/runtime-nodes/heartbeat", RawNode, body=beat, seconds=DEFAULT_SECONDS
-        )
-
-    async def images(self, order: ImagesInUse) -> ImagesKept:
-        """Ask which images must stay."""
-        return await self.transport.call(
-            "POST", "/internal/runtime-nodes/images", ImagesKept, body=order, seconds=DEFAULT_SECONDS
-        )
-
-    async def confirm_fence(self, order: ConfirmFence) -> FenceConfirmed:
-        """Ask whether the attempt may go live now."""
-        return await self.transport.call("POST", "/internal/fences/confirm", FenceConfirmed, body=order)
 
 
 class _PositionAnswer(Wire):

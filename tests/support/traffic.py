@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from uuid import uuid4
 
 from protocol import headers
-from protocol.client.deploy import AdminClient, JobsClient, NodeClient, RunnerClient
+from protocol.client.deploy import AdminClient, JobsClient, RunnerClient
+from protocol.client.node import NodeClient
 from protocol.client.transport import ClientError, Refused, Transport
 from protocol.jobs import (
     ClaimedJob,

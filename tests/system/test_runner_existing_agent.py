@@ -16,7 +16,8 @@ import httpx
 import psutil
 import pytest
 
-from protocol.client.deploy import AdminClient, NodeClient
+from protocol.client.deploy import AdminClient
+from protocol.client.node import NodeClient
 from protocol.client.transport import Transport
 from protocol.headers import ADMIN_TOKEN, NODE_TOKEN
 from protocol.jobs import CreateJob, JobPayload, JobStatus, JobType, JobView

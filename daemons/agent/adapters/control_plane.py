@@ -10,7 +10,7 @@ from daemons.agent.domain.collection import Kept
 from daemons.agent.domain.report import Collected, NodeReport
 from daemons.agent.ports import ControlPlaneError
 from protocol.apps import ConfirmFence
-from protocol.client.deploy import NodeClient
+from protocol.client.node import NodeClient
 from protocol.client.transport import ClientError, Refused
 from protocol.nodes import AppImages, DiskCollection, ImagesInUse, NodeHeartbeat, NodeVitals
 
