@@ -107,7 +107,7 @@ def modules() -> list[str]:
     return sorted(name for name in names if not name.endswith("__main__"))
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_every_module_imports_alone() -> None:
     """Each in a fork of a fresh interpreter, warnings as errors: no module leans on another having been imported."""
     program = (

@@ -21,7 +21,7 @@ from tests.support.pushed import Press
 from tests.support.runtime_node import RuntimeNode, StandInDeploy, docker
 from tests.support.small_disk import small_disk
 
-pytestmark = [pytest.mark.real, pytest.mark.slow]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(300)]
 _RUN = secrets.token_hex(3)
 _DISK_MB = 200
 _IMAGE_MB = 4
