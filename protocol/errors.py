@@ -36,6 +36,7 @@ class ErrorReason(StrEnum):
     DRAIN_DOES_NOT_FIT = "drain_does_not_fit"
     NODE_IN_USE = "node_in_use"
     NODE_DELETED = "node_deleted"
+    ADDRESS_REFUSED = "address_refused"
     INVENTORY_REFUSED = "inventory_refused"
     TOO_MANY_ORPHANS = "too_many_orphans"
     IMAGE_GONE = "image_gone"

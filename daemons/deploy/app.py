@@ -17,6 +17,7 @@ from daemons.deploy.adapters.grouped import grouped
 from daemons.deploy.adapters.registry import HarborRegistry, OciRegistry
 from daemons.deploy.adapters.store import open_store, promote_store
 from daemons.deploy.adapters.webhook import open_receiver
+from daemons.deploy.domain.addresses import PRIVATE, AgentAddresses, AgentAddressRefused
 from daemons.deploy.domain.apps import AppNotFound
 from daemons.deploy.domain.capacity import DoesNotFit
 from daemons.deploy.domain.drains import DrainLive, DrainNotFound, DrainOver
@@ -131,6 +132,7 @@ PROBLEMS: Final[Problems] = {
     NodeDisabled: (409, ErrorReason.NODE_DISABLED),
     NodeStale: (409, ErrorReason.NODE_STALE),
     NodeInUse: (409, ErrorReason.NODE_IN_USE),
+    AgentAddressRefused: (403, ErrorReason.ADDRESS_REFUSED),
     NodeDeleted: (409, ErrorReason.NODE_DELETED),
     NodeFull: (409, ErrorReason.NODE_FULL),
     InventoryRefused: (422, ErrorReason.INVENTORY_REFUSED),
@@ -177,7 +179,7 @@ class Plane:
         self.claims = Claims(store, self.bells, Terms(policy, stale_ms, warm_ms))
         self.leases = Leases(many_leases, self.bells)
         self.logs = Logs(store, self.bells, self.clock)
-        self.nodes = NodeRegistry(urgent, self.bells, policy, settings.node_group_seconds)
+        self.nodes = NodeRegistry(urgent, self.bells, policy, settings.node_group_seconds, _addresses(settings))
         self.runners = RunnerRegistry(urgent)
         self.placements = Placements(store, self.bells, policy)
         place = _place(settings)
@@ -247,7 +249,7 @@ class Plane:
 async def open_app(settings: DeploySettings) -> web.Application:
     """The control plane over the database that the settings name; it is closed with the application."""
     tokens = revealed(settings.agent_tokens)
-    agent = HttpAgent(tokens[0] if tokens else None, settings.agent_timeout_seconds)
+    agent = HttpAgent(tokens[0] if tokens else None, settings.agent_timeout_seconds, _addresses(settings))
     async with AsyncExitStack() as stack:
         url, told = settings.db_url.get_secret_value(), settings.webhook_url.get_secret_value()
         store = await stack.enter_async_context(open_store(url, delivers=bool(told)))
@@ -333,6 +335,10 @@ def _routes(
         (HealthRoutes(SERVICE, plane.clock, {"store": plane.urgent.check}).table(), ()),
         (metrics.table(), ()),
     )
+
+
+def _addresses(settings: DeploySettings) -> AgentAddresses:
+    return AgentAddresses(settings.agent_networks or PRIVATE, tuple(map(str.lower, settings.agent_names)))
 
 
 def _policy(settings: DeploySettings) -> NodePolicy:

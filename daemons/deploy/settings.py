@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, SecretStr, TypeAdapter, ValidationError, model_validator
 
-from daemons.kit.settings import Misconfigured, Networks, OptionalTokens, Settings
+from daemons.kit.settings import Misconfigured, Networks, OptionalTokens, Settings, Words
 from protocol.names import BaseUrl, Namespace
 
 Percent = Annotated[float, Field(ge=0, le=100)]
@@ -78,6 +78,9 @@ class DeploySettings(Settings):
 
     agent_token: OptionalTokens = Field((), alias="RUNTIME_AGENT_TOKEN")
     deploy_agent_token: OptionalTokens = Field((), alias="DEPLOY_RUNTIME_AGENT_TOKEN")
+    #: Empty means the private networks.
+    agent_networks: Networks = Field((), alias="DEPLOY_AGENT_ADDRESSES")
+    agent_names: Words = Field((), alias="DEPLOY_AGENT_NAMES")
     agent_timeout_seconds: Annotated[float, Field(gt=0)] = Field(60.0, alias="DEPLOY_RUNTIME_AGENT_TIMEOUT_SECONDS")
 
     max_running_seconds: Annotated[int, Field(ge=0)] = Field(0, alias="DEPLOY_JOB_MAX_RUNNING_SECONDS")

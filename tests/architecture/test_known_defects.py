@@ -108,6 +108,15 @@ DEFECTS: dict[int, tuple[str, tuple[str, ...]]] = {
             "unit/kit/test_auth.py::test_no_text_but_a_token_proves_and_none_crashes",
         ),
     ),
+    34: (
+        "one token for all agents goes to whatever address a node registers",
+        (
+            "http/deploy/test_nodes.py::test_a_node_registers_and_moves_only_to_where_agents_may_be",
+            "unit/deploy/test_addresses.py::test_others_are_refused_and_so_is_what_only_looks_private",
+            "unit/deploy/test_agent.py::test_the_token_goes_to_no_address_where_no_agent_may_be",
+            "http/deploy/test_audit.py::test_a_change_is_told_with_author_address_before_and_after",
+        ),
+    ),
     35: (
         "secrets in files of the repository",
         (
@@ -167,6 +176,8 @@ DEFECTS: dict[int, tuple[str, tuple[str, ...]]] = {
         (
             "http/api/test_apps.py::test_the_status_follows_the_jobs",
             "http/api/test_results_from_the_plane.py::test_the_api_learns_how_a_job_ended_without_asking",
+            "contract/test_store_webhooks.py::test_the_result_is_written_with_the_end_of_the_job_or_not_at_all",
+            "contract/test_store_webhooks.py::test_what_was_sent_before_a_crash_is_sent_again_under_the_same_key",
             "http/api/test_results.py::test_a_delivery_is_taken_once_and_an_older_result_never_replaces_a_newer_one",
             "http/api/test_ownership.py::test_only_the_owner_gets_through",
             "contract/test_api_stores.py::test_many_deployments_at_once_take_exactly_the_places_there_are",
@@ -190,6 +201,9 @@ DEFECTS: dict[int, tuple[str, tuple[str, ...]]] = {
     46: (
         "no audit trail, events, logs, figures, rollback",
         (
+            "http/deploy/test_audit.py::test_every_route_that_changes_something_is_audited_or_excused",
+            "http/deploy/test_audit.py::test_a_change_is_told_with_author_address_before_and_after",
+            "http/deploy/test_audit.py::test_no_event_carries_a_secret",
             "http/deploy/test_events.py::test_a_deployment_is_told_in_order",
             "http/deploy/test_logs.py::test_a_follower_gets_what_comes_and_ends_with_the_job",
             "http/deploy/test_nodes.py::test_figures_are_exposed_for_prometheus",
@@ -198,9 +212,9 @@ DEFECTS: dict[int, tuple[str, tuple[str, ...]]] = {
     ),
     47: ("hardly any tests", (SCHEDULES,)),
 }
-#: What is not designed out yet, and so has no test.
-OPEN = {
-    34: "one token for all agents goes to whatever address a node registers, and any node may register as any other",
+#: What is designed out in part only: what is left.
+IN_PART = {
+    34: "whoever holds the nodes' token may still register as another node, within the agents' own networks",
 }
 
 
@@ -220,4 +234,4 @@ def test_each_defect_has_its_tests(number: int) -> None:
 
 
 def test_no_number_is_left_out() -> None:
-    assert sorted({*DEFECTS, *OPEN}) == [*range(1, 11), *range(31, 48)]
+    assert sorted(DEFECTS) == [*range(1, 11), *range(31, 48)] and IN_PART.keys() <= DEFECTS.keys()

@@ -4,20 +4,24 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
+from daemons.deploy.domain.addresses import AgentAddresses, AgentAddressRefused
 from daemons.deploy.domain.strays import Container
 from daemons.deploy.ports import AgentFailed
 from protocol.apps import AppRef, LocalImages, NodeContainers
 from protocol.client.transport import ClientError, Refused, Transport
+from protocol.errors import ErrorReason
 from protocol.headers import AGENT_TOKEN
 
 _ANSWER: Final[type[dict[str, object]]] = dict
 
 
 class HttpAgent:
-    """The port `Agent` over HTTP. `token` None means that no token is configured: every call fails, saying so."""
+    """The port `Agent` over HTTP. `token` None means that no token is configured: every call fails, saying so. So does
+    one to an address where no agent may be, as a row of before may name."""
 
-    def __init__(self, token: str | None, timeout_seconds: float) -> None:
+    def __init__(self, token: str | None, timeout_seconds: float, addresses: AgentAddresses | None = None) -> None:
         self._token = token
+        self._addresses = addresses or AgentAddresses()
         self._timeout_seconds = timeout_seconds
 
     async def stop(self, base_url: str, user_id: str, app_id: str, fence: int) -> Mapping[str, object]:
@@ -48,6 +52,10 @@ class HttpAgent:
     async def _calling(self, base_url: str, what: str) -> AsyncIterator[Transport]:
         if self._token is None:
             raise AgentFailed("no token for runtime agents is configured; set RUNTIME_AGENT_TOKEN")
+        try:
+            self._addresses.check(base_url)
+        except AgentAddressRefused as error:
+            raise AgentFailed(str(error), ErrorReason.ADDRESS_REFUSED.value) from None
         try:
             async with Transport(base_url, {AGENT_TOKEN: self._token}, timeout=self._timeout_seconds) as transport:
                 yield transport

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from daemons.deploy.domain import nodes
+from daemons.deploy.domain.addresses import AgentAddresses
 from daemons.deploy.domain.events import Actor
 from daemons.deploy.domain.nodes import NodePolicy, Runner, RuntimeNode
 from daemons.deploy.ports import Store, Transaction
@@ -25,7 +26,15 @@ class NodeList:
 class NodeRegistry:
     """Runtime nodes."""
 
-    def __init__(self, store: Store, bells: Bells, policy: NodePolicy, apart: float = APART_SECONDS) -> None:
+    def __init__(
+        self,
+        store: Store,
+        bells: Bells,
+        policy: NodePolicy,
+        apart: float = APART_SECONDS,
+        addresses: AgentAddresses | None = None,
+    ) -> None:
+        self._addresses = addresses or AgentAddresses()
         self._store = store
         self._bells = bells
         self._policy = policy
@@ -35,13 +44,15 @@ class NodeRegistry:
         """Register the node or refresh its figures; `Heartbeats` says when it is written. Only a new node or a new
         address is an event of the log, and only what may let a job start wakes those who hand out jobs.
 
-        Raises NodeDeleted for one that an operator deleted.
+        Raises NodeDeleted for one that an operator deleted, and AgentAddressRefused.
         """
+        self._addresses.check(beat.agent_base_url)
         return await self._heartbeats.hear(beat, address)
 
     async def upsert(self, order: UpsertNode, actor: Actor) -> RuntimeNode:
         """Register or edit a node; a new one counts as silent until its agent calls, and one that was deleted may come
-        back."""
+        back. Raises AgentAddressRefused."""
+        self._addresses.check(order.agent_base_url)
 
         async def work(tx: Transaction) -> RuntimeNode:
             now = await tx.now()

@@ -85,6 +85,23 @@ async def test_an_operator_edits_a_node_and_its_heartbeat_is_not_made_up() -> No
         assert bad.status_code == 400 and bad.json()["data"]["fields"] == ["enabled"]
 
 
+async def test_a_node_registers_and_moves_only_to_where_agents_may_be() -> None:
+    """One token is sent to all agents: it must not go to whatever address a node names."""
+    async with serving(DEPLOY_AGENT_ADDRESSES="127.0.0.0/8", DEPLOY_AGENT_NAMES="*.nodes.example.com") as plane:
+        await plane.beat("n1", agentBaseUrl="http://127.0.0.1:7005")
+        await plane.beat("n2", agentBaseUrl="http://n2.nodes.example.com:7005")
+        for name, url in (("n1", "http://203.0.113.7:7005"), ("n3", "http://10.0.0.1:7005")):
+            with pytest.raises(Refused) as caught:
+                await plane.beat(name, agentBaseUrl=url)
+            assert (caught.value.status, caught.value.reason) == (403, "address_refused")
+            with pytest.raises(Refused) as caught:
+                order = UpsertNode(name=name, agent_base_url=url, gateway_base_url="http://g")
+                await plane.admin.upsert_node(order)
+            assert caught.value.status == 403
+        known = {node.name: node.agent_base_url for node in await plane.admin.nodes()}
+        assert known == {"n1": "http://127.0.0.1:7005", "n2": "http://n2.nodes.example.com:7005"}
+
+
 async def test_a_burst_spreads_over_equal_nodes() -> None:
     async with serving() as plane:
         for name in ("n1", "n2", "n3"):

@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from ipaddress import ip_network
 
 import pytest
 from aiohttp import web
 
 from daemons.deploy.adapters.agent import HttpAgent
+from daemons.deploy.domain.addresses import AgentAddresses
 from daemons.deploy.domain.strays import Container
 from daemons.deploy.ports import AgentFailed
 
@@ -82,3 +84,12 @@ async def test_an_agent_says_which_containers_it_has_and_an_existing_one_cannot(
     async with agent(web.json_response({"detail": "Not Found"}, status=404)) as (url, _):
         with pytest.raises(AgentFailed, match="which containers it has: Not Found"):
             await HttpAgent(TOKEN, 5).containers(url)
+
+
+async def test_the_token_goes_to_no_address_where_no_agent_may_be() -> None:
+    """As a row of before, or another replica with other settings, may name one."""
+    async with agent(web.json_response({})) as (url, asked):
+        elsewhere = AgentAddresses((ip_network("10.0.0.0/8"),))
+        with pytest.raises(AgentFailed, match="DEPLOY_AGENT_ADDRESSES") as caught:
+            await HttpAgent(TOKEN, 5, elsewhere).stop(url, "1", "20001", 8)
+    assert caught.value.reason == "address_refused" and asked == []
