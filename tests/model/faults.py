@@ -6,10 +6,10 @@ Every change that was committed is looked at, in the order of the commits.
 import asyncio
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from enum import StrEnum
-from typing import Final, Protocol, TypeVar, cast
+from typing import Any, Final, Protocol, TypeVar, cast
 
 from daemons.deploy.ports import OutcomeUnknown, Store, StoreUnavailable, Transaction
 from daemons.kit.database import Conflicted
@@ -183,11 +183,30 @@ class ModelStore:
         turn = _Turn(self._outside)
         try:
             with turn:
-                return await self._inner.transact(self._within(work, fault, turn))
+                return await self._carried_through(self._inner.transact(self._within(work, fault, turn)), turn)
         except _Aborted:
             if fault is Fault.UNDONE_IN_DOUBT:
                 raise OutcomeUnknown("the commit's answer was lost, says the schedule") from None
             raise StoreUnavailable("the connection broke, says the schedule") from None
+
+    async def _carried_through(self, transaction: Coroutine[Any, Any, T], turn: "_Turn") -> T:
+        """A transaction of another program that was looked at commits although its caller was killed meanwhile: what
+        was seen must be what is there. That one is killed before its commit and leaves nothing is played, too: until
+        then it ends with its caller."""
+        if self._outside is None:
+            return await transaction
+        task = asyncio.ensure_future(transaction)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not turn.committing:
+                task.cancel()
+            while not task.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait([task])
+            if not task.cancelled():
+                task.exception()
+            raise
 
     def _within(
         self, work: Callable[[Transaction], Awaitable[T]], fault: Fault | None, turn: "_Turn"
@@ -219,7 +238,7 @@ class _Turn:
 
     def __init__(self, outside: Outside | None) -> None:
         self._outside = outside
-        self._committing = False
+        self.committing = False
         self._pausing = False
 
     def _pauses(self, pausing: bool) -> None:
@@ -239,9 +258,9 @@ class _Turn:
 
     def release(self) -> None:
         """Let others commit."""
-        if self._outside is not None and self._committing:
+        if self._outside is not None and self.committing:
             self._outside.committing.release()
-            self._committing = False
+            self.committing = False
 
     @contextmanager
     def ours(self) -> Iterator[None]:
@@ -263,7 +282,7 @@ class _Turn:
         """Wait until no other transaction is between its look and the end of its commit."""
         if self._outside is not None:
             await self._outside.committing.acquire()
-            self._committing = True
+            self.committing = True
 
 
 class Surroundings(Protocol):

@@ -216,7 +216,6 @@ class Schedule(RuleBasedStateMachine):
     def _set_clock(self, by: int) -> None:
         if by < 0:
             # Until the time that it was, leases last longer.
-            self.world.facts.set_back = True
             self.world.trouble()
         self.world.clock.set_by(by)
         if by > 0:

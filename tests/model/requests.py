@@ -174,8 +174,6 @@ class Facts:
     made: dict[str, list[str]] = field(default_factory=dict)
     keys: dict[tuple[str, str], list[Made]] = field(default_factory=dict)
     limit_running: bool = False
-    #: Whether the database's clock was ever set back.
-    set_back: bool = False
 
 
 def holds(job: Job, runner_id: str, token: str | None) -> bool:

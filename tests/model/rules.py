@@ -98,7 +98,7 @@ def check_step(was: Job, job: Job, look: Look, facts: Facts) -> None:
 def _check_new(job: Job, before: Look, after: Look, facts: Facts) -> None:
     _require(job.status is PENDING and job.attempt == 0, "a new job is PENDING", job)
     _require(job.not_before <= after.now, "a new job may start at once", job)
-    older = before.active(job.app_id) if facts.set_back else before.of_app(job.app_id)
+    older = before.of_app(job.app_id)
     _require(all(job.created_at > each.created_at for each in older), "the newest is told by its time", job)
     request = _request_of(job, facts)
     _require(request is not None, "nobody asked for this job", job)
