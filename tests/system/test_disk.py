@@ -124,6 +124,7 @@ def images(engine: str) -> set[str]:
     return set(docker(engine, "images", "--no-trunc", "-q").split())
 
 
+@pytest.mark.timeout(7200)
 def test_many_deployments_never_fill_the_disk_and_remove_nothing_of_others(
     request: pytest.FixtureRequest,
     node: RuntimeNode,

@@ -67,14 +67,14 @@ class RegistryManifests:
             raise EngineError(f"image {reference} names no registry")
         path, wanted = _split(reference.removeprefix(f"{registry}/"))
         schemes = ("http", "https") if await self._insecure(registry) else ("https",)
-        problem = ""
+        problems = []
         for scheme in schemes:
             place = _Repository(registry, path, f"{scheme}://{registry}", len(schemes) > 1)
             try:
                 return await self._layers(place, wanted)
             except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError) as error:
-                problem = str(error) or type(error).__name__
-        raise EngineError(f"registry {registry} did not say how large {reference} is: {problem}")
+                problems.append(f"over {scheme} {str(error) or type(error).__name__}")
+        raise EngineError(f"registry {registry} did not say how large {reference} is: {'; '.join(problems)}")
 
     async def _layers(self, place: _Repository, wanted: str) -> Sequence[Layer]:
         manifest = await self._document(place, f"manifests/{wanted}")
@@ -120,7 +120,7 @@ class RegistryManifests:
         known = self._credentials
         if known is None or known.registry != registry:
             return {}
-        return {"Authorization": aiohttp.BasicAuth(known.username, known.password).encode()}
+        return {"Authorization": aiohttp.encode_basic_auth(known.username, known.password)}
 
 
 def _split(name: str) -> tuple[str, str]:
