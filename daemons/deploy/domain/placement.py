@@ -88,6 +88,12 @@ def obstacle_to_redeploy(node: RuntimeNode, policy: NodePolicy, now: int) -> Obs
     return _obstacle(node, policy, now, policy.disk_min_pct, AT_REDEPLOYS)
 
 
+def obstacle_to_return(node: RuntimeNode, policy: NodePolicy, now: int) -> Obstacle | None:
+    """Why an app that serves on the node may not be deployed there from an image that exists, or None. Such an image is
+    most often there already, and going back is a way out for a full node: its agent says whether it has the room."""
+    return _obstacle(node, policy, now, 0, ())
+
+
 def require_room(node: RuntimeNode, policy: NodePolicy, now: int) -> None:
     """Raises NodeDisabled, NodeStale or NodeFull unless the node may take a new app."""
     obstacle = obstacle_to_new_app(node, policy, now)

@@ -13,7 +13,7 @@ from daemons.deploy.domain.line import Candidate
 from daemons.deploy.domain.matching import warm_until
 from daemons.deploy.domain.moves import obstacle_to_move, target_of
 from daemons.deploy.domain.nodes import NodePolicy, Placement, Runner, RuntimeNode, roughly, runner_health
-from daemons.deploy.domain.placement import Obstacle, obstacle_to_new_app, obstacle_to_redeploy
+from daemons.deploy.domain.placement import Obstacle, obstacle_to_new_app, obstacle_to_redeploy, obstacle_to_return
 from daemons.deploy.domain.views import when
 from protocol.errors import WaitReason
 from protocol.jobs import JobType, WaitingFor
@@ -85,7 +85,12 @@ def _node(job: Job, placement: Placement | None, around: Surroundings) -> Waitin
     obstacle = obstacle_to_redeploy(home, around.policy, around.now) if home else None
     if home is not None and obstacle is None:
         return None
-    if obstacle is not None and job.app_id in around.settled:
+    settled = home is not None and job.app_id in around.settled
+    if home is not None and settled and "image" in job.payload:
+        obstacle = obstacle_to_return(home, around.policy, around.now)
+        if obstacle is None:
+            return None
+    if obstacle is not None and settled:
         message = f"the app lives on node {obstacle}"
         return WaitingFor(reason=obstacle.reason.value, message=message, nodes=(_told(obstacle),))
     obstacles: list[Obstacle] = []

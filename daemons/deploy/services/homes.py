@@ -1,7 +1,7 @@
 """Which node a job is for, during one transaction: the one its app lives on, or one that is chosen and written down."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from daemons.deploy.domain import moves
@@ -14,6 +14,7 @@ from daemons.deploy.domain.placement import (
     NoNode,
     obstacle_to_new_app,
     obstacle_to_redeploy,
+    obstacle_to_return,
     unseen_since,
 )
 from daemons.deploy.ports import Transaction
@@ -26,10 +27,11 @@ _MOST_UNSEEN: Final = 5000
 @dataclass(frozen=True, slots=True)
 class Home:
     """The node a job is for. `serving` is the one that is being drained and that the app serves on until then: the
-    job's success, not its claim, moves it."""
+    job's success, not its claim, moves it. `returns`: nothing is built, and the app serves there already."""
 
     node: RuntimeNode
     serving: int | None = None
+    returns: bool = False
 
 
 @dataclass(slots=True)
@@ -70,7 +72,7 @@ class Homes:
         if job.target is not None:
             return self._takes_move(self._node(job.target))
         home = self._node(job.home)
-        if home is not None and not self._unfit(home):
+        if home is not None and (not self._unfit(home) or (job.settled and not job.builds and self._lets_back(home))):
             return True
         tied = home is not None and job.settled and home.id not in (self.draining or ())
         return self.takes_new_apps and not tied
@@ -84,6 +86,8 @@ class Homes:
         if home is not None and not self._unfit(home):
             return Home(home)
         serving = home.id if home is not None and await self._has_run(job.app_id) else None
+        if home is not None and serving is not None and "image" in job.payload and self._lets_back(home):
+            return Home(home, returns=True)
         if serving is not None and serving not in await self._draining():
             return None
         found = await self._chosen(job.app_id)
@@ -99,10 +103,11 @@ class Homes:
         rows = {node.id: node for node in await self.tx.nodes_of({home.node.id for _, home in chosen})}
         kept: dict[str, Home] = {}
         for job, home in chosen:
-            node, move = rows.get(home.node.id), job.type is JobType.MIGRATE_APP
-            check = moves.obstacle_to_move if move else obstacle_to_redeploy
+            node = rows.get(home.node.id)
+            check = obstacle_to_return if home.returns else obstacle_to_redeploy
+            check = moves.obstacle_to_move if job.type is JobType.MIGRATE_APP else check
             if node is not None and check(node, self.policy, self.now) is None:
-                kept[job.id] = Home(node, home.serving)
+                kept[job.id] = replace(home, node=node)
         if len(kept) < len(chosen):
             left_out = {job.app_id for job, _ in chosen if job.id not in kept}
             self.placed = [each for each in self.placed if each.app_id not in left_out]
@@ -126,6 +131,9 @@ class Homes:
 
     def _unfit(self, node: RuntimeNode) -> bool:
         return obstacle_to_redeploy(node, self.policy, self.now) is not None
+
+    def _lets_back(self, home: RuntimeNode) -> bool:
+        return obstacle_to_return(home, self.policy, self.now) is None
 
     def _takes_move(self, target: RuntimeNode | None) -> bool:
         return target is not None and moves.obstacle_to_move(target, self.policy, self.now) is None

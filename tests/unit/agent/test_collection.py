@@ -137,7 +137,7 @@ holdings = st.builds(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(holdings)
 def test_nothing_is_ever_planned_that_somebody_needs_or_that_is_not_ours(found: Holdings) -> None:
     by_id = {each.image_id: each for each in found.images}
@@ -158,6 +158,7 @@ def test_nothing_is_ever_planned_that_somebody_needs_or_that_is_not_ours(found: 
         assert {owner[1] for owner in owners if owner} == {removal.app_id}
 
 
+@settings(deadline=None)
 @given(holdings)
 def test_knowing_less_never_removes_more(found: Holdings) -> None:
     full = {(each.image_id, each.references) for each in plan(found)}

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemons.agent.domain import disk
@@ -57,6 +57,7 @@ def test_a_line_counts_until_a_fifth_more_is_free() -> None:
     assert seen == ["ok", low, low, low, "ok", high, high, low, high, high, flood, flood, high, low, "ok"]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 200 * GIB), st.integers(1, 200 * GIB), st.sampled_from(DiskLevel))
 def test_more_room_is_never_worse_and_words_always_say_why(free: int, more: int, before: DiskLevel) -> None:
     tight = DiskFigures(free, 400 * GIB, 400 * GIB)
@@ -68,6 +69,7 @@ def test_more_room_is_never_worse_and_words_always_say_why(free: int, more: int,
     assert disk.level(tight, MARKS, found) is found, "looking again at the same changes nothing"
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 40 * GIB), max_size=6))
 def test_what_fits_never_crosses_the_line(sizes: list[int]) -> None:
     reserved: list[Need] = []

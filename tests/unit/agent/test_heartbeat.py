@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemons.agent.domain.report import NodeReport
@@ -20,6 +20,7 @@ from tests.support.agent_world import MARKS
 from tests.support.eventually import eventually
 
 
+@settings(deadline=None)
 @given(st.floats(0.1, 3600), st.integers(0, 10**6), st.floats(0, 1, exclude_max=True))
 def test_beats_are_spread_and_a_silent_deploy_is_tried_within_seconds(
     interval: float, failures: int, chance: float
