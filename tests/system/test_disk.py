@@ -191,7 +191,8 @@ def test_a_crossed_line_is_told_at_once_and_so_is_the_way_back(
 def test_on_a_full_disk_an_app_can_go_back_and_stop_but_nothing_new_comes(
     node: RuntimeNode, engine: str, disk: Path, press: Press, deploy: StandInDeploy, releases: Releases
 ) -> None:
-    new = press.image("funai/u7-appnew", f"{'a' * 12}-1", "new", megabytes=1)
+    # However much is collected: four times this is more than the disk.
+    new = press.image("funai/u7-appnew", f"{'a' * 12}-1", "new", megabytes=_DISK_MB // 4)
     filler, found = disk / "filler", os.statvfs(disk)
     subprocess.run(["fallocate", "-l", str(int(found.f_bavail * found.f_frsize * 0.97)), str(filler)], check=True)
     try:
