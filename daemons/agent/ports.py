@@ -136,7 +136,14 @@ class Gateway(Protocol):
     """Routes from apps to ports; every method raises GatewayError."""
 
     async def route(self, app_id: str, port: int) -> None:
-        """Send the app's next request to the port; when it raises, the route is what it was."""
+        """Send the app's next request to the port, and those that wait; when it raises, the route is what it was."""
+        ...
+
+    async def hold(self, app_id: str) -> None:
+        """Let the app's next requests wait for `route`, instead of failing them; when it raises, nothing has changed.
+
+        They wait for a bounded time, also while this agent is away; what is in flight goes on.
+        """
         ...
 
     async def remove(self, app_id: str) -> None:
@@ -147,8 +154,8 @@ class Gateway(Protocol):
         """How many requests and WebSockets are being served by the port right now."""
         ...
 
-    async def reconcile(self, routes: Callable[[], Mapping[str, int]]) -> int:
-        """Make map file and running gateway hold exactly these routes; how many it had to mend.
+    async def reconcile(self, routes: Callable[[], Mapping[str, int | None]]) -> int:
+        """Make map file and running gateway have exactly these routes; how many it had to mend. No port: on hold.
 
         `routes` is asked once no other change is under way, so that a switch in between is not undone.
         """

@@ -78,6 +78,17 @@ async def test_reconcile_mends_everything(gateway: Gateway) -> None:
     assert await gateway.reconcile(lambda: {"b": 20003, "c": 20004}) == 0
 
 
+async def test_an_app_on_hold_stays_so_until_it_has_a_port(gateway: Gateway) -> None:
+    await gateway.route("1", 20001)
+    await gateway.hold("1")
+    await gateway.hold("2")
+    assert await gateway.reconcile(lambda: {"1": None, "2": None}) == 0
+    await gateway.route("1", 20002)
+    assert await gateway.reconcile(lambda: {"1": 20002, "2": None}) == 0
+    await gateway.remove("2")
+    assert await gateway.reconcile(lambda: {"1": 20002}) == 0
+
+
 async def test_nothing_is_in_flight_to_a_port_nobody_asked(gateway: Gateway) -> None:
     assert await gateway.in_flight(20077) == 0
 

@@ -194,10 +194,10 @@ class TwinPorts:
 
 @dataclass
 class TwinGateway:
-    """Routes in a dictionary; `file` is what a restart would serve."""
+    """Routes in a dictionary, None for those on hold; `file` is what a restart would serve."""
 
-    routes: dict[str, int] = field(default_factory=dict)
-    file: dict[str, int] = field(default_factory=dict)
+    routes: dict[str, int | None] = field(default_factory=dict)
+    file: dict[str, int | None] = field(default_factory=dict)
     busy: dict[int, int] = field(default_factory=dict)
     down: bool = False
     broken: str | None = None
@@ -216,6 +216,10 @@ class TwinGateway:
         self._check()
         self.file[app_id] = self.routes[app_id] = port
 
+    async def hold(self, app_id: str) -> None:
+        self._check()
+        self.file[app_id] = self.routes[app_id] = None
+
     async def remove(self, app_id: str) -> None:
         self.file.pop(app_id, None)
         if self.down:
@@ -227,12 +231,12 @@ class TwinGateway:
         self._check()
         return self.busy.get(port, 0)
 
-    async def reconcile(self, routes: Callable[[], Mapping[str, int]]) -> int:
+    async def reconcile(self, routes: Callable[[], Mapping[str, int | None]]) -> int:
         wanted = dict(routes())
         mended = int(self.file != wanted)
         self.file = dict(wanted)
         self._check()
-        mended += sum(self.routes.get(app) != wanted.get(app) for app in self.routes.keys() | wanted.keys())
+        mended += len(self.routes.items() ^ wanted.items())
         self.routes = dict(wanted)
         return mended
 

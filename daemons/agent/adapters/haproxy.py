@@ -15,6 +15,8 @@ from daemons.agent.ports import GatewayDown, GatewayError
 _ADDRESS: Final = "127.0.0.1"
 _ANSWER_SECONDS: Final = 3.0
 _TABLE: Final = "apps"
+#: In place of an address: the gateway lets requests wait until one comes.
+_HOLD: Final = "hold"
 _VERSION: Final = re.compile(r"^Version: (\S+)$", re.MULTILINE)
 _CONNECTIONS: Final = re.compile(r"\bconn_cur=([0-9]+)")
 
@@ -29,14 +31,11 @@ class HaproxyGateway:
 
     async def route(self, app_id: str, port: int) -> None:
         """Both file and process, or neither. Raises GatewayError."""
-        async with self._lock:
-            before = await self._read()
-            await self._write(before | {app_id: _target(port)})
-            try:
-                await self._apply(app_id, _target(port), await self._show())
-            except GatewayError:
-                await self._write(before)
-                raise
+        await self._set(app_id, _target(port))
+
+    async def hold(self, app_id: str) -> None:
+        """Both file and process, or neither. Raises GatewayError."""
+        await self._set(app_id, _HOLD)
 
     async def remove(self, app_id: str) -> None:
         """Raises GatewayError; a gateway that is not running has no route once the file has none."""
@@ -57,7 +56,7 @@ class HaproxyGateway:
             raise GatewayError(f"the gateway does not count requests: {_first_line(answer)}")
         return int(found[1]) if found else 0
 
-    async def reconcile(self, routes: Callable[[], Mapping[str, int]]) -> int:
+    async def reconcile(self, routes: Callable[[], Mapping[str, int | None]]) -> int:
         """Raises GatewayError; the file is written in any case."""
         async with self._lock:
             wanted = {app_id: _target(port) for app_id, port in routes().items()}
@@ -83,6 +82,16 @@ class HaproxyGateway:
         if found is None:
             raise GatewayError(f"the gateway does not say its version: {_first_line(answer)}")
         return f"haproxy {found[1]}"
+
+    async def _set(self, app_id: str, target: str) -> None:
+        async with self._lock:
+            before = await self._read()
+            await self._write(before | {app_id: target})
+            try:
+                await self._apply(app_id, target, await self._show())
+            except GatewayError:
+                await self._write(before)
+                raise
 
     async def _apply(self, app_id: str, target: str | None, held: Mapping[str, list[str]]) -> None:
         """Make the running process hold one route, given what it holds; verified."""
@@ -157,8 +166,8 @@ class HaproxyGateway:
         replace_file(self._map, "".join(f"{app} {target}\n" for app, target in sorted(routes.items())).encode())
 
 
-def _target(port: int) -> str:
-    return f"{_ADDRESS}:{port}"
+def _target(port: int | None) -> str:
+    return f"{_ADDRESS}:{port}" if port is not None else _HOLD
 
 
 def _first_line(text: str) -> str:

@@ -157,7 +157,7 @@ def taken_ports(states: Iterable[AppState]) -> frozenset[int]:
     return frozenset(one.port for state in states for one in state.instances)
 
 
-def routes(states: Iterable[AppState]) -> dict[str, int]:
+def routes(states: Iterable[AppState]) -> dict[str, int | None]:
     """The gateway's routes: app to port."""
     return {state.app_id: state.current.port for state in states if state.current is not None}
 

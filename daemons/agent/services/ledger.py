@@ -41,7 +41,7 @@ class Ledger:
         """Every state."""
         return tuple(self._known().values())
 
-    def routes(self) -> dict[str, int]:
+    def routes(self) -> dict[str, int | None]:
         """The routes that the gateway must hold."""
         return routes(self.all())
 
