@@ -23,6 +23,7 @@ _PLAIN_PATH: Final = re.compile(r"/[A-Za-z0-9._/+@=,-]*[A-Za-z0-9._+@=,-]")
 #: `sun_path` holds 108 bytes and HAProxy binds a longer temporary name first.
 _LONGEST_SOCKET_PATH: Final = 92
 _TEMPLATE: Final = Template(files("daemons.kit").joinpath("haproxy.cfg").read_text(encoding="utf-8"))
+_PARKING: Final = Template(files("daemons.kit").joinpath("parking.lua").read_text(encoding="utf-8"))
 _PAGE: Final = (
     "<!doctype html><html lang='en'><meta charset='utf-8'><title>$title</title>"
     "<body style='font-family:sans-serif;max-width:36em;margin:4em auto'><h1>$title</h1><p>$text</p></body></html>"
@@ -31,7 +32,8 @@ _PAGE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """What a gateway needs to know; paths are absolute. `server_seconds` is the longest silence of an app."""
+    """What a gateway needs to know; paths are absolute. `server_seconds` is the longest silence of an app,
+    `hold_seconds` the longest wait for one that changes over."""
 
     host: str
     port: int
@@ -40,6 +42,12 @@ class Gateway:
     max_connections: int = 4000
     max_per_app: int = 1000
     server_seconds: int = 300
+    hold_seconds: int = 90
+
+    @property
+    def parking_path(self) -> Path:
+        """The script that lets requests wait, beside the map."""
+        return self.map_path.with_name("parking.lua")
 
 
 def render(gateway: Gateway) -> str:
@@ -50,6 +58,7 @@ def render(gateway: Gateway) -> str:
         socket=_socket(gateway.socket_path),
         max_connections=_positive(gateway.max_connections, "max_connections"),
         max_per_app=_positive(gateway.max_per_app, "max_per_app"),
+        parking=_path(gateway.parking_path, "script"),
         table_size=_positive(gateway.max_connections, "max_connections") * 4,
         server_seconds=f"{_positive(gateway.server_seconds, 'server_seconds')}s",
         page_absent=_page("No such app", "No app runs at this address. It may not have been published yet."),
@@ -60,15 +69,27 @@ def render(gateway: Gateway) -> str:
     )
 
 
+def render_parking(gateway: Gateway) -> str:
+    """The text of the script that lets requests wait. Raises Misconfigured for a value that it would misread."""
+    return _PARKING.substitute(
+        map=_path(gateway.map_path, "route map"),
+        max_per_app=_positive(gateway.max_per_app, "max_per_app"),
+        # Those who wait for one app must leave room for the visitors of all others.
+        max_parked=max(1, _positive(gateway.max_connections, "max_connections") // 2),
+        hold_seconds=_positive(gateway.hold_seconds, "hold_seconds"),
+    )
+
+
 def install(gateway: Gateway, config_path: Path) -> None:
-    """Write the configuration and, unless there is one, an empty route map: HAProxy does not start without a map.
+    """Write the configuration with its script and, unless there is one, an empty route map, which HAProxy needs to start.
 
     Raises Misconfigured for a value that HAProxy would misread, OSError when a file cannot be written.
     """
-    text = render(gateway)
+    text, parking = render(gateway), render_parking(gateway)
     for path in (config_path, gateway.map_path, gateway.socket_path):
         path.parent.mkdir(parents=True, exist_ok=True)
     gateway.map_path.touch(mode=0o644, exist_ok=True)
+    gateway.parking_path.write_text(parking, encoding="utf-8")
     config_path.write_text(text, encoding="utf-8")
 
 
