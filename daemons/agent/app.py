@@ -3,7 +3,7 @@
 import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +11,7 @@ import aiohttp
 from aiodocker import Docker
 from aiohttp import web
 
+from daemons.agent.adapters.access_log import AccessLogs, NoAccessLog
 from daemons.agent.adapters.control_plane import DeployPlane, NoControlPlane, NodeIdentity
 from daemons.agent.adapters.docker import Credentials, DockerEngine
 from daemons.agent.adapters.docker_store import DockerStore
@@ -19,12 +20,16 @@ from daemons.agent.adapters.manifests import RegistryManifests
 from daemons.agent.adapters.meter import PrometheusDiskMeter
 from daemons.agent.adapters.node import EngineDisk, HttpProbe, LocalPorts, Machine
 from daemons.agent.adapters.state import JsonStates
+from daemons.agent.adapters.traefik import TraefikGateway
 from daemons.agent.domain.apps import FenceRequired, ForeignApp, StaleFence
 from daemons.agent.domain.containers import Limits
 from daemons.agent.domain.disk import Line, Watermarks
 from daemons.agent.domain.images import RegistryRefused
+from daemons.agent.domain.visitors import Patience
 from daemons.agent.http.apps import AppRoutes, HealthRoutes
+from daemons.agent.http.visits import VisitRoutes
 from daemons.agent.ports import (
+    AccessLog,
     ControlPlane,
     Disk,
     Engine,
@@ -44,12 +49,14 @@ from daemons.agent.services.diskwatch import DiskWatch
 from daemons.agent.services.heartbeat import Heartbeat
 from daemons.agent.services.holds import AppBusy, Superseded
 from daemons.agent.services.ledger import Ledger, Recovering
+from daemons.agent.services.notices import Notices
 from daemons.agent.services.recovery import Recovery
 from daemons.agent.services.retirement import Retirement
 from daemons.agent.services.rollout import ConfirmationUnavailable, DeployFailed, NotConfirmed, Policy, Rollout
 from daemons.agent.services.room import Room
 from daemons.agent.services.selfview import Ask, SelfView
 from daemons.agent.services.startup import Startup
+from daemons.agent.services.visits import Visits
 from daemons.agent.settings import AgentSettings
 from daemons.kit.auth import AUTH_PROBLEMS, Access, Gate
 from daemons.kit.clock import SystemClock
@@ -106,12 +113,14 @@ class Parts:
     store: Store
     checks: Mapping[str, Check]
     versions: Mapping[str, Ask]
+    access_log: AccessLog = field(default_factory=NoAccessLog)
 
 
 def build_app(settings: AgentSettings, parts: Parts) -> web.Application:
     """The agent's HTTP application with its loops, over any parts."""
     ledger, metrics = Ledger(parts.states), Metrics()
-    retirement = Retirement(parts.engine, parts.gateway, ledger, parts.control_plane, settings.drain_seconds)
+    patience = Patience(settings.drain_seconds, settings.stream_drain_seconds)
+    retirement = Retirement(parts.engine, parts.gateway, ledger, parts.control_plane, patience)
     startup = Startup(parts.engine, parts.probe, parts.ports, settings.start_seconds)
     meter = PrometheusDiskMeter(metrics.registry)
     watch = DiskWatch(parts.disk, _watermarks(settings), meter)
@@ -120,9 +129,10 @@ def build_app(settings: AgentSettings, parts: Parts) -> web.Application:
     rollout = Rollout(
         parts.engine, parts.gateway, ledger, parts.control_plane, startup, retirement, room, _policy(settings)
     )
-    stop_drain = min(settings.drain_seconds, _STOP_DRAIN_SECONDS)
-    apps = Apps(parts.engine, parts.gateway, ledger, retirement, stop_drain)
+    stop_patience = Patience(min(settings.drain_seconds, _STOP_DRAIN_SECONDS))
+    apps = Apps(parts.engine, parts.gateway, ledger, retirement, stop_patience)
     recovery = Recovery(parts.engine, parts.gateway, ledger, retirement)
+    notices = Notices(parts.engine, parts.gateway, ledger)
     view = SelfView(parts.engine, watch, collector, Machine(), parts.versions)
     heartbeat = Heartbeat(parts.control_plane, view.report, settings.heartbeat_seconds)
     watch.tell(heartbeat.soon)
@@ -140,11 +150,13 @@ def build_app(settings: AgentSettings, parts: Parts) -> web.Application:
     routes = AppRoutes(rollout, apps, recovery, heartbeat, settings.gateway_url, settings.registries)
     ready = ReadyRoutes("agent", SystemClock(), {**parts.checks, "recovery": recovered})
     app.add_routes(access.routes(routes.table(), runtime))
+    app.add_routes(access.routes(VisitRoutes(Visits(ledger, parts.access_log), recovery).table(), runtime))
     app.add_routes(access.routes(HealthRoutes().table()))
     app.add_routes(access.routes([web.get("/internal/ready", ready.ready)]))
     app.add_routes(access.routes(metrics.table()))
     beats = [heartbeat.run] if _reports(settings) else []
-    app.cleanup_ctx.append(background(watch.run, collector.run, recovery.run, retirement.run, *beats))
+    loops = (watch.run, collector.run, recovery.run, retirement.run, notices.run, parts.access_log.run)
+    app.cleanup_ctx.append(background(*loops, *beats))
     return app
 
 
@@ -159,7 +171,7 @@ async def build(settings: AgentSettings) -> web.Application:
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
     docker = await stack.enter_async_context(Docker(url=settings.docker_host, timeout=timeout))
     engine = DockerEngine(docker, settings.node_name, _credentials(settings))
-    gateway = HaproxyGateway(_absolute(settings.gateway_map), _absolute(settings.gateway_socket))
+    gateway = _gateway(settings)
     parts = Parts(
         engine=engine,
         gateway=gateway,
@@ -172,6 +184,7 @@ async def build(settings: AgentSettings) -> web.Application:
         store=DockerStore(engine),
         checks={"engine": engine.ping, "gateway": gateway.ping},
         versions={"engine": engine.version, "gateway": gateway.version},
+        access_log=_access_log(settings),
     )
     app = build_app(settings, parts)
 
@@ -182,6 +195,21 @@ async def build(settings: AgentSettings) -> web.Application:
     # First in, last out: the loops end before what they use is closed.
     app.cleanup_ctx.insert(0, close)
     return app
+
+
+def _gateway(settings: AgentSettings) -> HaproxyGateway | TraefikGateway:
+    if settings.gateway_driver == "traefik":
+        return TraefikGateway(_absolute(settings.traefik_file), settings.traefik_settle_seconds)
+    return HaproxyGateway(_absolute(settings.gateway_map), _absolute(settings.gateway_socket))
+
+
+def _access_log(settings: AgentSettings) -> AccessLog:
+    if settings.gateway_driver == "traefik":
+        return NoAccessLog()
+    socket_path = _absolute(settings.gateway_socket).with_name("access.sock")
+    # Half of the bound each: the file that is written, and the one before.
+    file_bytes = settings.access_log_bytes // 2
+    return AccessLogs(socket_path, _absolute(settings.data_dir), file_bytes, settings.access_log_days)
 
 
 async def _control_plane(settings: AgentSettings, stack: AsyncExitStack) -> ControlPlane:
@@ -209,7 +237,8 @@ def _reports(settings: AgentSettings) -> bool:
 
 def _policy(settings: AgentSettings) -> Policy:
     limits = Limits(settings.memory_bytes, settings.nano_cpus, settings.pids_limit)
-    return Policy(settings.node_name, limits, settings.network, settings.require_fence, settings.confirms)
+    traefik = settings.gateway_driver == "traefik"
+    return Policy(settings.node_name, limits, settings.network, settings.require_fence, settings.confirms, traefik)
 
 
 def _watermarks(settings: AgentSettings) -> Watermarks:

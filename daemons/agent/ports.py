@@ -11,6 +11,7 @@ from daemons.agent.domain.disk import DiskFigures
 from daemons.agent.domain.images import Layer, LocalImage
 from daemons.agent.domain.probing import Answer, ContainerState, Listener
 from daemons.agent.domain.report import NodeReport
+from daemons.agent.domain.visitors import InFlight, Notice, Patience
 from protocol.nodes import DiskLevel
 
 
@@ -150,8 +151,19 @@ class Gateway(Protocol):
         """Send the app's visitors nowhere; an absent route is no error."""
         ...
 
+    async def announce(self, app_id: str, notice: Notice | None) -> None:
+        """What visitors are told while nothing answers for the app; a route that answers always goes before it."""
+        ...
+
     async def in_flight(self, port: int) -> int:
-        """How many requests and WebSockets are being served by the port right now."""
+        """How many requests, WebSockets and event streams are being served by the port right now."""
+        ...
+
+    async def drain(self, port: int, patience: Patience) -> InFlight:
+        """Wait until nothing is in flight to a port that no route names, or the patience is at its end.
+
+        What is left then is returned. Without a running gateway nothing is in flight.
+        """
         ...
 
     async def reconcile(self, routes: Callable[[], Mapping[str, int | None]]) -> int:
@@ -159,6 +171,18 @@ class Gateway(Protocol):
 
         `routes` is asked once no other change is under way, so that a switch in between is not undone.
         """
+        ...
+
+
+class AccessLog(Protocol):
+    """Requests that the gateway served, per app."""
+
+    async def run(self) -> None:
+        """Take them for ever."""
+        ...
+
+    async def tail(self, app_id: str, lines: int) -> str:
+        """The newest, one JSON document a line, oldest first. Raises StateError."""
         ...
 
 

@@ -4,7 +4,7 @@ import re
 from decimal import Decimal, InvalidOperation
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, ClassVar, Final, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode
@@ -95,11 +95,19 @@ class AgentSettings(Settings):
 
     docker_host: str = Field("unix:///var/run/docker.sock", alias="DOCKER_HOST")
     data_dir: Path = Field(Path("agent"), alias="RUNTIME_DATA_DIR")
+    gateway_driver: Literal["haproxy", "traefik"] = Field("haproxy", alias="RUNTIME_GATEWAY_DRIVER")
+    traefik_file: Path = Field(Path("gateway/traefik/funai.yml"), alias="RUNTIME_TRAEFIK_FILE")
+    traefik_settle_seconds: float = Field(5, ge=0, le=300, alias="RUNTIME_TRAEFIK_SETTLE_SECONDS")
     gateway_map: Path = Field(Path("gateway/routes.map"), alias="RUNTIME_GATEWAY_MAP")
     gateway_socket: Path = Field(Path("gateway/admin.sock"), alias="RUNTIME_GATEWAY_SOCKET")
+    access_log_bytes: Annotated[int, BeforeValidator(_bytes)] = Field(
+        8 * 1024**2, ge=64 * 1024, alias="RUNTIME_ACCESS_LOG_BYTES"
+    )
+    access_log_days: int = Field(14, ge=1, le=3650, alias="RUNTIME_ACCESS_LOG_DAYS")
     require_fence: bool = Field(True, alias="RUNTIME_REQUIRE_FENCE")
     start_seconds: float = Field(60, gt=0, le=600, alias="RUNTIME_START_SECONDS")
     drain_seconds: float = Field(30, ge=0, le=3600, alias="RUNTIME_DRAIN_SECONDS")
+    stream_drain_seconds: float = Field(120, ge=0, le=86400, alias="RUNTIME_STREAM_DRAIN_SECONDS")
 
     network: str = Field("", pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]{0,127})?$", alias="RUNTIME_DOCKER_NETWORK")
     nano_cpus: Annotated[int, BeforeValidator(_nano_cpus)] = Field(10**9, ge=10**7, alias="RUNTIME_APP_CPUS")

@@ -1,12 +1,12 @@
-"""The gateway of a runtime node: one static HAProxy configuration, rendered once; routes live in a map beside it.
+"""The gateway of a runtime node: one static HAProxy configuration, rendered once; routes live in maps beside it.
 
-Run it in the foreground under a supervisor, after `install` wrote its files:
+Run it in the foreground under a supervisor with the command line that `command` gives, after `install` wrote its
+files. SIGUSR2 makes it read configuration and maps again without refusing anybody.
 
-    haproxy -db -f DIR/gateway/haproxy.cfg
-
-The agent alone changes routes: first the map file (so that a restart serves the same routes before its first request),
-then the running process over the admin socket. Nothing else writes either of them.
-Format: HAProxy 2.6 configuration manual. Why it is a map and not server slots: docs/adr/0003-gateway-switch.md.
+The agent alone changes routes and notices: first the map file (so that a restart serves the same before its first
+request), then every running process over the admin sockets. Nothing else writes either of them.
+Format: HAProxy 2.6 configuration manual. Why it is a map and not server slots: docs/adr/0003-gateway-switch.md
+and docs/adr/0010-gateway-processes-and-long-requests.md.
 """
 
 import ipaddress
@@ -17,6 +17,7 @@ from pathlib import Path
 from string import Template
 from typing import Final
 
+from daemons.kit.gateway_pages import pages
 from daemons.kit.settings import Misconfigured
 
 _PLAIN_PATH: Final = re.compile(r"/[A-Za-z0-9._/+@=,-]*[A-Za-z0-9._+@=,-]")
@@ -24,16 +25,16 @@ _PLAIN_PATH: Final = re.compile(r"/[A-Za-z0-9._/+@=,-]*[A-Za-z0-9._+@=,-]")
 _LONGEST_SOCKET_PATH: Final = 92
 _TEMPLATE: Final = Template(files("daemons.kit").joinpath("haproxy.cfg").read_text(encoding="utf-8"))
 _PARKING: Final = Template(files("daemons.kit").joinpath("parking.lua").read_text(encoding="utf-8"))
-_PAGE: Final = (
-    "<!doctype html><html lang='en'><meta charset='utf-8'><title>$title</title>"
-    "<body style='font-family:sans-serif;max-width:36em;margin:4em auto'><h1>$title</h1><p>$text</p></body></html>"
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """What a gateway needs to know; paths are absolute. `server_seconds` is the longest silence of an app,
-    `hold_seconds` the longest wait for one that changes over."""
+    """What a gateway needs to know; paths are absolute.
+
+    `server_seconds` is the longest silence of an app before an ordinary request is given up, `tunnel_seconds` that of a
+    WebSocket or an event stream, which is also how long the former process may live on after a reload. `hold_seconds`
+    is the longest wait for an app that changes over.
+    """
 
     host: str
     port: int
@@ -42,6 +43,7 @@ class Gateway:
     max_connections: int = 4000
     max_per_app: int = 1000
     server_seconds: int = 300
+    tunnel_seconds: int = 3600
     hold_seconds: int = 90
 
     @property
@@ -49,23 +51,47 @@ class Gateway:
         """The script that lets requests wait, beside the map."""
         return self.map_path.with_name("parking.lua")
 
+    @property
+    def notices_path(self) -> Path:
+        """The map from apps to what is said of those that nothing answers for."""
+        return self.map_path.with_name("notices.map")
+
+    @property
+    def pages_path(self) -> Path:
+        """The map from names of pages to their text."""
+        return self.map_path.with_name("pages.map")
+
+    @property
+    def master_path(self) -> Path:
+        """The socket of the process above the one that serves: it knows former ones that still serve after a reload."""
+        return self.socket_path.with_name("master.sock")
+
+    @property
+    def access_path(self) -> Path:
+        """The socket where the agent takes the access log."""
+        return self.socket_path.with_name("access.sock")
+
+
+def command(haproxy: str, gateway: Gateway, config_path: Path) -> tuple[str, ...]:
+    """The command line of a gateway in the foreground: a master, and below it the process that serves."""
+    return (haproxy, "-W", "-db", "-S", f"{gateway.master_path},mode,600,level,admin", "-f", str(config_path))
+
 
 def render(gateway: Gateway) -> str:
     """The configuration's text. Raises Misconfigured for a value that HAProxy would misread."""
     return _TEMPLATE.substitute(
         bind=_bind(gateway.host, gateway.port),
         map=_path(gateway.map_path, "route map"),
+        notices=_path(gateway.notices_path, "map of notices"),
+        pages=_path(gateway.pages_path, "map of pages"),
         socket=_socket(gateway.socket_path),
+        access_socket=_socket(gateway.access_path),
         max_connections=_positive(gateway.max_connections, "max_connections"),
         max_per_app=_positive(gateway.max_per_app, "max_per_app"),
         parking=_path(gateway.parking_path, "script"),
         table_size=_positive(gateway.max_connections, "max_connections") * 4,
         server_seconds=f"{_positive(gateway.server_seconds, 'server_seconds')}s",
-        page_absent=_page("No such app", "No app runs at this address. It may not have been published yet."),
-        page_silent=_page("The app is not answering", "The app is there, but nothing answers. Try again in a moment."),
-        page_broken=_page("The app broke off", "The app ended the connection without a valid answer."),
-        page_slow=_page("The app is too slow", "The app did not answer in time."),
-        page_busy=_page("The app is busy", "Too many visitors at once. Try again in a moment."),
+        tunnel_seconds=f"{_positive(gateway.tunnel_seconds, 'tunnel_seconds')}s",
     )
 
 
@@ -81,21 +107,18 @@ def render_parking(gateway: Gateway) -> str:
 
 
 def install(gateway: Gateway, config_path: Path) -> None:
-    """Write the configuration with its script and, unless there is one, an empty route map, which HAProxy needs to start.
+    """Write configuration, script and pages and, unless there are any, empty maps: HAProxy does not start without them.
 
     Raises Misconfigured for a value that HAProxy would misread, OSError when a file cannot be written.
     """
     text, parking = render(gateway), render_parking(gateway)
     for path in (config_path, gateway.map_path, gateway.socket_path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    gateway.map_path.touch(mode=0o644, exist_ok=True)
+    for path in (gateway.map_path, gateway.notices_path):
+        path.touch(mode=0o644, exist_ok=True)
+    gateway.pages_path.write_text(pages(), encoding="utf-8")
     gateway.parking_path.write_text(parking, encoding="utf-8")
     config_path.write_text(text, encoding="utf-8")
-
-
-def _page(title: str, text: str) -> str:
-    # The page stands inside a double-quoted string of the configuration.
-    return Template(_PAGE).substitute(title=title, text=text)
 
 
 def _bind(host: str, port: int) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from daemons.agent.adapters.haproxy import until_quiet
 from daemons.agent.domain.apps import AppState, named_by_us
 from daemons.agent.domain.collection import ContainerLog, Kept
 from daemons.agent.domain.containers import ContainerSpec
@@ -10,6 +11,7 @@ from daemons.agent.domain.disk import DiskFigures
 from daemons.agent.domain.images import Layer, LocalImage
 from daemons.agent.domain.probing import Answer, ContainerState, Listener
 from daemons.agent.domain.report import NodeReport
+from daemons.agent.domain.visitors import InFlight, Notice, Patience
 from daemons.agent.ports import (
     ControlPlaneError,
     EngineError,
@@ -198,6 +200,7 @@ class TwinGateway:
 
     routes: dict[str, int | None] = field(default_factory=dict)
     file: dict[str, int | None] = field(default_factory=dict)
+    notices: dict[str, Notice] = field(default_factory=dict)
     busy: dict[int, int] = field(default_factory=dict)
     down: bool = False
     broken: str | None = None
@@ -222,14 +225,28 @@ class TwinGateway:
 
     async def remove(self, app_id: str) -> None:
         self.file.pop(app_id, None)
+        self.notices.pop(app_id, None)
         if self.down:
             return
         self._check()
         self.routes.pop(app_id, None)
 
+    async def announce(self, app_id: str, notice: Notice | None) -> None:
+        self.notices.pop(app_id, None)
+        if notice is not None:
+            self.notices[app_id] = notice
+        if not self.down:
+            self._check()
+
     async def in_flight(self, port: int) -> int:
         self._check()
         return self.busy.get(port, 0)
+
+    async def drain(self, port: int, patience: Patience) -> InFlight:
+        async def look() -> InFlight:
+            return InFlight(await self.in_flight(port))
+
+        return await until_quiet(look, patience)
 
     async def reconcile(self, routes: Callable[[], Mapping[str, int | None]]) -> int:
         wanted = dict(routes())

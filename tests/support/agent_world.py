@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from daemons.agent.domain.containers import Limits
 from daemons.agent.domain.disk import Line, Watermarks
+from daemons.agent.domain.visitors import Patience
 from daemons.agent.services.apps import Apps
 from daemons.agent.services.collection import Collector
 from daemons.agent.services.diskwatch import DiskWatch
@@ -69,7 +70,7 @@ class World:
     def agent(self) -> Agent:
         """A new process."""
         ledger = Ledger(self.states)
-        retirement = Retirement(self.engine, self.gateway, ledger, self.plane, self.drain_seconds)
+        retirement = Retirement(self.engine, self.gateway, ledger, self.plane, Patience(self.drain_seconds))
         startup = Startup(self.engine, TwinProbe(self.engine), self.ports, self.start_seconds)
         policy = Policy("n1", Limits(), "", self.require_fence, self.require_fence)
         meter, store = SilentMeter(), TwinStore(self.engine)
@@ -77,7 +78,7 @@ class World:
         collector = Collector(self.engine, store, ledger, self.plane, watch, meter, SystemClock())
         room = Room(watch, collector, self.manifests, store, meter, 2)
         rollout = Rollout(self.engine, self.gateway, ledger, self.plane, startup, retirement, room, policy)
-        apps = Apps(self.engine, self.gateway, ledger, retirement, 0.1)
+        apps = Apps(self.engine, self.gateway, ledger, retirement, Patience(0.1))
         return Agent(rollout, apps, Recovery(self.engine, self.gateway, ledger, retirement), ledger, retirement)
 
     @asynccontextmanager

@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from daemons.kit.gateway import Gateway, install
+from daemons.kit.gateway import Gateway, command, install
 from tests.support import real
 
 TOKEN = "runtime-token-of-tests"
@@ -100,7 +100,7 @@ class RuntimeNode:
 
     def start_gateway(self) -> None:
         """HAProxy in the foreground, as a supervisor runs it."""
-        argv = [real.program("haproxy", "haproxy"), "-db", "-f", str(self._config)]
+        argv = list(command(real.program("haproxy", "haproxy"), self.gateway, self._config))
         self._gateway = _spawn(argv, self.folder / "gateway.log", os.environ)
         real.wait_until(lambda: real.listening(_port(self.gateway_url)), "the gateway's start")
 

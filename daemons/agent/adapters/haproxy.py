@@ -1,174 +1,136 @@
-"""Routes in HAProxy: the map file first, then the running process over its admin socket, then a look whether it holds.
+"""The gateway port over HAProxy: routes and notices are maps, what is in flight stands in stick tables.
 
-Commands: HAProxy 2.6 management guide, section 9.3 (`show map`, `set map`, `add map`, `del map`, `show table`).
+The configuration is daemons/kit/haproxy.cfg.
 """
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from daemons.agent.adapters.state import replace_file
+from daemons.agent.adapters.haproxy_admin import Admin, Process
+from daemons.agent.adapters.haproxy_map import RuntimeMap
+from daemons.agent.domain.visitors import InFlight, Notice, Patience, worth_waiting
 from daemons.agent.ports import GatewayDown, GatewayError
 
 _ADDRESS: Final = "127.0.0.1"
-_ANSWER_SECONDS: Final = 3.0
-_TABLE: Final = "apps"
 #: In place of an address: the gateway lets requests wait until one comes.
 _HOLD: Final = "hold"
+_LOOK_SECONDS: Final = 0.1
+#: In this order, because one that ends in between would otherwise look like a request for a moment.
+_TABLES: Final = ("sockets", "streams", "apps")
 _VERSION: Final = re.compile(r"^Version: (\S+)$", re.MULTILINE)
-_CONNECTIONS: Final = re.compile(r"\bconn_cur=([0-9]+)")
+_TABLE: Final = re.compile(r"^# table: (\w+),.*\n0x.*\bconn_cur=([0-9]+).*$", re.MULTILINE)
 
 
 class HaproxyGateway:
-    """One gateway process; this agent is the only writer of its map."""
+    """One gateway; this agent is the only writer of its maps."""
 
     def __init__(self, map_path: Path, socket_path: Path) -> None:
-        self._map = map_path
-        self._socket = socket_path
+        self._admin = Admin(socket_path)
+        self._routes = RuntimeMap(map_path, self._admin)
+        self._notices = RuntimeMap(map_path.with_name("notices.map"), self._admin)
         self._lock = asyncio.Lock()
 
     async def route(self, app_id: str, port: int) -> None:
-        """Both file and process, or neither. Raises GatewayError."""
-        await self._set(app_id, _target(port))
+        """Both file and processes, or neither. Raises GatewayError."""
+        async with self._lock:
+            await self._routes.put(app_id, _target(port))
 
     async def hold(self, app_id: str) -> None:
-        """Both file and process, or neither. Raises GatewayError."""
-        await self._set(app_id, _HOLD)
+        """Both file and processes, or neither. Raises GatewayError."""
+        async with self._lock:
+            await self._routes.put(app_id, _HOLD)
 
     async def remove(self, app_id: str) -> None:
         """Raises GatewayError; a gateway that is not running has no route once the file has none."""
         async with self._lock:
-            before = await self._read()
-            await self._write({key: value for key, value in before.items() if key != app_id})
+            await _end(self._routes, app_id)
+            if app_id in await self._notices.filed():
+                await _end(self._notices, app_id)
+
+    async def announce(self, app_id: str, notice: Notice | None) -> None:
+        """Raises GatewayError; a gateway that is not running reads the file when it starts."""
+        async with self._lock:
+            value = notice.value if notice is not None else None
+            if (await self._notices.filed()).get(app_id) == value:
+                return
+            await self._notices.file(app_id, value)
             try:
-                await self._apply(app_id, None, await self._show())
+                await self._notices.tell(app_id, value)
             except GatewayDown:
                 return
 
     async def in_flight(self, port: int) -> int:
         """Raises GatewayError."""
-        answer = await self._ask(f"show table {_TABLE} key {_target(port)}")
-        found = _CONNECTIONS.search(answer)
-        # A target that never had a request is not in the table, and the answer is then empty.
-        if found is None and answer.strip() and not answer.startswith("# table"):
-            raise GatewayError(f"the gateway does not count requests: {_first_line(answer)}")
-        return int(found[1]) if found else 0
+        return (await self._served(port)).total
+
+    async def drain(self, port: int, patience: Patience) -> InFlight:
+        """Quiet twice in a row, or what is left at the end of the patience. Raises GatewayError."""
+        return await until_quiet(lambda: self._served(port), patience)
 
     async def reconcile(self, routes: Callable[[], Mapping[str, int | None]]) -> int:
         """Raises GatewayError; the file is written in any case."""
         async with self._lock:
             wanted = {app_id: _target(port) for app_id, port in routes().items()}
-            mended = 0
-            if await self._read() != wanted:
-                await self._write(wanted)
-                mended += 1
-            held = await self._show()
-            for app_id in sorted(held.keys() | wanted.keys()):
-                if held.get(app_id) != ([wanted[app_id]] if app_id in wanted else None):
-                    await self._apply(app_id, wanted.get(app_id), held)
-                    mended += 1
-            return mended
+            mended = await self._routes.mend(wanted)
+            return mended + await self._notices.mend(dict(await self._notices.filed()))
 
     async def ping(self) -> None:
         """Raises GatewayError unless a gateway with this map answers."""
-        await self._show()
+        await self._routes.look()
 
     async def version(self) -> str:
         """Raises GatewayError."""
-        answer = await self._ask("show info")
+        newest = (await self._admin.processes())[0]
+        answer = await newest.ask("show info")
         found = _VERSION.search(answer)
         if found is None:
-            raise GatewayError(f"the gateway does not say its version: {_first_line(answer)}")
+            raise GatewayError(f"the gateway does not say its version: {answer.strip()[:200] or 'no answer'}")
         return f"haproxy {found[1]}"
 
-    async def _set(self, app_id: str, target: str) -> None:
-        async with self._lock:
-            before = await self._read()
-            await self._write(before | {app_id: target})
-            try:
-                await self._apply(app_id, target, await self._show())
-            except GatewayError:
-                await self._write(before)
-                raise
+    async def _served(self, port: int) -> InFlight:
+        """By every process together: after a reload the former one still serves what it had begun."""
+        counts = dict.fromkeys(_TABLES, 0)
+        for process in await self._admin.processes():
+            for table, count in (await _counts(process, _target(port))).items():
+                counts[table] += count
+        requests = max(0, counts["apps"] - counts["sockets"] - counts["streams"])
+        return InFlight(requests, counts["sockets"], counts["streams"])
 
-    async def _apply(self, app_id: str, target: str | None, held: Mapping[str, list[str]]) -> None:
-        """Make the running process hold one route, given what it holds; verified."""
-        values = held.get(app_id, [])
-        if target is None or len(values) > 1:
-            if values:
-                await self._order(f"del map {self._map} {app_id}")
-            values = []
-        if target is not None and values != [target]:
-            await self._order(f"{'set' if values else 'add'} map {self._map} {app_id} {target}")
-        now = (await self._show()).get(app_id, [])
-        if now != ([target] if target is not None else []):
-            raise GatewayError(f"the gateway holds {now or 'no route'} for app {app_id} instead of {target or 'none'}")
 
-    async def _show(self) -> dict[str, list[str]]:
-        answer = await self._ask(f"show map {self._map}")
-        held: dict[str, list[str]] = {}
-        for line in answer.splitlines():
-            fields = line.split(" ", 2)
-            if len(fields) == 3 and fields[0].startswith("0x"):
-                held.setdefault(fields[1], []).append(fields[2].strip())
-            elif line.strip():
-                raise GatewayError(
-                    f"the gateway has no map {self._map}: {_first_line(answer)} "
-                    "(RUNTIME_GATEWAY_MAP must be the path that stands in its configuration)"
-                )
-        return held
-
-    async def _order(self, command: str) -> None:
-        answer = (await self._ask(command)).strip()
-        if answer:
-            raise GatewayError(f"the gateway refused a route: {_first_line(answer)}")
-
-    async def _ask(self, command: str) -> str:
+async def until_quiet(look: Callable[[], Awaitable[InFlight]], patience: Patience) -> InFlight:
+    """Look again and again until nothing is left, twice in a row, or nothing is worth waiting for."""
+    clock = asyncio.get_running_loop().time
+    began, quiet = clock(), 0
+    while True:
         try:
-            async with asyncio.timeout(_ANSWER_SECONDS):
-                reader, writer = await asyncio.open_unix_connection(str(self._socket))
-                try:
-                    writer.write(f"{command}\n".encode("ascii"))
-                    await writer.drain()
-                    return (await reader.read()).decode("utf-8", "replace")
-                finally:
-                    writer.close()
-        except (FileNotFoundError, ConnectionRefusedError) as error:
-            raise GatewayDown(f"no gateway listens on {self._socket}: is HAProxy running?") from error
-        except TimeoutError as error:
-            raise GatewayError(f"the gateway did not answer on {self._socket} within {_ANSWER_SECONDS:g} s") from error
-        except OSError as error:
-            raise GatewayError(f"the gateway's socket {self._socket} cannot be used: {error}") from error
+            left = await look()
+        except GatewayDown:
+            return InFlight()
+        quiet = quiet + 1 if left.total == 0 else 0
+        if quiet == 2 or (left.total and not worth_waiting(left, clock() - began, patience)):
+            return left
+        await asyncio.sleep(_LOOK_SECONDS)
 
-    async def _read(self) -> dict[str, str]:
-        return await asyncio.to_thread(self._read_file)
 
-    async def _write(self, routes: Mapping[str, str]) -> None:
-        try:
-            await asyncio.to_thread(self._write_file, routes)
-        except OSError as error:
-            raise GatewayError(f"the route map {self._map} cannot be written: {error.strerror or error}") from error
+async def _counts(process: Process, target: str) -> Mapping[str, int]:
+    answer = await process.ask(*(f"show table {table} key {target}" for table in _TABLES))
+    # A target that never had a request is in no table, and a table without it answers nothing.
+    rest = _TABLE.sub("", answer).strip()
+    if rest:
+        raise GatewayError(f"the gateway does not count requests: {rest.splitlines()[0][:200]}")
+    return {table: int(count) for table, count in _TABLE.findall(answer)}
 
-    def _read_file(self) -> dict[str, str]:
-        try:
-            lines = self._map.read_text(encoding="utf-8").splitlines()
-        except FileNotFoundError:
-            return {}
-        except OSError as error:
-            raise GatewayError(f"the route map {self._map} cannot be read: {error.strerror or error}") from error
-        fields = (line.split() for line in lines)
-        return {pair[0]: pair[1] for pair in fields if len(pair) == 2 and not pair[0].startswith("#")}
 
-    def _write_file(self, routes: Mapping[str, str]) -> None:
-        self._map.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(self._map, "".join(f"{app} {target}\n" for app, target in sorted(routes.items())).encode())
+async def _end(entries: RuntimeMap, key: str) -> None:
+    await entries.file(key, None)
+    try:
+        await entries.tell(key, None)
+    except GatewayDown:
+        return
 
 
 def _target(port: int | None) -> str:
     return f"{_ADDRESS}:{port}" if port is not None else _HOLD
-
-
-def _first_line(text: str) -> str:
-    return (text.strip().splitlines() or ["no answer"])[0][:200]

@@ -42,6 +42,7 @@ class ContainerSpec:
     host_port: int
     limits: Limits = field(default_factory=Limits)
     network: str = ""
+    router_labels: Mapping[str, str] = field(default_factory=dict)
 
 
 def engine_config(spec: ContainerSpec) -> dict[str, Json]:
@@ -62,7 +63,7 @@ def engine_config(spec: ContainerSpec) -> dict[str, Json]:
             "funai.fence": str(spec.fence),
             "funai.image": spec.image,
             # An image may carry router labels; a Traefik beside us must not read them.
-            "traefik.enable": "false",
+            **(spec.router_labels or {"traefik.enable": "false"}),
         },
         "HostConfig": _host_config(spec, port),
     }

@@ -8,6 +8,7 @@ from functools import partial
 from daemons.agent.domain.apps import AppState, admit, forget, named_by_us, retired, withdraw
 from daemons.agent.domain.images import of_app
 from daemons.agent.domain.probing import ContainerState
+from daemons.agent.domain.visitors import Patience
 from daemons.agent.ports import Engine, EngineError, Gateway, GatewayError, OwnContainer
 from daemons.agent.services.ledger import Ledger
 from daemons.agent.services.retirement import Retirement
@@ -44,16 +45,16 @@ class Removal:
 
 
 class Apps:
-    """Everything but the rollout. `drain_seconds` bounds the wait for requests in flight before a stop."""
+    """Everything but the rollout. `patience` bounds the wait for what is in flight before a stop."""
 
     def __init__(
-        self, engine: Engine, gateway: Gateway, ledger: Ledger, retirement: Retirement, drain_seconds: float
+        self, engine: Engine, gateway: Gateway, ledger: Ledger, retirement: Retirement, patience: Patience
     ) -> None:
         self._engine = engine
         self._gateway = gateway
         self._ledger = ledger
         self._retirement = retirement
-        self._drain_seconds = drain_seconds
+        self._patience = patience
 
     async def stop(self, user_id: str, app_id: str, fence: int | None) -> None:
         """Take the app's route away, let requests in flight end, stop and remove its containers; its fence stays.
@@ -113,7 +114,7 @@ class Apps:
 
     async def _drain(self, state: AppState) -> None:
         for instance in state.retiring:
-            await self._retirement.drain(instance.port, self._drain_seconds)
+            await self._retirement.drain(instance.port, self._patience)
 
     async def _containers(self, state: AppState, user_id: str) -> Sequence[str]:
         """Those that the state names and those that only the engine knows of."""

@@ -5,7 +5,6 @@ Every retiring container stands in the state on disk until it is gone, so a cras
 
 import asyncio
 import logging
-import time
 from collections.abc import Sequence
 from functools import partial
 from typing import Final
@@ -14,6 +13,7 @@ from weakref import WeakValueDictionary
 from daemons.agent.domain.apps import AppState, Instance, retired
 from daemons.agent.domain.collection import held, protected
 from daemons.agent.domain.images import of_app, outdated
+from daemons.agent.domain.visitors import Patience
 from daemons.agent.ports import (
     ControlPlane,
     ControlPlaneError,
@@ -29,7 +29,6 @@ from daemons.agent.services.ledger import Ledger
 logger = logging.getLogger(__name__)
 
 _STOP_GRACE_SECONDS: Final = 10
-_DRAIN_POLL_SECONDS: Final = 0.1
 _RETRY_SECONDS: Final = 5.0
 
 
@@ -37,13 +36,13 @@ class Retirement:
     """Drains, stops and removes; `run` is the loop that owns the work."""
 
     def __init__(
-        self, engine: Engine, gateway: Gateway, ledger: Ledger, control_plane: ControlPlane, drain_seconds: float
+        self, engine: Engine, gateway: Gateway, ledger: Ledger, control_plane: ControlPlane, patience: Patience
     ) -> None:
         self._engine = engine
         self._gateway = gateway
         self._ledger = ledger
         self._control_plane = control_plane
-        self._drain_seconds = drain_seconds
+        self._patience = patience
         self._queue: asyncio.Queue[tuple[str, Instance | None]] = asyncio.Queue()
         self._busy: set[str] = set()
         self._ending: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -68,17 +67,14 @@ class Retirement:
                 app_id, instance = await self._queue.get()
                 group.create_task(self._prune(app_id) if instance is None else self._retire(app_id, instance))
 
-    async def drain(self, port: int, seconds: float) -> None:
-        """Wait until nothing is in flight to the port, twice in a row, or the time is up. Raises GatewayError."""
-        deadline = time.monotonic() + seconds
-        quiet = 0
-        while quiet < 2 and time.monotonic() < deadline:
-            try:
-                quiet = quiet + 1 if await self._gateway.in_flight(port) == 0 else 0
-            except GatewayDown:
-                return
-            if quiet < 2:
-                await asyncio.sleep(_DRAIN_POLL_SECONDS)
+    async def drain(self, port: int, patience: Patience) -> None:
+        """Wait until nothing is in flight to the port, or the patience is at its end. Raises GatewayError."""
+        left = await self._gateway.drain(port, patience)
+        if left.total:
+            logger.info(
+                "an old container is stopped although something is in flight to it",
+                extra={"port": port, "requests": left.requests, "sockets": left.sockets, "streams": left.streams},
+            )
 
     async def end(self, container: str) -> None:
         """Stop and remove one container; a second caller waits for the first. Raises EngineError."""
@@ -92,7 +88,7 @@ class Retirement:
             while True:
                 try:
                     await self._no_longer_routed()
-                    await self.drain(instance.port, self._drain_seconds)
+                    await self.drain(instance.port, self._patience)
                     await self.end(instance.container)
                     state = await self._ledger.change(app_id, partial(retired, container=instance.container))
                 except (EngineError, GatewayError, StateError) as error:

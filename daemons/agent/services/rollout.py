@@ -21,6 +21,7 @@ from daemons.agent.domain.apps import (
     start,
 )
 from daemons.agent.domain.containers import ContainerSpec, Limits
+from daemons.agent.domain.traefik import labels
 from daemons.agent.ports import (
     ControlPlane,
     ControlPlaneError,
@@ -72,13 +73,14 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How this node deploys."""
+    """How this node deploys; `router_labels`: containers carry what a Traefik reads."""
 
     node: str
     limits: Limits
     network: str
     require_fence: bool
     confirms: bool
+    router_labels: bool = False
 
 
 class Rollout:
@@ -196,6 +198,7 @@ class Rollout:
             host_port=candidate.port,
             limits=self._policy.limits,
             network=self._policy.network,
+            router_labels=labels(order.app_id, candidate.container_port) if self._policy.router_labels else {},
         )
 
     async def _confirm(self, order: Order) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from daemons.kit.gateway import Gateway, command
 from daemons.supervisor.domain import credentials
 from daemons.supervisor.domain.network import HOST, Ports
 from daemons.supervisor.ports import Child
@@ -48,7 +49,8 @@ class Plan:
             "agent": self._agent(),
             "runner": self._runner(),
         }
-        argv = (self.haproxy, "-db", "-f", str(self.layout.gateway_config))
+        entrance = Gateway(HOST, self.ports.gateway, self.layout.gateway_map, self.layout.gateway_socket)
+        argv = command(self.haproxy, entrance, self.layout.gateway_config)
         gateway = Child("gateway", argv, self._base("gateway"), f"{self.ports.url('gateway')}/gateway/health")
         return (gateway, *(self._daemon(name, settings) for name, settings in daemons.items()))
 

@@ -1,0 +1,108 @@
+"""A HAProxy of the test's own, and apps behind it."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from aiohttp import web
+
+from daemons.agent.adapters.haproxy import HaproxyGateway
+from daemons.agent.adapters.haproxy_admin import Admin
+from daemons.kit.gateway import Gateway, command, install
+from tests.support import real
+
+
+class Running:
+    """A HAProxy process with a map of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = real.free_port()
+        self.folder = folder
+        self.map_path = folder / "routes.map"
+        self.socket_path = folder / "admin.sock"
+        self.url = f"http://127.0.0.1:{self.port}"
+        configuration = Gateway(
+            "127.0.0.1", self.port, self.map_path, self.socket_path, max_connections=200, max_per_app=20
+        )
+        install(configuration, folder / "haproxy.cfg")
+        self.configuration = configuration
+        self.driver = HaproxyGateway(self.map_path, self.socket_path)
+
+    def argv(self) -> Sequence[str]:
+        """As a supervisor runs it."""
+        return command(real.program("haproxy", "haproxy"), self.configuration, self.folder / "haproxy.cfg")
+
+    async def tell(self, line: str) -> None:
+        """A command behind the driver's back."""
+        for process in await Admin(self.socket_path).processes():
+            await process.ask(line)
+
+    async def held(self) -> dict[str, str]:
+        """The routes of the running process."""
+        (process,) = await Admin(self.socket_path).processes()
+        answer = await process.ask(f"show map {self.map_path}")
+        return {line.split()[1]: line.split()[2] for line in answer.splitlines() if line.strip()}
+
+
+class Backends:
+    """Apps that echo what reached them: `?slow` after `release`, `?pause=N` in so many seconds, `?events` for ever."""
+
+    def __init__(self) -> None:
+        self._gate = asyncio.Event()
+        self._runners: dict[int, web.AppRunner] = {}
+
+    async def serve(self, name: str) -> int:
+        """The port of a new app."""
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            if request.headers.get("Upgrade") == "websocket":
+                return await _echo(name, request)
+            if "events" in request.query:
+                return await _events(name, request)
+            if "slow" in request.query:
+                await self._gate.wait()
+            await asyncio.sleep(float(request.query.get("pause", 0)))
+            got = {key.lower(): value for key, value in request.headers.items()}
+            return web.json_response({"name": name, "path": request.raw_path, "headers": got})
+
+        app = web.Application()
+        app.router.add_route("*", "/{rest:.*}", answer)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        port: int = runner.addresses[0][1]
+        self._runners[port] = runner
+        return port
+
+    async def stop(self, port: int) -> None:
+        """End one."""
+        await self._runners.pop(port).cleanup()
+
+    def release(self) -> None:
+        """Answer the slow ones."""
+        self._gate.set()
+
+    async def close(self) -> None:
+        """End all."""
+        self.release()
+        for runner in self._runners.values():
+            await runner.cleanup()
+
+
+async def _events(name: str, request: web.Request) -> web.StreamResponse:
+    stream = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+    await stream.prepare(request)
+    with suppress(ConnectionError):
+        while True:
+            await stream.write(f"data: {name}\n\n".encode())
+            await asyncio.sleep(0.05)
+    return stream
+
+
+async def _echo(name: str, request: web.Request) -> web.WebSocketResponse:
+    socket = web.WebSocketResponse()
+    await socket.prepare(request)
+    async for message in socket:
+        await socket.send_str(f"{name}:{message.data}")
+    return socket
