@@ -122,10 +122,7 @@ def build_app(settings: AgentSettings, parts: Parts) -> web.Application:
     patience = Patience(settings.drain_seconds, settings.stream_drain_seconds)
     retirement = Retirement(parts.engine, parts.gateway, ledger, parts.control_plane, patience)
     startup = Startup(parts.engine, parts.probe, parts.ports, settings.start_seconds)
-    meter = PrometheusDiskMeter(metrics.registry)
-    watch = DiskWatch(parts.disk, _watermarks(settings), meter)
-    collector = Collector(parts.engine, parts.store, ledger, parts.control_plane, watch, meter, SystemClock())
-    room = Room(watch, collector, parts.manifests, parts.store, meter, settings.pull_expansion)
+    watch, collector, room = _disk(settings, parts, ledger, metrics)
     rollout = Rollout(
         parts.engine, parts.gateway, ledger, parts.control_plane, startup, retirement, room, _policy(settings)
     )
@@ -158,6 +155,14 @@ def build_app(settings: AgentSettings, parts: Parts) -> web.Application:
     loops = (watch.run, collector.run, recovery.run, retirement.run, notices.run, parts.access_log.run)
     app.cleanup_ctx.append(background(*loops, *beats))
     return app
+
+
+def _disk(settings: AgentSettings, parts: Parts, ledger: Ledger, metrics: Metrics) -> tuple[DiskWatch, Collector, Room]:
+    """Who watches the disk, who collects when it fills, and who keeps room for what is pulled."""
+    meter = PrometheusDiskMeter(metrics.registry)
+    watch = DiskWatch(parts.disk, _watermarks(settings), meter)
+    collector = Collector(parts.engine, parts.store, ledger, parts.control_plane, watch, meter, SystemClock())
+    return watch, collector, Room(watch, collector, parts.manifests, parts.store, meter, settings.pull_expansion)
 
 
 async def build(settings: AgentSettings) -> web.Application:
