@@ -45,7 +45,7 @@ def decisions_per_second(batch: int) -> float:
     for first in range(0, APPS, batch):
         board = Board(nodes, unseen, POLICY, NOW)
         for number in range(first, min(first + batch, APPS)):
-            unseen[board.choose(f"app-{number}").id] += 1
+            unseen[board.decide(f"app-{number}").node.id] += 1
     return APPS / (time.perf_counter() - started)
 
 
