@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, AwareDatetime, StringConstraints
 
 from protocol.base import Wire
+from protocol.configuration import GivenConfig
 from protocol.names import AppId, GitRef, HttpPath, ImageRef, ImageTag, Port, ShortText, UserId
 
 _JOB_ID: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?")
@@ -140,6 +141,7 @@ class StartDeployment(Wire):
     health_check_path: HttpPath | None = None
     image_tag: ImageTag | None = None
     image: ImageRef | None = None
+    config: GivenConfig | None = None
 
 
 class StoppedDeployment(Wire):

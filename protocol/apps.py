@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import Field, ValidationInfo, field_validator
 
 from protocol.base import Wire
+from protocol.configuration import GivenConfig
 from protocol.names import AppId, HttpPath, ImageRef, Port, ShortText, UserId, own_base_path
 from protocol.operations import OperationView
 
@@ -27,6 +28,7 @@ class DeployApp(Wire):
     health_check_path: HttpPath | None = None
     fence: Fence | None = None
     job_id: ShortText | None = None
+    config: GivenConfig | None = None
 
     @field_validator("base_path")
     @classmethod
@@ -35,12 +37,14 @@ class DeployApp(Wire):
 
 
 class DeployedApp(Wire):
-    """Answer to a deployment that is live."""
+    """Answer to a deployment that is live. Within the next `watchSeconds` it is taken back if it fails; the app's
+    status says so then."""
 
     app_id: str
     container_name: str
     status: str = "DEPLOYED"
     preview_url: str | None = None
+    watch_seconds: float | None = None
 
 
 class AppRef(Wire):
@@ -83,8 +87,25 @@ class DeletedApp(Wire):
     mongo: MongoOutcome = MongoOutcome()
 
 
+class RunCondition(StrEnum):
+    """How an app stands on its node. WATCHED: live, and taken back if it fails now. CRASHED: it waits for its restart,
+    or gets none. ABSENT: it has no container there."""
+
+    RUNNING = "RUNNING"
+    WATCHED = "WATCHED"
+    DEPLOYING = "DEPLOYING"
+    UNHEALTHY = "UNHEALTHY"
+    CRASHED = "CRASHED"
+    ABSENT = "ABSENT"
+
+
 class AppStatus(Wire):
-    """`GET /agent/apps/status`; `port` is the port on the node that the gateway sends to."""
+    """`GET /agent/apps/status`; `port` is the port on the node that the gateway sends to.
+
+    `reason` says why it is not well, or why it last crashed; `crashes` counts those since its last 10 min of health;
+    `restartAt` and `failedAt` are epoch milliseconds. `failedFence` is the last attempt that was live and failed while
+    it was watched; `backTo` is the one that serves instead.
+    """
 
     app_id: str
     container_name: str
@@ -93,6 +114,20 @@ class AppStatus(Wire):
     image: str | None = None
     port: int | None = None
     fence: int | None = None
+    condition: RunCondition | None = None
+    reason: str | None = None
+    crashes: int | None = None
+    restart_at: int | None = None
+    failed_fence: int | None = None
+    failed_reason: str | None = None
+    failed_at: int | None = None
+    back_to: int | None = None
+
+
+class AppStatusList(Wire):
+    """`GET /agent/apps`: every app that the node knows, by app id."""
+
+    items: tuple[AppStatus, ...]
 
 
 class LocalImages(Wire):

@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from protocol.base import Wire
+from protocol.configuration import AppConfig, GivenConfig
 from protocol.errors import JobReason
 from protocol.names import (
     AppId,
@@ -95,6 +96,7 @@ class JobPayload(Wire):
     image: ImageRef | None = None
     acr_registry: RegistryHost | None = None
     acr_namespace: Namespace | None = None
+    config: GivenConfig | None = None
 
     @field_validator("base_path")
     @classmethod
@@ -117,6 +119,8 @@ class StoredPayload(JobPayload):
     source_node_id: int | None = None
     target_node_id: int | None = None
     drain_id: int | None = None
+    # Readers get the secrets' names alone.
+    config: AppConfig | None = None
 
     @model_serializer(mode="wrap")
     def _without_nulls(self, serialize: SerializerFunctionWrapHandler) -> dict[str, object]:

@@ -17,6 +17,7 @@ from console.live.plain import PlainText, line
 from console.live.select import View, short, why
 from protocol.client.deploy import AdminClient
 from protocol.client.transport import Refused
+from protocol.configuration import AppConfig
 from protocol.jobs import HIGHEST_PRIORITY, LOWEST_PRIORITY, CreateJob, JobStatus, JobView, OnConflict, RetryJob
 from protocol.names import Labels
 
@@ -50,16 +51,21 @@ def deploy(
     require: Annotated[
         list[str] | None, typer.Option(metavar="LABEL", help="Only on a runner that offers it; may be repeated.")
     ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="JSON: environment, secrets, limits, strategy.", dir_okay=False),
+    ] = None,
     follow: FollowOption = False,
 ) -> None:
     """Deploy an app; what is not given is taken from its newest job."""
     if image and (ref or repo):
         raise typer.BadParameter("--image deploys without a build; leave out --ref and --repo")
     place = {"priority": priority, "requires": _labels(require or [])}
+    configured = _config(config) if config is not None else None
 
     async def work(client: AdminClient) -> None:
         policy = policy_of(supersede=supersede, cancel_running=cancel_running)
-        ordered = await complete(client, Wish(app_id, user, ref, repo, image))
+        ordered = await complete(client, Wish(app_id, user, ref, repo, image), configured)
         await started(client, await submit(client, ordered.model_copy(update=place), policy), follow=follow)
 
     run(work, f"app {app_id} was not deployed")
@@ -144,7 +150,19 @@ def _labels(given: list[str]) -> tuple[str, ...]:
         raise typer.BadParameter(error.errors()[0]["msg"], param_hint="--require") from None
 
 
-async def complete(client: AdminClient, wish: Wish) -> CreateJob:
+def _config(path: Path) -> AppConfig:
+    """In a file, because what stands on a command line can be read by everyone on the machine."""
+    try:
+        return AppConfig.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise typer.BadParameter(f"{path} cannot be read: {error.strerror}", param_hint="--config") from None
+    except ValidationError as error:
+        problem = error.errors(include_input=False, include_url=False)[0]
+        where = ".".join(map(str, problem["loc"])) or "the file"
+        raise typer.BadParameter(f"{where}: {problem['msg']}", param_hint="--config") from None
+
+
+async def complete(client: AdminClient, wish: Wish, config: AppConfig | None = None) -> CreateJob:
     """The order from the wish and, for what it leaves open, the app's newest job.
 
     Raises Failure when that is not enough, ClientError when the control plane refuses.
@@ -160,13 +178,14 @@ async def complete(client: AdminClient, wish: Wish) -> CreateJob:
             wish.repo or before.repo,
             wish.image or ("" if wish.git_ref or wish.repo else before.image),
         )
-        return order(whole, earlier)
+        return order(whole, earlier, config)
     except InvalidOrder as problem:
         options = {
             "userId": " (--user)",
             "repoSshUrl": " (--repo, --image)",
             "gitRef": " (--ref)",
             "image": " (--image)",
+            "config": " (--config)",
         }
         raise Failure(f"{problem.field}{options.get(problem.field, '')} {problem.message}", USAGE) from None
 

@@ -6,6 +6,7 @@ from typing import Final
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
+from protocol.configuration import AppConfig
 from protocol.jobs import CreateJob, JobPayload, JobType, StoredPayload
 
 _OWN_FIELDS: Final = ("app_id", "user_id", "git_ref", "repo_ssh_url", "image")
@@ -40,8 +41,9 @@ def wish_of(payload: JobPayload) -> Wish:
     return Wish(payload.app_id, payload.user_id, payload.git_ref or "", payload.repo_ssh_url or "", image)
 
 
-def order(wish: Wish, earlier: StoredPayload | None = None) -> CreateJob:
-    """The order of a wish; ports, paths and registry are taken over from an `earlier` job of the same app.
+def order(wish: Wish, earlier: StoredPayload | None = None, config: AppConfig | None = None) -> CreateJob:
+    """The order of a wish; ports, paths, registry and, unless given, configuration are taken over from an `earlier` job
+    of the same app.
 
     Raises InvalidOrder.
     """
@@ -49,6 +51,8 @@ def order(wish: Wish, earlier: StoredPayload | None = None) -> CreateJob:
     if earlier is not None and earlier.app_id == wish.app_id.strip():
         fields = set(JobPayload.model_fields) - set(_OWN_FIELDS)
         kept = {key: value for key in fields if (value := getattr(earlier, key)) is not None}
+    if config is not None:
+        kept["config"] = config
     image = wish.image.strip()
     typed = {
         "app_id": wish.app_id.strip(),

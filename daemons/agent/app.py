@@ -1,7 +1,7 @@
 """The composition root of the runtime agent."""
 
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,15 +51,17 @@ from daemons.agent.services.holds import AppBusy, Superseded
 from daemons.agent.services.ledger import Ledger, Recovering
 from daemons.agent.services.notices import Notices
 from daemons.agent.services.recovery import Recovery
+from daemons.agent.services.restoration import Restoration
 from daemons.agent.services.retirement import Retirement
-from daemons.agent.services.rollout import ConfirmationUnavailable, DeployFailed, NotConfirmed, Policy, Rollout
+from daemons.agent.services.rollout import ConfirmationUnavailable, DeployFailed, NotConfirmed, Policy, Rollout, TooMuch
 from daemons.agent.services.room import Room
 from daemons.agent.services.selfview import Ask, SelfView
 from daemons.agent.services.startup import Startup
+from daemons.agent.services.vigil import Vigil
 from daemons.agent.services.visits import Visits
 from daemons.agent.settings import AgentSettings
 from daemons.kit.auth import AUTH_PROBLEMS, Access, Gate
-from daemons.kit.clock import SystemClock
+from daemons.kit.clock import Clock, SystemClock
 from daemons.kit.daemon import MAX_BODY_BYTES
 from daemons.kit.health import Check
 from daemons.kit.health import HealthRoutes as ReadyRoutes
@@ -89,6 +91,7 @@ PROBLEMS: Final[Problems] = {
     NoRoom: (409, ErrorReason.NODE_FULL),
     ForeignApp: (409, ErrorReason.ALREADY_EXISTS),
     UnknownApp: (404, ErrorReason.NOT_FOUND),
+    TooMuch: (400, ErrorReason.INVALID_REQUEST),
     DeployFailed: (500, ErrorReason.DEPLOY_FAILED),
     StopFailed: (500, ErrorReason.DEPLOY_FAILED),
     EngineError: (500, ErrorReason.PEER_FAILED),
@@ -114,6 +117,7 @@ class Parts:
     checks: Mapping[str, Check]
     versions: Mapping[str, Ask]
     access_log: AccessLog = field(default_factory=NoAccessLog)
+    clock: Clock = field(default_factory=SystemClock)
 
 
 def build_app(settings: AgentSettings, parts: Parts) -> web.Application:
@@ -122,18 +126,44 @@ def build_app(settings: AgentSettings, parts: Parts) -> web.Application:
     patience = Patience(settings.drain_seconds, settings.stream_drain_seconds)
     retirement = Retirement(parts.engine, parts.gateway, ledger, parts.control_plane, patience)
     startup = Startup(parts.engine, parts.probe, parts.ports, settings.start_seconds)
+    restoration = Restoration(parts.engine, parts.gateway, ledger, retirement, startup)
     watch, collector, room = _disk(settings, parts, ledger, metrics)
+    heartbeat = _heartbeat(settings, parts, watch, collector)
+
+    def now() -> float:
+        return parts.clock.now().timestamp()
+
     rollout = Rollout(
-        parts.engine, parts.gateway, ledger, parts.control_plane, startup, retirement, room, _policy(settings)
+        parts.engine,
+        parts.gateway,
+        ledger,
+        parts.control_plane,
+        startup,
+        retirement,
+        restoration,
+        room,
+        _policy(settings),
+        now,
+    )
+    recovery = Recovery(parts.engine, parts.gateway, ledger, retirement, now)
+    vigil = Vigil(
+        parts.engine, parts.probe, ledger, retirement, restoration, lambda: recovery.done, now, heartbeat.soon
     )
     stop_patience = Patience(min(settings.drain_seconds, _STOP_DRAIN_SECONDS))
-    apps = Apps(parts.engine, parts.gateway, ledger, retirement, stop_patience)
-    recovery = Recovery(parts.engine, parts.gateway, ledger, retirement)
-    notices = Notices(parts.engine, parts.gateway, ledger)
-    view = SelfView(parts.engine, watch, collector, Machine(), parts.versions)
-    heartbeat = Heartbeat(parts.control_plane, view.report, settings.heartbeat_seconds)
-    watch.tell(heartbeat.soon)
-    collector.tell(heartbeat.soon)
+    apps = Apps(parts.engine, parts.gateway, ledger, retirement, vigil, stop_patience)
+    visits = VisitRoutes(Visits(ledger, parts.access_log), recovery)
+    routes = AppRoutes(rollout, apps, recovery, heartbeat, settings.gateway_url, settings.registries)
+    app = _served(parts, [*routes.table(), *visits.table()], settings, recovery, metrics)
+    beats = [heartbeat.run] if _reports(settings) else []
+    loops = (watch.run, collector.run, recovery.run, retirement.run, vigil.run, parts.access_log.run)
+    app.cleanup_ctx.append(background(*loops, Notices(parts.engine, parts.gateway, ledger).run, *beats))
+    return app
+
+
+def _served(
+    parts: Parts, routes: Sequence[web.RouteDef], settings: AgentSettings, recovery: Recovery, metrics: Metrics
+) -> web.Application:
+    """The application: `routes` behind the agent's token, and what anybody may ask."""
 
     async def recovered() -> None:
         recovery.check()
@@ -144,16 +174,11 @@ def build_app(settings: AgentSettings, parts: Parts) -> web.Application:
         middlewares=[metrics.middleware(), problem_middleware(PROBLEMS, as_detail), access.middleware()],
         client_max_size=MAX_BODY_BYTES,
     )
-    routes = AppRoutes(rollout, apps, recovery, heartbeat, settings.gateway_url, settings.registries)
     ready = ReadyRoutes("agent", SystemClock(), {**parts.checks, "recovery": recovered})
-    app.add_routes(access.routes(routes.table(), runtime))
-    app.add_routes(access.routes(VisitRoutes(Visits(ledger, parts.access_log), recovery).table(), runtime))
+    app.add_routes(access.routes(routes, runtime))
     app.add_routes(access.routes(HealthRoutes().table()))
     app.add_routes(access.routes([web.get("/internal/ready", ready.ready)]))
     app.add_routes(access.routes(metrics.table()))
-    beats = [heartbeat.run] if _reports(settings) else []
-    loops = (watch.run, collector.run, recovery.run, retirement.run, notices.run, parts.access_log.run)
-    app.cleanup_ctx.append(background(*loops, *beats))
     return app
 
 
@@ -163,6 +188,15 @@ def _disk(settings: AgentSettings, parts: Parts, ledger: Ledger, metrics: Metric
     watch = DiskWatch(parts.disk, _watermarks(settings), meter)
     collector = Collector(parts.engine, parts.store, ledger, parts.control_plane, watch, meter, SystemClock())
     return watch, collector, Room(watch, collector, parts.manifests, parts.store, meter, settings.pull_expansion)
+
+
+def _heartbeat(settings: AgentSettings, parts: Parts, watch: DiskWatch, collector: Collector) -> Heartbeat:
+    """Sent at once, too, when the disk crosses a line or was collected on."""
+    view = SelfView(parts.engine, watch, collector, Machine(), parts.versions)
+    heartbeat = Heartbeat(parts.control_plane, view.report, settings.heartbeat_seconds)
+    watch.tell(heartbeat.soon)
+    collector.tell(heartbeat.soon)
+    return heartbeat
 
 
 async def build(settings: AgentSettings) -> web.Application:
@@ -242,8 +276,21 @@ def _reports(settings: AgentSettings) -> bool:
 
 def _policy(settings: AgentSettings) -> Policy:
     limits = Limits(settings.memory_bytes, settings.nano_cpus, settings.pids_limit)
-    traefik = settings.gateway_driver == "traefik"
-    return Policy(settings.node_name, limits, settings.network, settings.require_fence, settings.confirms, traefik)
+    most = Limits(
+        max(settings.memory_bytes, settings.most_memory_bytes),
+        max(settings.nano_cpus, settings.most_nano_cpus),
+        max(settings.pids_limit, settings.most_pids),
+    )
+    return Policy(
+        settings.node_name,
+        limits,
+        most,
+        settings.network,
+        settings.require_fence,
+        settings.confirms,
+        settings.watch_seconds,
+        settings.gateway_driver == "traefik",
+    )
 
 
 def _watermarks(settings: AgentSettings) -> Watermarks:

@@ -88,8 +88,8 @@ class Containers(Protocol):
         """What it is doing; None when there is none of that name."""
         ...
 
-    async def keep_running(self, name: str) -> None:
-        """From now on the engine restarts it, after crashes and after its own restart."""
+    async def leave_down(self, name: str) -> None:
+        """From now on the engine does not restart it by itself, as containers of former agents were."""
         ...
 
     async def stop(self, name: str, grace_seconds: int) -> None:

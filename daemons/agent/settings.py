@@ -109,12 +109,21 @@ class AgentSettings(Settings):
     drain_seconds: float = Field(30, ge=0, le=3600, alias="RUNTIME_DRAIN_SECONDS")
     stream_drain_seconds: float = Field(120, ge=0, le=86400, alias="RUNTIME_STREAM_DRAIN_SECONDS")
 
+    watch_seconds: float = Field(10, ge=0, le=3600, alias="RUNTIME_WATCH_SECONDS")
+
     network: str = Field("", pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]{0,127})?$", alias="RUNTIME_DOCKER_NETWORK")
     nano_cpus: Annotated[int, BeforeValidator(_nano_cpus)] = Field(10**9, ge=10**7, alias="RUNTIME_APP_CPUS")
     memory_bytes: Annotated[int, BeforeValidator(_bytes)] = Field(
         512 * 1024**2, ge=6 * 1024**2, alias="RUNTIME_APP_MEMORY"
     )
     pids_limit: int = Field(256, ge=8, le=100_000, alias="RUNTIME_APP_PIDS_LIMIT")
+    most_nano_cpus: Annotated[int, BeforeValidator(_nano_cpus)] = Field(
+        4 * 10**9, ge=10**7, alias="RUNTIME_APP_CPUS_MAX"
+    )
+    most_memory_bytes: Annotated[int, BeforeValidator(_bytes)] = Field(
+        2 * 1024**3, ge=6 * 1024**2, alias="RUNTIME_APP_MEMORY_MAX"
+    )
+    most_pids: int = Field(1024, ge=8, le=100_000, alias="RUNTIME_APP_PIDS_LIMIT_MAX")
     app_ports: Annotated[tuple[int, int], NoDecode, BeforeValidator(_ports)] = Field(
         (20000, 29999), alias="RUNTIME_APP_PORTS"
     )

@@ -3,7 +3,17 @@
 from collections.abc import Mapping
 from typing import Final
 
-from protocol.apps import AppRef, AppStatus, DeletedApp, DeployApp, DeployedApp, LocalImages, NodeContainers, StoppedApp
+from protocol.apps import (
+    AppRef,
+    AppStatus,
+    AppStatusList,
+    DeletedApp,
+    DeployApp,
+    DeployedApp,
+    LocalImages,
+    NodeContainers,
+    StoppedApp,
+)
 from protocol.client.transport import Transport
 
 _DEPLOY_SECONDS: Final = 900.0
@@ -36,6 +46,10 @@ class AgentClient:
     async def containers(self) -> NodeContainers:
         """Every container that the agent made."""
         return await self.transport.bare("GET", "/agent/apps/containers", NodeContainers)
+
+    async def apps(self) -> AppStatusList:
+        """How every app of the node stands."""
+        return await self.transport.bare("GET", "/agent/apps", AppStatusList)
 
     async def images(self, user_id: str, app_id: str) -> LocalImages:
         """Which of the app's own images the node has."""

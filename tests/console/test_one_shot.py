@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from protocol.jobs import JobStatus
+from protocol.configuration import RolloutStrategy
+from protocol.jobs import JobStatus, StoredPayload
 from tests.console.plane_server import Served, seed, served
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -122,6 +123,25 @@ def test_deploy_repeats_the_newest_order(plane: Served, jobs: dict[str, str]) ->
     assert funai(plane.environ, "deploy", "20002", "--ref", "a", "--image", "b").returncode == 2
     image = funai(plane.environ, "deploy", "20009", "--user", "3", "--image", "busybox:1.36")
     assert image.returncode == 0, image.stderr
+
+
+def test_a_configuration_comes_from_a_file(plane: Served, jobs: dict[str, str], tmp_path: Path) -> None:
+    config = tmp_path / "app.json"
+    config.write_text('{"secrets": {"API_KEY": "hidden value"}, "strategy": "stop-first"}')
+    options = ("deploy", "20011", "--user", "3", "--image", "busybox:1.36", "--config", str(config))
+    made = funai(plane.environ, *options)
+    assert made.returncode == 0, made.stderr
+    admin = plane.admin()
+
+    async def newest() -> StoredPayload:
+        async with admin.transport:
+            return (await admin.get(made.stdout.decode().strip())).payload
+
+    shown = asyncio.run(newest()).config
+    assert shown is not None and (shown.secrets, shown.strategy) == ({"API_KEY": None}, RolloutStrategy.STOP_FIRST)
+    config.write_text('{"secrets": {"A-B": "hidden value"}}')
+    refused = funai(plane.environ, *options)
+    assert refused.returncode == 2 and b"A-B" in refused.stderr and b"hidden" not in refused.stderr
 
 
 def test_a_control_plane_that_is_not_there(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ async def test_a_container_lives_and_goes(bench: Bench) -> None:
     assert (started.running, started.host_port) == (True, spec.host_port)
     own = [one for one in await engine.own() if one.name == spec.name]
     assert [(one.user_id, one.app_id, one.running) for one in own] == [("7", _APP, True)]
-    await engine.keep_running(spec.name)
+    await engine.leave_down(spec.name)
     await engine.stop(spec.name, 1)
     stopped = await engine.state(spec.name)
     assert stopped is not None
@@ -111,7 +111,7 @@ async def test_what_is_absent_cannot_be_started_or_kept(bench: Bench) -> None:
     with pytest.raises(EngineError, match="start container"):
         await bench.engine.start(f"rt-u-7-{_APP}-r99")
     with pytest.raises(EngineError, match="update container"):
-        await bench.engine.keep_running(f"rt-u-7-{_APP}-r99")
+        await bench.engine.leave_down(f"rt-u-7-{_APP}-r99")
 
 
 async def test_a_name_is_taken_once(bench: Bench) -> None:

@@ -2,7 +2,20 @@
 
 from datetime import UTC, datetime
 
-from protocol import apps, audit, drains, events, inventory, jobs, nodes, operations, releases, replicas, webhooks
+from protocol import (
+    apps,
+    audit,
+    configuration,
+    drains,
+    events,
+    inventory,
+    jobs,
+    nodes,
+    operations,
+    releases,
+    replicas,
+    webhooks,
+)
 from protocol.base import Wire
 from protocol.errors import JobReason
 
@@ -14,6 +27,16 @@ IMAGE = "127.0.0.1:5000/funaistudio/u1-app20001:0123456789ab-7"
 DIGEST = "sha256:" + "a1" * 32
 TOKEN = "lease-token"
 
+CONFIG = configuration.AppConfig(
+    environment={"LANG": "C.UTF-8"},
+    secrets={"API_KEY": "of the tests"},
+    memory_bytes=268_435_456,
+    cpu_millis=500,
+    pids_limit=128,
+    stop_grace_seconds=20,
+    restart_policy=configuration.RestartPolicy.ON_FAILURE,
+    strategy=configuration.RolloutStrategy.STOP_FIRST,
+)
 PAYLOAD = jobs.JobPayload(
     user_id="1",
     app_id="20001",
@@ -27,9 +50,16 @@ PAYLOAD = jobs.JobPayload(
     image=IMAGE,
     acr_registry="127.0.0.1:5000",
     acr_namespace="funaistudio",
+    config=CONFIG,
 )
 STORED = jobs.StoredPayload(
-    user_id="1", app_id="20001", git_ref="main", run_started_at=1767323045678, attempt=2, phase="BUILD"
+    user_id="1",
+    app_id="20001",
+    git_ref="main",
+    run_started_at=1767323045678,
+    attempt=2,
+    phase="BUILD",
+    config=configuration.without_secrets(CONFIG),
 )
 NODE_ID = nodes.NodeId(value=1)
 KEPT = nodes.AppImages(app_id="20001", known=True, kept=(IMAGE,), recent=(f"{IMAGE.rpartition(':')[0]}@{DIGEST}",))
@@ -306,6 +336,23 @@ UNASKED = inventory.UnaskedNode(node="rt-node-02", message="never sent a heartbe
 ORPHAN = inventory.UnlistedApp(
     app_id="20002", user_id="1", node_id=3, reason="too_new", message="something happened to it shortly before"
 )
+STATUS = apps.AppStatus(
+    app_id="20001",
+    container_name="rt-u-1-20001-r7",
+    exists=True,
+    running=True,
+    image=IMAGE,
+    port=30007,
+    fence=7,
+    condition=apps.RunCondition.CRASHED,
+    reason="it exited with code 1",
+    crashes=2,
+    restart_at=1767323055678,
+    failed_fence=8,
+    failed_reason="it exited with code 1",
+    failed_at=1767323045678,
+    back_to=7,
+)
 SAMPLES: tuple[Wire, ...] = (
     PAYLOAD,
     STORED,
@@ -363,22 +410,22 @@ SAMPLES: tuple[Wire, ...] = (
         health_check_path="/healthz",
         fence=7,
         job_id=JOB_ID,
+        config=CONFIG,
     ),
-    apps.DeployedApp(app_id="20001", container_name="rt-u-1-20001-r7", preview_url="http://10.0.0.2/runtime/20001/"),
+    CONFIG,
+    apps.DeployedApp(
+        app_id="20001",
+        container_name="rt-u-1-20001-r7",
+        preview_url="http://10.0.0.2/runtime/20001/",
+        watch_seconds=10.0,
+    ),
     apps.AppRef(user_id="1", app_id="20001", fence=8),
     apps.StoppedApp(app_id="20001"),
     IMAGES,
     MONGO,
     apps.DeletedApp(app_id="20001", images=IMAGES, mongo=MONGO),
-    apps.AppStatus(
-        app_id="20001",
-        container_name="rt-u-1-20001-r7",
-        exists=True,
-        running=True,
-        image=IMAGE,
-        port=30007,
-        fence=7,
-    ),
+    STATUS,
+    apps.AppStatusList(items=(STATUS,)),
     apps.LocalImages(app_id="20001", images=(IMAGE,)),
     apps.ConfirmFence(app_id="20001", fence=7, node_name="rt-node-01"),
     apps.FenceConfirmed(holds=False, reason="stale_fence"),

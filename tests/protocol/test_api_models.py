@@ -22,6 +22,7 @@ from protocol.api import (
     UserInfo,
 )
 from protocol.base import Wire
+from protocol.configuration import AppConfig
 
 GOLDEN = Path(__file__).parent / "golden"
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, 678000, UTC)
@@ -47,6 +48,7 @@ MODELS: dict[str, Wire] = {
     ),
     "app_ids": AppIds(app_ids=(20001, 20002), count=2),
     "start_deployment": StartDeployment(
+        config=AppConfig(secrets={"API_KEY": "of the tests"}, memory_bytes=268_435_456),
         container_port=3000,
         git_ref="main",
         base_path="/runtime/20001",

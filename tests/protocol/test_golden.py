@@ -25,6 +25,7 @@ MODULES = (
     "protocol.operations",
     "protocol.inventory",
     "protocol.webhooks",
+    "protocol.configuration",
 )
 
 

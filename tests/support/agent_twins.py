@@ -42,6 +42,7 @@ class TwinContainer:
     spec: ContainerSpec
     running: bool = False
     ended: bool = False
+    exit_code: int = 0
     kept: bool = False
 
 
@@ -121,20 +122,21 @@ class TwinEngine:
         if container is None:
             return None
         behaviour = self.behaviour(container)
-        code = (behaviour.exit_code or 0) if container.ended else 0
+        code = (behaviour.exit_code or container.exit_code) if container.ended else 0
         return ContainerState(
             running=container.running,
             exit_code=code,
             oom_killed=behaviour.oom and container.ended,
             image=container.spec.image_id,
             host_port=container.spec.host_port if container.running else None,
+            kept=container.kept,
         )
 
-    async def keep_running(self, name: str) -> None:
-        self._called("keep_running", name)
+    async def leave_down(self, name: str) -> None:
+        self._called("leave_down", name)
         if name not in self.containers:
             raise EngineError(f"the engine could not update container {name}: no such container")
-        self.containers[name].kept = True
+        self.containers[name].kept = False
 
     async def stop(self, name: str, grace_seconds: int) -> None:
         self._called("stop", name)

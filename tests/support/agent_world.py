@@ -1,5 +1,6 @@
 """An agent's services over twins, without HTTP."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -12,10 +13,12 @@ from daemons.agent.services.collection import Collector
 from daemons.agent.services.diskwatch import DiskWatch
 from daemons.agent.services.ledger import Ledger
 from daemons.agent.services.recovery import Recovery
+from daemons.agent.services.restoration import Restoration
 from daemons.agent.services.retirement import Retirement
 from daemons.agent.services.rollout import Order, Policy, Rollout
 from daemons.agent.services.room import Room
 from daemons.agent.services.startup import Startup
+from daemons.agent.services.vigil import Vigil
 from daemons.kit.clock import SystemClock
 from daemons.kit.tasks import running
 from tests.support.agent_twins import (
@@ -47,6 +50,12 @@ class Agent:
     recovery: Recovery
     ledger: Ledger
     retirement: Retirement
+    vigil: Vigil
+
+    async def look(self) -> None:
+        """One round of the vigil, with all that it sets off."""
+        async with asyncio.TaskGroup() as group:
+            await self.vigil.look(group)
 
 
 @dataclass
@@ -66,27 +75,62 @@ class World:
     require_fence: bool = True
     start_seconds: float = 0.2
     drain_seconds: float = 5
+    watch_seconds: float = 0
+    now: float = 1_000_000.0
+    reports: int = 0
+
+    def clock(self) -> float:
+        """The time, which only tests move."""
+        return self.now
+
+    def told(self) -> None:
+        """A heartbeat was asked for."""
+        self.reports += 1
 
     def agent(self) -> Agent:
         """A new process."""
         ledger = Ledger(self.states)
         retirement = Retirement(self.engine, self.gateway, ledger, self.plane, Patience(self.drain_seconds))
         startup = Startup(self.engine, TwinProbe(self.engine), self.ports, self.start_seconds)
-        policy = Policy("n1", Limits(), "", self.require_fence, self.require_fence)
+        policy = Policy(
+            "n1", Limits(), Limits(2 * 1024**3), "", self.require_fence, self.require_fence, self.watch_seconds
+        )
+        restoration = Restoration(self.engine, self.gateway, ledger, retirement, startup)
         meter, store = SilentMeter(), TwinStore(self.engine)
         watch = DiskWatch(self.disk, self.marks, meter)
         collector = Collector(self.engine, store, ledger, self.plane, watch, meter, SystemClock())
-        room = Room(watch, collector, self.manifests, store, meter, 2)
-        rollout = Rollout(self.engine, self.gateway, ledger, self.plane, startup, retirement, room, policy)
-        apps = Apps(self.engine, self.gateway, ledger, retirement, Patience(0.1))
-        return Agent(rollout, apps, Recovery(self.engine, self.gateway, ledger, retirement), ledger, retirement)
+        rollout = Rollout(
+            self.engine,
+            self.gateway,
+            ledger,
+            self.plane,
+            startup,
+            retirement,
+            restoration,
+            Room(watch, collector, self.manifests, store, meter, 2),
+            policy,
+            self.clock,
+        )
+        recovery = Recovery(self.engine, self.gateway, ledger, retirement, self.clock)
+        vigil = Vigil(
+            self.engine,
+            TwinProbe(self.engine),
+            ledger,
+            retirement,
+            restoration,
+            lambda: recovery.done,
+            self.clock,
+            self.told,
+        )
+        apps = Apps(self.engine, self.gateway, ledger, retirement, vigil, Patience(0.1))
+        return Agent(rollout, apps, recovery, ledger, retirement, vigil)
 
     @asynccontextmanager
     async def alive(self) -> AsyncIterator[Agent]:
         """A process that has recovered and retires what it must."""
         agent = self.agent()
         await agent.recovery.recover()
-        async with running(agent.retirement.run):
+        async with running(agent.retirement.run, agent.vigil.run):
             yield agent
 
     def serving(self, app_id: str = "5") -> str | None:

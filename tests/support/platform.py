@@ -53,7 +53,13 @@ class Up:
     def environment(self) -> dict[str, str]:
         """The caller's, without anything that would lead to another platform."""
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("FUNAI_", "DEPLOY_", "API_"))}
-        return {**kept, "DOCKER_HOST": self.docker_url, "FUNAI_DATA_DIR": str(self.folder), **self.settings}
+        return {
+            **kept,
+            "DOCKER_HOST": self.docker_url,
+            "FUNAI_DATA_DIR": str(self.folder),
+            "RUNTIME_WATCH_SECONDS": "1",
+            **self.settings,
+        }
 
     @property
     def pid(self) -> int:

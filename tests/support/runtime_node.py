@@ -120,6 +120,7 @@ class RuntimeNode:
             "RUNTIME_GATEWAY_SOCKET": str(self.gateway.socket_path),
             "RUNTIME_START_SECONDS": "5",
             "RUNTIME_DRAIN_SECONDS": "10",
+            "RUNTIME_WATCH_SECONDS": "0",
             **self._environment,
         }
         argv = [sys.executable, "-m", "daemons.agent"]

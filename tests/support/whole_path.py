@@ -266,6 +266,7 @@ def whole_path(
             "RUNTIME_APP_PORTS": _PORTS,
             "RUNTIME_START_SECONDS": "3",
             "RUNTIME_DRAIN_SECONDS": "2",
+            "RUNTIME_WATCH_SECONDS": "0",
             **(agent or {}),
         }
         node = stack.enter_context(runtime_node.node(folder / "n", engine, name, **settings))

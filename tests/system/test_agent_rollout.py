@@ -252,7 +252,7 @@ def test_every_container_is_hardened(node: RuntimeNode, workshop: Workshop) -> N
     assert (host["CapDrop"], host["SecurityOpt"]) == (["ALL"], ["no-new-privileges:true"])
     assert (host["Memory"], host["MemorySwap"], host["NanoCpus"]) == (512 * 1024**2, 512 * 1024**2, 10**9)
     assert (host["PidsLimit"], host["Init"], host["Privileged"]) == (256, True, False)
-    assert host["RestartPolicy"]["Name"] == "unless-stopped"
+    assert host["RestartPolicy"]["Name"] == "no"
     assert [binding["HostIp"] for binding in host["PortBindings"]["3000/tcp"]] == ["127.0.0.1"]
     assert docker(node.engine, "exec", name, "grep", "CapEff", "/proc/self/status").split() == ["CapEff:", "0" * 16]
 

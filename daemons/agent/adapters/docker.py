@@ -115,9 +115,9 @@ class DockerEngine:
             document = await _absent(self._docker.containers.container(_name(name)).show())
         return _state(document) if document is not None else None
 
-    async def keep_running(self, name: str) -> None:
+    async def leave_down(self, name: str) -> None:
         """Raises EngineError."""
-        policy = {"RestartPolicy": {"Name": "unless-stopped", "MaximumRetryCount": 0}}
+        policy = {"RestartPolicy": {"Name": "no", "MaximumRetryCount": 0}}
         async with _words(f"update container {name}", _QUICK_SECONDS):
             # aiodocker has no method for ContainerUpdate.
             await self._docker._query_json(f"containers/{_name(name)}/update", "POST", data=policy)
@@ -236,6 +236,7 @@ def _state(document: Mapping[str, Any]) -> ContainerState:
         error=str(state.get("Error") or ""),
         image=str(document["Config"].get("Image") or ""),
         host_port=_published(document),
+        kept=document["HostConfig"].get("RestartPolicy", {}).get("Name", "no") not in ("", "no"),
     )
 
 

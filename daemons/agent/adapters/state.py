@@ -14,10 +14,11 @@ from daemons.agent.ports import StateError
 _STATE: Final = TypeAdapter(AppState)
 
 
-def replace_file(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes, mode: int = 0o644) -> None:
     """Replace a file at once and durably: temporary file, fsync, rename, fsync of the folder. Raises OSError."""
     temporary = path.with_name(f".{path.name}.new")
-    with temporary.open("wb") as file:
+    temporary.unlink(missing_ok=True)
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
@@ -56,7 +57,7 @@ class JsonStates:
     def _save(self, state: AppState) -> None:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            replace_file(self._folder / f"{state.app_id}.json", _STATE.dump_json(state, indent=1))
+            replace_file(self._folder / f"{state.app_id}.json", _STATE.dump_json(state, indent=1), 0o600)
         except OSError as error:
             raise StateError(
                 f"the state of app {state.app_id} cannot be written to {self._folder}: {error.strerror or error}"

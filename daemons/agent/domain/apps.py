@@ -1,14 +1,19 @@
 """What this node knows of one app, and how a deployment changes it.
 
 The state is written before every step it describes. `current` is the container that visitors are sent to; a
-`candidate` was started and is not proven; `retiring` ones no longer get visitors and are to be stopped. `fence` is the
-highest attempt ever seen: it only rises, and it outlives the app.
+`candidate` was started and is not proven; `warm` served before and does again if the new one fails within its watch
+window; `retiring` ones no longer get visitors and are to be stopped. `progress` is the step that is being taken.
+`fence` is the highest attempt ever seen: it only rises, and it outlives the app.
 """
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
+
+from daemons.agent.domain.configuration import RunConfig
+from daemons.agent.domain.steps import Progress, Step, Strategy, may_follow
+from daemons.agent.domain.vigil import Trouble
 
 _CONTAINER: Final = re.compile(
     r"rt-u-(?P<user>[1-9][0-9]{0,18})-(?P<app>[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?)-r(?P<fence>[0-9]{1,20})(?:[.][0-9]{1,4})?"
@@ -37,6 +42,17 @@ class Instance:
     port: int
     container_port: int
     fence: int
+    config: RunConfig = field(default_factory=RunConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class Setback:
+    """An attempt that failed within its watch window, when (epoch seconds), and which one serves instead, if any."""
+
+    fence: int
+    reason: str
+    at: float
+    back_to: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +66,32 @@ class AppState:
     candidate: Instance | None = None
     retiring: tuple[Instance, ...] = ()
     previous_image_id: str | None = None
+    warm: Instance | None = None
+    progress: Progress | None = None
+    trouble: Trouble | None = None
+    setback: Setback | None = None
 
     @property
     def instances(self) -> tuple[Instance, ...]:
         """Every container that may exist."""
-        return tuple(one for one in (self.current, self.candidate, *self.retiring) if one is not None)
+        return _present(self.current, self.candidate, self.warm, *self.retiring)
+
+    @property
+    def watched(self) -> bool:
+        """Whether the current container is within its watch window."""
+        return self.progress is not None and self.progress.step is Step.WATCH
+
+    @property
+    def one_writer(self) -> bool:
+        """Whether no two containers of the app may run at once."""
+        if self.progress is not None and self.progress.strategy is Strategy.STOP_FIRST:
+            return True
+        return any(one.config.strategy is Strategy.STOP_FIRST for one in self.instances)
+
+    @property
+    def tended(self) -> bool:
+        """Whether the current container is to be kept running: not while a rollout decides about it."""
+        return self.progress is None or not (self.progress.parked or self.progress.step is Step.SWITCH)
 
 
 def admit(state: AppState, *, user_id: str, fence: int | None, required: bool) -> AppState:
@@ -76,7 +113,7 @@ def admit(state: AppState, *, user_id: str, fence: int | None, required: bool) -
 def container_name(state: AppState, user_id: str) -> str:
     """The name of the attempt's container: never that of one that may still serve."""
     name = f"rt-u-{user_id}-{state.app_id}-r{state.fence}"
-    taken = {one.container for one in (state.current, *state.retiring) if one is not None}
+    taken = {one.container for one in _present(state.current, state.warm, *state.retiring)}
     names = (name, *(f"{name}.{number}" for number in range(2, len(taken) + 3)))
     return next(free for free in names if free not in taken)
 
@@ -87,47 +124,137 @@ def named_by_us(name: str, user_id: str, app_id: str) -> bool:
     return found is not None and found["user"] == user_id and found["app"] == app_id
 
 
+def begin(state: AppState, strategy: Strategy) -> AppState:
+    """A rollout begins. The watch of the one before ends with it: what is current has proven itself for as long.
+
+    A candidate that an earlier attempt could not remove retires.
+    """
+    state = replace(state, candidate=None, retiring=state.retiring + _present(state.candidate))
+    one_writer = strategy is Strategy.STOP_FIRST or state.one_writer
+    chosen = Strategy.STOP_FIRST if one_writer else strategy
+    return replace(_concluded(state), progress=Progress(Step.PULL, chosen))
+
+
+def advance(state: AppState, step: Step) -> AppState:
+    """The rollout's next step. Raises ValueError for one that may not follow: a mistake of ours, never of a caller."""
+    progress = state.progress
+    if progress is None or not may_follow(progress.strategy, progress.step, step):
+        raise ValueError(f"{step} may not follow {progress.step if progress else 'nothing'}")
+    return replace(state, progress=replace(progress, step=step))
+
+
+def follow(state: AppState, step: Step) -> AppState:
+    """One of the steps after a switch, unless a newer rollout has begun: then the journal is its own."""
+    progress = state.progress
+    if progress is None or not may_follow(progress.strategy, progress.step, step):
+        return state
+    return replace(state, progress=replace(progress, step=step))
+
+
 def start(state: AppState, candidate: Instance) -> AppState:
     """The candidate is about to be created."""
-    return replace(state, candidate=candidate)
+    return replace(advance(state, Step.START), candidate=candidate)
 
 
 def abandon(state: AppState) -> AppState:
-    """The candidate failed and is gone."""
-    return replace(state, candidate=None)
+    """The attempt failed and its candidate, if there was one, is gone."""
+    return replace(state, candidate=None, progress=None)
 
 
-def commit(state: AppState, candidate: Instance) -> AppState:
+def commit(state: AppState, candidate: Instance, watch_until: float) -> AppState:
     """The candidate becomes current; from here on a crash rolls forward."""
-    old = (state.current,) if state.current is not None else ()
     previous = state.current.image_id if state.current is not None else state.previous_image_id
     if previous == candidate.image_id:
         previous = state.previous_image_id
+    switched = advance(state, Step.SWITCH)
     return replace(
-        state,
+        switched,
         current=candidate,
         candidate=None,
-        retiring=_without(state.retiring, candidate.container) + old,
+        warm=state.current,
+        retiring=_without(state.retiring, candidate.container),
         previous_image_id=previous,
+        progress=replace(switched.progress, watch_until=watch_until) if switched.progress is not None else None,
+        trouble=None,
+        setback=None,
     )
 
 
 def revert(state: AppState, before: AppState) -> AppState:
-    """The switch did not happen: what was current before is again, and the new one goes."""
-    old = before.current.container if before.current is not None else ""
+    """The switch did not happen: all is as before it, and the new one is the candidate again."""
+    return replace(before, fence=state.fence, candidate=state.current, retiring=state.retiring)
+
+
+def settle(state: AppState) -> AppState:
+    """The watch window has passed: the old container is not needed any more."""
+    return _concluded(state) if state.progress is not None and state.progress.step is Step.WATCH else state
+
+
+def take_back(state: AppState, reason: str, now: float) -> AppState:
+    """The new container failed within its window: visitors go back to the warm one. Without one, it is only noted."""
+    current, warm = state.current, state.warm
+    if current is None or state.progress is None:
+        return state
+    setback = Setback(current.fence, reason, now, warm.fence if warm is not None else None)
+    if warm is None:
+        return replace(follow(state, Step.PRUNE), setback=setback)
+    previous = state.previous_image_id if state.previous_image_id != warm.image_id else None
     return replace(
-        state,
-        current=before.current,
-        candidate=state.current,
-        retiring=_without(state.retiring, old),
-        previous_image_id=before.previous_image_id,
+        follow(state, Step.RETURN),
+        current=warm,
+        warm=None,
+        retiring=(*_without(state.retiring, warm.container), current),
+        previous_image_id=previous,
+        trouble=None,
+        setback=setback,
     )
 
 
-def fall_back(state: AppState, survivor: Instance) -> AppState:
-    """After a crash the current container is gone for good; one that was retiring still runs and serves again."""
-    retiring = _without(state.retiring, survivor.container) + _present(state.current)
-    return replace(state, current=survivor, retiring=retiring)
+def give_up(state: AppState) -> AppState:
+    """A stop-first rollout failed with the old container stopped: whatever else there is goes, then that one starts."""
+    gone = state.retiring + _present(state.candidate)
+    return replace(follow(state, Step.RETURN), candidate=None, retiring=gone)
+
+
+def returned(state: AppState) -> AppState:
+    """Visitors reach the former container again."""
+    return follow(state, Step.DRAIN) if state.retiring else replace(state, progress=None)
+
+
+def fall_back(state: AppState, survivor: Instance, now: float) -> AppState:
+    """After a crash the current container does not run; one that was kept or retiring serves again."""
+    others = (*state.retiring, *_present(state.warm, state.current))
+    setback = state.setback
+    if state.watched and state.current is not None:
+        reason = "it did not run any more when the agent came back from a restart"
+        setback = Setback(state.current.fence, reason, now, survivor.fence)
+    return replace(
+        state,
+        current=survivor,
+        warm=None,
+        retiring=_without(others, survivor.container),
+        progress=None,
+        trouble=None,
+        setback=setback,
+    )
+
+
+def resumed(state: AppState) -> AppState:
+    """After a crash, once containers are as the journal wants them: what was not switched is over, the rest goes on."""
+    progress = state.progress
+    if progress is None:
+        return state
+    if progress.step is Step.SWITCH:
+        return advance(state, Step.WATCH)
+    if progress.parked:
+        return give_up(state)
+    return replace(state, progress=None) if progress.open else state
+
+
+def finished(state: AppState) -> AppState:
+    """Nothing of the rollout is left to do."""
+    done = state.progress is not None and state.progress.step is Step.PRUNE
+    return replace(state, progress=None) if done else state
 
 
 def moved(state: AppState, port: int) -> AppState:
@@ -137,14 +264,16 @@ def moved(state: AppState, port: int) -> AppState:
 
 def withdraw(state: AppState) -> AppState:
     """The app gets no visitors any more; what served them is to be stopped."""
+    gone = _present(state.warm, state.current, state.candidate)
     return replace(
-        state, current=None, candidate=None, retiring=state.retiring + _present(state.current, state.candidate)
+        state, current=None, candidate=None, warm=None, retiring=state.retiring + gone, progress=None, trouble=None
     )
 
 
 def retired(state: AppState, container: str) -> AppState:
-    """A retiring container is gone."""
-    return replace(state, retiring=_without(state.retiring, container))
+    """A retiring container is gone. It held its image, so images go after the last of them."""
+    after = replace(state, retiring=_without(state.retiring, container))
+    return after if after.retiring else follow(after, Step.PRUNE)
 
 
 def forget(state: AppState) -> AppState:
@@ -158,8 +287,19 @@ def taken_ports(states: Iterable[AppState]) -> frozenset[int]:
 
 
 def routes(states: Iterable[AppState]) -> dict[str, int | None]:
-    """The gateway's routes: app to port."""
-    return {state.app_id: state.current.port for state in states if state.current is not None}
+    """The gateway's routes: app to port, None while its visitors wait."""
+    found: dict[str, int | None] = {}
+    for state in states:
+        if state.progress is not None and state.progress.parked:
+            found[state.app_id] = None
+        elif state.current is not None:
+            found[state.app_id] = state.current.port
+    return found
+
+
+def _concluded(state: AppState) -> AppState:
+    retiring = state.retiring + _present(state.warm)
+    return replace(follow(state, Step.DRAIN if retiring else Step.PRUNE), warm=None, retiring=retiring)
 
 
 def _present(*instances: Instance | None) -> tuple[Instance, ...]:

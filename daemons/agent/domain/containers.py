@@ -43,17 +43,18 @@ class ContainerSpec:
     limits: Limits = field(default_factory=Limits)
     network: str = ""
     router_labels: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def engine_config(spec: ContainerSpec) -> dict[str, Json]:
     """The body of the engine's create call (Docker Engine API 1.41, ContainerCreate).
 
-    Created without a restart policy, so that a crash while starting is seen as what it is; a proven container gets one.
+    Without a restart policy: the agent starts again what crashed, so that every crash is seen as what it is.
     """
     port = f"{spec.container_port}/tcp"
     return {
         "Image": spec.image_id,
-        "Env": [f"PORT={spec.container_port}"],
+        "Env": [f"{name}={value}" for name, value in _environment(spec).items()],
         "ExposedPorts": {port: {}},
         "Labels": {
             MANAGED: "1",
@@ -67,6 +68,11 @@ def engine_config(spec: ContainerSpec) -> dict[str, Json]:
         },
         "HostConfig": _host_config(spec, port),
     }
+
+
+def _environment(spec: ContainerSpec) -> Mapping[str, str]:
+    """The app's own, and the port it is to listen on, which is not its to choose."""
+    return {**spec.environment, "PORT": str(spec.container_port)}
 
 
 def _host_config(spec: ContainerSpec, port: str) -> dict[str, Json]:

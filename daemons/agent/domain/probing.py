@@ -11,7 +11,7 @@ _LOOPBACK_V6: Final = "00000000000000000000000001000000"
 
 @dataclass(frozen=True, slots=True)
 class ContainerState:
-    """What the engine says of a container."""
+    """What the engine says of a container; `kept` when the engine restarts it by itself."""
 
     running: bool
     exit_code: int = 0
@@ -21,6 +21,7 @@ class ContainerState:
     error: str = ""
     image: str = ""
     host_port: int | None = None
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,23 @@
 """What runners and the control plane ask of this node."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from aiohttp import web
 
 from daemons.agent.domain.apps import Instance
+from daemons.agent.domain.configuration import Restart, RunConfig
 from daemons.agent.domain.images import require_allowed
+from daemons.agent.domain.steps import Strategy
 from daemons.agent.services.apps import Apps, Removal, Standing
 from daemons.agent.services.heartbeat import Heartbeat
 from daemons.agent.services.recovery import Recovery
-from daemons.agent.services.rollout import Order, Rollout
+from daemons.agent.services.rollout import Order, Rollout, Wishes
 from daemons.kit.bodies import bare, number, query, read
 from protocol.apps import (
     AppRef,
     AppStatus,
+    AppStatusList,
     DeletedApp,
     DeployApp,
     DeployedApp,
@@ -21,9 +25,13 @@ from protocol.apps import (
     NodeContainer,
     NodeContainers,
     RemovedImages,
+    RunCondition,
     StoppedApp,
 )
+from protocol.configuration import AppConfig
 from protocol.names import image_registry, public_path
+
+_NANO_PER_MILLI: Final = 10**6
 
 
 class AppRoutes:
@@ -52,6 +60,7 @@ class AppRoutes:
             web.post("/agent/apps/stop", self.stop),
             web.post("/agent/apps/delete", self.delete),
             web.get("/agent/apps/status", self.status),
+            web.get("/agent/apps", self.every),
             web.get("/agent/apps/logs", self.logs),
             web.get("/agent/apps/images", self.images),
             web.get("/agent/apps/containers", self.containers),
@@ -86,7 +95,7 @@ class AppRoutes:
         """What the engine says."""
         asked = query(request, AppRef)
         self._recovery.check()
-        return bare(_status(asked.app_id, await self._apps.status(asked.user_id, asked.app_id)))
+        return bare(_status(await self._apps.status(asked.user_id, asked.app_id)))
 
     async def logs(self, request: web.Request) -> web.Response:
         """The app's own output, as text."""
@@ -113,10 +122,20 @@ class AppRoutes:
         ]
         return bare(NodeContainers(containers=tuple(found)))
 
+    async def every(self, _request: web.Request) -> web.Response:
+        """How every app of the node stands, for operators."""
+        standings = await self._apps.every()
+        return bare(AppStatusList(items=tuple(_status(standing) for standing in standings)))
+
     def _deployed(self, body: DeployApp, instance: Instance) -> DeployedApp:
         path = (body.base_path or public_path(body.app_id)).rstrip("/")
         url = f"{self._gateway_url}{path}/" if self._gateway_url else None
-        return DeployedApp(app_id=body.app_id, container_name=instance.container, preview_url=url)
+        return DeployedApp(
+            app_id=body.app_id,
+            container_name=instance.container,
+            preview_url=url,
+            watch_seconds=self._rollout.watch_seconds or None,
+        )
 
 
 class HealthRoutes:
@@ -140,18 +159,46 @@ def _order(body: DeployApp) -> Order:
         container_port=body.container_port,
         health_path=body.health_check_path or "/",
         fence=body.fence,
+        wishes=_wishes(body.config or AppConfig()),
     )
 
 
-def _status(app_id: str, standing: Standing) -> AppStatus:
+def _wishes(config: AppConfig) -> Wishes:
+    secrets = {name: text for name, text in config.secrets.items() if text is not None}
+    grace = config.stop_grace_seconds
+    return Wishes(
+        environment={**config.environment, **secrets},
+        memory_bytes=config.memory_bytes,
+        nano_cpus=config.cpu_millis * _NANO_PER_MILLI if config.cpu_millis is not None else None,
+        pids=config.pids_limit,
+        stop_grace_seconds=grace if grace is not None else RunConfig().stop_grace_seconds,
+        restart=Restart(config.restart_policy or Restart.ALWAYS),
+        strategy=Strategy(config.strategy or Strategy.START_FIRST),
+    )
+
+
+def _milliseconds(seconds: float | None) -> int | None:
+    return round(seconds * 1000) if seconds is not None else None
+
+
+def _status(standing: Standing) -> AppStatus:
+    trouble, setback = standing.trouble, standing.setback
     return AppStatus(
-        app_id=app_id,
+        app_id=standing.app_id,
         container_name=standing.container,
         exists=standing.state is not None,
         running=standing.state is not None and standing.state.running,
         image=standing.image if standing.state is not None else None,
         port=standing.port if standing.state is not None else None,
         fence=standing.fence,
+        condition=RunCondition(standing.condition) if standing.condition is not None else None,
+        reason=standing.reason,
+        crashes=trouble.crashes if trouble is not None else None,
+        restart_at=_milliseconds(trouble.restart_at) if trouble is not None else None,
+        failed_fence=setback.fence if setback is not None else None,
+        failed_reason=setback.reason if setback is not None else None,
+        failed_at=_milliseconds(setback.at) if setback is not None else None,
+        back_to=setback.back_to if setback is not None else None,
     )
 
 

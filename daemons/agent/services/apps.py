@@ -5,13 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from daemons.agent.domain.apps import AppState, admit, forget, named_by_us, retired, withdraw
+from daemons.agent.domain.apps import AppState, Setback, admit, forget, named_by_us, retired, withdraw
+from daemons.agent.domain.configuration import RunConfig
 from daemons.agent.domain.images import of_app
 from daemons.agent.domain.probing import ContainerState
+from daemons.agent.domain.vigil import Condition, Trouble
 from daemons.agent.domain.visitors import Patience
 from daemons.agent.ports import Engine, EngineError, Gateway, GatewayError, OwnContainer
 from daemons.agent.services.ledger import Ledger
 from daemons.agent.services.retirement import Retirement
+from daemons.agent.services.vigil import Vigil
 
 logger = logging.getLogger(__name__)
 
@@ -26,13 +29,18 @@ class UnknownApp(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """An app as it stands: its container's state is None when it has none."""
+    """An app as it stands: its container's state is None when it has none. `trouble` is that of its crashes."""
 
+    app_id: str
     container: str
     fence: int | None
     image: str | None = None
     port: int | None = None
     state: ContainerState | None = None
+    condition: Condition | None = None
+    reason: str | None = None
+    trouble: Trouble | None = None
+    setback: Setback | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +56,19 @@ class Apps:
     """Everything but the rollout. `patience` bounds the wait for what is in flight before a stop."""
 
     def __init__(
-        self, engine: Engine, gateway: Gateway, ledger: Ledger, retirement: Retirement, patience: Patience
+        self,
+        engine: Engine,
+        gateway: Gateway,
+        ledger: Ledger,
+        retirement: Retirement,
+        vigil: Vigil,
+        patience: Patience,
     ) -> None:
         self._engine = engine
         self._gateway = gateway
         self._ledger = ledger
         self._retirement = retirement
+        self._vigil = vigil
         self._patience = patience
 
     async def stop(self, user_id: str, app_id: str, fence: int | None) -> None:
@@ -75,12 +90,41 @@ class Apps:
     async def status(self, user_id: str, app_id: str) -> Standing:
         """How the app stands. Raises EngineError when the engine cannot be asked."""
         state = self._ledger.get(app_id)
+        if state.user_id != user_id:
+            return Standing(app_id, f"rt-u-{user_id}-{app_id}", None)
+        found = await self._engine.state(state.current.container) if state.current is not None else None
+        return self._standing(state, found)
+
+    async def every(self) -> Sequence[Standing]:
+        """How every app that has a container stands. Raises EngineError when the engine cannot be asked."""
+        running = {one.name for one in await self._engine.own() if one.running}
+        standings = []
+        for state in self._ledger.all():
+            if state.current is not None:
+                name = state.current.container
+                found = ContainerState(running=True) if name in running else await self._engine.state(name)
+                standings.append(self._standing(state, found))
+        return sorted(standings, key=lambda standing: standing.app_id)
+
+    def _standing(self, state: AppState, found: ContainerState | None) -> Standing:
         current = state.current
-        fence = state.fence or None
-        if current is None or state.user_id != user_id:
-            return Standing(f"rt-u-{user_id}-{app_id}", fence if state.user_id == user_id else None)
-        found = await self._engine.state(current.container)
-        return Standing(current.container, current.fence or None, current.image, current.port, found)
+        condition, reason = self._vigil.condition(state, found)
+        if current is None:
+            name = f"rt-u-{state.user_id}-{state.app_id}"
+            fence = state.fence or None
+            return Standing(state.app_id, name, fence, condition=condition, reason=reason, setback=state.setback)
+        return Standing(
+            state.app_id,
+            current.container,
+            current.fence or None,
+            current.image,
+            current.port,
+            found,
+            condition,
+            reason,
+            state.trouble,
+            state.setback,
+        )
 
     async def logs(self, user_id: str, app_id: str, tail: int) -> str:
         """The last lines of the app's output. Raises UnknownApp and EngineError."""
@@ -104,8 +148,8 @@ class Apps:
         try:
             await self._gateway.remove(app_id)
             await self._drain(state)
-            for name in await self._containers(state, user_id):
-                await self._retirement.end(name)
+            for name, grace in (await self._containers(state, user_id)).items():
+                await self._retirement.end(name, grace)
                 await self._ledger.change(app_id, partial(retired, container=name))
         except (EngineError, GatewayError) as error:
             # The state lists what is left: repeating the stop, or the next start of the agent, ends it.
@@ -116,12 +160,12 @@ class Apps:
         for instance in state.retiring:
             await self._retirement.drain(instance.port, self._patience)
 
-    async def _containers(self, state: AppState, user_id: str) -> Sequence[str]:
-        """Those that the state names and those that only the engine knows of."""
-        known = [instance.container for instance in state.retiring]
+    async def _containers(self, state: AppState, user_id: str) -> dict[str, int]:
+        """Those that the state names and those that only the engine knows of, with the seconds each has to end."""
+        known = {one.container: one.config.stop_grace_seconds for one in state.retiring}
         for container in await self._engine.own():
-            if container.name not in known and named_by_us(container.name, user_id, state.app_id):
-                known.append(container.name)
+            if named_by_us(container.name, user_id, state.app_id):
+                known.setdefault(container.name, RunConfig().stop_grace_seconds)
         return known
 
     async def _remove_images(self, user_id: str, app_id: str) -> Removal:

@@ -10,9 +10,10 @@ from functools import partial
 from typing import Final
 from weakref import WeakValueDictionary
 
-from daemons.agent.domain.apps import AppState, Instance, retired
+from daemons.agent.domain.apps import AppState, Instance, finished, follow, retired
 from daemons.agent.domain.collection import held, protected
 from daemons.agent.domain.images import of_app, outdated
+from daemons.agent.domain.steps import Step
 from daemons.agent.domain.visitors import Patience
 from daemons.agent.ports import (
     ControlPlane,
@@ -28,7 +29,6 @@ from daemons.agent.services.ledger import Ledger
 
 logger = logging.getLogger(__name__)
 
-_STOP_GRACE_SECONDS: Final = 10
 _RETRY_SECONDS: Final = 5.0
 
 
@@ -45,7 +45,7 @@ class Retirement:
         self._patience = patience
         self._queue: asyncio.Queue[tuple[str, Instance | None]] = asyncio.Queue()
         self._busy: set[str] = set()
-        self._ending: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._acting: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def after_success(self, state: AppState) -> None:
         """Retire what the switch left behind, then prune the app's images."""
@@ -54,7 +54,9 @@ class Retirement:
             self._queue.put_nowait((state.app_id, None))
 
     def resume(self, state: AppState) -> None:
-        """Queue every retiring container of the app."""
+        """Queue every retiring container of the app, and its images if they were next."""
+        if state.progress is not None and state.progress.step is Step.PRUNE:
+            self._queue.put_nowait((state.app_id, None))
         for instance in state.retiring:
             if instance.container not in self._busy:
                 self._busy.add(instance.container)
@@ -76,11 +78,26 @@ class Retirement:
                 extra={"port": port, "requests": left.requests, "sockets": left.sockets, "streams": left.streams},
             )
 
-    async def end(self, container: str) -> None:
+    def alone(self, container: str) -> asyncio.Lock:
+        """Whoever starts, stops or removes a container that others may start, stop or remove holds this meanwhile."""
+        return self._acting.setdefault(container, asyncio.Lock())
+
+    async def halt(self, instance: Instance) -> None:
+        """Stop a container that may be started again. Raises EngineError."""
+        async with self.alone(instance.container):
+            await self._engine.stop(instance.container, instance.config.stop_grace_seconds)
+
+    async def end(self, container: str, grace_seconds: int) -> None:
         """Stop and remove one container; a second caller waits for the first. Raises EngineError."""
-        async with self._ending.setdefault(container, asyncio.Lock()):
-            await self._engine.stop(container, _STOP_GRACE_SECONDS)
+        async with self.alone(container):
+            await self._engine.stop(container, grace_seconds)
             await self._engine.remove(container)
+
+    async def dismiss(self, app_id: str, instance: Instance) -> AppState:
+        """End a retiring container and strike it from the journal. Raises EngineError and StateError."""
+        await self._ledger.change(app_id, partial(follow, step=Step.STOP))
+        await self.end(instance.container, instance.config.stop_grace_seconds)
+        return await self._ledger.change(app_id, partial(retired, container=instance.container))
 
     async def _retire(self, app_id: str, instance: Instance) -> None:
         """Until it is gone: a gateway that still routes to it is mended first, an engine that fails is asked again."""
@@ -89,8 +106,7 @@ class Retirement:
                 try:
                     await self._no_longer_routed()
                     await self.drain(instance.port, self._patience)
-                    await self.end(instance.container)
-                    state = await self._ledger.change(app_id, partial(retired, container=instance.container))
+                    state = await self.dismiss(app_id, instance)
                 except (EngineError, GatewayError, StateError) as error:
                     logger.warning(
                         "an old container could not be retired yet and will be tried again",
@@ -98,7 +114,6 @@ class Retirement:
                     )
                     await asyncio.sleep(_RETRY_SECONDS)
                     continue
-                # A container that retires holds its image, so images go after the last of them.
                 if not state.retiring:
                     self._queue.put_nowait((app_id, None))
                 return
@@ -118,15 +133,22 @@ class Retirement:
             if not at_rest:
                 return
             try:
-                references = await self._outdated(self._ledger.get(app_id))
-            except (EngineError, ControlPlaneError) as error:
-                logger.info("old images stay for now", extra={"app_id": app_id, "error": str(error)})
-                return
-            for reference in references:
-                try:
-                    await self._engine.remove_image(reference)
-                except EngineError as error:
-                    logger.info("an old image could not be removed", extra={"app_id": app_id, "error": str(error)})
+                await self._remove_outdated(app_id)
+                await self._ledger.change(app_id, finished)
+            except StateError as error:
+                logger.warning("the end of a rollout is not noted", extra={"app_id": app_id, "error": str(error)})
+
+    async def _remove_outdated(self, app_id: str) -> None:
+        try:
+            references = await self._outdated(self._ledger.get(app_id))
+        except (EngineError, ControlPlaneError) as error:
+            logger.info("old images stay for now", extra={"app_id": app_id, "error": str(error)})
+            return
+        for reference in references:
+            try:
+                await self._engine.remove_image(reference)
+            except EngineError as error:
+                logger.info("an old image could not be removed", extra={"app_id": app_id, "error": str(error)})
 
     async def _outdated(self, state: AppState) -> Sequence[str]:
         if state.current is None or state.user_id is None:

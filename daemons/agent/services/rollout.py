@@ -1,27 +1,33 @@
-"""The rollout of one app: the new container beside the old, proven, confirmed, switched to; then the old retires.
+"""The rollout of one app. Which steps there are is decided in `domain/steps`; here each is journaled, then carried out.
 
-Whatever fails before the switch leaves the old container serving and removes the new one. The state on disk is the
-journal: until `commit` a crash rolls back, from then on it rolls forward (see `recovery`).
+Whatever fails before the switch leaves the old container serving, or lets it serve again, and removes the new one. The
+state on disk is the journal: until SWITCH a crash rolls back, from then on it rolls forward (see `recovery`).
 """
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
 from daemons.agent.domain.apps import (
     AppState,
     Instance,
-    abandon,
     admit,
+    advance,
+    begin,
     commit,
     container_name,
     revert,
+    settle,
     start,
 )
+from daemons.agent.domain.configuration import Restart, RunConfig
 from daemons.agent.domain.containers import ContainerSpec, Limits
+from daemons.agent.domain.steps import Step, Strategy
 from daemons.agent.domain.traefik import labels
+from daemons.agent.domain.visitors import Patience
 from daemons.agent.ports import (
     ControlPlane,
     ControlPlaneError,
@@ -35,6 +41,7 @@ from daemons.agent.ports import (
 )
 from daemons.agent.services.holds import Superseded
 from daemons.agent.services.ledger import Ledger
+from daemons.agent.services.restoration import Restoration
 from daemons.agent.services.retirement import Retirement
 from daemons.agent.services.room import Room
 from daemons.agent.services.startup import NotHealthy, Startup
@@ -54,8 +61,25 @@ class NotConfirmed(Exception):
     """Deploy says that the attempt may no longer go live."""
 
 
+class TooMuch(Exception):
+    """The app asks for more than the node gives."""
+
+
 class ConfirmationUnavailable(Exception):
     """Deploy did not say whether the attempt may go live."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the app's configuration asks for; None is the node's own figure. The environment may hold secrets."""
+
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    memory_bytes: int | None = None
+    nano_cpus: int | None = None
+    pids: int | None = None
+    stop_grace_seconds: int = 10
+    restart: Restart = Restart.ALWAYS
+    strategy: Strategy = Strategy.START_FIRST
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,22 +93,26 @@ class Order:
     container_port: int
     health_path: str
     fence: int | None
+    wishes: Wishes = field(default_factory=Wishes)
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How this node deploys; `router_labels`: containers carry what a Traefik reads."""
+    """How this node deploys; an app gets `limits` unless it asks for other ones, and never more than `most`;
+    `router_labels`: containers carry what a Traefik reads."""
 
     node: str
     limits: Limits
+    most: Limits
     network: str
     require_fence: bool
     confirms: bool
+    watch_seconds: float
     router_labels: bool = False
 
 
 class Rollout:
-    """Deploys apps."""
+    """Deploys apps. `now` is the wall clock, in epoch seconds."""
 
     def __init__(
         self,
@@ -94,8 +122,10 @@ class Rollout:
         control_plane: ControlPlane,
         startup: Startup,
         retirement: Retirement,
+        restoration: Restoration,
         room: Room,
         policy: Policy,
+        now: Callable[[], float],
     ) -> None:
         self._engine = engine
         self._gateway = gateway
@@ -103,42 +133,104 @@ class Rollout:
         self._control_plane = control_plane
         self._startup = startup
         self._retirement = retirement
+        self._restoration = restoration
         self._room = room
         self._policy = policy
+        self._now = now
+
+    @property
+    def watch_seconds(self) -> float:
+        """How long what went live is watched before the former container goes."""
+        return self._policy.watch_seconds
 
     async def deploy(self, order: Order) -> Instance:
-        """The container that serves now.
+        """The container that serves now; its watch window may have begun.
 
-        Raises AppBusy, Superseded, FenceRequired, StaleFence, ForeignApp, DeployFailed, NoRoom, NotConfirmed,
+        Raises AppBusy, Superseded, FenceRequired, StaleFence, ForeignApp, TooMuch, NoRoom, DeployFailed, NotConfirmed,
         ConfirmationUnavailable and StateError.
         """
+        limits = self._limits(order.wishes)
         async with self._ledger.hold(order.app_id, order.fence) as hold:
             state = await self._ledger.change(order.app_id, partial(self._admit, order))
             if repeated := await self._already_live(state, order):
                 return repeated
             try:
+                await self._begin(order)
                 async with hold.interruptible():
-                    candidate = await self._prepare(state, order)
+                    candidate = await self._prepare(order, limits)
                 await self._switch(order, candidate)
             except (NotHealthy, EngineError, GatewayError, StateError) as error:
-                await self._discard(order)
+                await self._undo(order)
                 raise DeployFailed(str(error)) from error
             except (DeployFailed, NoRoom, NotConfirmed, ConfirmationUnavailable, Superseded):
-                await self._discard(order)
+                await self._undo(order)
                 raise
             return candidate
 
-    async def _prepare(self, state: AppState, order: Order) -> Instance:
+    async def _begin(self, order: Order) -> None:
+        before = self._ledger.get(order.app_id)
+        if before.progress is not None and before.progress.parked:
+            # An earlier way back is not finished: first what served shall serve.
+            await self._restoration.restore(order.app_id)
+        after = await self._ledger.change(order.app_id, partial(begin, strategy=order.wishes.strategy))
+        self._retirement.resume(after)
+
+    async def _prepare(self, order: Order, limits: Limits) -> Instance:
         """A container that runs, is proven and may go live."""
         try:
             image_id = await self._image(order)
         except EngineError as error:
             raise DeployFailed(f"image {order.image} is not available: {error}") from error
-        candidate = await self._start(state, order, image_id)
-        await self._startup.prove(candidate, order.health_path, self._policy.limits.memory_bytes)
-        await self._engine.keep_running(candidate.container)
+        progress = self._ledger.get(order.app_id).progress
+        if progress is not None and progress.strategy is Strategy.STOP_FIRST:
+            await self._confirm(order)
+            await self._make_room(order)
+            return await self._proven(order, image_id, limits)
+        candidate = await self._proven(order, image_id, limits)
         await self._confirm(order)
         return candidate
+
+    async def _proven(self, order: Order, image_id: str, limits: Limits) -> Instance:
+        candidate = await self._start(order, image_id, limits)
+        await self._step(order, Step.PROBE)
+        await self._startup.prove(candidate, order.health_path, limits.memory_bytes)
+        return candidate
+
+    async def _make_room(self, order: Order) -> None:
+        """Visitors wait, what runs of the app finishes what it serves and stops; the current one may start again."""
+        await self._step(order, Step.HOLD)
+        await self._gateway.hold(order.app_id)
+        state = await self._step(order, Step.HALT)
+        for instance in state.retiring:
+            await self._retirement.dismiss(order.app_id, instance)
+        if state.current is not None:
+            await self._retirement.drain(state.current.port, Patience(state.current.config.stop_grace_seconds))
+            await self._retirement.halt(state.current)
+
+    async def _step(self, order: Order, step: Step) -> AppState:
+        return await self._ledger.change(order.app_id, partial(advance, step=step))
+
+    def _limits(self, wishes: Wishes) -> Limits:
+        """What the app asks for, within what the node gives. Raises TooMuch."""
+        most = self._policy.most
+        asked = Limits(
+            wishes.memory_bytes or self._policy.limits.memory_bytes,
+            wishes.nano_cpus or self._policy.limits.nano_cpus,
+            wishes.pids or self._policy.limits.pids,
+            self._policy.limits.open_files,
+        )
+        over = [
+            f"{name} {figure} is more than {limit}"
+            for name, figure, limit in (
+                ("memory", asked.memory_bytes, most.memory_bytes),
+                ("billionths of a CPU", asked.nano_cpus, most.nano_cpus),
+                ("processes", asked.pids, most.pids),
+            )
+            if figure > limit
+        ]
+        if over:
+            raise TooMuch(f"the app asks for more than this node gives one app: {'; '.join(over)}; ask for less")
+        return asked
 
     def _admit(self, order: Order, state: AppState) -> AppState:
         return admit(state, user_id=order.user_id, fence=order.fence, required=self._policy.require_fence)
@@ -165,17 +257,19 @@ class Rollout:
         self._room.admit(order.app_id, order.image, lives_here=lives_here)
         return found
 
-    async def _start(self, state: AppState, order: Order, image_id: str) -> Instance:
+    async def _start(self, order: Order, image_id: str, limits: Limits) -> Instance:
         """A started container, its port recorded before the engine hears of it."""
+        state = self._ledger.get(order.app_id)
         name = container_name(state, order.user_id)
+        config = _config(order, limits)
         for attempt in range(1, _PORT_TRIES + 1):
             try:
                 port = self._startup.free_port(self._ledger.taken_ports())
-                candidate = Instance(name, order.image, image_id, port, order.container_port, state.fence)
+                candidate = Instance(name, order.image, image_id, port, order.container_port, state.fence, config)
                 with self._ledger.reserve(port):
                     await self._ledger.change(order.app_id, partial(start, candidate=candidate))
                 await self._engine.remove(name)
-                await self._engine.create(self._spec(order, candidate))
+                await self._engine.create(self._spec(order, candidate, limits))
                 await self._engine.start(name)
                 return candidate
             except PortTaken:
@@ -185,7 +279,7 @@ class Rollout:
                 raise DeployFailed(f"the container could not be started: {error}") from error
         raise AssertionError("unreachable: the loop returns or raises")
 
-    def _spec(self, order: Order, candidate: Instance) -> ContainerSpec:
+    def _spec(self, order: Order, candidate: Instance, limits: Limits) -> ContainerSpec:
         return ContainerSpec(
             name=candidate.container,
             node=self._policy.node,
@@ -196,13 +290,15 @@ class Rollout:
             image_id=candidate.image_id,
             container_port=order.container_port,
             host_port=candidate.port,
-            limits=self._policy.limits,
+            limits=limits,
             network=self._policy.network,
+            environment=order.wishes.environment,
             router_labels=labels(order.app_id, candidate.container_port) if self._policy.router_labels else {},
         )
 
     async def _confirm(self, order: Order) -> None:
         """Ask deploy for the word; silence is a no."""
+        await self._step(order, Step.CONFIRM)
         if not self._policy.confirms or order.fence is None:
             return
         problem = ""
@@ -224,7 +320,8 @@ class Rollout:
     async def _switch(self, order: Order, candidate: Instance) -> None:
         """The commit point: remembered first, so that a crash in between rolls forward; undone when it fails."""
         before = self._ledger.get(order.app_id)
-        after = await self._ledger.change(order.app_id, partial(commit, candidate=candidate))
+        until = self._now() + self._policy.watch_seconds
+        await self._ledger.change(order.app_id, partial(commit, candidate=candidate, watch_until=until))
         try:
             await self._gateway.route(order.app_id, candidate.port)
         except GatewayError:
@@ -235,7 +332,9 @@ class Rollout:
             "an app went live",
             extra={"app_id": order.app_id, "container": candidate.container, "fence": candidate.fence},
         )
-        self._retirement.after_success(after)
+        await self._step(order, Step.WATCH)
+        if not self._policy.watch_seconds:
+            self._retirement.after_success(await self._ledger.change(order.app_id, settle))
 
     async def _restore_routes(self) -> None:
         """The gateway may have done what it did not confirm."""
@@ -244,17 +343,17 @@ class Rollout:
         except GatewayError as error:
             logger.warning("the gateway could not be set back yet", extra={"error": str(error)})
 
-    async def _discard(self, order: Order) -> None:
-        """Remove the candidate, if one was begun; one that cannot be removed now stays in the journal for recovery."""
-        candidate = self._ledger.get(order.app_id).candidate
-        if candidate is None:
-            return
+    async def _undo(self, order: Order) -> None:
+        """Leave nothing of the attempt; what cannot be undone now stays in the journal, and is when it can be."""
         try:
-            await self._engine.remove(candidate.container)
-        except EngineError as error:
+            await self._restoration.give_up(order.app_id)
+        except (EngineError, GatewayError, StateError) as error:
             logger.warning(
-                "a failed container could not be removed and will be at the next start",
-                extra={"app_id": order.app_id, "container": candidate.container, "error": str(error)},
+                "a failed attempt could not be undone yet and will be",
+                extra={"app_id": order.app_id, "fence": order.fence, "error": str(error)},
             )
-            return
-        await self._ledger.change(order.app_id, abandon)
+
+
+def _config(order: Order, limits: Limits) -> RunConfig:
+    wishes = order.wishes
+    return RunConfig(order.health_path, wishes.stop_grace_seconds, wishes.restart, wishes.strategy, limits.memory_bytes)

@@ -118,4 +118,5 @@ class Deployments:
             image=order.image,
             acr_registry=self._hosting.registry,
             acr_namespace=self._hosting.namespace,
+            config=order.config,
         )

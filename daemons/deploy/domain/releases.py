@@ -8,6 +8,7 @@ from typing import Final
 
 from daemons.deploy.domain.images import immutable_reference
 from daemons.deploy.domain.jobs import Job
+from protocol.configuration import AppConfig, without_secrets
 from protocol.jobs import JobPayload
 from protocol.names import public_path
 
@@ -91,20 +92,23 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """How a release is run, defaults filled in."""
+    """How a release is run, defaults filled in. `run` is the app's own configuration, of its secrets only the names."""
 
     container_port: int
     base_path: str
     health_check_path: str
+    run: Mapping[str, object] | None = None
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the canonical JSON of the three, as hexadecimal digits."""
-        document = {
+        """SHA-256 of their canonical JSON, as hexadecimal digits."""
+        document: dict[str, object] = {
             "basePath": self.base_path,
             "containerPort": self.container_port,
             "healthCheckPath": self.health_check_path,
         }
+        if self.run is not None:
+            document["config"] = self.run
         return sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
@@ -128,7 +132,12 @@ def config_of(app_id: str, payload: Mapping[str, object]) -> Config:
         port if isinstance(port, int) else _DEFAULT_PORT,
         (base.rstrip("/") if isinstance(base, str) else "") or public_path(app_id),
         health if isinstance(health, str) and health else "/",
+        _shown(payload.get("config")),
     )
+
+
+def _shown(config: object) -> Mapping[str, object] | None:
+    return without_secrets(AppConfig.model_validate(config)).to_data() if config is not None else None
 
 
 def released(job: Job, number: int, node_id: int | None, before: Release | None, now: int) -> Release:

@@ -21,6 +21,7 @@ from daemons.deploy.domain.nodes import (
 from daemons.deploy.domain.operations import Operation
 from daemons.deploy.domain.singletons import Holding
 from protocol.apps import AppRunView, AppView
+from protocol.configuration import without_secrets
 from protocol.errors import PlacementReason
 from protocol.jobs import ClaimedJob, JobView, LogRemoved, StoredPayload, WaitingFor
 from protocol.names import public_path
@@ -135,17 +136,22 @@ def claimed_view(job: Job, node: RuntimeNode, lease_seconds: int) -> ClaimedJob:
     """A job as its new runner sees it."""
     view = job_view(job, node)
     known = {name: getattr(view, name) for name in JobView.model_fields}
+    known["payload"] = _payload(job, secrets=True)
     return ClaimedJob(**known, lease_token=job.lease_token, lease_seconds=lease_seconds)
 
 
-def _payload(job: Job) -> StoredPayload:
+def _payload(job: Job, *, secrets: bool = False) -> StoredPayload:
+    """With the values of the app's secrets only for the runner that carries the job out."""
     written = {
         "runStartedAt": job.started_at,
         "attempt": job.attempt or None,
         "phase": job.phase,
         "phaseMessage": job.phase_message,
     }
-    return StoredPayload.model_validate({**job.payload, **written})
+    payload = StoredPayload.model_validate({**job.payload, **written})
+    if secrets or payload.config is None:
+        return payload
+    return payload.model_copy(update={"config": without_secrets(payload.config)})
 
 
 def raw_node(node: RuntimeNode) -> RawNode:

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from daemons.runner.domain.failures import WorkFailed
 from protocol.apps import DeployApp
+from protocol.configuration import AppConfig, with_all_secrets
 from protocol.errors import JobReason
 from protocol.jobs import ClaimedJob, JobPhase, JobType, StoredPayload
 from protocol.names import BaseUrl, GitRef, RepoUrl, public_path
@@ -113,6 +114,7 @@ class Plan:
     health_check_path: str | None
     build: BuildPlan | None
     image: str | None
+    config: AppConfig | None = None
 
     @property
     def steps(self) -> tuple[JobPhase, ...]:
@@ -133,6 +135,7 @@ class Plan:
             health_check_path=self.health_check_path,
             fence=self.fence,
             job_id=self.job_id,
+            config=self.config,
         )
 
 
@@ -165,7 +168,15 @@ def plan(job: ClaimedJob, registry: RegistryPolicy) -> Plan:
         health_check_path=payload.health_check_path,
         build=None if payload.image else _build(payload, registry),
         image=payload.image,
+        config=_config(payload),
     )
+
+
+def _config(payload: StoredPayload) -> AppConfig | None:
+    try:
+        return with_all_secrets(payload.config) if payload.config is not None else None
+    except ValueError as error:
+        raise WorkFailed(JobReason.INVALID_PAYLOAD, f"config.secrets: {error}; nothing was deployed") from None
 
 
 def _agent_url(job: ClaimedJob) -> str:

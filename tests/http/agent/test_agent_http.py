@@ -11,9 +11,10 @@ from daemons.agent.app import PROBLEMS, Parts, build_app
 from daemons.agent.domain.images import RegistryRefused, require_allowed
 from daemons.agent.settings import AgentSettings
 from daemons.kit.settings import Misconfigured, load
-from protocol.apps import AppRef, DeployApp
+from protocol.apps import AppRef, DeployApp, RunCondition
 from protocol.client.agent import AgentClient
 from protocol.client.transport import Refused, Transport
+from protocol.configuration import AppConfig, RestartPolicy, RolloutStrategy
 from tests.support.agent_twins import (
     Behaviour,
     TwinControlPlane,
@@ -108,9 +109,12 @@ async def test_an_app_is_deployed_seen_and_deleted(served: Served, client: Agent
         "containerName": "rt-u-7-5-r1",
         "status": "DEPLOYED",
         "previewUrl": "http://127.0.0.1:8088/runtime/5/",
+        "watchSeconds": 10.0,
     }
     status = await client.status("7", "5")
     assert (status.exists, status.running, status.image, status.port, status.fence) == (True, True, IMAGE, 20001, 1)
+    assert (status.condition, status.reason) == (RunCondition.WATCHED, None)
+    assert (await client.apps()).items == (status,)
     deleted = await client.delete(AppRef(user_id="7", app_id="5"))
     assert (deleted.status, deleted.mongo.enabled) == ("DELETED", False)
     assert served.gateway.routes == {}
@@ -127,6 +131,32 @@ async def test_the_containers_of_all_apps_are_told(served: Served, client: Agent
         await client.containers()
     async with aiohttp.ClientSession(served.url) as anyone:
         assert (await anyone.get("/agent/apps/containers")).status == 401
+
+
+async def test_an_app_runs_as_its_configuration_says(served: Served, client: AgentClient) -> None:
+    config = AppConfig(
+        environment={"LANG": "C.UTF-8"},
+        secrets={"API_KEY": "hidden value"},
+        memory_bytes=64 * 1024**2,
+        cpu_millis=250,
+        pids_limit=32,
+        stop_grace_seconds=3,
+        restart_policy=RestartPolicy.NEVER,
+        strategy=RolloutStrategy.STOP_FIRST,
+    )
+    await client.deploy(deploy().model_copy(update={"config": config}))
+    spec = served.engine.containers["rt-u-7-5-r1"].spec
+    assert spec.environment == {"LANG": "C.UTF-8", "API_KEY": "hidden value"}
+    assert (spec.limits.memory_bytes, spec.limits.nano_cpus, spec.limits.pids) == (64 * 1024**2, 250_000_000, 32)
+    greedy = deploy(fence=2).model_copy(update={"config": config.model_copy(update={"memory_bytes": 2**40})})
+    with pytest.raises(Refused, match="more than this node gives one app") as refused:
+        await client.deploy(greedy)
+    assert refused.value.status == 400
+    async with caller(served) as session:
+        body = {"userId": "7", "appId": "5", "image": IMAGE, "config": {"secrets": {"A-B": "hidden value"}}}
+        async with session.post("/agent/apps/deploy", json=body) as response:
+            text = await response.text()
+            assert (response.status, "hidden" in text) == (400, False)
 
 
 async def test_the_apps_own_images_are_told_and_no_other(served: Served, client: AgentClient) -> None:

@@ -1,23 +1,42 @@
 """States on disk: what was saved is read again; what cannot be read or written is an error that names it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from daemons.agent.adapters.state import JsonStates
-from daemons.agent.domain.apps import AppState, Instance, commit
+from daemons.agent.domain.apps import AppState, Instance, Setback, begin
+from daemons.agent.domain.steps import Strategy
+from daemons.agent.domain.vigil import Trouble
 from daemons.agent.ports import StateError
 
 _INSTANCE = Instance("rt-u-7-5-r1", "i:t", "sha256:1", 20001, 3000, 1)
 
 
 async def test_what_was_saved_is_read_again(tmp_path: Path) -> None:
-    state = commit(commit(AppState("5", "7", 2), _INSTANCE), Instance("rt-u-7-5-r2", "i", "sha256:2", 20002, 3000, 2))
+    state = replace(
+        begin(AppState("5", "7", 2, current=_INSTANCE), Strategy.STOP_FIRST),
+        retiring=(Instance("rt-u-7-5-r2", "i", "sha256:2", 20002, 3000, 2),),
+        trouble=Trouble(2, "it crashed", 1.5),
+        setback=Setback(2, "it crashed", 1.5, 1),
+    )
     files = JsonStates(tmp_path)
     await files.save(AppState("6"))
     await files.save(state)
     assert await JsonStates(tmp_path).load() == [state, AppState("6")]
     assert sorted(path.name for path in (tmp_path / "apps").iterdir()) == ["5.json", "6.json"]
+    assert [path.stat().st_mode & 0o777 for path in (tmp_path / "apps").iterdir()] == [0o600, 0o600]
+
+
+async def test_what_a_former_agent_wrote_is_read(tmp_path: Path) -> None:
+    (tmp_path / "apps").mkdir()
+    (tmp_path / "apps" / "5.json").write_text(
+        '{"app_id": "5", "user_id": "7", "fence": 1, "candidate": null, "retiring": [], "previous_image_id": null, '
+        '"current": {"container": "rt-u-7-5-r1", "image": "i:t", "image_id": "sha256:1", "port": 20001, '
+        '"container_port": 3000, "fence": 1}}'
+    )
+    assert await JsonStates(tmp_path).load() == [AppState("5", "7", 1, current=_INSTANCE)]
 
 
 async def test_nothing_is_there_at_first(tmp_path: Path) -> None:

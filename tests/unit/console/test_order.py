@@ -3,6 +3,7 @@
 import pytest
 
 from console.live.order import InvalidOrder, Wish, order, wish_of
+from protocol.configuration import AppConfig, without_secrets
 from tests.console.samples import payload
 
 REPO = "ssh://git@127.0.0.1:2222/funai/u1-app20001.git"
@@ -43,3 +44,15 @@ def test_a_redeployment_keeps_what_the_form_does_not_show() -> None:
 def test_nothing_is_kept_for_another_app() -> None:
     earlier = payload("20001", container_port=8080)
     assert order(Wish("20002", "1", "main", REPO), earlier).payload.container_port is None
+
+
+def test_a_configuration_stays_but_its_secrets_have_to_be_given_again() -> None:
+    plain = AppConfig(environment={"LANG": "C.UTF-8"}, memory_bytes=64 * 1024**2)
+    earlier = payload("20001", config=plain)
+    assert order(wish_of(earlier), earlier).payload.config == plain
+    full = plain.model_copy(update={"secrets": {"API_KEY": "x"}})
+    hidden = payload("20001", config=without_secrets(full))
+    with pytest.raises(InvalidOrder, match="API_KEY") as refused:
+        order(wish_of(hidden), hidden)
+    assert refused.value.field == "config"
+    assert order(wish_of(hidden), hidden, full).payload.config == full
