@@ -5,12 +5,12 @@ Commands: HAProxy 2.6 management guide, section 9.3 (`show map`, `get map`, `set
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from daemons.agent.adapters.haproxy_admin import Admin, Process
-from daemons.agent.adapters.state import replace_file
+from daemons.agent.adapters.state import make_durable, replace_at_once, replace_file
 from daemons.agent.ports import GatewayError
 
 _FOUND: Final = re.compile(r'found=(?:(no)|yes,.*?\bvalue="([^"]*)")')
@@ -32,11 +32,18 @@ class RuntimeMap:
         return self._filed or {}
 
     async def put(self, key: str, value: str | None) -> None:
-        """First the file, then every process; verified. Raises GatewayError, and then the file is what it was."""
+        """First the file, then every process, verified; then the file is made to survive the machine too.
+
+        Raises GatewayError, and then the file is what it was. Whoever starts after a crash of processes finds the new
+        file. After a crash of the machine before the return it may be the former one, which is true as well: nothing
+        that the former route needs is taken away before the return.
+        """
         before = (await self.filed()).get(key)
-        await self.file(key, value)
+        self._note(key, value)
         try:
+            await self._write(replace_at_once)
             await self.tell(key, value)
+            await self._settle()
         except GatewayError:
             await self.file(key, before)
             raise
@@ -122,13 +129,20 @@ class RuntimeMap:
             self._filed[key] = value
             self._lines[key] = _line(key, value)
 
-    async def _write(self) -> None:
+    async def _write(self, replace: Callable[[Path, bytes], None] = replace_file) -> None:
+        content = b"".join(self._lines.values())
         try:
-            await asyncio.to_thread(self._write_file, b"".join(self._lines.values()))
+            await asyncio.to_thread(self._write_file, content, replace)
         except OSError as error:
             # What the file says is not known any more.
             self._filed = None
             raise GatewayError(f"the map {self._path} cannot be written: {error.strerror or error}") from error
+
+    async def _settle(self) -> None:
+        try:
+            await asyncio.to_thread(make_durable, self._path)
+        except OSError as error:
+            raise GatewayError(f"the map {self._path} cannot be made durable: {error.strerror or error}") from error
 
     def _read_file(self) -> dict[str, str]:
         try:
@@ -139,9 +153,9 @@ class RuntimeMap:
             raise GatewayError(f"the map {self._path} cannot be read: {error.strerror or error}") from error
         return dict(_pairs(lines))
 
-    def _write_file(self, content: bytes) -> None:
+    def _write_file(self, content: bytes, replace: Callable[[Path, bytes], None]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(self._path, content)
+        replace(self._path, content)
 
 
 def _line(key: str, value: str) -> bytes:

@@ -30,6 +30,23 @@ def replace_file(path: Path, content: bytes, mode: int = 0o644) -> None:
         os.close(folder)
 
 
+def replace_at_once(path: Path, content: bytes) -> None:
+    """Replace a file at once, for whoever reads it from now on; `make_durable` is to follow. Raises OSError."""
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.write_bytes(content)
+    temporary.replace(path)
+
+
+def make_durable(path: Path) -> None:
+    """What the file says and that it is there survive the machine. Raises OSError."""
+    for part, flags in ((path, os.O_RDONLY), (path.parent, os.O_RDONLY | os.O_DIRECTORY)):
+        opened = os.open(part, flags)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+
+
 class JsonStates:
     """`FOLDER/apps/{appId}.json`; ids are validated names before they get here."""
 
