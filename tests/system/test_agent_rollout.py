@@ -123,7 +123,7 @@ def test_the_last_output_of_a_crash_is_in_the_error(node: RuntimeNode, workshop:
     broken = workshop.image(app_id, "broken", 'FROM busybox:1.36\nCMD ["sh","-c","echo it breaks here >&2; exit 7"]\n')
     assert "it breaks here" in node.deploy(app_id, broken, 1).json()["detail"]
     assert node.containers(app_id) == []
-    real.wait_until(lambda: node.page(f"/runtime/{app_id}/").status_code == 404, "the end of the page for starting apps")
+    real.wait_until(lambda: node.page(f"/runtime/{app_id}/").status_code == 404, "the end of the starting page")
 
 
 def test_an_absent_image_leaves_the_old_one_serving(node: RuntimeNode, workshop: Workshop) -> None:
