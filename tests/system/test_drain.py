@@ -138,8 +138,11 @@ def test_a_drain_and_its_undo_survive_every_death_and_nobody_notices(
         for app_id in _APPS:
             publish(plane, app_id, shop.page(app_id, "0a1b2c3-1", app_id))
         second = stack.enter_context(node(plane, tmp_path, docker_url, "b", "32200-32399"))
-        preview = plane.call("admin", "POST", "/admin/drains/preview", {"node": first.name})
-        assert preview["fits"], preview["explanation"]
+        # A node that has just come answers for its images once its agent has looked around.
+        asked = {"node": first.name}
+        real.wait_until(
+            lambda: plane.call("admin", "POST", "/admin/drains/preview", asked)["fits"], "room on the second node"
+        )
         with visited(first, second) as seen:
             number = int(plane.call("admin", "POST", "/admin/drains", {"node": first.name})["id"])
             real.wait_until(lambda: begun(plane, number, "MOVING"), "the first move")
