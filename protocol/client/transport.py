@@ -48,6 +48,26 @@ class Refused(ClientError):
         self.data = data
 
 
+class _Network(httpx.AsyncBaseTransport):
+    """Has whatever ends a connection be a TransportError.
+
+    On uvloop a connection that the other side closes while it is being made has no socket any more, and anyio (4.16)
+    asks that for its peer: an AttributeError, which ended a daemon's heartbeats.
+    """
+
+    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+        self._inner = inner
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            return await self._inner.handle_async_request(request)
+        except AttributeError as error:
+            raise httpx.ConnectError("the connection was closed while it was made", request=request) from error
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
 class Transport:
     """An httpx client with the contract's habits. GETs are tried three times when the daemon cannot be reached.
 
@@ -69,7 +89,7 @@ class Transport:
             base_url=self.base_url,
             headers=dict(headers),
             timeout=httpx.Timeout(timeout, connect=min(timeout, 3.0)),
-            transport=network,
+            transport=_Network(network or httpx.AsyncHTTPTransport(trust_env=False)),
             trust_env=False,
         )
 

@@ -14,7 +14,7 @@ KEY = {IDEMPOTENCY_KEY: "the-key"}
 OK = httpx.Response(200, json={"code": 200, "message": "ok", "data": "done"})
 AWAY = httpx.Response(503, json={"code": 503, "message": "try again", "data": None, "reason": "unavailable"})
 BUSY = httpx.Response(409, json={"code": 409, "message": "busy", "data": None, "reason": "app_busy"})
-Outcome = httpx.Response | httpx.TransportError
+Outcome = httpx.Response | httpx.TransportError | AttributeError
 
 
 class Network(httpx.AsyncBaseTransport):
@@ -27,7 +27,7 @@ class Network(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self.requests.append((request.method, request.headers.get(IDEMPOTENCY_KEY), await request.aread()))
         outcome = self._outcomes.pop(0) if len(self._outcomes) > 1 else self._outcomes[0]
-        if isinstance(outcome, httpx.TransportError):
+        if isinstance(outcome, httpx.TransportError | AttributeError):
             raise outcome
         return httpx.Response(outcome.status_code, content=outcome.content, headers=outcome.headers)
 
@@ -50,6 +50,7 @@ async def call(network: Network, method: str, headers: dict[str, str] | None, se
         (httpx.ReadError("cut"), OK),
         (httpx.ConnectError("nobody"), AWAY, OK),
         (httpx.RemoteProtocolError("gone"), httpx.ReadTimeout("slow"), OK),
+        (AttributeError("'NoneType' object has no attribute 'getpeername'"), OK),
     ],
 )
 async def test_a_request_with_a_key_is_repeated_as_it_was_until_its_outcome_is_known(
@@ -65,6 +66,9 @@ async def test_three_tries_are_all() -> None:
     with pytest.raises(Refused) as refused:
         await call(away, "POST", KEY)
     assert (refused.value.status, len(away.requests)) == (503, 3)
+    closed = Network(AttributeError("'NoneType' object has no attribute 'getpeername'"))
+    with pytest.raises(Unreachable, match="the connection was closed while it was made"):
+        await call(closed, "POST", None)
     cut = Network(httpx.ReadError("cut"))
     with pytest.raises(Unreachable, match="does not answer: cut"):
         await call(cut, "POST", KEY)
