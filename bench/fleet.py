@@ -17,7 +17,8 @@ import uvloop
 
 from bench.figures import Figure, median, percentile, show
 from bench.load import Load, load_on
-from bench.servers import ControlPlane, Server, control_planes, mariadb
+from bench.reference import rescaled, slowness
+from bench.servers import ControlPlane, Server, control_planes, echo, mariadb
 from protocol import headers
 
 RUNNERS, NODES, CONSOLES, JOBS_PER_SECOND = 200, 1000, 20, 5.0
@@ -116,22 +117,27 @@ class Fleet:
 
 async def main() -> int:
     """Measure and print; exit code 0 if every limit held."""
-    with mariadb() as database, control_planes(database.url, stale_seconds=45) as (plane,):
+    with mariadb() as database, control_planes(database.url, stale_seconds=45) as (plane,), echo() as bare:
         async with load_on(plane) as load:
             fleet = Fleet(Patient(plane, load.session))
             for first in range(0, NODES, 10):
                 await asyncio.gather(*(fleet.report(number, 0) for number in range(first, first + 10)))
             busy, database_busy = await under_load(fleet, plane, database)
             resident = await parked_mb(fleet, plane)
+            slower = await slowness(load.session, bare)
     limit = ("limit",)
+    timed = [
+        Figure("processor time of the control plane", busy, "% of a core", *limit, CPU_PCT, 1.0),
+        Figure("processor time of MariaDB", database_busy, "% of a core", *limit, DATABASE_PCT, 1.0),
+        Figure("create to claimed, median", median(fleet.waits), "ms", *limit, MEDIAN_MS, 1.0),
+        Figure("create to claimed, p99", percentile(fleet.waits, 0.99), "ms", *limit, P99_MS, 1.0),
+    ]
     return show(
         f"{RUNNERS} waiting runners, {NODES} nodes, {CONSOLES} consoles, {JOBS_PER_SECOND:g} jobs/s on MariaDB",
         [
-            Figure("processor time of the control plane", busy, "% of a core", *limit, CPU_PCT, 1.0),
-            Figure("processor time of MariaDB", database_busy, "% of a core", *limit, DATABASE_PCT, 1.0),
+            *timed,
+            *(rescaled(figure, slower) for figure in timed),
             Figure("requests answered 503 and sent again", fleet.load.refused, "", *limit, 0.0, 0.0),
-            Figure("create to claimed, median", median(fleet.waits), "ms", *limit, MEDIAN_MS, 1.0),
-            Figure("create to claimed, p99", percentile(fleet.waits, 0.99), "ms", *limit, P99_MS, 1.0),
             Figure(f"resident, {PARKED} parked and {CONSOLES} consoles", resident, "MB", *limit, RESIDENT_MB, 1.0),
         ],
     )
