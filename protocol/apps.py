@@ -228,7 +228,7 @@ class AppRunView(Wire):
 
 class AppCondition(StrEnum):
     """How an app stands. What is being done comes before what was: an app whose delete waits for its node is DELETING,
-    whatever its last deployment came to."""
+    whatever its last deployment came to. CRASHED and UNHEALTHY are what its node says of it (`AppHealth`)."""
 
     QUEUED = "QUEUED"
     DEPLOYING = "DEPLOYING"
@@ -237,6 +237,8 @@ class AppCondition(StrEnum):
     STOPPED = "STOPPED"
     DELETING = "DELETING"
     FAILED = "FAILED"
+    CRASHED = "CRASHED"
+    UNHEALTHY = "UNHEALTHY"
     UNKNOWN = "UNKNOWN"
 
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, StringConstraints
 
 from protocol.base import Wire
 from protocol.names import AppId, BaseUrl, Labels, NodeName, ShortText
@@ -59,9 +59,32 @@ class DiskCollection(Wire):
     problem: ShortText | None = None
 
 
+class AppHealth(StrEnum):
+    """Why an app that was deployed does not serve as it should.
+
+    - `CRASHED`: its container does not run; it waits for its restart, or will have none.
+    - `UNHEALTHY`: it runs, but does not answer on its health path.
+    """
+
+    CRASHED = "CRASHED"
+    UNHEALTHY = "UNHEALTHY"
+
+
+class UnwellApp(Wire):
+    """An app that does not serve as it should: why, how often it crashed since it last was well for ten minutes, and
+    when it is started again; without that it is not, or it runs."""
+
+    app_id: AppId
+    health: AppHealth
+    reason: Annotated[str, StringConstraints(max_length=160)] = ""
+    crashes: Count = 0
+    restart_at: AwareDatetime | None = None
+
+
 class NodeVitals(Wire):
     """A node as it sees itself; what is unknown is absent. `load1` is the machine's load over a minute, `reservedBytes`
-    is kept free for images that are being pulled, and a problem says why a part does not answer."""
+    is kept free for images that are being pulled, and a problem says why a part does not answer. `unwell` are the apps
+    that were so last, at most twelve of `unwellTotal`."""
 
     containers_total: Count | None = None
     load1: Annotated[float, Field(ge=0)] | None = None
@@ -72,6 +95,8 @@ class NodeVitals(Wire):
     engine_problem: ShortText | None = None
     gateway_problem: ShortText | None = None
     collection: DiskCollection | None = None
+    unwell: Annotated[tuple[UnwellApp, ...], Field(max_length=12)] = ()
+    unwell_total: Count | None = None
 
 
 class NodeHeartbeat(Wire):

@@ -22,11 +22,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """When several workers share the run, a file stays with one of them, so that it makes its fixtures once. Whole
     platforms and whatever else lives in the one engine stay together: platforms that see each other's containers take
-    them away. They begin first, because they take longest."""
+    them away. They begin first, because they take longest, and then the schedules, of which the last one may take
+    minutes while nothing is left for the other worker."""
     for item in items:
         together = _lives_in_the_engine(item)
         item.add_marker(pytest.mark.xdist_group("engine" if together else str(item.path.relative_to(TESTS))))
-    items.sort(key=lambda item: not _lives_in_the_engine(item))
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    if _lives_in_the_engine(item):
+        return 0
+    return 1 if item.path == TESTS / "model" / "test_schedules.py" else 2
 
 
 def _lives_in_the_engine(item: pytest.Item) -> bool:

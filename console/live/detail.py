@@ -82,7 +82,10 @@ def _problems(node: NodeView) -> tuple[str, ...]:
     if found is None:
         return ()
     parts = (("engine", found.engine_problem), ("gateway", found.gateway_problem))
-    return tuple(f"{part}: {problem}" for part, problem in parts if problem)
+    said = [f"{part}: {problem}" for part, problem in parts if problem]
+    said += [f"app {app.app_id} {app.health.value}: {app.reason}" for app in found.unwell]
+    left = (found.unwell_total or 0) - len(found.unwell)
+    return (*said, f"{left} more apps are unwell") if left > 0 else tuple(said)
 
 
 def _told(node: NodeView) -> tuple[str, ...]:

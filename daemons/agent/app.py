@@ -1,7 +1,7 @@
 """The composition root of the runtime agent."""
 
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,7 @@ from daemons.agent.domain.apps import FenceRequired, ForeignApp, StaleFence
 from daemons.agent.domain.containers import Limits
 from daemons.agent.domain.disk import Line, Watermarks
 from daemons.agent.domain.images import RegistryRefused
+from daemons.agent.domain.report import Illness
 from daemons.agent.domain.visitors import Patience
 from daemons.agent.http.apps import AppRoutes, HealthRoutes
 from daemons.agent.http.visits import VisitRoutes
@@ -128,7 +129,7 @@ def build_app(settings: AgentSettings, parts: Parts) -> web.Application:
     startup = Startup(parts.engine, parts.probe, parts.ports, settings.start_seconds)
     restoration = Restoration(parts.engine, parts.gateway, ledger, retirement, startup)
     watch, collector, room = _disk(settings, parts, ledger, metrics)
-    heartbeat = _heartbeat(settings, parts, watch, collector)
+    heartbeat = _heartbeat(settings, parts, watch, collector, lambda running: vigil.unwell(running))
 
     def now() -> float:
         return parts.clock.now().timestamp()
@@ -190,9 +191,15 @@ def _disk(settings: AgentSettings, parts: Parts, ledger: Ledger, metrics: Metric
     return watch, collector, Room(watch, collector, parts.manifests, parts.store, meter, settings.pull_expansion)
 
 
-def _heartbeat(settings: AgentSettings, parts: Parts, watch: DiskWatch, collector: Collector) -> Heartbeat:
+def _heartbeat(
+    settings: AgentSettings,
+    parts: Parts,
+    watch: DiskWatch,
+    collector: Collector,
+    unwell: Callable[[frozenset[str]], Sequence[Illness]],
+) -> Heartbeat:
     """Sent at once, too, when the disk crosses a line or was collected on."""
-    view = SelfView(parts.engine, watch, collector, Machine(), parts.versions)
+    view = SelfView(parts.engine, watch, collector, Machine(), parts.versions, unwell)
     heartbeat = Heartbeat(parts.control_plane, view.report, settings.heartbeat_seconds)
     watch.tell(heartbeat.soon)
     collector.tell(heartbeat.soon)
@@ -265,7 +272,12 @@ async def _control_plane(settings: AgentSettings, stack: AsyncExitStack) -> Cont
             "addresses of this agent and of its gateway"
         )
     identity = NodeIdentity(
-        settings.node_name, settings.agent_url, settings.gateway_url, settings.heartbeat_seconds, VERSION
+        settings.node_name,
+        settings.agent_url,
+        settings.gateway_url,
+        settings.heartbeat_seconds,
+        VERSION,
+        settings.labels,
     )
     return DeployPlane(NodeClient(transport), identity)
 

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
 from daemons.kit.settings import Misconfigured, OptionalToken, Settings, Tokens
-from protocol.names import RegistryHost
+from protocol.names import Labels, RegistryHost
 
 _SIZE: Final = re.compile(r"([0-9]+)([bkmg]?)b?", re.IGNORECASE)
 _UNITS: Final = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
@@ -55,6 +55,10 @@ def _hosts(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
+def _labels(value: object) -> object:
+    return _hosts(value) or None
+
+
 def _line(value: object) -> object:
     """A watermark: `PERCENT%`, `PERCENT%/SIZE` or `PERCENT%/SIZE/INODES`, such as 15%/20g/1000000."""
     if not isinstance(value, str):
@@ -75,6 +79,10 @@ DiskLine = Annotated[tuple[float, int, int], NoDecode, BeforeValidator(_line)]
 RegistryHosts = Annotated[tuple[RegistryHost, ...], NoDecode, BeforeValidator(_hosts)]
 
 
+#: By commas; nothing is the same as none said.
+NodeLabels = Annotated[Labels | None, NoDecode, BeforeValidator(_labels)]
+
+
 class AgentSettings(Settings):
     """What the agent reads from its environment."""
 
@@ -91,6 +99,8 @@ class AgentSettings(Settings):
     gateway_url: str = Field("", alias="RUNTIME_NODE_GATEWAY_BASE_URL")
     deploy_url: str = Field("", alias="DEPLOY_BASE_URL")
     node_token: OptionalToken = Field(SecretStr(""), alias="DEPLOY_NODE_TOKEN")
+    #: Replace those that an operator gave the node; unset, they stay.
+    labels: NodeLabels = Field(None, alias="RUNTIME_NODE_LABELS")
     heartbeat_seconds: float = Field(10, gt=0, le=3600, alias="DEPLOY_HEARTBEAT_SECONDS")
 
     docker_host: str = Field("unix:///var/run/docker.sock", alias="DOCKER_HOST")

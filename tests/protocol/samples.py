@@ -71,6 +71,13 @@ COLLECTION = nodes.DiskCollection(
     logs=1,
     problem="there is nothing more that may be removed",
 )
+UNWELL = nodes.UnwellApp(
+    app_id="20001",
+    health=nodes.AppHealth.CRASHED,
+    reason="it was killed for using more than its 512 MiB of memory (OOMKilled)",
+    crashes=3,
+    restart_at=MOMENT,
+)
 VITALS = nodes.NodeVitals(
     containers_total=14,
     load1=1.25,
@@ -81,6 +88,8 @@ VITALS = nodes.NodeVitals(
     engine_problem="no answer within 2 s",
     gateway_problem="no gateway listens",
     collection=COLLECTION,
+    unwell=(UNWELL,),
+    unwell_total=1,
 )
 RAW = nodes.RawNode(
     id=NODE_ID,
@@ -481,6 +490,7 @@ SAMPLES: tuple[Wire, ...] = (
         vitals=VITALS,
     ),
     COLLECTION,
+    UNWELL,
     VITALS,
     nodes.ImagesInUse(node_name="rt-node-01", app_ids=("20001", "20002")),
     nodes.ImagesKept(apps=(KEPT,)),

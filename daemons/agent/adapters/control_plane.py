@@ -3,30 +3,33 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final
 
 from daemons.agent.domain.collection import Kept
-from daemons.agent.domain.report import Collected, NodeReport
+from daemons.agent.domain.report import Collected, Illness, NodeReport
 from daemons.agent.ports import ControlPlaneError
 from protocol.apps import ConfirmFence
 from protocol.client.node import NodeClient
 from protocol.client.transport import ClientError, Refused
-from protocol.nodes import AppImages, DiskCollection, ImagesInUse, NodeHeartbeat, NodeVitals
+from protocol.nodes import AppHealth, AppImages, DiskCollection, ImagesInUse, NodeHeartbeat, NodeVitals, UnwellApp
 
 _SECONDS: Final = 3.0
 _WORDS: Final = 256
+_UNWELL, _REASON = 12, 160
 
 
 @dataclass(frozen=True, slots=True)
 class NodeIdentity:
-    """What this node is called and where it is found."""
+    """What this node is called and where it is found; without `labels` those stay that an operator gave it."""
 
     name: str
     agent_url: str
     gateway_url: str
     interval_seconds: float
     version: str
+    labels: tuple[str, ...] | None = None
 
 
 class DeployPlane:
@@ -84,6 +87,7 @@ def _beat(node: NodeIdentity, report: NodeReport) -> NodeHeartbeat:
         version=node.version,
         disk_level=report.level,
         disk_words=report.words[:_WORDS] or None,
+        labels=node.labels,
         vitals=_vitals(report),
     )
 
@@ -99,6 +103,18 @@ def _vitals(report: NodeReport) -> NodeVitals:
         engine_problem=_short(report.problems.get("engine")),
         gateway_problem=_short(report.problems.get("gateway")),
         collection=_collection(report.collected) if report.collected else None,
+        unwell=tuple(map(_unwell, (report.unwell or ())[:_UNWELL])),
+        unwell_total=None if report.unwell is None else len(report.unwell),
+    )
+
+
+def _unwell(app: Illness) -> UnwellApp:
+    return UnwellApp(
+        app_id=app.app_id,
+        health=AppHealth(app.condition),
+        reason=app.reason[:_REASON],
+        crashes=app.crashes,
+        restart_at=None if app.restart_at is None else datetime.fromtimestamp(app.restart_at, UTC),
     )
 
 

@@ -1,10 +1,11 @@
 """What a node says of itself."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from daemons.agent.domain.disk import DiskFigures
+from daemons.agent.domain.vigil import Condition
 from protocol.nodes import DiskLevel
 
 
@@ -22,6 +23,19 @@ class Collected:
 
 
 @dataclass(frozen=True, slots=True)
+class Illness:
+    """An app that does not serve as it should: its `condition` is CRASHED or UNHEALTHY. Times are epoch seconds:
+    `since` its last crash, or 0, and `restart_at` when it is started again, if it will be."""
+
+    app_id: str
+    condition: Condition
+    reason: str
+    since: float = 0.0
+    crashes: int = 0
+    restart_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class NodeReport:
     """A node as it sees itself; what is unknown is None. `versions` and `problems` are by part (engine, gateway)."""
 
@@ -36,3 +50,4 @@ class NodeReport:
     versions: Mapping[str, str] = field(default_factory=dict)
     problems: Mapping[str, str] = field(default_factory=dict)
     collected: Collected | None = None
+    unwell: Sequence[Illness] | None = None

@@ -1,10 +1,10 @@
 """The node as it sees itself: its containers, disk, machine and parts. What cannot be found out is left out."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
-from daemons.agent.domain.report import NodeReport
+from daemons.agent.domain.report import Illness, NodeReport
 from daemons.agent.ports import Containers, EngineError, GatewayError, Machine, OwnContainer
 from daemons.agent.services.collection import Collector
 from daemons.agent.services.diskwatch import DiskWatch
@@ -15,7 +15,8 @@ Ask = Callable[[], Awaitable[str]]
 
 
 class SelfView:
-    """`parts` say their versions; one that fails has a problem instead."""
+    """`parts` say their versions; one that fails has a problem instead. `unwell` tells the apps that do not serve as
+    they should, given the names of the containers that run."""
 
     def __init__(
         self,
@@ -24,12 +25,14 @@ class SelfView:
         collector: Collector,
         machine: Machine,
         parts: Mapping[str, Ask],
+        unwell: Callable[[frozenset[str]], Sequence[Illness]],
     ) -> None:
         self._containers = containers
         self._watch = watch
         self._collector = collector
         self._machine = machine
         self._parts = parts
+        self._unwell = unwell
 
     async def report(self) -> NodeReport:
         """Everything, each part within two seconds and all at once."""
@@ -50,6 +53,7 @@ class SelfView:
             versions={part: version for part, (version, _) in named.items() if version},
             problems={part: problem for part, (_, problem) in named.items() if problem},
             collected=self._collector.last,
+            unwell=None if own is None else self._unwell(frozenset(each.name for each in own if each.running)),
         )
 
     async def _own(self) -> list[OwnContainer] | None:

@@ -7,13 +7,15 @@ tidied is left to whoever does that, except that what serves is kept running unt
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from functools import partial
 from typing import Final
 
 from daemons.agent.domain.apps import AppState, Instance, settle
 from daemons.agent.domain.probing import ContainerState
+from daemons.agent.domain.report import Illness
 from daemons.agent.domain.vigil import Condition, Pulse, Trouble, crashed, ending, felt, final, forgotten, restarted
 from daemons.agent.ports import Engine, EngineError, GatewayError, Probe, StateError
 from daemons.agent.services.ledger import Ledger
@@ -92,6 +94,16 @@ class Vigil:
         if pulse.sick:
             return Condition.UNHEALTHY, f"it does not answer as it should: {pulse.problem}"
         return (Condition.WATCHED if state.watched else Condition.RUNNING), trouble.reason if trouble else None
+
+    def unwell(self, running: AbstractSet[str]) -> Sequence[Illness]:
+        """The apps that do not serve as they should, the latest crash first, given the names of containers that run."""
+        found = []
+        for state in self._ledger.all():
+            up = state.current is not None and state.current.container in running
+            condition, reason = self.condition(state, ContainerState(running=True) if up else None)
+            if condition in (Condition.CRASHED, Condition.UNHEALTHY):
+                found.append(_illness(state, condition, reason or ""))
+        return sorted(found, key=lambda each: (-each.since, each.app_id))
 
     def _anything_afoot(self) -> bool:
         """Whether an app is within its window, down, or has visitors that wait."""
@@ -202,6 +214,14 @@ class Vigil:
         if problem is not None and problem != self._problem:
             logger.warning("the engine cannot be asked what runs", extra={"error": problem})
         self._problem = problem
+
+
+def _illness(state: AppState, condition: Condition, reason: str) -> Illness:
+    trouble = state.trouble
+    if trouble is None:
+        # Crashed within this second: why is known when it has been looked at.
+        return Illness(state.app_id, condition, reason if condition is Condition.UNHEALTHY else "it does not run")
+    return Illness(state.app_id, condition, reason, trouble.at, trouble.crashes, trouble.restart_at)
 
 
 def _with_trouble(state: AppState, current: Instance, trouble: Trouble | None) -> AppState:

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from daemons.deploy.domain.jobs import Job
-from daemons.deploy.domain.nodes import AppRun, Placement, RuntimeNode
+from daemons.deploy.domain.nodes import AppRun, Placement, RuntimeNode, unwell
 from daemons.deploy.domain.operations import Operation, words
 from protocol.apps import AppCondition
 from protocol.jobs import JobStatus
+from protocol.nodes import UnwellApp
 from protocol.operations import OperationKind
 
 
@@ -48,7 +49,17 @@ def condition(facts: AppFacts) -> tuple[AppCondition, str | None]:
         return (AppCondition.DELETING if deletes else AppCondition.STOPPING), words(strongest)
     if facts.active:
         return AppCondition.QUEUED, f"job {facts.active[0].id} is pending"
+    ill = unwell(facts.node, facts.app_id) if facts.node is not None else None
+    if ill is not None and (facts.run is None or facts.run.last_job_status != "STOPPED"):
+        return AppCondition(ill.health), _illness(ill)
     return _at_rest(facts.run)
+
+
+def _illness(app: UnwellApp) -> str:
+    """What its node says of the app; when it was said is the node's last heartbeat."""
+    crashes = f"; it crashed {app.crashes} times" if app.crashes > 1 else ""
+    again = f", and is started again at {app.restart_at:%H:%M:%S} UTC" if app.restart_at is not None else ""
+    return f"{app.reason}{crashes}{again}"
 
 
 def _at_rest(run: AppRun | None) -> tuple[AppCondition, str | None]:

@@ -1,17 +1,19 @@
 """Runtime nodes, placements, runners and the last known state of apps. Times are epoch milliseconds."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from protocol.errors import NodeReason
 from protocol.nodes import (
+    AppHealth,
     DiskCollection,
     DiskLevel,
     NodeHealth,
     NodeHeartbeat,
     NodeVitals,
     RunnerHealth,
+    UnwellApp,
     UpsertNode,
 )
 
@@ -219,13 +221,17 @@ def heard(node: RuntimeNode, beat: NodeHeartbeat, now: int) -> RuntimeNode:
 
 def happenings(node: RuntimeNode, beat: NodeHeartbeat) -> tuple[str, ...]:
     """What the heartbeat tells of beside figures: another address (`moved`), another level of its disk (`disk_level`),
-    room that was made there (`collected`)."""
+    room that was made there (`collected`), other apps that do not serve as they should (`apps_unwell`), none of them
+    any more (`apps_well`)."""
     found = ["moved"] if moved(node, beat) else []
     if beat.disk_level is not None and beat.disk_level.value != (node.disk_level or DiskLevel.OK.value):
         found.append("disk_level")
     collection = beat.vitals.collection if beat.vitals is not None else None
     if collection is not None and collection != _collection(node):
         found.append("collected")
+    ill = _health(beat.vitals)
+    if beat.vitals is not None and ill != _health(_vitals(node)):
+        found.append("apps_unwell" if ill else "apps_well")
     return tuple(found)
 
 
@@ -323,8 +329,23 @@ def held_back(node: RuntimeNode, levels: Collection[str]) -> tuple[Reason, ...]:
     return (Reason(node.disk_level, node.disk_words or f"its agent says {node.disk_level} of its disk"),)
 
 
+def unwell(node: RuntimeNode, app_id: str) -> UnwellApp | None:
+    """What the node says of an app that does not serve as it should; None when it says nothing of it."""
+    vitals = _vitals(node)
+    return next((app for app in vitals.unwell if app.app_id == app_id), None) if vitals is not None else None
+
+
 def _collection(node: RuntimeNode) -> DiskCollection | None:
-    return NodeVitals.model_validate_json(node.vitals).collection if node.vitals is not None else None
+    vitals = _vitals(node)
+    return vitals.collection if vitals is not None else None
+
+
+def _vitals(node: RuntimeNode) -> NodeVitals | None:
+    return NodeVitals.model_validate_json(node.vitals) if node.vitals is not None else None
+
+
+def _health(vitals: NodeVitals | None) -> Mapping[str, AppHealth]:
+    return {app.app_id: app.health for app in vitals.unwell} if vitals is not None else {}
 
 
 def runner_health(runner: Runner, stale_ms: int, now: int) -> RunnerHealth:

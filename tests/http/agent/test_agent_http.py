@@ -299,6 +299,7 @@ async def test_heartbeats_are_sent_at_once_and_after_a_deployment(served: Served
         ("RUNTIME_DISK_NO_PULLS", "30%/20g"),
         ("RUNTIME_DISK_STOPS_ONLY", "7%/30g"),
         ("RUNTIME_REGISTRIES", "registry.example/path"),
+        ("RUNTIME_NODE_LABELS", "gpu, Not-A-Label"),
     ],
 )
 def test_what_must_be_mended_is_named(name: str, value: str) -> None:
@@ -315,6 +316,11 @@ def test_fences_need_a_deploy_to_confirm_them() -> None:
 def test_limits_are_written_as_docker_writes_them() -> None:
     found = settings(RUNTIME_APP_MEMORY="1g", RUNTIME_APP_CPUS="0.5", RUNTIME_APP_PORTS="21000-21999")
     assert (found.memory_bytes, found.nano_cpus, found.app_ports) == (2**30, 500_000_000, (21000, 21999))
+
+
+def test_labels_are_read_by_commas_and_none_are_sent_unless_some_are_named() -> None:
+    assert settings(RUNTIME_NODE_LABELS="ssd, gpu").labels == ("gpu", "ssd")
+    assert settings(RUNTIME_NODE_LABELS="").labels is None and settings().labels is None
 
 
 def test_every_problem_has_a_status_of_an_error() -> None:

@@ -3,9 +3,10 @@
 import pytest
 
 from protocol.apps import AppCommand, AppCondition
+from protocol.audit import AuditQuery
 from protocol.client.transport import Refused
 from protocol.jobs import JobStatus, ReportJob
-from protocol.nodes import ReassignApp
+from protocol.nodes import AppHealth, NodeVitals, ReassignApp, UnwellApp
 from protocol.operations import OperationState
 from tests.http.deploy.plane import Plane, serving
 
@@ -51,6 +52,27 @@ async def test_an_app_tells_its_condition_through_its_life() -> None:
         with pytest.raises(Refused) as too_late:
             await plane.admin.retry_operation(number)
         assert (too_late.value.status, too_late.value.reason) == (409, "illegal_transition")
+
+
+async def test_an_app_is_as_its_node_says_until_it_says_otherwise() -> None:
+    crashed = UnwellApp(app_id="a", health=AppHealth.CRASHED, reason="it exited with code 3", crashes=4)
+    async with serving() as plane:
+        await plane.beat()
+        for status, well in ((JobStatus.SUCCEEDED, AppCondition.RUNNING), (JobStatus.FAILED, AppCondition.FAILED)):
+            await finished(plane, "a", status)
+            await plane.beat(vitals=NodeVitals(unwell=(crashed,), unwell_total=1))
+            app = await plane.api.app("a")
+            assert (app.condition, app.message) == (
+                AppCondition.CRASHED,
+                "it exited with code 3; it crashed 4 times",
+            )
+            await plane.beat(vitals=NodeVitals(unwell_total=0))
+            assert (await plane.api.app("a")).condition is well
+        told = [entry.change for entry in (await plane.admin.audit(AuditQuery(kind="node"))).items]
+        assert sorted(told) == ["apps_unwell", "apps_unwell", "apps_well", "apps_well", "registered"]
+        await plane.beat(vitals=NodeVitals(unwell=(crashed,), unwell_total=1))
+        await plane.api.stop_app(command("a"))
+        assert (await plane.api.app("a")).condition is AppCondition.STOPPED
 
 
 async def ended(plane: Plane, number: int) -> None:

@@ -57,7 +57,7 @@ def view(engine: TwinEngine, disk: TwinDisk, parts: dict[str, Callable[[], Await
     collector = Collector(
         engine, TwinStore(engine), Ledger(TwinStates()), TwinControlPlane(), watch, meter, SystemClock()
     )
-    return SelfView(engine, watch, collector, Machine(), parts)
+    return SelfView(engine, watch, collector, Machine(), parts, lambda _: ())
 
 
 async def engine_says() -> str:

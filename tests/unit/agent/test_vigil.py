@@ -145,11 +145,15 @@ async def test_a_crash_loop_is_slowed_down_told_and_forgotten() -> None:
     assert world.reports >= len(starts)
     stands, reason = await condition(agent, world)
     assert (stands, reason is not None and "OOMKilled" in reason) == (Condition.CRASHED, True)
+    (ill,) = agent.vigil.unwell(frozenset())
+    assert (ill.app_id, ill.condition, ill.reason) == ("5", Condition.CRASHED, reason)
+    assert ill.crashes > 1 and ill.restart_at is not None and ill.restart_at > world.now
     world.engine.behaviours.clear()
     for _ in range(320):
         await agent.look()
         world.now += 1
     assert (await condition(agent, world))[0] is Condition.RUNNING
+    assert agent.vigil.unwell({"rt-u-7-5-r1"}) == []
     world.now += HEALTHY_SECONDS
     await agent.look()
     assert agent.ledger.get("5").trouble is None
