@@ -147,9 +147,9 @@ def build_app(settings: AgentSettings, parts: Parts) -> web.Application:
         now,
     )
     recovery = Recovery(parts.engine, parts.gateway, ledger, retirement, now)
-    vigil = Vigil(
-        parts.engine, parts.probe, ledger, retirement, restoration, lambda: recovery.done, now, heartbeat.soon
-    )
+    notices = Notices(parts.gateway, ledger)
+    watched = (parts.engine, parts.probe, ledger, retirement, restoration, notices)
+    vigil = Vigil(*watched, lambda: recovery.done, now, heartbeat.soon)
     stop_patience = Patience(min(settings.drain_seconds, _STOP_DRAIN_SECONDS))
     apps = Apps(parts.engine, parts.gateway, ledger, retirement, vigil, stop_patience)
     visits = VisitRoutes(Visits(ledger, parts.access_log), recovery)
@@ -157,7 +157,7 @@ def build_app(settings: AgentSettings, parts: Parts) -> web.Application:
     app = _served(parts, [*routes.table(), *visits.table()], settings, recovery, metrics)
     beats = [heartbeat.run] if _reports(settings) else []
     loops = (watch.run, collector.run, recovery.run, retirement.run, vigil.run, parts.access_log.run)
-    app.cleanup_ctx.append(background(*loops, Notices(parts.engine, parts.gateway, ledger).run, *beats))
+    app.cleanup_ctx.append(background(*loops, *beats))
     return app
 
 

@@ -12,6 +12,7 @@ from daemons.agent.services.apps import Apps
 from daemons.agent.services.collection import Collector
 from daemons.agent.services.diskwatch import DiskWatch
 from daemons.agent.services.ledger import Ledger
+from daemons.agent.services.notices import Notices
 from daemons.agent.services.recovery import Recovery
 from daemons.agent.services.restoration import Restoration
 from daemons.agent.services.retirement import Retirement
@@ -118,6 +119,7 @@ class World:
             ledger,
             retirement,
             restoration,
+            Notices(self.gateway, ledger),
             lambda: recovery.done,
             self.clock,
             self.told,

@@ -19,6 +19,7 @@ from daemons.agent.domain.report import Illness
 from daemons.agent.domain.vigil import Condition, Pulse, Trouble, crashed, ending, felt, final, forgotten, restarted
 from daemons.agent.ports import Engine, EngineError, GatewayError, Probe, StateError
 from daemons.agent.services.ledger import Ledger
+from daemons.agent.services.notices import Notices
 from daemons.agent.services.restoration import Restoration
 from daemons.agent.services.retirement import Retirement
 
@@ -40,6 +41,7 @@ class Vigil:
         ledger: Ledger,
         retirement: Retirement,
         restoration: Restoration,
+        notices: Notices,
         ready: Callable[[], bool],
         now: Callable[[], float],
         changed: Callable[[], None],
@@ -49,6 +51,7 @@ class Vigil:
         self._ledger = ledger
         self._retirement = retirement
         self._restoration = restoration
+        self._notices = notices
         self._ready = ready
         self._now = now
         self._changed = changed
@@ -65,15 +68,19 @@ class Vigil:
                 await asyncio.sleep(_ROUND_SECONDS)
 
     async def look(self, group: asyncio.TaskGroup) -> None:
-        """One round: the engine is asked once for all apps; those that need something get a task."""
-        if not self._ready():
+        """One round: the engine is asked once for all apps, and only if one is here; those that need something get a
+        task."""
+        if not self._ledger.loaded:
             return
         try:
-            running = {one.name for one in await self._engine.own() if one.running}
+            running = await self._running()
         except EngineError as error:
             self._note(str(error))
             return
         self._note(None)
+        await self._notices.look(running)
+        if not self._ready():
+            return
         self._pulses = {name: pulse for name, pulse in self._pulses.items() if name in running}
         for state in self._ledger.all():
             if state.app_id not in self._busy and self._needs(state, running):
@@ -105,16 +112,22 @@ class Vigil:
                 found.append(_illness(state, condition, reason or ""))
         return sorted(found, key=lambda each: (-each.since, each.app_id))
 
+    async def _running(self) -> frozenset[str]:
+        if all(state.current is None for state in self._ledger.all()):
+            return frozenset()
+        return frozenset(one.name for one in await self._engine.own() if one.running)
+
     def _anything_afoot(self) -> bool:
-        """Whether an app is within its window, down, or has visitors that wait."""
+        """Whether an app is within its window, down, starts for the first time, or has visitors that wait."""
         return self._ready() and any(
             state.watched
+            or (state.current is None and state.candidate is not None)
             or (state.trouble is not None and state.trouble.down and not state.trouble.final)
             or (state.progress is not None and state.progress.parked)
             for state in self._ledger.all()
         )
 
-    def _needs(self, state: AppState, running: set[str]) -> bool:
+    def _needs(self, state: AppState, running: AbstractSet[str]) -> bool:
         if state.progress is not None and state.progress.parked:
             return True
         if state.current is None:

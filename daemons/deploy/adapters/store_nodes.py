@@ -202,28 +202,19 @@ def _node_columns(node: RuntimeNode) -> dict[str, str | int | float | None]:
         "gateway_base_url": node.gateway_base_url,
         "enabled": int(node.enabled),
         "weight": node.weight,
-        "last_heartbeat_at": node.last_heartbeat_at,
-        "disk_free_pct": node.disk_free_pct,
-        "disk_free_bytes": node.disk_free_bytes,
-        "disk_total_bytes": node.disk_total_bytes,
-        "inodes_free_pct": node.inodes_free_pct,
-        "container_count": node.container_count,
-        "interval_seconds": node.interval_seconds,
-        "agent_version": node.version,
         "create_time": node.created_at,
-        "update_time": node.updated_at,
-        "inodes_total": node.inodes_total,
-        "inodes_free": node.inodes_free,
-        "labels_csv": ",".join(node.labels),
-        "disk_level": node.disk_level,
-        "disk_words": node.disk_words,
-        "vitals_json": node.vitals,
+        **_figures(node),
     }
 
 
 def _beat_columns(node: RuntimeNode) -> dict[str, str | int | float]:
-    said: dict[str, str | int | float | None] = {
-        "id": node.id,
+    """What is not known is left out: an absent key of JSON is a NULL of its column."""
+    return {"id": node.id} | {name: value for name, value in _figures(node).items() if value is not None}
+
+
+def _figures(node: RuntimeNode) -> dict[str, str | int | float | None]:
+    """What heartbeats tell."""
+    return {
         "last_heartbeat_at": node.last_heartbeat_at,
         "disk_free_pct": node.disk_free_pct,
         "disk_free_bytes": node.disk_free_bytes,
@@ -240,7 +231,6 @@ def _beat_columns(node: RuntimeNode) -> dict[str, str | int | float]:
         "disk_words": node.disk_words,
         "vitals_json": node.vitals,
     }
-    return {name: value for name, value in said.items() if value is not None}
 
 
 def _node(row: Row) -> RuntimeNode:

@@ -42,17 +42,14 @@ def test_a_notice_names_what_is_the_matter() -> None:
 async def test_the_gateway_is_told_when_it_changes() -> None:
     world = World()
     async with world.alive() as agent:
-        notices = Notices(world.engine, world.gateway, agent.ledger)
+        notices, runs = Notices(world.gateway, agent.ledger), {"rt-u-7-5-r1"}
         await agent.rollout.deploy(order(V1, 1))
-        await notices.look()
+        await notices.look(runs)
         assert world.gateway.notices == {}
-        (container,) = world.engine.containers.values()
-        container.running = False
-        await notices.look()
+        await notices.look(frozenset())
         assert world.gateway.notices == {"5": Notice.CRASHED}
-        container.running = True
         world.gateway.broken = "the gateway is deaf"
-        await notices.look()
+        await notices.look(runs)
         world.gateway.broken = None
-        await notices.look()
+        await notices.look(runs)
         assert world.gateway.notices == {}
