@@ -71,11 +71,14 @@ class RemovedImages(Wire):
 
 
 class MongoOutcome(Wire):
-    """What became of an app's database; `enabled` is false while no Mongo host is configured."""
+    """What became of an app's database; `enabled` is false while no Mongo host is configured. `reason` says why it was
+    kept; with `error` the node goes on trying."""
 
     enabled: bool = False
     dropped: bool = False
+    db_name: str | None = None
     reason: str | None = None
+    error: str | None = None
 
 
 class DeletedApp(Wire):

@@ -29,6 +29,7 @@ _IMAGE = re.compile(
 _HTTP_PATH = re.compile(r"/[A-Za-z0-9._~/-]{0,199}")
 _REGISTRY = re.compile(rf"{_HOST}(?::\d{{1,5}})?")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_COLLECTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,119}")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,30}[a-z0-9])?")
 
 
@@ -120,6 +121,9 @@ ImageTag = Annotated[str, _matching(_TAG, "must be an image tag of at most 128 l
 ImageDigest = Annotated[str, _matching(_DIGEST, "must be sha256: and 64 hexadecimal digits")]
 RegistryHost = Annotated[str, _matching(_REGISTRY, "must be a registry's host[:port]")]
 Namespace = Annotated[str, _matching(re.compile(_PATH_PART), "must be a registry project in lower case")]
+CollectionName = Annotated[
+    str, _matching(_COLLECTION, "must be 1 to 120 letters, digits, '_', '.' or '-', starting with a letter or digit")
+]
 HttpPath = Annotated[str, AfterValidator(_http_path)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Port = Annotated[int, AfterValidator(_port)]

@@ -21,6 +21,13 @@ from daemons.agent.adapters.meter import PrometheusDiskMeter
 from daemons.agent.adapters.node import EngineDisk, HttpProbe, LocalPorts, Machine
 from daemons.agent.adapters.state import JsonStates
 from daemons.agent.adapters.traefik import TraefikGateway
+from daemons.agent.composition.databases import (
+    DATABASE_PROBLEMS,
+    DatabaseParts,
+    app_databases,
+    explorer_routes,
+    open_databases,
+)
 from daemons.agent.domain.apps import FenceRequired, ForeignApp, StaleFence
 from daemons.agent.domain.containers import Limits
 from daemons.agent.domain.disk import Line, Watermarks
@@ -83,6 +90,7 @@ _STOP_DRAIN_SECONDS: Final = 3.0
 
 PROBLEMS: Final[Problems] = {
     **AUTH_PROBLEMS,
+    **DATABASE_PROBLEMS,
     FenceRequired: (400, ErrorReason.INVALID_REQUEST),
     StaleFence: (409, ErrorReason.STALE_FENCE),
     NotConfirmed: (409, ErrorReason.STALE_FENCE),
@@ -119,6 +127,7 @@ class Parts:
     versions: Mapping[str, Ask]
     access_log: AccessLog = field(default_factory=NoAccessLog)
     clock: Clock = field(default_factory=SystemClock)
+    database: DatabaseParts | None = None
 
 
 def build_app(settings: AgentSettings, parts: Parts) -> web.Application:
@@ -130,32 +139,27 @@ def build_app(settings: AgentSettings, parts: Parts) -> web.Application:
     restoration = Restoration(parts.engine, parts.gateway, ledger, retirement, startup)
     watch, collector, room = _disk(settings, parts, ledger, metrics)
     heartbeat = _heartbeat(settings, parts, watch, collector, lambda running: vigil.unwell(running))
+    databases = app_databases(settings, parts.database)
 
     def now() -> float:
         return parts.clock.now().timestamp()
 
+    engine, plane, policy = parts.engine, parts.control_plane, _policy(settings)
     rollout = Rollout(
-        parts.engine,
-        parts.gateway,
-        ledger,
-        parts.control_plane,
-        startup,
-        retirement,
-        restoration,
-        room,
-        _policy(settings),
-        now,
+        engine, parts.gateway, ledger, plane, startup, retirement, restoration, room, policy, now, databases
     )
     recovery = Recovery(parts.engine, parts.gateway, ledger, retirement, now)
     notices = Notices(parts.gateway, ledger)
     watched = (parts.engine, parts.probe, ledger, retirement, restoration, notices)
     vigil = Vigil(*watched, lambda: recovery.done, now, heartbeat.soon)
     stop_patience = Patience(min(settings.drain_seconds, _STOP_DRAIN_SECONDS))
-    apps = Apps(parts.engine, parts.gateway, ledger, retirement, vigil, stop_patience)
+    apps = Apps(parts.engine, parts.gateway, ledger, retirement, vigil, stop_patience, databases)
     visits = VisitRoutes(Visits(ledger, parts.access_log), recovery)
     routes = AppRoutes(rollout, apps, recovery, heartbeat, settings.gateway_url, settings.registries)
-    app = _served(parts, [*routes.table(), *visits.table()], settings, recovery, metrics)
+    explorer = explorer_routes(settings, parts.database)
+    app = _served(parts, [*routes.table(), *visits.table(), *explorer], settings, recovery, metrics)
     beats = [heartbeat.run] if _reports(settings) else []
+    beats += [databases.run] if databases else []
     loops = (watch.run, collector.run, recovery.run, retirement.run, vigil.run, parts.access_log.run)
     app.cleanup_ctx.append(background(*loops, *beats))
     return app
@@ -231,6 +235,7 @@ async def build(settings: AgentSettings) -> web.Application:
         checks={"engine": engine.ping, "gateway": gateway.ping},
         versions={"engine": engine.version, "gateway": gateway.version},
         access_log=_access_log(settings),
+        database=await open_databases(settings, _absolute(settings.data_dir), stack),
     )
     app = build_app(settings, parts)
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, ClassVar, Final, Literal, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
 from daemons.kit.settings import Misconfigured, OptionalToken, Settings, Tokens
@@ -83,6 +83,25 @@ RegistryHosts = Annotated[tuple[RegistryHost, ...], NoDecode, BeforeValidator(_h
 NodeLabels = Annotated[Labels | None, NoDecode, BeforeValidator(_labels)]
 
 
+#: Digits and an underscore after them: no two apps can come to the same name.
+_TEMPLATE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,15}\{userId\}_[A-Za-z0-9_]{0,15}\{appId\}")
+
+
+def _own_secret(value: SecretStr) -> SecretStr:
+    if "".join(filter(str.isalpha, value.get_secret_value().casefold())).startswith("changeme"):
+        raise ValueError("still holds a placeholder; set the account's own password")
+    return value
+
+
+def _template(value: str) -> str:
+    if not _TEMPLATE.fullmatch(value):
+        raise ValueError("must be letters, digits and '_' around {userId}_ and {appId}, such as db_u{userId}_a{appId}")
+    return value
+
+
+_HOST: Final = r"^([A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9a-fA-F:]*:[0-9a-fA-F:.]+)?$"
+
+
 class AgentSettings(Settings):
     """What the agent reads from its environment."""
 
@@ -150,6 +169,22 @@ class AgentSettings(Settings):
     disk_stops_only: DiskLine = Field((7, 5 * 1024**3, 200_000), alias="RUNTIME_DISK_STOPS_ONLY")
     pull_expansion: float = Field(4, ge=1, le=20, alias="RUNTIME_PULL_EXPANSION")
 
+    mongo_host: str = Field("", pattern=_HOST, alias="RUNTIME_MONGO_HOST")
+    mongo_port: int = Field(27017, ge=1, le=65535, alias="RUNTIME_MONGO_PORT")
+    mongo_app_host: str = Field("", pattern=_HOST, alias="RUNTIME_MONGO_APP_HOST")
+    mongo_tls: bool = Field(False, alias="RUNTIME_MONGO_TLS")
+    mongo_username: str = Field("", alias="RUNTIME_MONGO_USERNAME")
+    mongo_password: Annotated[SecretStr, AfterValidator(_own_secret)] = Field(
+        SecretStr(""), alias="RUNTIME_MONGO_PASSWORD"
+    )
+    mongo_auth_source: str = Field("admin", pattern=r"^[A-Za-z0-9_-]{1,63}$", alias="RUNTIME_MONGO_AUTH_SOURCE")
+    mongo_template: Annotated[str, AfterValidator(_template)] = Field(
+        "db_u{userId}_a{appId}", alias="RUNTIME_MONGO_DB_TEMPLATE"
+    )
+    mongo_mark: bool = Field(True, alias="RUNTIME_MONGO_PRECREATE")
+    mongo_seconds: float = Field(3, gt=0, le=60, alias="RUNTIME_MONGO_PRECREATE_TIMEOUT_SECONDS")
+    mongo_drop: bool = Field(False, alias="RUNTIME_MONGO_DROP_ON_DELETE")
+
     @property
     def disk_lines(self) -> tuple[tuple[float, int, int], ...]:
         """The three lines; one that names no bound is bound by the one before."""
@@ -181,5 +216,13 @@ class AgentSettings(Settings):
             raise Misconfigured(
                 "agent cannot start: RUNTIME_REQUIRE_FENCE is true, so DEPLOY_BASE_URL and DEPLOY_NODE_TOKEN must be "
                 "set; set them, or RUNTIME_REQUIRE_FENCE=false to admit callers that send no fence"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_user_has_a_password(self) -> Self:
+        if bool(self.mongo_username) != bool(self.mongo_password.get_secret_value()):
+            raise Misconfigured(
+                "agent cannot start: RUNTIME_MONGO_USERNAME and RUNTIME_MONGO_PASSWORD go together; set both or neither"
             )
         return self

@@ -6,6 +6,7 @@ from protocol import (
     apps,
     audit,
     configuration,
+    databases,
     drains,
     events,
     inventory,
@@ -209,7 +210,10 @@ GAVE_WAY = jobs.JobView(
     superseded_by=JOB_ID,
 )
 IMAGES = apps.RemovedImages(removed=(IMAGE,), kept=("busybox:1.36",), error="one is in use")
-MONGO = apps.MongoOutcome(enabled=True, dropped=False, reason="kept by configuration")
+MONGO = apps.MongoOutcome(
+    enabled=True, dropped=False, db_name="db_u1_a20001", reason="kept by configuration", error="no answer"
+)
+DOCUMENT = {"_id": {"$oid": "0123456789abcdef01234567"}, "name": "shop"}
 DELIVERY = webhooks.DeliveryView(
     id=7,
     delivery_id="8c1f:ended",
@@ -562,4 +566,55 @@ SAMPLES: tuple[Wire, ...] = (
     replicas.SingletonView(
         name="reaper", holder="deploy-1:4711:0a1b2c3d", epoch=3, since=MOMENT, lease_until=LATER, held=True
     ),
+    databases.DatabaseRef(user_id="1", app_id="20001"),
+    databases.DocumentRef(user_id="1", app_id="20001", collection="things", id="0123456789abcdef01234567"),
+    databases.FindDocuments(
+        collection="things",
+        filter='{"n": {"$gt": 1}}',
+        projection='{"n": 1}',
+        sort='{"n": -1}',
+        limit=20,
+        skip=40,
+    ),
+    databases.InsertDocument(collection="things", doc='{"name": "shop"}'),
+    databases.UpdateDocument(collection="things", id="a", update='{"$set": {"n": 2}}', upsert=True),
+    databases.DeleteDocument(collection="things", id="a"),
+    databases.CreateCollection(collection="things", strict=True, fields='{"required": ["name"]}'),
+    databases.DatabaseAnswer(user_id="1", app_id="20001", db_name="db_u1_a20001"),
+    databases.CollectionList(user_id="1", app_id="20001", db_name="db_u1_a20001", collections=("things",)),
+    databases.FoundDocuments(
+        user_id="1",
+        app_id="20001",
+        db_name="db_u1_a20001",
+        collection="things",
+        limit=20,
+        skip=40,
+        returned=1,
+        items=(DOCUMENT,),
+        truncated=True,
+    ),
+    databases.FoundDocument(
+        user_id="1",
+        app_id="20001",
+        db_name="db_u1_a20001",
+        collection="things",
+        id="0123456789abcdef01234567",
+        doc=DOCUMENT,
+    ),
+    databases.InsertedDocument(
+        user_id="1", app_id="20001", db_name="db_u1_a20001", collection="things", inserted_id=DOCUMENT["_id"]
+    ),
+    databases.UpdatedDocument(
+        user_id="1",
+        app_id="20001",
+        db_name="db_u1_a20001",
+        collection="things",
+        matched_count=1,
+        modified_count=1,
+        upserted_id="a",
+    ),
+    databases.DeletedDocument(
+        user_id="1", app_id="20001", db_name="db_u1_a20001", collection="things", deleted_count=1
+    ),
+    databases.CreatedCollection(user_id="1", app_id="20001", db_name="db_u1_a20001", collection="things", created=True),
 )

@@ -26,6 +26,7 @@ MODULES = (
     "protocol.inventory",
     "protocol.webhooks",
     "protocol.configuration",
+    "protocol.databases",
 )
 
 

@@ -10,6 +10,7 @@ from daemons.agent.domain.disk import Line, Watermarks
 from daemons.agent.domain.visitors import Patience
 from daemons.agent.services.apps import Apps
 from daemons.agent.services.collection import Collector
+from daemons.agent.services.databases import AppDatabases
 from daemons.agent.services.diskwatch import DiskWatch
 from daemons.agent.services.ledger import Ledger
 from daemons.agent.services.notices import Notices
@@ -79,6 +80,7 @@ class World:
     watch_seconds: float = 0
     now: float = 1_000_000.0
     reports: int = 0
+    databases: AppDatabases | None = None
 
     def clock(self) -> float:
         """The time, which only tests move."""
@@ -111,6 +113,7 @@ class World:
             Room(watch, collector, self.manifests, store, meter, 2),
             policy,
             self.clock,
+            self.databases,
         )
         recovery = Recovery(self.engine, self.gateway, ledger, retirement, self.clock)
         vigil = Vigil(
@@ -124,7 +127,7 @@ class World:
             self.clock,
             self.told,
         )
-        apps = Apps(self.engine, self.gateway, ledger, retirement, vigil, Patience(0.1))
+        apps = Apps(self.engine, self.gateway, ledger, retirement, vigil, Patience(0.1), self.databases)
         return Agent(rollout, apps, recovery, ledger, retirement, vigil)
 
     @asynccontextmanager

@@ -22,6 +22,7 @@ from protocol.apps import (
     DeployApp,
     DeployedApp,
     LocalImages,
+    MongoOutcome,
     NodeContainer,
     NodeContainers,
     RemovedImages,
@@ -204,4 +205,12 @@ def _status(standing: Standing) -> AppStatus:
 
 def _deleted(app_id: str, removal: Removal) -> DeletedApp:
     images = RemovedImages(removed=removal.removed, kept=removal.kept, error=removal.problem)
-    return DeletedApp(app_id=app_id, images=images)
+    farewell = removal.database
+    mongo = MongoOutcome(
+        enabled=farewell.enabled,
+        dropped=farewell.dropped,
+        db_name=farewell.database,
+        reason=farewell.reason,
+        error=farewell.error,
+    )
+    return DeletedApp(app_id=app_id, images=images, mongo=mongo)

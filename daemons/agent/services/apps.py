@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from daemons.agent.domain.apps import AppState, Setback, admit, forget, named_by_us, retired, withdraw
@@ -12,6 +12,7 @@ from daemons.agent.domain.probing import ContainerState
 from daemons.agent.domain.vigil import Condition, Trouble
 from daemons.agent.domain.visitors import Patience
 from daemons.agent.ports import Engine, EngineError, Gateway, GatewayError, OwnContainer
+from daemons.agent.services.databases import AppDatabases, Farewell
 from daemons.agent.services.ledger import Ledger
 from daemons.agent.services.retirement import Retirement
 from daemons.agent.services.vigil import Vigil
@@ -45,11 +46,12 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """References of images that went and that stayed; `problem` says why one stayed."""
+    """References of images that went and that stayed; `problem` says why one stayed. `database`: what became of it."""
 
     removed: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     problem: str | None = None
+    database: Farewell = field(default_factory=Farewell)
 
 
 class Apps:
@@ -63,6 +65,7 @@ class Apps:
         retirement: Retirement,
         vigil: Vigil,
         patience: Patience,
+        databases: AppDatabases | None = None,
     ) -> None:
         self._engine = engine
         self._gateway = gateway
@@ -70,6 +73,7 @@ class Apps:
         self._retirement = retirement
         self._vigil = vigil
         self._patience = patience
+        self._databases = databases
 
     async def stop(self, user_id: str, app_id: str, fence: int | None) -> None:
         """Take the app's route away, let requests in flight end, stop and remove its containers; its fence stays.
@@ -80,10 +84,12 @@ class Apps:
             await self._stop(user_id, app_id, fence)
 
     async def delete(self, user_id: str, app_id: str, fence: int | None) -> Removal:
-        """Stop the app, remove its local images and forget it; raises like `stop`."""
+        """Stop the app, remove its local images and its database's account, and forget it; raises like `stop`."""
         async with self._ledger.hold(app_id, fence):
             await self._stop(user_id, app_id, fence)
             removal = await self._remove_images(user_id, app_id)
+            if self._databases is not None:
+                removal = replace(removal, database=await self._databases.leave(user_id, app_id))
             await self._ledger.change(app_id, forget)
             return removal
 

@@ -7,7 +7,7 @@ state on disk is the journal: until SWITCH a crash rolls back, from then on it r
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
@@ -39,6 +39,7 @@ from daemons.agent.ports import (
     PortTaken,
     StateError,
 )
+from daemons.agent.ports.databases import Environment, NoEnvironment
 from daemons.agent.services.holds import Superseded
 from daemons.agent.services.ledger import Ledger
 from daemons.agent.services.restoration import Restoration
@@ -126,6 +127,7 @@ class Rollout:
         room: Room,
         policy: Policy,
         now: Callable[[], float],
+        environment: Environment | None = None,
     ) -> None:
         self._engine = engine
         self._gateway = gateway
@@ -137,6 +139,7 @@ class Rollout:
         self._room = room
         self._policy = policy
         self._now = now
+        self._environment = environment or NoEnvironment()
 
     @property
     def watch_seconds(self) -> float:
@@ -181,6 +184,7 @@ class Rollout:
             image_id = await self._image(order)
         except EngineError as error:
             raise DeployFailed(f"image {order.image} is not available: {error}") from error
+        order = await self._equipped(order)
         progress = self._ledger.get(order.app_id).progress
         if progress is not None and progress.strategy is Strategy.STOP_FIRST:
             await self._confirm(order)
@@ -189,6 +193,11 @@ class Rollout:
         candidate = await self._proven(order, image_id, limits)
         await self._confirm(order)
         return candidate
+
+    async def _equipped(self, order: Order) -> Order:
+        """The order with what the platform gives every app; what the app's owner has set wins."""
+        given = await self._environment.variables(order.user_id, order.app_id)
+        return replace(order, wishes=replace(order.wishes, environment={**given, **order.wishes.environment}))
 
     async def _proven(self, order: Order, image_id: str, limits: Limits) -> Instance:
         candidate = await self._start(order, image_id, limits)

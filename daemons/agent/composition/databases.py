@@ -1,0 +1,92 @@
+"""How the agent's databases are put together: nothing of it is there without a database server."""
+
+import importlib
+import logging
+import secrets
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+
+from daemons.agent.adapters.accounts import JsonAccounts
+from daemons.agent.domain.databases import DatabaseServer, realm_of
+from daemons.agent.domain.documents import BadDocument, SystemCollection
+from daemons.agent.http.databases import ExplorerRoutes
+from daemons.agent.ports.databases import AccountFiles, DatabaseError, Databases, Documents, QueryRefused
+from daemons.agent.services.databases import AppDatabases, Habits
+from daemons.agent.services.explorer import Explorer, NoDatabaseServer
+from daemons.agent.settings import AgentSettings
+from daemons.kit.problems import Problems
+from daemons.kit.settings import Misconfigured
+from protocol.errors import ErrorReason
+
+logger = logging.getLogger(__name__)
+
+DATABASE_PROBLEMS: Final[Problems] = {
+    BadDocument: (400, ErrorReason.INVALID_REQUEST),
+    SystemCollection: (403, ErrorReason.FORBIDDEN),
+    QueryRefused: (422, ErrorReason.INVALID_REQUEST),
+    DatabaseError: (503, ErrorReason.PEER_FAILED),
+    NoDatabaseServer: (503, ErrorReason.UNAVAILABLE),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseParts:
+    """A database server and what is remembered of its accounts."""
+
+    databases: Databases
+    documents: Documents
+    accounts: AccountFiles
+
+
+async def open_databases(settings: AgentSettings, folder: Path, stack: AsyncExitStack) -> DatabaseParts | None:
+    """MongoDB, when one is configured; its driver is read only then. Raises Misconfigured without the driver."""
+    if not settings.mongo_host:
+        return None
+    if find_spec("pymongo") is None:
+        raise Misconfigured(
+            "agent cannot start: RUNTIME_MONGO_HOST is set, but PyMongo is not installed; install the extra 'mongo' "
+            "(pip install -c constraints.txt '.[mongo]'), or unset it"
+        )
+    if not settings.mongo_username:
+        logger.warning("RUNTIME_MONGO_USERNAME is not set: without access control every app can read every database")
+    mongo = importlib.import_module("daemons.agent.adapters.mongo")
+    server = mongo.MongoServer(
+        settings.mongo_host,
+        settings.mongo_port,
+        settings.mongo_username,
+        settings.mongo_password.get_secret_value(),
+        settings.mongo_auth_source,
+        settings.mongo_tls,
+    )
+    client = await mongo.connect(server)
+    stack.push_async_callback(client.close)
+    return DatabaseParts(mongo.MongoDatabases(client), mongo.MongoDocuments(client), JsonAccounts(folder))
+
+
+def app_databases(settings: AgentSettings, parts: DatabaseParts | None) -> AppDatabases | None:
+    """Who sees to the accounts of apps."""
+    if parts is None:
+        return None
+    habits = Habits(settings.mongo_drop, settings.mongo_mark, settings.mongo_seconds)
+    return AppDatabases(parts.databases, parts.accounts, _server(settings), habits, lambda: secrets.token_urlsafe(32))
+
+
+def explorer_routes(settings: AgentSettings, parts: DatabaseParts | None) -> Sequence[web.RouteDef]:
+    """The explorer's calls, which without a server say that there is none."""
+    return ExplorerRoutes(Explorer(parts.documents, _server(settings)) if parts else None).table()
+
+
+def _server(settings: AgentSettings) -> DatabaseServer:
+    return DatabaseServer(
+        settings.mongo_app_host or settings.mongo_host,
+        settings.mongo_port,
+        realm_of(settings.node_name),
+        settings.mongo_template,
+        settings.mongo_tls,
+    )

@@ -1,0 +1,155 @@
+"""The explorer of apps' databases on a runtime node: `/api/fun-ai/deploy/mongo/*`, all with `userId` and `appId`.
+
+Filters, documents and updates travel as JSON texts, because that is what people type; answers hold documents in
+MongoDB's relaxed extended JSON. Answers stand in an envelope of code 200 and message `success`; refusals are
+`{"detail": ...}`.
+"""
+
+import json
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, StringConstraints
+
+from protocol.base import Wire
+from protocol.names import AppId, CollectionName, UserId
+
+_MOST_FOUND = 200
+_MOST_SKIPPED = 10_000
+
+JsonText = Annotated[str, StringConstraints(max_length=65_536)]
+DocumentText = Annotated[str, StringConstraints(min_length=1, max_length=786_432)]
+DocumentId = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+
+
+def _within(low: int, high: int) -> BeforeValidator:
+    """Numbers outside are brought inside, as existing agents do."""
+
+    def clamp(value: object) -> object:
+        return max(low, min(high, value)) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    return BeforeValidator(clamp)
+
+
+def _as_text(value: object) -> object:
+    return json.dumps(value) if isinstance(value, list | dict) else value
+
+
+class DatabaseRef(Wire):
+    """The query of every call: whose database."""
+
+    user_id: UserId
+    app_id: AppId
+
+
+class DocumentRef(DatabaseRef):
+    """The query of `GET /doc`. `id` is an ObjectId when it looks like one, else a string."""
+
+    collection: CollectionName
+    id: DocumentId
+
+
+class FindDocuments(Wire):
+    """`POST /find`."""
+
+    collection: CollectionName
+    filter: JsonText | None = None
+    projection: JsonText | None = None
+    sort: JsonText | None = None
+    limit: Annotated[int, _within(1, _MOST_FOUND)] = 50
+    skip: Annotated[int, _within(0, _MOST_SKIPPED)] = 0
+
+
+class InsertDocument(Wire):
+    """`POST /insert-one`."""
+
+    collection: CollectionName
+    doc: DocumentText
+
+
+class UpdateDocument(Wire):
+    """`POST /update-by-id`; `update` consists of operators such as `$set`."""
+
+    collection: CollectionName
+    id: DocumentId
+    update: DocumentText
+    upsert: bool = False
+
+
+class DeleteDocument(Wire):
+    """`POST /delete-by-id`."""
+
+    collection: CollectionName
+    id: DocumentId
+
+
+class CreateCollection(Wire):
+    """`POST /create-collection`. `fields` is a JSON schema or a list of `{name, type, required, nullable}`; documents
+    that do not fit are refused when `strict`, else only noted in the server's log."""
+
+    collection: CollectionName
+    strict: bool = False
+    # Some callers send the list itself.
+    fields: Annotated[JsonText | None, BeforeValidator(_as_text)] = None
+
+
+class DatabaseAnswer(Wire):
+    """What every answer says first."""
+
+    user_id: str
+    app_id: str
+    db_name: str
+
+
+class CollectionList(DatabaseAnswer):
+    """`GET /collections`: by name."""
+
+    collections: tuple[str, ...]
+
+
+class FoundDocuments(DatabaseAnswer):
+    """`truncated`: there were more, and these are as much as one answer holds."""
+
+    collection: str
+    limit: int
+    skip: int
+    returned: int
+    items: tuple[dict[str, Any], ...]
+    truncated: bool = False
+
+
+class FoundDocument(DatabaseAnswer):
+    """`doc` is null when there is none."""
+
+    collection: str
+    id: str
+    doc: dict[str, Any] | None = None
+
+
+class InsertedDocument(DatabaseAnswer):
+    """`insertedId` in extended JSON."""
+
+    collection: str
+    inserted_id: Any = None
+
+
+class UpdatedDocument(DatabaseAnswer):
+    """`upsertedId` is null unless the update made the document."""
+
+    collection: str
+    matched_count: int
+    modified_count: int
+    upserted_id: Any = None
+
+
+class DeletedDocument(DatabaseAnswer):
+    """0 or 1."""
+
+    collection: str
+    deleted_count: int
+
+
+class CreatedCollection(DatabaseAnswer):
+    """`created` is false when it was there already."""
+
+    collection: str
+    created: bool
