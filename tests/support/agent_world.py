@@ -1,7 +1,7 @@
 """An agent's services over twins, without HTTP."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
@@ -80,7 +80,7 @@ class World:
     watch_seconds: float = 0
     now: float = 1_000_000.0
     reports: int = 0
-    databases: AppDatabases | None = None
+    databases: Callable[[], AppDatabases | None] = lambda: None
 
     def clock(self) -> float:
         """The time, which only tests move."""
@@ -99,6 +99,7 @@ class World:
             "n1", Limits(), Limits(2 * 1024**3), "", self.require_fence, self.require_fence, self.watch_seconds
         )
         restoration = Restoration(self.engine, self.gateway, ledger, retirement, startup)
+        databases = self.databases()
         meter, store = SilentMeter(), TwinStore(self.engine)
         watch = DiskWatch(self.disk, self.marks, meter)
         collector = Collector(self.engine, store, ledger, self.plane, watch, meter, SystemClock())
@@ -113,7 +114,7 @@ class World:
             Room(watch, collector, self.manifests, store, meter, 2),
             policy,
             self.clock,
-            self.databases,
+            databases,
         )
         recovery = Recovery(self.engine, self.gateway, ledger, retirement, self.clock)
         vigil = Vigil(
@@ -127,7 +128,7 @@ class World:
             self.clock,
             self.told,
         )
-        apps = Apps(self.engine, self.gateway, ledger, retirement, vigil, Patience(0.1), self.databases)
+        apps = Apps(self.engine, self.gateway, ledger, retirement, vigil, Patience(0.1), databases)
         return Agent(rollout, apps, recovery, ledger, retirement, vigil)
 
     @asynccontextmanager

@@ -3,11 +3,15 @@
 import json
 import secrets
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import httpx
 import pytest
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure
 
 from tests.support import real, runtime_node
 from tests.support.mongo_server import ADMIN, ADMIN_PASSWORD, MongoServer, mongo_beside
@@ -58,54 +62,75 @@ def explore(node: RuntimeNode, call: str, body: object) -> httpx.Response:
     return httpx.post(url, json=body, headers={"X-Runtime-Token": TOKEN}, trust_env=False)
 
 
-def test_an_app_lives_with_its_database_and_leaves_with_it(
+def logged_in(mongo: MongoServer, uri: str) -> MongoClient[dict[str, Any]]:
+    """The driver with what an app was told; the server has another name for apps."""
+    return MongoClient(uri.replace("mongo.test", "127.0.0.1"), serverSelectionTimeoutMS=2000)
+
+
+def told(node: RuntimeNode, mongo: MongoServer, container: str) -> str:
+    """The connection string of a container, which works."""
+    uri = given(node, container)["MONGODB_URI"]
+    with logged_in(mongo, uri) as client:
+        assert client.get_default_database()["things"].find_one({"_id": "nothing"}) is None
+    return uri
+
+
+def test_an_app_keeps_its_account_while_it_lives_and_loses_it_when_it_is_deleted(
     node: RuntimeNode, workshop: Workshop, mongo: MongoServer
 ) -> None:
-    first = node.deploy("5", workshop.page("5", "aaaaaaaaaaaa-1", "v1"), 1)
-    assert first.status_code == 200, first.text
-    told = given(node, "rt-u-7-5-r1")
-    parts = urlsplit(told["MONGODB_URI"])
+    first, second = workshop.page("5", "aaaaaaaaaaaa-1", "v1"), workshop.page("5", "bbbbbbbbbbbb-2", "v2")
+    slow = workshop.page("5", "cccccccccccc-3", "v3", delay=30)
+    assert (answer := node.deploy("5", first, 1)).status_code == 200, answer.text
+    variables = given(node, "rt-u-7-5-r1")
+    uri = told(node, mongo, "rt-u-7-5-r1")
+    parts = urlsplit(uri)
     password = unquote(parts.password or "")
-    assert (parts.username, parts.hostname, parts.port, parts.path) == (
-        "db_u7_a5",
-        "mongo.test",
-        mongo.port,
-        "/db_u7_a5",
-    )
-    assert (told["MONGO_URL"], told["FUNAI_MONGO_DB_NAME"]) == (told["MONGODB_URI"], "db_u7_a5")
-    (realm, user), (_, account) = [*mongo.users][-1], [*mongo.users.items()][-1]
-    assert (user, account.password, account.databases) == ("db_u7_a5", password, frozenset({"db_u7_a5"}))
-    assert parts.query == f"authSource={realm}"
-
+    where = (parts.username, parts.hostname, parts.port, parts.path)
+    assert where == ("db_u7_a5", "mongo.test", mongo.port, "/db_u7_a5")
+    assert (variables["MONGO_URL"], variables["FUNAI_MONGO_DB_NAME"]) == (uri, "db_u7_a5")
+    [(realm, account)] = [(realm, user) for (realm, name), user in mongo.users.items() if name == "db_u7_a5"]
+    assert (account.databases, parts.query) == (frozenset({"db_u7_a5"}), f"authSource={realm}")
     stored = explore(node, "insert-one", {"collection": "things", "doc": '{"n": {"$numberLong": "9007199254740993"}}'})
     assert stored.status_code == 200, stored.text
+
+    # It dies with a container that is not proven yet; those after it are given the same account.
+    with ThreadPoolExecutor(1) as beside:
+        doomed = beside.submit(node.deploy, "5", slow, 2)
+        real.wait_until(lambda: "rt-u-7-5-r2" in node.containers("5"), "the second container")
+        node.kill_agent()
+        assert isinstance(doomed.exception(30), httpx.TransportError)
+    node.start_agent()
+    assert node.page("/runtime/5/").text == "v1\n"
+    assert (answer := node.deploy("5", second, 3)).status_code == 200, answer.text
+    assert told(node, mongo, "rt-u-7-5-r3") == uri
+    assert (answer := node.deploy("5", first, 4)).status_code == 200, answer.text
+    assert told(node, mongo, "rt-u-7-5-r4") == uri
     found = explore(node, "find", {"collection": "things"}).json()["data"]
     assert [each["n"] for each in found["items"]] == [9007199254740993]
 
-    # While the server is away: a restart of the agent, and a deployment.
-    node.kill_agent()
-    mongo.broken = {name: (91, "the server is in shutdown") for name in ("updateUser", "createUser")}
-    node.start_agent()
-    second = node.deploy("5", workshop.page("5", "bbbbbbbbbbbb-2", "v2"), 2)
-    assert second.status_code == 200, second.text
-    assert node.page("/runtime/5/").text == "v2\n"
-    assert given(node, "rt-u-7-5-r2")["MONGODB_URI"] == told["MONGODB_URI"]
-    mongo.broken = {}
-
     file = node.folder / "agent" / "databases" / "u7_a5.json"
-    assert file.stat().st_mode & 0o777 == 0o600
+    assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
     assert json.loads(file.read_text())["password"] == password
     seen = (node.folder / "agent.log").read_text() + (node.folder / "agent" / "apps" / "5.json").read_text()
-    seen += Path(f"/proc/{node.agent_pid}/cmdline").read_text()
-    seen += docker(node.engine, "inspect", "-f", "{{json .Config.Labels}}{{json .Args}}", "rt-u-7-5-r2")
+    seen += "".join(path.read_text(errors="replace") for path in Path("/proc").glob("[0-9]*/cmdline"))
+    seen += docker(node.engine, "inspect", "-f", "{{json .Config.Labels}}{{json .Args}}", "rt-u-7-5-r4")
     assert password not in seen
     assert ADMIN_PASSWORD not in seen
 
-    # The account owed to the app holds nothing up, and what the delete cannot do at once is done later.
-    mongo.broken = {"usersInfo": (91, "the server is in shutdown")}
-    answer = node.post("/agent/apps/delete", {"userId": "7", "appId": "5"}).json()
-    assert (answer["status"], answer["mongo"]["dropped"]) == ("DELETED", False)
-    assert "goes on trying" in answer["mongo"]["error"]
-    mongo.broken = {}
-    real.wait_until(lambda: "db_u7_a5" not in mongo.databases and len(mongo.users) == 1, "the database's removal")
-    real.wait_until(lambda: not file.exists(), "the account's removal")
+    gone = node.post("/agent/apps/delete", {"userId": "7", "appId": "5"}).json()
+    outcome = {"enabled": True, "dropped": True, "dbName": "db_u7_a5", "reason": None, "error": None}
+    assert (gone["status"], gone["mongo"]) == ("DELETED", outcome)
+    assert ("db_u7_a5" in mongo.databases, len(mongo.users), file.exists()) == (False, 1, False)
+    with logged_in(mongo, uri) as client, pytest.raises(OperationFailure, match="Authentication failed"):
+        client.get_default_database().command("ping", 1)
+
+
+def test_an_app_that_prints_its_password_and_fails_tells_nobody(
+    node: RuntimeNode, workshop: Workshop, mongo: MongoServer
+) -> None:
+    talks = 'FROM busybox:1.36\nCMD ["sh","-c","echo no answer of $MONGODB_URI; exit 3"]\n'
+    answer = node.deploy("6", workshop.image("6", "dddddddddddd-1", talks), 1)
+    assert answer.status_code == 500
+    [password] = [user.password for (_, name), user in mongo.users.items() if name == "db_u7_a6"]
+    assert "no answer of mongodb://db_u7_a6:[secret]@mongo.test" in answer.text
+    assert password not in answer.text + (node.folder / "agent.log").read_text()

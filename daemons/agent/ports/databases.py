@@ -1,7 +1,7 @@
 """What the services need of a database server, and the ways it fails."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from daemons.agent.domain.databases import Account
@@ -16,19 +16,27 @@ class QueryRefused(Exception):
     """The database server does not do what was asked of it; the message holds its own words."""
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Variables of the platform's own, and what in them nobody else may read."""
+
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+
 class Environment(Protocol):
     """What the platform adds to an app's variables."""
 
-    async def variables(self, user_id: str, app_id: str) -> Mapping[str, str]:
-        """The variables of a container that is about to be made. Raises StateError."""
+    async def given(self, user_id: str, app_id: str) -> Given:
+        """What a container that is about to be made gets. Raises StateError."""
         ...
 
 
 class NoEnvironment:
     """Nothing."""
 
-    async def variables(self, user_id: str, app_id: str) -> Mapping[str, str]:
-        return {}
+    async def given(self, user_id: str, app_id: str) -> Given:
+        return Given()
 
 
 class Databases(Protocol):

@@ -6,14 +6,14 @@ variables also while the server is away, and the account is made as soon as it i
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 from weakref import WeakValueDictionary
 
 from daemons.agent.domain.databases import Account, DatabaseServer, Phase, environment, gone, ready, wanted
 from daemons.agent.ports import StateError
-from daemons.agent.ports.databases import AccountFiles, DatabaseError, Databases
+from daemons.agent.ports.databases import AccountFiles, DatabaseError, Databases, Given
 from daemons.kit.breaker import Breaker
 
 logger = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class AppDatabases:
         self._owing = asyncio.Event()
         self._breaker = Breaker(_REST_SECONDS)
 
-    async def variables(self, user_id: str, app_id: str) -> Mapping[str, str]:
+    async def given(self, user_id: str, app_id: str) -> Given:
         """What the app's container is told; its account exists, or is made as soon as the server can be reached.
 
         Raises StateError.
@@ -79,7 +79,7 @@ class AppDatabases:
                 logger.warning(
                     "an app's database account could not be made yet and will be", extra=_words(account, problem)
                 )
-            return environment(self._server, known[key])
+            return Given(environment(self._server, known[key]), (known[key].password,))
 
     async def leave(self, user_id: str, app_id: str) -> Farewell:
         """Remove the app's account, and its database where that is wanted. Raises StateError."""

@@ -76,5 +76,7 @@ class Restoration:
         try:
             await self._startup.prove(current, current.config.health_path, current.config.memory_bytes)
         except (NotHealthy, EngineError) as error:
-            # It is all there is: its visitors shall see what is wrong with it rather than wait for nothing.
-            logger.warning("a former container does not come up", extra={"error": str(error)})
+            # It is all there is: its visitors shall see what is wrong with it rather than wait for nothing. What it
+            # printed may hold its secrets, which are not known any more, and stays out of the log.
+            reason = error.reason if isinstance(error, NotHealthy) else str(error)
+            logger.warning("a former container does not come up", extra={"error": reason})

@@ -72,9 +72,12 @@ class ConfirmationUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What the app's configuration asks for; None is the node's own figure. The environment may hold secrets."""
+    """What the app's configuration asks for; None is the node's own figure.
+
+    The environment may hold secrets, and no failure quotes `secrets`."""
 
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
     memory_bytes: int | None = None
     nano_cpus: int | None = None
     pids: int | None = None
@@ -196,13 +199,16 @@ class Rollout:
 
     async def _equipped(self, order: Order) -> Order:
         """The order with what the platform gives every app; what the app's owner has set wins."""
-        given = await self._environment.variables(order.user_id, order.app_id)
-        return replace(order, wishes=replace(order.wishes, environment={**given, **order.wishes.environment}))
+        given, wishes = await self._environment.given(order.user_id, order.app_id), order.wishes
+        environment = {**given.variables, **wishes.environment}
+        return replace(
+            order, wishes=replace(wishes, environment=environment, secrets=(*wishes.secrets, *given.secrets))
+        )
 
     async def _proven(self, order: Order, image_id: str, limits: Limits) -> Instance:
         candidate = await self._start(order, image_id, limits)
         await self._step(order, Step.PROBE)
-        await self._startup.prove(candidate, order.health_path, limits.memory_bytes)
+        await self._startup.prove(candidate, order.health_path, limits.memory_bytes, order.wishes.secrets)
         return candidate
 
     async def _make_room(self, order: Order) -> None:

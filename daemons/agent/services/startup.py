@@ -7,13 +7,18 @@ from typing import Final
 from daemons.agent.domain.apps import Instance
 from daemons.agent.domain.probing import Answer, crash, not_in_time, pauses
 from daemons.agent.ports import Containers, EngineError, HostPorts, Probe
+from daemons.kit.logs import Redactor
 
 _LOG_LINES: Final = 50
 _LOG_CHARACTERS: Final = 8000
 
 
 class NotHealthy(Exception):
-    """The container did not come up; the message holds the reason and the last lines of its output."""
+    """The container did not come up; the message holds the `reason` and the last lines of its output."""
+
+    def __init__(self, reason: str, output: str) -> None:
+        super().__init__(f"{reason}{output}")
+        self.reason = reason
 
 
 class Startup:
@@ -29,15 +34,19 @@ class Startup:
         """A port for the next container. Raises EngineError."""
         return self._ports.free(taken)
 
-    async def prove(self, instance: Instance, path: str, memory_bytes: int) -> None:
-        """Return once the app answers. Raises NotHealthy, and EngineError when the engine cannot be asked."""
+    async def prove(self, instance: Instance, path: str, memory_bytes: int, secrets: Collection[str] = ()) -> None:
+        """Return once the app answers. Raises NotHealthy, and EngineError when the engine cannot be asked.
+
+        Apps print their variables when they fail, so what they printed is quoted without `secrets`.
+        """
+        redactor = Redactor(secrets)
         last: Answer | None = None
         try:
             async with asyncio.timeout(self._seconds):
                 for pause in pauses():
                     state = await self._containers.state(instance.container)
                     if lost := crash(state, memory_bytes):
-                        raise NotHealthy(await self._with_output(lost, instance))
+                        raise NotHealthy(lost, await self._output(instance, redactor))
                     last = await self._probe.get(instance.port, path)
                     if last.healthy:
                         break
@@ -45,16 +54,16 @@ class Startup:
         except TimeoutError:
             listening = await self._containers.listeners(instance.container)
             reason = not_in_time(instance.container_port, path, self._seconds, last, listening)
-            raise NotHealthy(await self._with_output(reason, instance)) from None
+            raise NotHealthy(reason, await self._output(instance, redactor)) from None
         # What answered must be this container, still alive, not a neighbour that took the port in between.
         if lost := crash(await self._containers.state(instance.container), memory_bytes):
-            raise NotHealthy(await self._with_output(lost, instance))
+            raise NotHealthy(lost, await self._output(instance, redactor))
 
-    async def _with_output(self, reason: str, instance: Instance) -> str:
+    async def _output(self, instance: Instance, redactor: Redactor) -> str:
         try:
             output = (await self._containers.logs(instance.container, _LOG_LINES)).strip()
         except EngineError as error:
-            return f"{reason} (its output could not be read: {error})"
+            return f" (its output could not be read: {error})"
         if not output:
-            return f"{reason}; it printed nothing"
-        return f"{reason}; its last output:\n{output[-_LOG_CHARACTERS:]}"
+            return "; it printed nothing"
+        return f"; its last output:\n{redactor.text(output)[-_LOG_CHARACTERS:]}"

@@ -1,8 +1,9 @@
 """Names, connection strings and accounts of apps' databases; what happens while the server is away."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -26,7 +27,9 @@ from daemons.agent.domain.databases import (
 )
 from daemons.agent.ports import StateError
 from daemons.agent.services.databases import AppDatabases, Habits
+from daemons.agent.services.rollout import DeployFailed
 from daemons.kit.tasks import running
+from tests.support.agent_twins import Behaviour
 from tests.support.agent_world import V1, V2, World, order
 from tests.support.eventually import eventually
 from tests.support.mongo_twin import TwinAccounts, TwinDatabases
@@ -52,6 +55,11 @@ class Node:
     def agent(self, *, drop: bool = False, name: str = "n1") -> AppDatabases:
         server = replace(SERVER, realm=realm_of(name))
         return AppDatabases(self.databases, self.accounts, server, Habits(drop, retry_seconds=0.01), self.password)
+
+
+async def told_of(agent: AppDatabases, user_id: str, app_id: str) -> Mapping[str, str]:
+    """The variables that the app's container gets."""
+    return (await agent.given(user_id, app_id)).variables
 
 
 def test_names_are_those_that_existing_data_has() -> None:
@@ -115,18 +123,18 @@ def test_a_deployment_takes_a_removal_back() -> None:
 
 async def test_an_account_keeps_its_password_over_deployments_and_restarts() -> None:
     node = Node()
-    first = await node.agent().variables("7", "5")
+    first = await told_of(node.agent(), "7", "5")
     assert node.databases.users == {(realm_of("n1"), "db_u7_a5"): ("password-1", "db_u7_a5")}
     assert "__funai_meta__" in node.databases.databases["db_u7_a5"]
-    assert await node.agent().variables("7", "5") == first
+    assert await told_of(node.agent(), "7", "5") == first
     assert node.accounts.accounts[("7", "5")].phase is Phase.READY
 
 
 async def test_a_second_node_leaves_the_first_ones_account_alone() -> None:
     first, second = Node(), Node(made=100)
     second.databases = first.databases
-    await first.agent().variables("7", "5")
-    await second.agent(name="n2").variables("7", "5")
+    await told_of(first.agent(), "7", "5")
+    await told_of(second.agent(name="n2"), "7", "5")
     assert {user[0] for user in first.databases.users.values()} == {"password-1", "password-101"}
     await second.agent(name="n2").leave("7", "5")
     assert first.databases.users == {}
@@ -136,16 +144,16 @@ async def test_a_server_that_is_away_delays_nothing_and_is_made_up_for() -> None
     node = Node()
     node.databases.away = True
     agent = node.agent()
-    told = await agent.variables("7", "5")
+    told = await told_of(agent, "7", "5")
     assert "password-1" in told["MONGODB_URI"]
-    await agent.variables("7", "6")
+    await told_of(agent, "7", "6")
     assert node.databases.calls == ["ensure"], "a server that just failed is not asked again for every app"
     node.databases.away = False
     again = node.agent()
     async with running(again.run):
         await eventually(lambda: _all_ready(node), 5)
     assert {user[0] for user in node.databases.users.values()} == {"password-1", "password-2"}
-    assert await node.agent().variables("7", "5") == told
+    assert await told_of(node.agent(), "7", "5") == told
 
 
 async def _all_ready(node: Node) -> bool:
@@ -162,14 +170,14 @@ class Mute(TwinDatabases):
 async def test_a_server_that_does_not_answer_keeps_nobody_waiting() -> None:
     node = Node(databases=Mute())
     agent = AppDatabases(node.databases, node.accounts, SERVER, Habits(seconds=0.05), node.password)
-    assert "password-1" in (await agent.variables("7", "5"))["MONGODB_URI"]
+    assert "password-1" in (await told_of(agent, "7", "5"))["MONGODB_URI"]
 
 
 async def test_without_a_durable_password_there_is_no_account() -> None:
     node = Node()
     node.accounts.full = True
     with pytest.raises(StateError, match="no space"):
-        await node.agent().variables("7", "5")
+        await told_of(node.agent(), "7", "5")
     assert node.databases.users == {}
 
 
@@ -177,7 +185,7 @@ async def test_without_a_durable_password_there_is_no_account() -> None:
 async def test_a_deleted_app_loses_its_account_and_its_data_only_where_that_is_wanted(drop: bool) -> None:
     node = Node()
     agent = node.agent(drop=drop)
-    await agent.variables("7", "5")
+    await told_of(agent, "7", "5")
     await node.databases.insert("db_u7_a5", "things", {"n": 1})
     farewell = await agent.leave("7", "5")
     assert (farewell.enabled, farewell.dropped, farewell.database) == (True, drop, "db_u7_a5")
@@ -189,7 +197,7 @@ async def test_a_deleted_app_loses_its_account_and_its_data_only_where_that_is_w
 async def test_a_delete_while_the_server_is_away_is_made_up_for() -> None:
     node = Node()
     agent = node.agent(drop=True)
-    await agent.variables("7", "5")
+    await told_of(agent, "7", "5")
     node.databases.away = True
     farewell = await agent.leave("7", "5")
     assert farewell.dropped is False
@@ -207,10 +215,10 @@ async def _nothing_left(node: Node) -> bool:
 async def test_an_app_that_comes_back_before_its_removal_keeps_its_data() -> None:
     node = Node()
     agent = node.agent(drop=True)
-    told = await agent.variables("7", "5")
+    told = await told_of(agent, "7", "5")
     node.databases.away = True
     await agent.leave("7", "5")
-    assert await node.agent(drop=True).variables("7", "5") == told
+    assert await told_of(node.agent(drop=True), "7", "5") == told
     node.databases.away = False
     async with running(node.agent(drop=True).run):
         await eventually(lambda: _all_ready(node), 5)
@@ -224,7 +232,7 @@ async def world() -> AsyncIterator[World]:
 
 async def test_an_app_is_told_of_its_database_and_its_owners_word_wins(world: World) -> None:
     node = Node()
-    world.databases = node.agent(drop=True)
+    world.databases = partial(node.agent, drop=True)
     wishes = order(V1, 1).wishes
     async with world.alive() as agent:
         await agent.rollout.deploy(order(V1, 1, wishes=replace(wishes, environment={"LANG": "C"})))
@@ -242,7 +250,7 @@ async def test_an_app_is_told_of_its_database_and_its_owners_word_wins(world: Wo
 
 async def test_a_stale_attempt_gets_no_account(world: World) -> None:
     node = Node()
-    world.databases = node.agent()
+    world.databases = node.agent
     async with world.alive() as agent:
         await agent.rollout.deploy(order(V1, 5))
         calls = len(node.databases.calls)
@@ -254,10 +262,26 @@ async def test_a_stale_attempt_gets_no_account(world: World) -> None:
 async def test_an_app_runs_while_the_database_is_away(world: World) -> None:
     node = Node()
     node.databases.away = True
-    world.databases = node.agent()
+    world.databases = node.agent
     async with world.alive() as agent:
         await agent.rollout.deploy(order(V1, 1))
         assert world.serving() == "sha256:1"
+
+
+async def test_a_password_that_an_app_prints_when_it_fails_is_in_no_error(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    node = Node()
+    world.databases = node.agent
+    uri = environment(SERVER, SERVER.account("7", "5", "password-1"))["MONGODB_URI"]
+    world.engine.behaviours["sha256:1"] = Behaviour(exit_code=1, output=f"cannot use {uri} with key hunter-22\n")
+    wishes = replace(order(V1, 1).wishes, secrets=("hunter-22",))
+    async with world.alive() as agent:
+        with pytest.raises(DeployFailed, match="exited with code 1") as failed:
+            await agent.rollout.deploy(order(V1, 1, wishes=wishes))
+    assert "cannot use mongodb://db_u7_a5:[secret]@mongo.test" in str(failed.value)
+    assert "hunter-22" not in str(failed.value) + repr(wishes) + caplog.text
+    assert "password-1" not in str(failed.value) + caplog.text
 
 
 async def test_accounts_survive_on_disk_for_the_agents_eyes_only(tmp_path: Path) -> None:
