@@ -30,6 +30,7 @@ _PLACES: Final[Mapping[str, str]] = {
     "webhooks": "console.cli.webhooks",
     "cancel": "console.cli.actions",
     "logs": "console.cli.actions",
+    "app-logs": "console.cli.running",
     "cordon": "console.cli.actions",
     "uncordon": "console.cli.actions",
     "undrain": "console.cli.actions",

@@ -14,6 +14,7 @@ from aiohttp import web
 from daemons.agent.adapters.access_log import AccessLogs, NoAccessLog
 from daemons.agent.adapters.control_plane import DeployPlane, NoControlPlane, NodeIdentity
 from daemons.agent.adapters.docker import Credentials, DockerEngine
+from daemons.agent.adapters.docker_logs import DockerOutputs
 from daemons.agent.adapters.docker_store import DockerStore
 from daemons.agent.adapters.haproxy import HaproxyGateway
 from daemons.agent.adapters.manifests import RegistryManifests
@@ -35,6 +36,7 @@ from daemons.agent.domain.images import RegistryRefused
 from daemons.agent.domain.report import Illness
 from daemons.agent.domain.visitors import Patience
 from daemons.agent.http.apps import AppRoutes, HealthRoutes
+from daemons.agent.http.output import OutputRoutes
 from daemons.agent.http.visits import VisitRoutes
 from daemons.agent.ports import (
     AccessLog,
@@ -46,6 +48,7 @@ from daemons.agent.ports import (
     HostPorts,
     Manifests,
     NoRoom,
+    Outputs,
     Probe,
     StateError,
     StateFiles,
@@ -58,6 +61,7 @@ from daemons.agent.services.heartbeat import Heartbeat
 from daemons.agent.services.holds import AppBusy, Superseded
 from daemons.agent.services.ledger import Ledger, Recovering
 from daemons.agent.services.notices import Notices
+from daemons.agent.services.output import AppOutput
 from daemons.agent.services.recovery import Recovery
 from daemons.agent.services.restoration import Restoration
 from daemons.agent.services.retirement import Retirement
@@ -75,6 +79,7 @@ from daemons.kit.health import Check
 from daemons.kit.health import HealthRoutes as ReadyRoutes
 from daemons.kit.metrics import Metrics
 from daemons.kit.problems import Problems, as_detail, problem_middleware
+from daemons.kit.seats import NoSeat
 from daemons.kit.settings import revealed
 from daemons.kit.tasks import background
 from protocol import headers
@@ -98,6 +103,7 @@ PROBLEMS: Final[Problems] = {
     Superseded: (409, ErrorReason.STALE_FENCE),
     RegistryRefused: (403, ErrorReason.FORBIDDEN),
     NoRoom: (409, ErrorReason.NODE_FULL),
+    NoSeat: (429, ErrorReason.RATE_LIMITED),
     ForeignApp: (409, ErrorReason.ALREADY_EXISTS),
     UnknownApp: (404, ErrorReason.NOT_FOUND),
     TooMuch: (400, ErrorReason.INVALID_REQUEST),
@@ -125,6 +131,7 @@ class Parts:
     store: Store
     checks: Mapping[str, Check]
     versions: Mapping[str, Ask]
+    outputs: Outputs
     access_log: AccessLog = field(default_factory=NoAccessLog)
     clock: Clock = field(default_factory=SystemClock)
     database: DatabaseParts | None = None
@@ -156,8 +163,8 @@ def build_app(settings: AgentSettings, parts: Parts) -> web.Application:
     apps = Apps(parts.engine, parts.gateway, ledger, retirement, vigil, stop_patience, databases)
     visits = VisitRoutes(Visits(ledger, parts.access_log), recovery)
     routes = AppRoutes(rollout, apps, recovery, heartbeat, settings.gateway_url, settings.registries)
-    explorer = explorer_routes(settings, parts.database)
-    app = _served(parts, [*routes.table(), *visits.table(), *explorer], settings, recovery, metrics)
+    served = [*routes.table(), *visits.table(), *explorer_routes(settings, parts.database)]
+    app = _served(parts, [*served, *_insights(parts, ledger, recovery)], settings, recovery, metrics)
     beats = [heartbeat.run] if _reports(settings) else []
     beats += [databases.run] if databases else []
     loops = (watch.run, collector.run, recovery.run, retirement.run, vigil.run, parts.access_log.run)
@@ -210,6 +217,11 @@ def _heartbeat(
     return heartbeat
 
 
+def _insights(parts: Parts, ledger: Ledger, recovery: Recovery) -> list[web.RouteDef]:
+    """What is seen of apps that run."""
+    return OutputRoutes(AppOutput(parts.outputs, ledger), recovery).table()
+
+
 async def build(settings: AgentSettings) -> web.Application:
     """The agent over a real engine, gateway and control plane."""
     stack = AsyncExitStack()
@@ -236,6 +248,7 @@ async def build(settings: AgentSettings) -> web.Application:
         versions={"engine": engine.version, "gateway": gateway.version},
         access_log=_access_log(settings),
         database=await open_databases(settings, _absolute(settings.data_dir), stack),
+        outputs=DockerOutputs(docker),
     )
     app = build_app(settings, parts)
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from daemons.deploy.adapters.agent import HttpAgent
+from daemons.deploy.adapters.agent_streams import HttpRunningApps
 from daemons.deploy.adapters.grouped import grouped
 from daemons.deploy.adapters.registry import HarborRegistry, OciRegistry
 from daemons.deploy.adapters.store import open_store, promote_store
@@ -48,6 +49,7 @@ from daemons.deploy.http.operations import OperationRoutes
 from daemons.deploy.http.releases import ReleaseRoutes
 from daemons.deploy.http.replicas import ReplicaRoutes
 from daemons.deploy.http.runners import RunnerRoutes
+from daemons.deploy.http.running import RunningRoutes
 from daemons.deploy.http.strays import StrayRoutes
 from daemons.deploy.http.webhooks import WebhookRoutes
 from daemons.deploy.ports import Agent, AgentFailed, ImageRegistry, Receiver, RegistryFailed, Store, StoreUnavailable
@@ -80,6 +82,7 @@ from daemons.deploy.services.residents import Holders
 from daemons.deploy.services.retention import Retention
 from daemons.deploy.services.rollback import Rollback
 from daemons.deploy.services.rounds import Terms
+from daemons.deploy.services.running import AppNotRunning, Running
 from daemons.deploy.services.singletons import Fenced, Singletons
 from daemons.deploy.services.strays import Strays
 from daemons.deploy.services.webhooks import LOOK_SECONDS as RESULT_SECONDS
@@ -92,6 +95,7 @@ from daemons.kit.database import DatabaseMisconfigured
 from daemons.kit.health import HealthRoutes
 from daemons.kit.metrics import Metrics
 from daemons.kit.problems import Problems, problem_middleware
+from daemons.kit.seats import NoSeat
 from daemons.kit.settings import revealed
 from daemons.kit.tasks import Loop, background, every
 from protocol import headers
@@ -109,6 +113,7 @@ PROBLEMS: Final[Problems] = {
     NodeNotFound: (404, ErrorReason.NOT_FOUND),
     AppNotPlaced: (404, ErrorReason.NOT_FOUND),
     AppNotFound: (404, ErrorReason.NOT_FOUND),
+    AppNotRunning: (404, ErrorReason.NOT_FOUND),
     OperationNotFound: (404, ErrorReason.NOT_FOUND),
     DeliveryNotFound: (404, ErrorReason.NOT_FOUND),
     DeliveryMade: (409, ErrorReason.ILLEGAL_TRANSITION),
@@ -138,6 +143,7 @@ PROBLEMS: Final[Problems] = {
     InventoryRefused: (422, ErrorReason.INVENTORY_REFUSED),
     TooManyOrphans: (409, ErrorReason.TOO_MANY_ORPHANS),
     LogFull: (413, ErrorReason.PAYLOAD_TOO_LARGE),
+    NoSeat: (429, ErrorReason.RATE_LIMITED),
     AgentFailed: (502, ErrorReason.PEER_FAILED),
     RegistryFailed: (502, ErrorReason.PEER_FAILED),
     StoreUnavailable: (503, ErrorReason.UNAVAILABLE),
@@ -191,15 +197,17 @@ class Plane:
         self.apps = Apps(store, self.operations, self.outbox, self.retention)
         self.releases = Releases(store, self.bells, cleans=self.retention.enabled)
         self.rollback = Rollback(store, self.orders, agent, registry, place)
-        kept_ms = settings.event_retention_days * DAY_MS
-        self._watch(Limits(settings.max_attempts, settings.max_running_seconds, events_kept_ms=kept_ms))
+        self._watch(settings)
         rules = FailoverRules(settings.failover_seconds * 1000, settings.failover_nodes)
         self.strays = Strays(self.store, agent, policy)
         self._drain(Holders(agent, policy), rules, policy)
         self._share_out(LogLimits(settings.log_kept_days * _DAY_MS, settings.log_total_mib * 1024**2))
 
-    def _watch(self, limits: Limits) -> None:
+    def _watch(self, settings: DeploySettings) -> None:
         """What reads and what ends."""
+        kept_ms = settings.event_retention_days * DAY_MS
+        limits = Limits(settings.max_attempts, settings.max_running_seconds, events_kept_ms=kept_ms)
+        self.running = Running(self.store, HttpRunningApps(next(iter(revealed(settings.agent_tokens)), None)))
         self.reader = Reader(self.store, self.thresholds)
         self.feed = Feed(self.store, self.bells, self.clock, self.thresholds)
         self.reaper = Reaper(self.store, self.bells, limits)
@@ -328,6 +336,7 @@ def _routes(
         (NodeRemovalRoutes(plane.removal, plane.thresholds).table(), (gates.admin,)),
         (EventRoutes(plane.feed).table(), (gates.admin,)),
         (AuditRoutes(Audit(plane.store)).table(), (gates.admin,)),
+        (RunningRoutes(plane.running).table(), (gates.admin,)),
         (replicas.table(), (gates.admin,)),
         (StrayRoutes(plane.strays).table(), (gates.admin,)),
         (DrainRoutes(plane.drains).table(), (gates.admin,)),

@@ -10,6 +10,7 @@ from protocol import headers
 from protocol.apps import AppCleaned, AppCommand, AppPage, AppPurged, AppStopped, AppView
 from protocol.audit import AuditPage, AuditQuery
 from protocol.base import Wire
+from protocol.client.running import RunningCalls
 from protocol.client.stream import events
 from protocol.client.transport import Refused, Transport
 from protocol.drains import DrainDetail, DrainPage, DrainPreview, PreviewDrain, StartDrain
@@ -202,7 +203,7 @@ class JobsClient(_Client):
         return await self.transport.call("POST", f"/deploy/apps/{app_id}/releases/{number}/{verb}", ReleaseView)
 
 
-class AdminClient(JobsClient):
+class AdminClient(RunningCalls, JobsClient):
     """Everything operators do."""
 
     async def snapshot(self) -> Snapshot:

@@ -5,27 +5,45 @@ Format: WHATWG HTML, "Server-sent events". Unknown event kinds are skipped: a ne
 
 import random
 from collections.abc import AsyncIterator, Iterator
+from typing import Final
 
 import httpx
 from pydantic import ValidationError
 
+from protocol.client.transport import Unintelligible
 from protocol.events import EVENT, AnyEvent
+
+_LONGEST_LINE: Final = 16 * 1024 * 1024
 
 
 async def events(response: httpx.Response) -> AsyncIterator[AnyEvent]:
     """The events of an open stream, until it ends."""
-    data: list[str] = []
-    async for line in response.aiter_lines():
-        if line.startswith("data:"):
-            data.append(line[5:].removeprefix(" "))
-        elif not line and data:
-            event = _parse("\n".join(data))
-            data.clear()
-            if event is not None:
-                yield event
+    async for data in payloads(response):
+        event = _parse(data)
+        if event is not None:
+            yield event
 
 
-def _parse(text: str) -> AnyEvent | None:
+async def payloads(response: httpx.Response) -> AsyncIterator[bytes]:
+    """The data of each event of an open stream, until it ends.
+
+    Lines end with a line feed alone, as our daemons write them: httpx would also cut at characters, such as U+2028,
+    that stand inside a line of JSON. Raises Unintelligible for an event without end.
+    """
+    held, data = b"", list[bytes]()
+    async for chunk in response.aiter_bytes():
+        *lines, held = (held + chunk).split(b"\n")
+        for line in lines:
+            if line.startswith(b"data:"):
+                data.append(line[5:].removeprefix(b" "))
+            elif not line and data:
+                yield b"\n".join(data)
+                data.clear()
+        if len(held) > _LONGEST_LINE:
+            raise Unintelligible("the stream sends a line without end")
+
+
+def _parse(text: bytes) -> AnyEvent | None:
     try:
         return EVENT.validate_json(text)
     except ValidationError:

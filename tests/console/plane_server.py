@@ -25,7 +25,7 @@ TOKEN = "a-token-for-operators-in-tests"
 _RUNNER = "a-token-for-runners-in-tests"
 _NODE = "a-token-for-nodes-in-tests"
 _OTHER = "another-token-for-tests-only"
-_AGENT = "a-token-for-agents-in-tests"
+AGENT = "a-token-for-agents-in-tests"
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def settings(database: str, **more: object) -> DeploySettings:
         "api_tokens": (SecretStr(_OTHER),),
         "runner_tokens": (SecretStr(_RUNNER),),
         "node_token": (SecretStr(_NODE),),
-        "agent_token": (SecretStr(_AGENT),),
+        "agent_token": (SecretStr(AGENT),),
     }
     return DeploySettings.model_validate({**ours, **more})
 

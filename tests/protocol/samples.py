@@ -15,6 +15,7 @@ from protocol import (
     operations,
     releases,
     replicas,
+    running,
     webhooks,
 )
 from protocol.base import Wire
@@ -617,4 +618,14 @@ SAMPLES: tuple[Wire, ...] = (
         user_id="1", app_id="20001", db_name="db_u1_a20001", collection="things", deleted_count=1
     ),
     databases.CreatedCollection(user_id="1", app_id="20001", db_name="db_u1_a20001", collection="things", created=True),
+    running.AppLogEvent(
+        kind=running.AppLogKind.OUTPUT,
+        cursor="r7:1767323045678000000:2",
+        container="rt-u-1-20001-r7",
+        stream=running.OutputStream.STDERR,
+        at=1767323045678,
+        text="listening on 3000\r\n",
+    ),
+    running.AppOutputQuery(user_id="1", app_id="20001", cursor="r7:1767323045678000000:2", tail=10, follow=True),
+    running.AppLogQuery(cursor="r7:1767323045678000000:2", tail=10, follow=True),
 )

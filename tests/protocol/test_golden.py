@@ -27,6 +27,7 @@ MODULES = (
     "protocol.webhooks",
     "protocol.configuration",
     "protocol.databases",
+    "protocol.running",
 )
 
 

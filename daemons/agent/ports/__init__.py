@@ -1,6 +1,7 @@
 """What the services need from the outside, and the ways it fails."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,6 +10,7 @@ from daemons.agent.domain.collection import ContainerLog, Kept
 from daemons.agent.domain.containers import ContainerSpec
 from daemons.agent.domain.disk import DiskFigures
 from daemons.agent.domain.images import Layer, LocalImage
+from daemons.agent.domain.output import Piece
 from daemons.agent.domain.probing import Answer, ContainerState, Listener
 from daemons.agent.domain.report import NodeReport
 from daemons.agent.domain.visitors import InFlight, Notice, Patience
@@ -275,4 +277,21 @@ class DiskMeter(Protocol):
 
     def refused(self, why: str) -> None:
         """An image was not pulled: for want of `room`, or because it was `stopped` half-way."""
+        ...
+
+
+class Output(Protocol):
+    """What one container writes, as it is read."""
+
+    async def read(self, seconds: float) -> Sequence[Piece] | None:
+        """The next pieces; none after `seconds` without any; None when there is no more. Raises EngineError."""
+        ...
+
+
+class Outputs(Protocol):
+    """What containers write."""
+
+    def output(self, name: str, *, since: int, tail: int | None, follow: bool) -> AbstractAsyncContextManager[Output]:
+        """From `since` (nanoseconds since 1970) on, the last `tail` lines or all; with `follow` until the container
+        stops. Entering it raises EngineError."""
         ...

@@ -9,6 +9,7 @@ from daemons.deploy.ports.listing import JobListRows
 from daemons.deploy.ports.operations import OperationFilter, OperationRows
 from daemons.deploy.ports.outside import Agent, AgentFailed, ImageRegistry, RegistryFailed
 from daemons.deploy.ports.replicas import SingletonRows
+from daemons.deploy.ports.running import AgentRefused, RunningApps
 from daemons.deploy.ports.store import OutcomeUnknown, Store, StoreUnavailable, Transaction
 from daemons.deploy.ports.tombstones import TombstoneRows
 from daemons.deploy.ports.waiting import WaitingRows
@@ -18,6 +19,7 @@ from daemons.deploy.ports.work import IdempotencyRows, JobRows
 __all__ = [
     "Agent",
     "AgentFailed",
+    "AgentRefused",
     "AppFilter",
     "AppRunRows",
     "CatalogueRows",
@@ -41,6 +43,7 @@ __all__ = [
     "ResidentRows",
     "ReviewRows",
     "RunnerRows",
+    "RunningApps",
     "SingletonRows",
     "Store",
     "StoreUnavailable",

@@ -28,6 +28,7 @@ from tests.support.agent_twins import (
     TwinStore,
 )
 from tests.support.eventually import eventually
+from tests.support.output_twins import TwinOutputs
 
 TOKEN = "runtime-token-of-tests"
 IMAGE = "funai/u7-app5:aaaaaaaaaaaa-1"
@@ -72,6 +73,7 @@ async def served() -> AsyncIterator[Served]:
         store=TwinStore(engine),
         checks={},
         versions={},
+        outputs=TwinOutputs(),
     )
     runner = web.AppRunner(build_app(settings(), parts))
     await runner.setup()

@@ -41,6 +41,7 @@ OPEN_TO = {
     "POST /internal/fences/confirm": {"node"},
     "GET /admin/snapshot": {"admin"},
     "GET /admin/events": {"admin"},
+    "GET /admin/apps/{app_id}/log": {"admin"},
     "GET /admin/audit": {"admin"},
     "GET /admin/runtime-nodes/list": {"admin"},
     "POST /admin/runtime-nodes/upsert": {"admin"},

@@ -1,0 +1,81 @@
+"""What runtime agents stream: passed on as it comes, so that a slow reader slows its agent and nothing piles up here.
+
+An agent's address appears in no message: operators may see what is asked of which node, not how it is reached.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Final
+
+import httpx
+
+from daemons.deploy.ports import AgentFailed, AgentRefused
+from protocol.headers import AGENT_TOKEN
+from protocol.running import AppOutputQuery
+
+#: Agents send a beat every five seconds.
+_SILENCE_SECONDS: Final = 20.0
+_CONNECT_SECONDS: Final = 3.0
+_LONGEST_REFUSAL: Final = 2000
+
+
+class HttpRunningApps:
+    """The port `RunningApps` over HTTP. `token` None means that none is configured: every call fails, saying so."""
+
+    def __init__(self, token: str | None) -> None:
+        self._token = token
+
+    @asynccontextmanager
+    async def output(self, base_url: str, asked: AppOutputQuery) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Entering it raises AgentFailed and AgentRefused, reading it AgentFailed."""
+        if self._token is None:
+            raise AgentFailed("no token for runtime agents is configured; set RUNTIME_AGENT_TOKEN")
+        query = {key: str(value).lower() if isinstance(value, bool) else str(value)
+                 for key, value in asked.to_data().items() if value is not None}  # fmt: skip
+        timeout = httpx.Timeout(_SILENCE_SECONDS, connect=_CONNECT_SECONDS)
+        proof = {AGENT_TOKEN: self._token}
+        try:
+            async with (
+                httpx.AsyncClient(base_url=base_url, headers=proof, timeout=timeout, trust_env=False) as client,
+                client.stream("GET", "/agent/apps/output", params=query) as response,
+            ):
+                if not response.is_success:
+                    raise await _refusal(response)
+                yield _chunks(response)
+        except (httpx.TransportError, httpx.InvalidURL) as error:
+            raise _silent(error) from error
+
+
+async def _chunks(response: httpx.Response) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in response.aiter_raw():
+            yield chunk
+    except httpx.TransportError as error:
+        raise _silent(error) from error
+
+
+def _silent(error: Exception) -> AgentFailed:
+    return AgentFailed(f"its agent does not answer ({type(error).__name__})")
+
+
+async def _refusal(response: httpx.Response) -> AgentFailed | AgentRefused:
+    """What the agent said, if it is one of ours; what others answer is not for operators to read."""
+    text = (await response.aread())[:_LONGEST_REFUSAL]
+    said = _detail(response) if len(text) < _LONGEST_REFUSAL else ""
+    if response.status_code == HTTPStatus.TOO_MANY_REQUESTS and said:
+        return AgentRefused(said, busy=True)
+    if response.status_code == HTTPStatus.NOT_FOUND and said and said != "Not Found":
+        return AgentRefused(said, busy=False)
+    if response.status_code == HTTPStatus.NOT_FOUND:
+        return AgentFailed("its agent is too old to give it")
+    return AgentFailed(said or f"its agent answered HTTP {response.status_code}")
+
+
+def _detail(response: httpx.Response) -> str:
+    try:
+        document = response.json()
+    except ValueError:
+        return ""
+    detail = document.get("detail") if isinstance(document, dict) else None
+    return detail if isinstance(detail, str) else ""

@@ -1,0 +1,24 @@
+"""What agents tell of the apps that run on their nodes."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from protocol.running import AppOutputQuery
+
+
+class AgentRefused(Exception):
+    """An agent does not have the app, or has too many readers of it: `busy`."""
+
+    def __init__(self, message: str, *, busy: bool) -> None:
+        super().__init__(message)
+        self.busy = busy
+
+
+class RunningApps(Protocol):
+    """Runtime agents, by their base URL. What is raised names no address: operators see it."""
+
+    def output(self, base_url: str, asked: AppOutputQuery) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """An app's output as server-sent events, verbatim, no faster than it is read. Entering it raises AgentFailed
+        and AgentRefused, reading it AgentFailed."""
+        ...

@@ -1,0 +1,39 @@
+"""A bounded number of long-lived readers, in all and of each thing."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class NoSeat(Exception):
+    """As many are served as can be."""
+
+
+class Seats:
+    """At most `most` at once, at most `most_each` with the same key."""
+
+    def __init__(self, what: str, most: int, most_each: int) -> None:
+        self._what = what
+        self._most = most
+        self._most_each = most_each
+        self._taken: Counter[str] = Counter()
+
+    @property
+    def taken(self) -> int:
+        """How many are served now."""
+        return self._taken.total()
+
+    @contextmanager
+    def take(self, key: str) -> Iterator[None]:
+        """A seat for the duration of the block. Raises NoSeat."""
+        if self._taken[key] >= self._most_each:
+            raise NoSeat(f"there are {self._most_each} {self._what} of {key} already; close one and try again")
+        if self.taken >= self._most:
+            raise NoSeat(f"there are {self._most} {self._what} already; close one and try again")
+        self._taken[key] += 1
+        try:
+            yield
+        finally:
+            self._taken[key] -= 1
+            if not self._taken[key]:
+                del self._taken[key]

@@ -1,0 +1,33 @@
+"""Calls of the control plane about apps that run, for operators."""
+
+from collections.abc import AsyncGenerator, Mapping
+from typing import Final
+
+from pydantic import ValidationError
+
+from protocol.client.stream import payloads
+from protocol.client.transport import Transport
+from protocol.running import AppLogEvent, AppLogQuery
+
+#: Agents send a beat every five seconds.
+_SILENCE_SECONDS: Final = 20.0
+
+
+class RunningCalls:
+    """Part of `AdminClient`."""
+
+    transport: Transport
+
+    async def app_log(self, app_id: str, wanted: AppLogQuery | None = None) -> AsyncGenerator[AppLogEvent, None]:
+        """The app's output: its tail, or what came after a cursor; with `follow` until the line is lost or the app is
+        gone, which an event of kind `end` tells. Events of kinds that this client does not know are left out. Raises
+        Refused 404 when the app runs nowhere, 429 when it has too many readers, 502 when its node is silent."""
+        asked = wanted or AppLogQuery()
+        query: Mapping[str, str | int | None] = {**asked.to_data(), "follow": 1 if asked.follow else None}
+        path = f"/admin/apps/{app_id}/log"
+        async with self.transport.stream(path, query=query, silence_seconds=_SILENCE_SECONDS) as response:
+            async for data in payloads(response):
+                try:
+                    yield AppLogEvent.model_validate_json(data)
+                except ValidationError:
+                    continue

@@ -1,0 +1,88 @@
+"""The agent's HTTP application over twins, on a free port."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+from aiohttp import web
+
+from daemons.agent.app import Parts, build_app
+from daemons.agent.settings import AgentSettings
+from daemons.kit.settings import load
+from protocol.apps import DeployApp
+from protocol.client.agent import AgentClient
+from protocol.client.transport import Transport
+from tests.support.agent_twins import (
+    TwinControlPlane,
+    TwinDisk,
+    TwinEngine,
+    TwinGateway,
+    TwinManifests,
+    TwinPorts,
+    TwinProbe,
+    TwinStates,
+    TwinStore,
+)
+from tests.support.eventually import eventually
+from tests.support.output_twins import TwinOutputs
+
+
+@dataclass
+class AgentServed:
+    """A running agent and what is around it."""
+
+    url: str
+    token: str
+    engine: TwinEngine
+    outputs: TwinOutputs
+    runner: web.AppRunner
+
+    async def deploy(self, app_id: str, user_id: str, fence: int) -> str:
+        """A new container of the app; its name."""
+        image = f"funai/u{user_id}-app{app_id}:aaaaaaaaaaaa-{fence}"
+        self.engine.local[image] = f"sha256:{app_id}{fence}"
+        async with Transport(self.url, {"X-Runtime-Token": self.token}) as transport:
+            order = DeployApp(user_id=user_id, app_id=app_id, image=image, fence=fence)
+            return (await AgentClient(transport).deploy(order)).container_name
+
+
+@asynccontextmanager
+async def agent_served(token: str) -> AsyncIterator[AgentServed]:
+    """An agent that has recovered."""
+    known = {
+        "RUNTIME_AGENT_TOKEN": token,
+        "DEPLOY_BASE_URL": "http://127.0.0.1:1",
+        "DEPLOY_NODE_TOKEN": "node-token-of-tests-1",
+        "RUNTIME_START_SECONDS": "0.2",
+    }
+    engine, outputs = TwinEngine(), TwinOutputs()
+    parts = Parts(
+        engine=engine,
+        gateway=TwinGateway(),
+        states=TwinStates(),
+        control_plane=TwinControlPlane(),
+        probe=TwinProbe(engine),
+        ports=TwinPorts(),
+        disk=TwinDisk(),
+        manifests=TwinManifests(),
+        store=TwinStore(engine),
+        checks={},
+        versions={},
+        outputs=outputs,
+    )
+    runner = web.AppRunner(build_app(load(AgentSettings, **known), parts), shutdown_timeout=0.5)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    async with aiohttp.ClientSession(url) as session:
+
+        async def ready() -> bool:
+            async with session.get("/internal/ready") as response:
+                return response.status == 200
+
+        await eventually(ready, 5)
+    try:
+        yield AgentServed(url, token, engine, outputs, runner)
+    finally:
+        await runner.cleanup()
