@@ -72,3 +72,38 @@ class AppLogQuery(Wire):
     cursor: LogCursor | None = None
     tail: Tail = 200
     follow: bool = False
+
+
+class AppStatsQuery(Wire):
+    """`GET /agent/apps/stats`: one app, or without ids every app of the node."""
+
+    user_id: UserId | None = None
+    app_id: AppId | None = None
+
+
+class AppStats(Wire):
+    """What an app's container uses; null is unknown. `cpuPct` is 100 for one whole processor, over the time since the
+    figures were last asked for or a quarter of a second; `cpuSeconds`, `receivedBytes` and `sentBytes` count from its
+    start. `memoryBytes` is without file cache that can be dropped. `diskBytes` is what it wrote over its image, at most
+    a minute ago."""
+
+    app_id: str
+    user_id: str
+    container: str
+    running: bool
+    cpu_pct: float | None = None
+    cpu_seconds: float | None = None
+    memory_bytes: int | None = None
+    memory_limit_bytes: int | None = None
+    processes: int | None = None
+    received_bytes: int | None = None
+    sent_bytes: int | None = None
+    disk_bytes: int | None = None
+
+
+class NodeStats(Wire):
+    """`GET /agent/apps/stats`, and with the node's name `GET /admin/runtime-nodes/{name}/stats` and
+    `GET /admin/apps/{appId}/stats`: apps by id."""
+
+    node: str | None = None
+    items: tuple[AppStats, ...] = ()

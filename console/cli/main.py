@@ -31,6 +31,7 @@ _PLACES: Final[Mapping[str, str]] = {
     "cancel": "console.cli.actions",
     "logs": "console.cli.actions",
     "app-logs": "console.cli.running",
+    "app-stats": "console.cli.figures",
     "cordon": "console.cli.actions",
     "uncordon": "console.cli.actions",
     "undrain": "console.cli.actions",

@@ -12,6 +12,7 @@ from aiodocker import Docker
 from aiohttp import web
 
 from daemons.agent.adapters.access_log import AccessLogs, NoAccessLog
+from daemons.agent.adapters.cgroups import Cgroups
 from daemons.agent.adapters.control_plane import DeployPlane, NoControlPlane, NodeIdentity
 from daemons.agent.adapters.docker import Credentials, DockerEngine
 from daemons.agent.adapters.docker_logs import DockerOutputs
@@ -37,6 +38,7 @@ from daemons.agent.domain.report import Illness
 from daemons.agent.domain.visitors import Patience
 from daemons.agent.http.apps import AppRoutes, HealthRoutes
 from daemons.agent.http.output import OutputRoutes
+from daemons.agent.http.usage import UsageRoutes
 from daemons.agent.http.visits import VisitRoutes
 from daemons.agent.ports import (
     AccessLog,
@@ -53,6 +55,7 @@ from daemons.agent.ports import (
     StateError,
     StateFiles,
     Store,
+    Usages,
 )
 from daemons.agent.services.apps import Apps, StopFailed, UnknownApp
 from daemons.agent.services.collection import Collector
@@ -69,6 +72,7 @@ from daemons.agent.services.rollout import ConfirmationUnavailable, DeployFailed
 from daemons.agent.services.room import Room
 from daemons.agent.services.selfview import Ask, SelfView
 from daemons.agent.services.startup import Startup
+from daemons.agent.services.usage import AppUsage
 from daemons.agent.services.vigil import Vigil
 from daemons.agent.services.visits import Visits
 from daemons.agent.settings import AgentSettings
@@ -132,6 +136,7 @@ class Parts:
     checks: Mapping[str, Check]
     versions: Mapping[str, Ask]
     outputs: Outputs
+    usages: Usages
     access_log: AccessLog = field(default_factory=NoAccessLog)
     clock: Clock = field(default_factory=SystemClock)
     database: DatabaseParts | None = None
@@ -219,7 +224,8 @@ def _heartbeat(
 
 def _insights(parts: Parts, ledger: Ledger, recovery: Recovery) -> list[web.RouteDef]:
     """What is seen of apps that run."""
-    return OutputRoutes(AppOutput(parts.outputs, ledger), recovery).table()
+    output = OutputRoutes(AppOutput(parts.outputs, ledger), recovery)
+    return output.table() + UsageRoutes(AppUsage(parts.usages, ledger), recovery).table()
 
 
 async def build(settings: AgentSettings) -> web.Application:
@@ -249,6 +255,7 @@ async def build(settings: AgentSettings) -> web.Application:
         access_log=_access_log(settings),
         database=await open_databases(settings, _absolute(settings.data_dir), stack),
         outputs=DockerOutputs(docker),
+        usages=Cgroups(docker),
     )
     app = build_app(settings, parts)
 

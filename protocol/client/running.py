@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from protocol.client.stream import payloads
 from protocol.client.transport import Transport
-from protocol.running import AppLogEvent, AppLogQuery
+from protocol.running import AppLogEvent, AppLogQuery, NodeStats
 
 #: Agents send a beat every five seconds.
 _SILENCE_SECONDS: Final = 20.0
@@ -31,3 +31,11 @@ class RunningCalls:
                     yield AppLogEvent.model_validate_json(data)
                 except ValidationError:
                     continue
+
+    async def app_stats(self, app_id: str) -> NodeStats:
+        """What the app uses, in a list of one. Raises Refused 404 when it runs nowhere, 502 when its node is silent."""
+        return await self.transport.call("GET", f"/admin/apps/{app_id}/stats", NodeStats)
+
+    async def node_stats(self, name: str) -> NodeStats:
+        """What every app of a node uses. Raises Refused 404 for a node that there is not, 502 when it is silent."""
+        return await self.transport.call("GET", f"/admin/runtime-nodes/{name}/stats", NodeStats)

@@ -63,6 +63,9 @@ def test_an_apps_log_is_written_and_followed(tmp_path: Path) -> None:
         asyncio.run(place(plane, agent.url))
         once = funai(plane.environ, "app-logs", "20001", "--tail", "2")
         assert (once.returncode, once.stdout, once.stderr) == (0, b"two\n", b"\x1b[2Jwarned\n")
+        used = funai(plane.environ, "app-stats", "--node", "n1")
+        assert used.returncode == 0 and container.encode() in used.stdout and b"not running" in used.stdout
+        assert funai(plane.environ, "app-stats").returncode == 2
         argv = [sys.executable, "-m", "console", "app-logs", "20001", "-f", "--tail", "0"]
         with subprocess.Popen(argv, stdout=subprocess.PIPE, env=clean(plane.environ), cwd=ROOT) as follower:
             assert follower.stdout is not None

@@ -54,6 +54,20 @@ PAYLOAD = jobs.JobPayload(
     acr_namespace="funaistudio",
     config=CONFIG,
 )
+STATS = running.AppStats(
+    app_id="20001",
+    user_id="1",
+    container="rt-u-1-20001-r7",
+    running=True,
+    cpu_pct=12.5,
+    cpu_seconds=3.25,
+    memory_bytes=48_000_000,
+    memory_limit_bytes=536_870_912,
+    processes=4,
+    received_bytes=1200,
+    sent_bytes=3400,
+    disk_bytes=8192,
+)
 STORED = jobs.StoredPayload(
     user_id="1",
     app_id="20001",
@@ -627,5 +641,8 @@ SAMPLES: tuple[Wire, ...] = (
         text="listening on 3000\r\n",
     ),
     running.AppOutputQuery(user_id="1", app_id="20001", cursor="r7:1767323045678000000:2", tail=10, follow=True),
+    running.AppStatsQuery(user_id="1", app_id="20001"),
+    STATS,
+    running.NodeStats(node="rt-node-01", items=(STATS,)),
     running.AppLogQuery(cursor="r7:1767323045678000000:2", tail=10, follow=True),
 )

@@ -25,7 +25,7 @@ from tests.support.agent_twins import (
     TwinStore,
 )
 from tests.support.eventually import eventually
-from tests.support.output_twins import TwinOutputs
+from tests.support.output_twins import TwinOutputs, TwinUsages
 
 
 @dataclass
@@ -36,6 +36,7 @@ class AgentServed:
     token: str
     engine: TwinEngine
     outputs: TwinOutputs
+    usages: TwinUsages
     runner: web.AppRunner
 
     async def deploy(self, app_id: str, user_id: str, fence: int) -> str:
@@ -56,7 +57,7 @@ async def agent_served(token: str) -> AsyncIterator[AgentServed]:
         "DEPLOY_NODE_TOKEN": "node-token-of-tests-1",
         "RUNTIME_START_SECONDS": "0.2",
     }
-    engine, outputs = TwinEngine(), TwinOutputs()
+    engine, outputs, usages = TwinEngine(), TwinOutputs(), TwinUsages()
     parts = Parts(
         engine=engine,
         gateway=TwinGateway(),
@@ -70,6 +71,7 @@ async def agent_served(token: str) -> AsyncIterator[AgentServed]:
         checks={},
         versions={},
         outputs=outputs,
+        usages=usages,
     )
     runner = web.AppRunner(build_app(load(AgentSettings, **known), parts), shutdown_timeout=0.5)
     await runner.setup()
@@ -83,6 +85,6 @@ async def agent_served(token: str) -> AsyncIterator[AgentServed]:
 
         await eventually(ready, 5)
     try:
-        yield AgentServed(url, token, engine, outputs, runner)
+        yield AgentServed(url, token, engine, outputs, usages, runner)
     finally:
         await runner.cleanup()

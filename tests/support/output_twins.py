@@ -1,11 +1,12 @@
-"""In-memory twin of what containers write. The contract suite runs over it and over the real engine alike."""
+"""In-memory twins of what containers write and use. The contract suite runs over it and over the real engine alike."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from daemons.agent.domain.output import Piece
+from daemons.agent.domain.usage import Sample
 from daemons.agent.ports import EngineError
 from protocol.running import OutputStream
 
@@ -79,3 +80,23 @@ class _TwinOutput:
         found = writing.pieces[self.begin :]
         self.begin = len(writing.pieces)
         return [piece for piece in found if piece.stamp >= self.since]
+
+
+@dataclass
+class TwinUsages:
+    """Counters by container; each question is a second later than the one before."""
+
+    samples: dict[str, Sample] = field(default_factory=dict)
+    disk: dict[str, int] = field(default_factory=dict)
+    _at: float = 0
+
+    async def usage(self, name: str) -> Sample | None:
+        if (found := self.samples.get(name)) is None:
+            return None
+        self._at += 1
+        now = replace(found, at=self._at, cpu_seconds=(found.cpu_seconds or 0) + 0.5)
+        self.samples[name] = now
+        return now
+
+    async def disk_bytes(self, name: str) -> int | None:
+        return self.disk.get(name)

@@ -13,6 +13,7 @@ from daemons.agent.domain.images import Layer, LocalImage
 from daemons.agent.domain.output import Piece
 from daemons.agent.domain.probing import Answer, ContainerState, Listener
 from daemons.agent.domain.report import NodeReport
+from daemons.agent.domain.usage import Sample
 from daemons.agent.domain.visitors import InFlight, Notice, Patience
 from protocol.nodes import DiskLevel
 
@@ -294,4 +295,16 @@ class Outputs(Protocol):
     def output(self, name: str, *, since: int, tail: int | None, follow: bool) -> AbstractAsyncContextManager[Output]:
         """From `since` (nanoseconds since 1970) on, the last `tail` lines or all; with `follow` until the container
         stops. Entering it raises EngineError."""
+        ...
+
+
+class Usages(Protocol):
+    """What containers use; every method raises EngineError."""
+
+    async def usage(self, name: str) -> Sample | None:
+        """Its counters now; None when it does not run or cannot be seen."""
+        ...
+
+    async def disk_bytes(self, name: str) -> int | None:
+        """What it wrote over its image, as of late; None when that is unknown."""
         ...

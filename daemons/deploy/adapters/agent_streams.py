@@ -9,10 +9,12 @@ from http import HTTPStatus
 from typing import Final
 
 import httpx
+from pydantic import ValidationError
 
 from daemons.deploy.ports import AgentFailed, AgentRefused
+from protocol.base import Wire
 from protocol.headers import AGENT_TOKEN
-from protocol.running import AppOutputQuery
+from protocol.running import AppOutputQuery, AppStatsQuery, NodeStats
 
 #: Agents send a beat every five seconds.
 _SILENCE_SECONDS: Final = 20.0
@@ -29,20 +31,32 @@ class HttpRunningApps:
     @asynccontextmanager
     async def output(self, base_url: str, asked: AppOutputQuery) -> AsyncIterator[AsyncIterator[bytes]]:
         """Entering it raises AgentFailed and AgentRefused, reading it AgentFailed."""
+        async with self._asking(base_url, "/agent/apps/output", asked) as response:
+            yield _chunks(response)
+
+    async def stats(self, base_url: str, asked: AppStatsQuery) -> NodeStats:
+        """Raises AgentFailed and AgentRefused."""
+        async with self._asking(base_url, "/agent/apps/stats", asked) as response:
+            try:
+                return NodeStats.model_validate_json(await response.aread())
+            except ValidationError:
+                raise AgentFailed("its agent answered something else than figures") from None
+
+    @asynccontextmanager
+    async def _asking(self, base_url: str, path: str, asked: Wire) -> AsyncIterator[httpx.Response]:
         if self._token is None:
             raise AgentFailed("no token for runtime agents is configured; set RUNTIME_AGENT_TOKEN")
-        query = {key: str(value).lower() if isinstance(value, bool) else str(value)
-                 for key, value in asked.to_data().items() if value is not None}  # fmt: skip
+        query = {key: value for key, value in asked.to_data().items() if value is not None}
         timeout = httpx.Timeout(_SILENCE_SECONDS, connect=_CONNECT_SECONDS)
         proof = {AGENT_TOKEN: self._token}
         try:
             async with (
                 httpx.AsyncClient(base_url=base_url, headers=proof, timeout=timeout, trust_env=False) as client,
-                client.stream("GET", "/agent/apps/output", params=query) as response,
+                client.stream("GET", path, params=query) as response,
             ):
                 if not response.is_success:
                     raise await _refusal(response)
-                yield _chunks(response)
+                yield response
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise _silent(error) from error
 

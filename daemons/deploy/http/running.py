@@ -8,7 +8,7 @@ from aiohttp import web
 from daemons.deploy.http.requests import app_in_path
 from daemons.deploy.ports import AgentFailed
 from daemons.deploy.services.running import Running
-from daemons.kit.bodies import query
+from daemons.kit.bodies import query, reply
 from daemons.kit.sse import Frame, stream
 from protocol.running import AppLogEvent, AppLogKind, AppLogQuery
 
@@ -16,14 +16,26 @@ logger = logging.getLogger(__name__)
 
 
 class RunningRoutes:
-    """`/admin/apps/{app_id}/log`."""
+    """`/admin/apps/{app_id}/log` and `/stats`, `/admin/runtime-nodes/{name}/stats`."""
 
     def __init__(self, running: Running) -> None:
         self._running = running
 
     def table(self) -> list[web.RouteDef]:
         """The routes, for operators: an app's output may hold what its users typed."""
-        return [web.get("/admin/apps/{app_id}/log", self.log, allow_head=False)]
+        return [
+            web.get("/admin/apps/{app_id}/log", self.log, allow_head=False),
+            web.get("/admin/apps/{app_id}/stats", self.app_stats),
+            web.get("/admin/runtime-nodes/{name}/stats", self.node_stats),
+        ]
+
+    async def app_stats(self, request: web.Request) -> web.Response:
+        """What one app uses."""
+        return reply(await self._running.app_stats(app_in_path(request)))
+
+    async def node_stats(self, request: web.Request) -> web.Response:
+        """What every app of a node uses."""
+        return reply(await self._running.node_stats(request.match_info["name"][:128]))
 
     async def log(self, request: web.Request) -> web.StreamResponse:
         """The app's output, of whichever node has it."""

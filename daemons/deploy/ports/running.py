@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from protocol.running import AppOutputQuery
+from protocol.running import AppOutputQuery, AppStatsQuery, NodeStats
 
 
 class AgentRefused(Exception):
@@ -21,4 +21,8 @@ class RunningApps(Protocol):
     def output(self, base_url: str, asked: AppOutputQuery) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """An app's output as server-sent events, verbatim, no faster than it is read. Entering it raises AgentFailed
         and AgentRefused, reading it AgentFailed."""
+        ...
+
+    async def stats(self, base_url: str, asked: AppStatsQuery) -> NodeStats:
+        """What one app, or every app, of a node uses. Raises AgentFailed and AgentRefused."""
         ...

@@ -1,16 +1,18 @@
 """Looking into apps that run: finds the node that has an app, asks its agent, and passes on what it says."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from daemons.deploy.domain.nodes import RuntimeNode
+from daemons.deploy.domain.nodes import NodeNotFound, RuntimeNode
 from daemons.deploy.ports import AgentFailed, AgentRefused, RunningApps, Store, Transaction
 from daemons.deploy.services.apps import AppNotPlaced
 from daemons.kit.seats import NoSeat, Seats
-from protocol.running import AppLogQuery, AppOutputQuery
+from protocol.running import AppLogQuery, AppOutputQuery, AppStatsQuery, NodeStats
 
+_PLAIN: Final = re.compile(r"[A-Za-z0-9._-]+")
 _MOST_READERS: Final = 100
 _MOST_READERS_OF_ONE: Final = 8
 
@@ -44,15 +46,30 @@ class Running:
             order = AppOutputQuery(
                 user_id=host.user_id, app_id=app_id, cursor=asked.cursor, tail=asked.tail, follow=asked.follow
             )
-            try:
+            with _in_words(host.node, f"the log of app {app_id}"):
                 async with self._agents.output(host.node.agent_base_url or "", order) as chunks:
                     yield chunks
-            except AgentRefused as refusal:
-                if refusal.busy:
-                    raise NoSeat(f"node {host.node.name}: {refusal}") from refusal
-                raise AppNotRunning(f"app {app_id} does not run on its node {host.node.name}") from refusal
-            except AgentFailed as error:
-                raise AgentFailed(f"node {host.node.name} cannot give the log of app {app_id}: {error}") from error
+
+    async def app_stats(self, app_id: str) -> NodeStats:
+        """What the app uses. Raises AppNotPlaced, AppNotRunning and AgentFailed."""
+        host = await self.host(app_id)
+        with _in_words(host.node, f"the figures of app {app_id}"):
+            asked = AppStatsQuery(user_id=host.user_id, app_id=app_id)
+            found = await self._agents.stats(host.node.agent_base_url or "", asked)
+        return found.model_copy(update={"node": host.node.name})
+
+    async def node_stats(self, name: str) -> NodeStats:
+        """What every app of the node uses. Raises NodeNotFound and AgentFailed."""
+
+        async def work(tx: Transaction) -> RuntimeNode | None:
+            return await tx.node_named(name)
+
+        node = await self._store.transact(work)
+        if node is None:
+            raise NodeNotFound(name if _PLAIN.fullmatch(name) else "of that name")
+        with _in_words(node, "the figures of its apps"):
+            found = await self._agents.stats(node.agent_base_url or "", AppStatsQuery())
+        return found.model_copy(update={"node": node.name})
 
     async def host(self, app_id: str) -> Host:
         """The node that the app lives on or, without one, where it was seen last. Raises AppNotPlaced."""
@@ -70,3 +87,16 @@ class Running:
         if found is None:
             raise AppNotPlaced(app_id)
         return found
+
+
+@contextmanager
+def _in_words(node: RuntimeNode, what: str) -> Iterator[None]:
+    """What an agent says, with the node's name."""
+    try:
+        yield
+    except AgentRefused as refusal:
+        if refusal.busy:
+            raise NoSeat(f"node {node.name}: {refusal}") from refusal
+        raise AppNotRunning(f"node {node.name} does not have {what}: it does not run there") from refusal
+    except AgentFailed as error:
+        raise AgentFailed(f"node {node.name} cannot give {what}: {error}") from error

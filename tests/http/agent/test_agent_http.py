@@ -28,7 +28,7 @@ from tests.support.agent_twins import (
     TwinStore,
 )
 from tests.support.eventually import eventually
-from tests.support.output_twins import TwinOutputs
+from tests.support.output_twins import TwinOutputs, TwinUsages
 
 TOKEN = "runtime-token-of-tests"
 IMAGE = "funai/u7-app5:aaaaaaaaaaaa-1"
@@ -74,6 +74,7 @@ async def served() -> AsyncIterator[Served]:
         checks={},
         versions={},
         outputs=TwinOutputs(),
+        usages=TwinUsages(),
     )
     runner = web.AppRunner(build_app(settings(), parts))
     await runner.setup()

@@ -42,6 +42,8 @@ OPEN_TO = {
     "GET /admin/snapshot": {"admin"},
     "GET /admin/events": {"admin"},
     "GET /admin/apps/{app_id}/log": {"admin"},
+    "GET /admin/apps/{app_id}/stats": {"admin"},
+    "GET /admin/runtime-nodes/{name}/stats": {"admin"},
     "GET /admin/audit": {"admin"},
     "GET /admin/runtime-nodes/list": {"admin"},
     "POST /admin/runtime-nodes/upsert": {"admin"},

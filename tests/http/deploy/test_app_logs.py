@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, aclosing
 
 import pytest
 
+from daemons.agent.domain.usage import Sample
 from protocol.client.transport import Refused
 from protocol.jobs import JobStatus, ReportJob
 from protocol.running import AppLogEvent, AppLogKind, AppLogQuery, OutputStream
@@ -97,7 +98,7 @@ async def test_an_app_that_its_node_does_not_have_is_not_found(world: World) -> 
     await world.plane.create("20002")
     assert await world.plane.claim("r2") is not None
     answer = await world.plane.call("GET", "/admin/apps/20002/log", role="admin")
-    assert (answer.status_code, "does not run on its node n1" in answer.text) == (404, True)
+    assert (answer.status_code, "it does not run there" in answer.text) == (404, True)
 
 
 async def test_an_agent_that_refuses_is_told_apart(world: World) -> None:
@@ -120,3 +121,15 @@ async def test_readers_are_bounded_and_what_they_ask_is_checked(world: World) ->
     assert (await world.plane.call("GET", "/admin/apps/UP/log", role="admin")).status_code == 400
     for role in (None, "api", "runner", "node"):
         assert (await world.plane.call("GET", f"/admin/apps/{_APP}/log", role=role)).status_code == 401
+
+
+async def test_what_apps_use_is_told_by_app_and_by_node(world: World) -> None:
+    world.agent.usages.samples[world.container] = Sample(0, 1.0, 10, 20, 2, 3, 4)
+    found = await world.plane.admin.app_stats(_APP)
+    assert (found.node, [item.app_id for item in found.items]) == ("n1", [_APP])
+    assert found.items[0].memory_bytes == 10 and found.items[0].running
+    assert (await world.plane.admin.node_stats("n1")).items[0].container == world.container
+    with pytest.raises(Refused, match="there is no runtime node n9"):
+        await world.plane.admin.node_stats("n9")
+    with pytest.raises(Refused, match="on no runtime node"):
+        await world.plane.admin.app_stats("20009")
