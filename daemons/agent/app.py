@@ -1,7 +1,7 @@
 """The composition root of the runtime agent."""
 
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -168,8 +168,11 @@ def build_app(settings: AgentSettings, parts: Parts) -> web.Application:
     apps = Apps(parts.engine, parts.gateway, ledger, retirement, vigil, stop_patience, databases)
     visits = VisitRoutes(Visits(ledger, parts.access_log), recovery)
     routes = AppRoutes(rollout, apps, recovery, heartbeat, settings.gateway_url, settings.registries)
-    served = [*routes.table(), *visits.table(), *explorer_routes(settings, parts.database)]
-    app = _served(parts, [*served, *_insights(parts, ledger, recovery)], settings, recovery, metrics)
+    output = AppOutput(parts.outputs, ledger)
+    insights = _insights(output, AppUsage(parts.usages, ledger), recovery)
+    served = [*routes.table(), *visits.table(), *insights, *explorer_routes(settings, parts.database)]
+    app = _served(parts, served, settings, recovery, metrics)
+    app.on_shutdown.append(_closing(output))
     beats = [heartbeat.run] if _reports(settings) else []
     beats += [databases.run] if databases else []
     loops = (watch.run, collector.run, recovery.run, retirement.run, vigil.run, parts.access_log.run)
@@ -222,10 +225,18 @@ def _heartbeat(
     return heartbeat
 
 
-def _insights(parts: Parts, ledger: Ledger, recovery: Recovery) -> list[web.RouteDef]:
+def _insights(output: AppOutput, usage: AppUsage, recovery: Recovery) -> list[web.RouteDef]:
     """What is seen of apps that run."""
-    output = OutputRoutes(AppOutput(parts.outputs, ledger), recovery)
-    return output.table() + UsageRoutes(AppUsage(parts.usages, ledger), recovery).table()
+    return OutputRoutes(output, recovery).table() + UsageRoutes(usage, recovery).table()
+
+
+def _closing(output: AppOutput) -> Callable[[web.Application], Awaitable[None]]:
+    """At a shutdown nobody waits for readers who would never leave."""
+
+    async def close(_app: web.Application) -> None:
+        output.close()
+
+    return close
 
 
 async def build(settings: AgentSettings) -> web.Application:

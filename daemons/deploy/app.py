@@ -252,6 +252,7 @@ class Plane:
         self.bells.close()
         self.claims.close()
         self.feed.close()
+        self.running.close()
 
 
 async def open_app(settings: DeploySettings) -> web.Application:

@@ -35,6 +35,10 @@ class AppOutput:
             raise UnknownApp(_gone(asked))
         return self._seats.take(f"app {asked.app_id}")
 
+    def close(self) -> None:
+        """Send all readers away; each has its cursor and comes again."""
+        self._seats.close()
+
     async def read(self, asked: AppOutputQuery) -> AsyncGenerator[AppLogEvent | None, None]:
         """Events, and None whenever a follower has waited `look_seconds` for one. A failing engine ends it with words,
         not with an exception: the reader has its cursor and may come again."""

@@ -50,6 +50,10 @@ class Running:
                 async with self._agents.output(host.node.agent_base_url or "", order) as chunks:
                     yield chunks
 
+    def close(self) -> None:
+        """Send all readers away; each has its cursor and comes again."""
+        self._readers.close()
+
     async def app_stats(self, app_id: str) -> NodeStats:
         """What the app uses. Raises AppNotPlaced, AppNotRunning and AgentFailed."""
         host = await self.host(app_id)

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, aclosing
 import pytest
 
 from daemons.agent.domain.usage import Sample
-from protocol.client.transport import Refused
+from protocol.client.transport import Refused, Unreachable
 from protocol.jobs import JobStatus, ReportJob
 from protocol.running import AppLogEvent, AppLogKind, AppLogQuery, OutputStream
 from tests.http.deploy.plane import TOKENS, Plane, serving
@@ -133,3 +133,16 @@ async def test_what_apps_use_is_told_by_app_and_by_node(world: World) -> None:
         await world.plane.admin.node_stats("n9")
     with pytest.raises(Refused, match="on no runtime node"):
         await world.plane.admin.app_stats("20009")
+
+
+@pytest.mark.parametrize("who", ["plane", "agent"])
+async def test_a_shutdown_does_not_wait_for_followers(world: World, who: str) -> None:
+    app = world.plane.app if who == "plane" else world.agent.runner.app
+    async with asyncio.timeout(4), aclosing(world.plane.admin.app_log(_APP, AppLogQuery(follow=True))) as events:
+        await anext(events)
+        await app.shutdown()
+        try:
+            last = [event async for event in events][-1].kind
+        except Unreachable:
+            last = AppLogKind.END
+    assert last is AppLogKind.END

@@ -93,7 +93,7 @@ def test_neighbours_are_told_together_and_characters_are_mended() -> None:
     assert events[0].at == _T // 10**6
 
 
-def test_seats_are_bounded_in_all_and_each() -> None:
+async def test_seats_are_bounded_in_all_and_each() -> None:
     seats = Seats("log readers", 3, 2)
     with seats.take("a"), seats.take("a"):
         with pytest.raises(NoSeat, match="2 log readers of a"), seats.take("a"):
