@@ -4,10 +4,12 @@ Secrets are removed by value: every secret that settings loaded is registered he
 message, an exception or a URL is replaced before a line is written.
 """
 
+import base64
 import logging
 import sys
 from collections.abc import Iterable, MutableMapping
 from typing import Any, Final
+from urllib.parse import quote, unquote, urlsplit
 
 import structlog
 
@@ -38,6 +40,23 @@ class Redactor:
             if isinstance(value, str):
                 event[key] = self.text(value)
         return event
+
+
+def spellings(secrets: Iterable[str]) -> tuple[str, ...]:
+    """The secrets as they are and as URLs and base64 write them; of one with several lines, each line, as it is printed
+    line by line, and of a URL its password."""
+    plain = [part for secret in secrets for part in _parts(secret)]
+    quoted = [quote(secret, safe="") for secret in plain]
+    encoded = [base64.b64encode(secret.encode("utf-8", "replace")).decode().rstrip("=") for secret in plain]
+    return (*plain, *quoted, *encoded)
+
+
+def _parts(secret: str) -> list[str]:
+    try:
+        password = unquote(urlsplit(secret).password or "")
+    except ValueError:
+        password = ""
+    return [part for part in dict.fromkeys((secret, password, *secret.splitlines())) if part]
 
 
 def configure(*, service: str, json_lines: bool, level: str = "INFO", secrets: Iterable[str] = ()) -> None:

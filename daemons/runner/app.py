@@ -1,7 +1,6 @@
 """Composition root of the runner, and its life: claim until a signal, let jobs finish, go."""
 
 import asyncio
-import base64
 import logging
 import signal
 import socket
@@ -9,7 +8,6 @@ import sys
 from contextlib import AsyncExitStack
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
-from urllib.parse import quote
 
 import uvloop
 from aiohttp import web
@@ -17,7 +15,7 @@ from aiohttp import web
 from daemons.kit.clock import SystemClock
 from daemons.kit.daemon import EX_CONFIG
 from daemons.kit.health import HealthRoutes
-from daemons.kit.logs import Redactor
+from daemons.kit.logs import Redactor, spellings
 from daemons.kit.metrics import Metrics
 from daemons.kit.problems import problem_middleware
 from daemons.kit.settings import revealed
@@ -89,14 +87,14 @@ def _worker(
     )
     keys = GitKeys(settings.git_key.absolute(), settings.git_known_hosts.absolute())
     hosts = HttpAppHost(revealed(settings.agent_token)[0], pacer)
-    secrets = _spellings(settings.secret_values())
+    secrets = spellings(settings.secret_values())
     executor = Executor(
         control,
         Tools(GitRepository(keys), builder, hosts, pacer, meter),
         workplace,
         RegistryPolicy(settings.registry, settings.namespace),
         lease_seconds=settings.lease_seconds,
-        redactor=lambda more: Redactor((*secrets, *more)),
+        redactor=lambda more: Redactor((*secrets, *spellings(more))),
     )
     return Worker(control, executor, pacer, meter, slots=settings.slots, poll_seconds=settings.poll_seconds)
 
@@ -168,15 +166,6 @@ async def _until_stopped(worker: Worker, drain_seconds: float) -> None:
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop)
-
-
-def _spellings(secrets: tuple[str, ...]) -> tuple[str, ...]:
-    """The secrets as they are and as URLs and base64 write them; of one with several lines, each line, as it is printed
-    line by line."""
-    plain = [part for secret in secrets for part in dict.fromkeys((secret, *secret.splitlines())) if part]
-    quoted = [quote(secret, safe="") for secret in plain]
-    encoded = [base64.b64encode(secret.encode()).decode().rstrip("=") for secret in plain]
-    return (*plain, *quoted, *encoded)
 
 
 def _version() -> str:

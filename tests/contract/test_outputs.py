@@ -48,7 +48,7 @@ class Bench:
 
 @pytest.fixture(scope="module")
 def real_container(docker_url: str) -> Iterator[str]:
-    docker(docker_url, "run", "-d", "--name", _NAME, "busybox:1.36", "sh", "-c", _SCRIPT + _WAITS)
+    docker(docker_url, "run", "-d", "--name", _NAME, "-e", "WORD=a=b c", "busybox:1.36", "sh", "-c", _SCRIPT + _WAITS)
     yield docker_url
     docker(docker_url, "rm", "-f", _NAME)
 
@@ -59,6 +59,7 @@ async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
         twin = TwinOutputs()
         await twin.write(_NAME, *_LINES)
         await twin.write(_NAME, "problem\n", stream=OutputStream.STDERR)
+        twin.given[_NAME] = {"WORD": "a=b c"}
         yield Bench(twin, _NAME, None)
         return
     url = request.getfixturevalue("real_container")
@@ -120,6 +121,12 @@ async def test_a_follower_gets_what_comes_and_waits_in_between(bench: Bench) -> 
             assert pieces
             text += "".join(event.text for event in telling.events(pieces, None))
     assert text == "a\rb\n" + "0" * _LONG + "\n"
+
+
+async def test_a_container_tells_what_it_was_given(bench: Bench) -> None:
+    assert (await bench.outputs.variables(bench.name))["WORD"] == "a=b c"
+    with pytest.raises(EngineError, match="nobody"):
+        await bench.outputs.variables("nobody")
 
 
 async def test_output_of_no_container_is_an_error(bench: Bench) -> None:

@@ -1,7 +1,7 @@
 """In-memory twins of what containers write and use. The contract suite runs over it and over the real engine alike."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
@@ -24,6 +24,7 @@ class TwinOutputs:
     """Output by container; `broken` is what the engine says instead."""
 
     written: dict[str, TwinWriting] = field(default_factory=dict)
+    given: dict[str, dict[str, str]] = field(default_factory=dict)
     broken: str | None = None
     opened: int = 0
     _now: int = 1_767_323_045_000_000_000
@@ -55,6 +56,11 @@ class TwinOutputs:
         all_of_it = self.written[name].pieces
         begin = 0 if tail is None else max(0, len(all_of_it) - tail)
         yield _TwinOutput(self, name, begin, since, follow)
+
+    async def variables(self, name: str) -> Mapping[str, str]:
+        if self.broken or name not in self.written:
+            raise EngineError(self.broken or f"the engine could not read the output of container {name}: none such")
+        return self.given.get(name, {})
 
 
 @dataclass

@@ -4,7 +4,7 @@ A reader that pauses makes the engine wait: nothing is buffered here beyond one 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -30,8 +30,11 @@ class DockerOutput:
         """Raises EngineError."""
         try:
             async with asyncio.timeout(seconds):
-                data = await self._response.content.readany()
-            return self._pieces.feed(data) if data else None
+                while data := await self._response.content.readany():
+                    # What was read may end in the middle of a piece.
+                    if found := self._pieces.feed(data):
+                        return found
+            return None
         except TimeoutError:
             return ()
         except (aiohttp.ClientError, OSError, NotOutput) as error:
@@ -60,6 +63,16 @@ class DockerOutputs:
             yield DockerOutput(name, response)
         finally:
             response.close()
+
+    async def variables(self, name: str) -> Mapping[str, str]:
+        """Raises EngineError."""
+        try:
+            async with asyncio.timeout(_OPEN_SECONDS):
+                document = await self._docker.containers.container(name).show()
+        except (DockerError, aiohttp.ClientError, OSError) as error:
+            raise _broken(name, error) from error
+        pairs = (variable.partition("=") for variable in document["Config"].get("Env") or ())
+        return {key: text for key, _, text in pairs}
 
 
 def _broken(name: str, error: Exception) -> EngineError:

@@ -1,4 +1,5 @@
-"""How an app wants to be run, as far as it must be remembered. Its environment is not: the engine has it."""
+"""How an app wants to be run, as far as it must be remembered. Its environment is not: the engine has it. Of its
+secrets the names are, so that their values can be kept out of what is shown of it."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,6 +24,7 @@ class RunConfig:
     restart: Restart = Restart.ALWAYS
     strategy: Strategy = Strategy.START_FIRST
     memory_bytes: int = 512 * 1024**2
+    secrets: tuple[str, ...] = ()
 
     def restarts(self, exit_code: int) -> bool:
         """Whether a container that ended with this code is started again."""

@@ -100,6 +100,10 @@ def gone(account: Account, *, drop: bool) -> Account:
     return replace(account, phase=Phase.GONE, drop=drop or account.drop)
 
 
+#: Those of an app's variables that hold its password.
+SECRET_VARIABLES: Final = ("MONGODB_URI", "MONGO_URL")
+
+
 def environment(server: DatabaseServer, account: Account) -> dict[str, str]:
     """The variables of the app's container; their names are those that existing apps read."""
     uri = connection_string(server, account)

@@ -9,7 +9,7 @@ Format: Docker Engine API 1.41, ContainerAttach ("Stream format") and ContainerL
 
 import codecs
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -95,6 +95,16 @@ class Place:
         self._newest = self._floor
 
     @property
+    def run(self) -> str:
+        """Which container it is in."""
+        return self._run
+
+    @property
+    def newest(self) -> int:
+        """When the newest piece that was read was written; 0 when nothing was read yet."""
+        return self._newest
+
+    @property
     def since(self) -> int:
         """The engine is to give all pieces from this moment on; 0 when nothing was read yet."""
         return self._floor
@@ -136,10 +146,15 @@ class Place:
 
 
 class Telling:
-    """Turns pieces into events: neighbours of one stream become one, characters cut between pieces are mended."""
+    """Turns pieces into events: neighbours of one stream become one, characters cut between pieces are mended.
 
-    def __init__(self, container: str) -> None:
+    `redact` is applied to each event's text. A secret is found wherever its line is whole in one event, which is to say
+    always, unless the line is longer than the engine's 16 KiB.
+    """
+
+    def __init__(self, container: str, redact: Callable[[str], str] = str) -> None:
         self._container = container
+        self._redact = redact
         make = codecs.getincrementaldecoder("utf-8")
         self._decoders = {stream: make("replace") for stream in OutputStream}
 
@@ -162,10 +177,15 @@ class Telling:
                 container=self._container,
                 stream=first.stream,
                 at=first.stamp // 1_000_000,
-                text="".join(texts),
+                text=self._redact("".join(texts)),
             )
             for number, (first, texts) in enumerate(groups, start=1)
         ]
+
+
+def attempt_of(run: str) -> int:
+    """The attempt of a container's `run`."""
+    return int(run.removeprefix("r").partition(".")[0] or 0)
 
 
 def run_of(container: str) -> str:

@@ -169,7 +169,7 @@ def _wishes(config: AppConfig) -> Wishes:
     grace = config.stop_grace_seconds
     return Wishes(
         environment={**config.environment, **secrets},
-        secrets=tuple(secrets.values()),
+        secrets=tuple(sorted(secrets)),
         memory_bytes=config.memory_bytes,
         nano_cpus=config.cpu_millis * _NANO_PER_MILLI if config.cpu_millis is not None else None,
         pids=config.pids_limit,

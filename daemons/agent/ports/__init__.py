@@ -297,6 +297,10 @@ class Outputs(Protocol):
         stops. Entering it raises EngineError."""
         ...
 
+    async def variables(self, name: str) -> Mapping[str, str]:
+        """The environment that the container was given. Raises EngineError."""
+        ...
+
 
 class Usages(Protocol):
     """What containers use; every method raises EngineError."""

@@ -18,10 +18,10 @@ class QueryRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """Variables of the platform's own, and what in them nobody else may read."""
+    """Variables of the platform's own, and the names of those that nobody else may read."""
 
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
-    secrets: tuple[str, ...] = field(default=(), repr=False)
+    secrets: tuple[str, ...] = ()
 
 
 class Environment(Protocol):

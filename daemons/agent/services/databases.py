@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from typing import Final
 from weakref import WeakValueDictionary
 
-from daemons.agent.domain.databases import Account, DatabaseServer, Phase, environment, gone, ready, wanted
+from daemons.agent.domain.databases import (
+    SECRET_VARIABLES,
+    Account,
+    DatabaseServer,
+    Phase,
+    environment,
+    gone,
+    ready,
+    wanted,
+)
 from daemons.agent.ports import StateError
 from daemons.agent.ports.databases import AccountFiles, DatabaseError, Databases, Given
 from daemons.kit.breaker import Breaker
@@ -79,7 +88,7 @@ class AppDatabases:
                 logger.warning(
                     "an app's database account could not be made yet and will be", extra=_words(account, problem)
                 )
-            return Given(environment(self._server, known[key]), (known[key].password,))
+            return Given(environment(self._server, known[key]), SECRET_VARIABLES)
 
     async def leave(self, user_id: str, app_id: str) -> Farewell:
         """Remove the app's account, and its database where that is wanted. Raises StateError."""

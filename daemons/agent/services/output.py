@@ -5,10 +5,12 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractContextManager
 from typing import Final
 
-from daemons.agent.domain.output import Cursor, Piece, Place, Telling, run_of
+from daemons.agent.domain.apps import Instance
+from daemons.agent.domain.output import Cursor, Piece, Place, Telling, attempt_of, run_of
 from daemons.agent.ports import EngineError, Output, Outputs
 from daemons.agent.services.apps import UnknownApp
 from daemons.agent.services.ledger import Ledger
+from daemons.kit.logs import Redactor, spellings
 from daemons.kit.seats import Seats
 from protocol.running import AppLogEvent, AppLogKind, AppOutputQuery
 
@@ -18,6 +20,8 @@ _MOST_READERS: Final = 64
 _MOST_READERS_OF_ONE: Final = 8
 #: Reads of a container that was replaced but still writes, before its reader goes on to the new one.
 _LAST_READS: Final = 16
+#: Looks between two readings of a container that does not run: each makes the engine read all that it wrote.
+_MOST_LOOKS: Final = 8
 
 
 class AppOutput:
@@ -31,8 +35,7 @@ class AppOutput:
 
     def seat(self, asked: AppOutputQuery) -> AbstractContextManager[None]:
         """Room for one reader. Raises NoSeat, and UnknownApp when the app has no container here."""
-        if self._container(asked) is None:
-            raise UnknownApp(_gone(asked))
+        self._current(asked)
         return self._seats.take(f"app {asked.app_id}")
 
     def close(self) -> None:
@@ -42,28 +45,47 @@ class AppOutput:
     async def read(self, asked: AppOutputQuery) -> AsyncGenerator[AppLogEvent | None, None]:
         """Events, and None whenever a follower has waited `look_seconds` for one. A failing engine ends it with words,
         not with an exception: the reader has its cursor and may come again."""
-        resumed = Cursor.read(asked.cursor) if asked.cursor else None
         reading: _Reading | None = None
         while True:
-            container = self._container(asked)
-            if container is None:
-                yield _end(_gone(asked))
-                return
-            if reading is None or reading.container != container:
-                reading = _Reading.begin(container, asked, resumed, replaced=reading is not None)
-                yield reading.heading()
             try:
+                current = self._current(asked)
+                if reading is None or reading.container != current.container:
+                    reading = await self._begin(current, asked, reading)
+                    yield reading.heading
                 async for event in self._pour(reading, asked):
                     yield event
-            except EngineError as error:
+            except (EngineError, UnknownApp) as error:
                 yield _end(str(error))
                 return
             if not asked.follow:
                 return
-            reading.again()
-            if container == self._container(asked):
+            for _ in range(reading.again()):
+                if not self._serves(reading, asked):
+                    break
                 await asyncio.sleep(self._look_seconds)
                 yield None
+
+    async def _begin(self, current: Instance, asked: AppOutputQuery, former: "_Reading | None") -> "_Reading":
+        """The reading of another container. Raises EngineError."""
+        run = run_of(current.container)
+        if former is not None:
+            place, text = former.onward(run), self._why(asked, current, former.place.run)
+        elif asked.cursor is None:
+            place, text = Place(run), ""
+        else:
+            place, text = _resumed(Cursor.read(asked.cursor), run)
+        tail = asked.tail if former is None and asked.cursor is None else None
+        values: tuple[str, ...] = ()
+        if current.config.secrets:
+            given = await self._outputs.variables(current.container)
+            values = spellings(given[name] for name in current.config.secrets if name in given)
+        return _Reading(current.container, place, tail, text, Redactor(values), former)
+
+    def _why(self, asked: AppOutputQuery, current: Instance, former_run: str) -> str:
+        setback = self._ledger.get(asked.app_id).setback
+        if setback is not None and (setback.fence, setback.back_to) == (attempt_of(former_run), current.fence):
+            return f"visitors were sent back to it, because the newer one failed: {setback.reason}"
+        return "the app was deployed anew"
 
     async def _pour(self, reading: "_Reading", asked: AppOutputQuery) -> AsyncIterator[AppLogEvent | None]:
         """What one opening of a container's output gives, until it ends or the app has another container."""
@@ -77,7 +99,7 @@ class AppOutput:
                     yield event
                 if not pieces:
                     yield None
-                if asked.follow and reading.container != self._container(asked):
+                if asked.follow and not self._serves(reading, asked):
                     last_reads -= 1
                     if not pieces or not last_reads:
                         return
@@ -86,48 +108,65 @@ class AppOutput:
         pieces = await source.read(self._look_seconds)
         return None if pieces is None else tuple(pieces)
 
-    def _container(self, asked: AppOutputQuery) -> str | None:
+    def _serves(self, reading: "_Reading", asked: AppOutputQuery) -> bool:
+        current = self._ledger.get(asked.app_id).current
+        return current is not None and current.container == reading.container
+
+    def _current(self, asked: AppOutputQuery) -> Instance:
+        """Raises UnknownApp."""
         state = self._ledger.get(asked.app_id)
-        return state.current.container if state.current is not None and state.user_id == asked.user_id else None
+        if state.current is None or state.user_id != asked.user_id:
+            raise UnknownApp(f"app {asked.app_id} of user {asked.user_id} has no container on this node")
+        return state.current
 
 
 class _Reading:
-    """A reader in one container's output."""
+    """A reader in one container's output. What it has read of the container before is kept: visitors may be sent back
+    to it."""
 
-    def __init__(self, container: str, place: Place, tail: int | None, text: str) -> None:
+    def __init__(
+        self, container: str, place: Place, tail: int | None, text: str, redactor: Redactor, former: "_Reading | None"
+    ) -> None:
         self.container = container
         self.place = place
         self.tail = tail
-        self._text = text
-        self._telling = Telling(container)
+        self.heading = AppLogEvent(kind=AppLogKind.CONTAINER, container=container, text=text)
+        self._former = former.place if former is not None else None
+        self._telling = Telling(container, redactor.text)
+        self._looks = 0
 
-    @classmethod
-    def begin(cls, container: str, asked: AppOutputQuery, resumed: Cursor | None, *, replaced: bool) -> "_Reading":
-        run = run_of(container)
-        if replaced:
-            return cls(container, Place(run), None, "the app was deployed anew")
-        if resumed is None:
-            return cls(container, Place(run), asked.tail, "")
-        if resumed.run == run:
-            return cls(container, Place(run, resumed), None, "")
-        missed = "the app was deployed anew; what its earlier container wrote last may be missing"
-        return cls(container, Place(run), None, missed)
-
-    def heading(self) -> AppLogEvent:
-        return AppLogEvent(kind=AppLogKind.CONTAINER, container=self.container, text=self._text)
+    def onward(self, run: str) -> Place:
+        """Where the reading of the next container begins."""
+        if self._former is not None and self._former.run == run:
+            return self._former.again()
+        return _after(self.place.run, self.place.newest, run)
 
     def events(self, pieces: tuple[Piece, ...]) -> tuple[AppLogEvent, ...]:
+        self._looks = 0 if pieces else self._looks
         fresh = self.place.take(pieces)
         return tuple(self._telling.events(fresh, self.place.cursor()))
 
-    def again(self) -> None:
-        """The container's output ended; it may go on once the engine has started it again."""
+    def again(self) -> int:
+        """The container's output ended; it may go on once the container was started again. After how many looks."""
         self.place = self.place.again()
         self.tail = None if self.place.since else self.tail
+        self._looks = min(_MOST_LOOKS, 2 * self._looks or 1)
+        return self._looks
 
 
-def _gone(asked: AppOutputQuery) -> str:
-    return f"app {asked.app_id} of user {asked.user_id} has no container on this node"
+def _resumed(cursor: Cursor, run: str) -> tuple[Place, str]:
+    """A place in another container than the one that the cursor is of, or in the same; and what is to be said of it."""
+    if cursor.run == run:
+        return Place(run, cursor), ""
+    if attempt_of(run) < attempt_of(cursor.run):
+        return _after(cursor.run, cursor.since, run), "visitors were sent back to it; some output may be missing"
+    return Place(run), "the app was deployed anew; what its earlier container wrote last may be missing"
+
+
+def _after(former: str, moment: int, run: str) -> Place:
+    """A newer container is read from its beginning, an older one from the moment up to which its successor was."""
+    older = attempt_of(run) < attempt_of(former)
+    return Place(run, Cursor(run, moment, 0)) if older and moment else Place(run)
 
 
 def _end(text: str) -> AppLogEvent:

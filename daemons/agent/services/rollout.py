@@ -72,18 +72,22 @@ class ConfirmationUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What the app's configuration asks for; None is the node's own figure.
-
-    The environment may hold secrets, and no failure quotes `secrets`."""
+    """What the app's configuration asks for; None is the node's own figure. The environment holds secrets too: those
+    variables that `secrets` names. No failure quotes what is `hidden`."""
 
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
-    secrets: tuple[str, ...] = field(default=(), repr=False)
+    secrets: tuple[str, ...] = ()
     memory_bytes: int | None = None
     nano_cpus: int | None = None
     pids: int | None = None
     stop_grace_seconds: int = 10
     restart: Restart = Restart.ALWAYS
     strategy: Strategy = Strategy.START_FIRST
+
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """The secrets in all ways in which a program may print them."""
+        return spellings(self.environment[name] for name in self.secrets if name in self.environment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,13 +206,14 @@ class Rollout:
         given, wishes = await self._environment.given(order.user_id, order.app_id), order.wishes
         environment = {**given.variables, **wishes.environment}
         return replace(
-            order, wishes=replace(wishes, environment=environment, secrets=(*wishes.secrets, *given.secrets))
+            order,
+            wishes=replace(wishes, environment=environment, secrets=tuple(sorted({*wishes.secrets, *given.secrets}))),
         )
 
     async def _proven(self, order: Order, image_id: str, limits: Limits) -> Instance:
         candidate = await self._start(order, image_id, limits)
         await self._step(order, Step.PROBE)
-        await self._startup.prove(candidate, order.health_path, limits.memory_bytes, order.wishes.secrets)
+        await self._startup.prove(candidate, order.health_path, limits.memory_bytes, order.wishes.hidden)
         return candidate
 
     async def _make_room(self, order: Order) -> None:
@@ -371,4 +376,11 @@ class Rollout:
 
 def _config(order: Order, limits: Limits) -> RunConfig:
     wishes = order.wishes
-    return RunConfig(order.health_path, wishes.stop_grace_seconds, wishes.restart, wishes.strategy, limits.memory_bytes)
+    return RunConfig(
+        order.health_path,
+        wishes.stop_grace_seconds,
+        wishes.restart,
+        wishes.strategy,
+        limits.memory_bytes,
+        wishes.secrets,
+    )

@@ -96,7 +96,7 @@ class Executor:
             return outcome.status.value if await self._report(attempt, outcome) else ABANDONED
 
     async def _attempt(self, job: ClaimedJob, attempt: Attempt, folder: WorkFolder, afterwards: AsyncExitStack) -> str:
-        redactor = self._redactor((attempt.lease_token,) if attempt.lease_token else ())
+        redactor = self._redactor(_secrets(job, attempt))
         log = JobLog(folder.spool, redactor)
         uploader = LogUploader(self._control, attempt, log, self._tools.pacer)
         keeper = LeaseKeeper(self._control, attempt, self._tools.pacer)
@@ -165,3 +165,10 @@ async def _beside_the_lease(
         logger.warning("a job's work was stopped", extra={"job_id": attempt.job_id, "why": reasons})
         outcome = None
     return outcome
+
+
+def _secrets(job: ClaimedJob, attempt: Attempt) -> tuple[str, ...]:
+    """What the job's log must not show: the lease's token and the app's own secrets."""
+    config = job.payload.config
+    values = config.secrets.values() if config is not None else ()
+    return tuple(value for value in (attempt.lease_token, *values) if value)

@@ -274,12 +274,12 @@ async def test_a_password_that_an_app_prints_when_it_fails_is_in_no_error(
     node = Node()
     world.databases = node.agent
     uri = environment(SERVER, SERVER.account("7", "5", "password-1"))["MONGODB_URI"]
-    world.engine.behaviours["sha256:1"] = Behaviour(exit_code=1, output=f"cannot use {uri} with key hunter-22\n")
-    wishes = replace(order(V1, 1).wishes, secrets=("hunter-22",))
+    world.engine.behaviours["sha256:1"] = Behaviour(exit_code=1, output=f"{uri} refuses password-1 with hunter-22\n")
+    wishes = replace(order(V1, 1).wishes, environment={"KEY": "hunter-22"}, secrets=("KEY",))
     async with world.alive() as agent:
         with pytest.raises(DeployFailed, match="exited with code 1") as failed:
             await agent.rollout.deploy(order(V1, 1, wishes=wishes))
-    assert "cannot use mongodb://db_u7_a5:[secret]@mongo.test" in str(failed.value)
+    assert "[secret] refuses [secret] with [secret]" in str(failed.value)
     assert "hunter-22" not in str(failed.value) + repr(wishes) + caplog.text
     assert "password-1" not in str(failed.value) + caplog.text
 

@@ -6,8 +6,19 @@ from dataclasses import replace
 
 import pytest
 
-from daemons.agent.domain.apps import AppState, Instance
-from daemons.agent.domain.output import Cursor, NotOutput, Piece, Pieces, Place, Telling, engine_time
+from daemons.agent.domain.apps import AppState, Instance, Setback
+from daemons.agent.domain.configuration import RunConfig
+from daemons.agent.domain.output import (
+    Cursor,
+    NotOutput,
+    Piece,
+    Pieces,
+    Place,
+    Telling,
+    attempt_of,
+    engine_time,
+    run_of,
+)
 from daemons.agent.services.apps import UnknownApp
 from daemons.agent.services.ledger import Ledger
 from daemons.agent.services.output import AppOutput
@@ -103,8 +114,9 @@ async def test_seats_are_bounded_in_all_and_each() -> None:
     assert seats.taken == 0
 
 
-def instance(container: str) -> Instance:
-    return Instance(container, "image", "sha256:1", 20001, 3000, 1)
+def instance(container: str, secrets: tuple[str, ...] = ()) -> Instance:
+    config = RunConfig(secrets=secrets)
+    return Instance(container, "image", "sha256:1", 20001, 3000, attempt_of(run_of(container)), config)
 
 
 class World:
@@ -119,9 +131,17 @@ class World:
         await self.ledger.load()
         await self.serve(_R1)
 
-    async def serve(self, container: str | None) -> None:
+    async def serve(self, container: str | None, *secrets: str) -> None:
+        current = instance(container, secrets) if container else None
+
         def step(state: AppState) -> AppState:
-            return replace(state, user_id="7", current=instance(container) if container else None)
+            return replace(state, user_id="7", current=current)
+
+        await self.ledger.change("5", step)
+
+    async def sent_back(self, container: str, setback: Setback) -> None:
+        def step(state: AppState) -> AppState:
+            return replace(state, current=instance(container), setback=setback)
 
         await self.ledger.change("5", step)
 
@@ -194,6 +214,45 @@ async def test_a_container_that_starts_again_is_followed_on(world: World) -> Non
             if len(found) == 3:
                 break
     assert [event.text for event in found] == ["", "a\n", "again\n"]
+
+
+async def test_visitors_who_are_sent_back_take_their_readers_along(world: World) -> None:
+    await world.outputs.write(_R1, "a\n")
+    found: list[AppLogEvent] = []
+    async with asyncio.timeout(10), aclosing(world.service.read(FOLLOW)) as events:
+        async for event in events:
+            found += [event] if event else []
+            if found[-1].text == "a\n" and event:
+                await world.outputs.write(_R2, "broken\n")
+                await world.serve(_R2)
+            if found[-1].text == "broken\n" and event:
+                await world.outputs.write(_R1, "back\n")
+                await world.sent_back(_R1, Setback(2, "it exited with code 7", 0.0, 1))
+            if found[-1].text == "back\n":
+                break
+    failed = "visitors were sent back to it, because the newer one failed: it exited with code 7"
+    assert [event.text for event in found] == ["", "a\n", "the app was deployed anew", "broken\n", failed, "back\n"]
+
+
+async def test_a_cursor_of_a_version_that_failed_goes_on_in_the_one_before(world: World) -> None:
+    await world.outputs.write(_R1, "old\n")
+    await world.outputs.write(_R2, "broken\n")
+    await world.serve(_R2)
+    _, output = await some(world, AppOutputQuery(user_id="7", app_id="5"))
+    await world.outputs.write(_R1, "back\n")
+    await world.serve(_R1)
+    head, later = await some(world, AppOutputQuery(user_id="7", app_id="5", cursor=output.cursor))
+    assert "sent back" in head.text and later.text == "back\n"
+
+
+async def test_secrets_of_the_app_are_not_shown_however_they_are_written(world: World) -> None:
+    world.outputs.given[_R2] = {"KEY": "first of a key\nsecond of a key\n", "WORD": "p/ss w0rd!", "MODE": "production"}
+    await world.outputs.write(_R2, "in production\n", "> first of a key\n", "second of a key\n", "p%2Fss%20w0rd%21\n")
+    await world.outputs.write(_R2, "p/ss w", "0rd! cGA+c3MgdzByZCE\n")
+    await world.serve(_R2, "KEY", "WORD", "GONE")
+    _, output = await some(world, AppOutputQuery(user_id="7", app_id="5"))
+    assert output.text.startswith("in production\n> [secret]")
+    assert not any(word in output.text for word in ("of a key", "w0rd"))
 
 
 async def test_the_end_says_why(world: World) -> None:

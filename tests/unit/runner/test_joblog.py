@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemons.kit.logs import Redactor
-from daemons.runner.app import _spellings
+from daemons.kit.logs import Redactor, spellings
 from daemons.runner.domain.plan import attempt_of
 from daemons.runner.services.joblog import JobLog, LogUploader
 from tests.unit.runner.twins import FakePacer, MemoryControlPlane, MemorySpool, claimed, turns_until
@@ -49,7 +48,7 @@ async def test_a_secret_in_the_middle_of_an_endless_line_is_removed_wherever_the
 
 
 def test_each_line_of_a_secret_with_several_lines_is_one() -> None:
-    redact = Redactor(_spellings(("first line of a key\nsecond line of a key\n",))).text
+    redact = Redactor(spellings(("first line of a key\nsecond line of a key\n",))).text
     assert "line of a key" not in redact("first line of a key") + redact("> second line of a key <")
 
 
