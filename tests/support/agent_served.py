@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 from aiohttp import web
@@ -58,33 +59,46 @@ async def agent_served(token: str) -> AsyncIterator[AgentServed]:
         "RUNTIME_START_SECONDS": "0.2",
     }
     engine, outputs, usages = TwinEngine(), TwinOutputs(), TwinUsages()
-    parts = Parts(
-        engine=engine,
-        gateway=TwinGateway(),
-        states=TwinStates(),
-        control_plane=TwinControlPlane(),
-        probe=TwinProbe(engine),
-        ports=TwinPorts(),
-        disk=TwinDisk(),
-        manifests=TwinManifests(),
-        store=TwinStore(engine),
-        checks={},
-        versions={},
-        outputs=outputs,
-        usages=usages,
-    )
-    runner = web.AppRunner(build_app(load(AgentSettings, **known), parts), shutdown_timeout=0.5)
+    parts = twin_parts(engine, outputs=outputs, usages=usages)
+    async with listening(load(AgentSettings, **known), parts) as (runner, url):
+        yield AgentServed(url, token, engine, outputs, usages, runner)
+
+
+def twin_parts(engine: TwinEngine, **others: Any) -> Parts:
+    """Everything outside an agent, as twins; `others` in place of some."""
+    twins: dict[str, Any] = {
+        "engine": engine,
+        "gateway": TwinGateway(),
+        "states": TwinStates(),
+        "control_plane": TwinControlPlane(),
+        "probe": TwinProbe(engine),
+        "ports": TwinPorts(),
+        "disk": TwinDisk(),
+        "manifests": TwinManifests(),
+        "store": TwinStore(engine),
+        "checks": {},
+        "versions": {},
+        "outputs": TwinOutputs(),
+        "usages": TwinUsages(),
+    }
+    return Parts(**(twins | others))
+
+
+@asynccontextmanager
+async def listening(settings: AgentSettings, parts: Parts) -> AsyncIterator[tuple[web.AppRunner, str]]:
+    """The application, once it has recovered, and its URL."""
+    runner = web.AppRunner(build_app(settings, parts), shutdown_timeout=0.5)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    async with aiohttp.ClientSession(url) as session:
-
-        async def ready() -> bool:
-            async with session.get("/internal/ready") as response:
-                return response.status == 200
-
-        await eventually(ready, 5)
     try:
-        yield AgentServed(url, token, engine, outputs, usages, runner)
+        async with aiohttp.ClientSession(url) as session:
+
+            async def ready() -> bool:
+                async with session.get("/internal/ready") as response:
+                    return response.status == 200
+
+            await eventually(ready, 5)
+        yield runner, url
     finally:
         await runner.cleanup()

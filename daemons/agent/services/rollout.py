@@ -46,6 +46,7 @@ from daemons.agent.services.restoration import Restoration
 from daemons.agent.services.retirement import Retirement
 from daemons.agent.services.room import Room
 from daemons.agent.services.startup import NotHealthy, Startup
+from daemons.kit.logs import spellings
 
 logger = logging.getLogger(__name__)
 
@@ -205,10 +206,8 @@ class Rollout:
         """The order with what the platform gives every app; what the app's owner has set wins."""
         given, wishes = await self._environment.given(order.user_id, order.app_id), order.wishes
         environment = {**given.variables, **wishes.environment}
-        return replace(
-            order,
-            wishes=replace(wishes, environment=environment, secrets=tuple(sorted({*wishes.secrets, *given.secrets}))),
-        )
+        secrets = tuple(sorted({*wishes.secrets, *given.secrets}))
+        return replace(order, wishes=replace(wishes, environment=environment, secrets=secrets))
 
     async def _proven(self, order: Order, image_id: str, limits: Limits) -> Instance:
         candidate = await self._start(order, image_id, limits)

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 import aiohttp
 import pytest
-from aiohttp import web
 
-from daemons.agent.app import PROBLEMS, Parts, build_app
+from daemons.agent.app import PROBLEMS
 from daemons.agent.domain.images import RegistryRefused, require_allowed
 from daemons.agent.settings import AgentSettings
 from daemons.kit.settings import Misconfigured, load
@@ -15,20 +14,14 @@ from protocol.apps import AppRef, DeployApp, RunCondition
 from protocol.client.agent import AgentClient
 from protocol.client.transport import Refused, Transport
 from protocol.configuration import AppConfig, RestartPolicy, RolloutStrategy
+from tests.support.agent_served import listening, twin_parts
 from tests.support.agent_twins import (
     Behaviour,
     TwinControlPlane,
-    TwinDisk,
     TwinEngine,
     TwinGateway,
-    TwinManifests,
-    TwinPorts,
-    TwinProbe,
-    TwinStates,
-    TwinStore,
 )
 from tests.support.eventually import eventually
-from tests.support.output_twins import TwinOutputs, TwinUsages
 
 TOKEN = "runtime-token-of-tests"
 IMAGE = "funai/u7-app5:aaaaaaaaaaaa-1"
@@ -61,34 +54,9 @@ async def served() -> AsyncIterator[Served]:
     engine = TwinEngine(local={IMAGE: "sha256:1", "funai/u7-app5:bad": "sha256:bad"})
     engine.behaviours["sha256:bad"] = Behaviour(exit_code=9, output="what broke\n")
     gateway, plane = TwinGateway(), TwinControlPlane()
-    parts = Parts(
-        engine=engine,
-        gateway=gateway,
-        states=TwinStates(),
-        control_plane=plane,
-        probe=TwinProbe(engine),
-        ports=TwinPorts(),
-        disk=TwinDisk(),
-        manifests=TwinManifests(),
-        store=TwinStore(engine),
-        checks={},
-        versions={},
-        outputs=TwinOutputs(),
-        usages=TwinUsages(),
-    )
-    runner = web.AppRunner(build_app(settings(), parts))
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    async with aiohttp.ClientSession(url) as session:
-
-        async def ready() -> bool:
-            async with session.get("/internal/ready") as response:
-                return response.status == 200
-
-        await eventually(ready, 5)
-    yield Served(url, engine, gateway, plane)
-    await runner.cleanup()
+    parts = twin_parts(engine, gateway=gateway, control_plane=plane)
+    async with listening(settings(), parts) as (_, url):
+        yield Served(url, engine, gateway, plane)
 
 
 @pytest.fixture

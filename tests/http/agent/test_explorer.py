@@ -8,9 +8,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
 
-from daemons.agent.app import Parts, build_app
 from daemons.agent.composition import databases as composition
 from daemons.agent.composition.databases import DatabaseParts, open_databases
 from daemons.kit.settings import Misconfigured
@@ -18,18 +16,8 @@ from protocol.apps import AppRef, DeployApp
 from protocol.client.agent import AgentClient
 from protocol.client.transport import Transport
 from tests.http.agent.test_agent_http import IMAGE, TOKEN, settings
-from tests.support.agent_twins import (
-    TwinControlPlane,
-    TwinDisk,
-    TwinEngine,
-    TwinGateway,
-    TwinManifests,
-    TwinPorts,
-    TwinProbe,
-    TwinStates,
-    TwinStore,
-)
-from tests.support.eventually import eventually
+from tests.support.agent_served import listening, twin_parts
+from tests.support.agent_twins import TwinEngine
 from tests.support.mongo_twin import TwinAccounts, TwinDatabases
 
 PREFIX = "/api/fun-ai/deploy/mongo"
@@ -64,33 +52,12 @@ class Served:
 async def serving(databases: TwinDatabases | None, **more: str) -> AsyncIterator[Served]:
     engine = TwinEngine(local={IMAGE: "sha256:1"})
     database = DatabaseParts(databases, databases, TwinAccounts()) if databases else None
-    parts = Parts(
-        engine=engine,
-        gateway=TwinGateway(),
-        states=TwinStates(),
-        control_plane=TwinControlPlane(),
-        probe=TwinProbe(engine),
-        ports=TwinPorts(),
-        disk=TwinDisk(),
-        manifests=TwinManifests(),
-        store=TwinStore(engine),
-        checks={},
-        versions={},
-        database=database,
-    )
-    runner = web.AppRunner(build_app(settings(RUNTIME_MONGO_HOST="mongo.test", **more), parts))
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    async with aiohttp.ClientSession(url, headers={"X-Runtime-Token": TOKEN}) as session:
-
-        async def ready() -> bool:
-            async with session.get("/internal/ready") as response:
-                return response.status == 200
-
-        await eventually(ready, 5)
+    asked = settings(RUNTIME_MONGO_HOST="mongo.test", **more)
+    async with (
+        listening(asked, twin_parts(engine, database=database)) as (_, url),
+        aiohttp.ClientSession(url, headers={"X-Runtime-Token": TOKEN}) as session,
+    ):
         yield Served(url, session, databases or TwinDatabases(), engine)
-    await runner.cleanup()
 
 
 @pytest.fixture
