@@ -144,6 +144,11 @@ class RuntimeNode:
         """As a crash of the process would."""
         _end(self._agent, signal.SIGKILL)
 
+    def kill_gateway(self) -> None:
+        """As the end of the machine would."""
+        _end(self._gateway, signal.SIGKILL)
+        real.wait_until(lambda: not real.listening(_port(self.gateway_url)), "the end of HAProxy's processes")
+
     def stop_gateway(self) -> None:
         """As a supervisor would before it starts another."""
         _end(self._gateway, signal.SIGTERM)

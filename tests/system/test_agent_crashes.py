@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
@@ -197,6 +198,29 @@ _GLUTTON = """FROM busybox:1.36
 RUN mkdir -p /www && echo glutton > /www/index.html
 CMD ["sh","-c","httpd -p 3000 -h /www; while [ ! -e /eat ]; do sleep 0.05; done; x=aaaa; while :; do x=$x$x; done"]
 """
+
+
+@pytest.mark.parametrize("strategy", ["start-first", "stop-first"])
+def test_a_gateway_that_dies_with_the_agent_serves_again_and_fails_nobody(
+    node: RuntimeNode, workshop: Workshop, strategy: str
+) -> None:
+    """Visitors of a one-writer app wait until the agent is back; those of another are served before."""
+    app = App(node, workshop, strategy)
+    app.deploy(app.image())
+    app.serves = app.rest()
+    for step in ("SWITCH", "WATCH"):
+        image = app.image()
+        hit = app.kill_in(step, image)
+        node.kill_gateway()
+        node.start_gateway()
+        with ThreadPoolExecutor(1) as pool:
+            page = pool.submit(httpx.get, f"{node.gateway_url}/runtime/{app.app_id}/", timeout=60, trust_env=False)
+            if strategy == "start-first":
+                page.result()
+            node.start_agent()
+            assert page.result().text.strip() in (app.serves, f"v{app.fence}"), page.result().text
+        app.serves = app.rest()
+        assert not hit or app.serves == f"v{app.fence}"
 
 
 def test_what_runs_out_of_memory_in_its_window_gives_way_to_the_old_one(node: RuntimeNode, workshop: Workshop) -> None:

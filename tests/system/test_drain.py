@@ -5,7 +5,7 @@ import secrets
 import signal
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from tests.system.test_operations import ControlPlane, control_plane
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 _RUN = secrets.token_hex(3)
-_APPS = tuple(f"{letter}{_RUN}" for letter in "abcd")
+_SECONDS_PER_APP = 50
 
 
 @pytest.fixture
@@ -65,9 +65,9 @@ def runner(plane: ControlPlane, folder: Path, engine: str) -> Iterator[Runner]:
 
 
 @contextmanager
-def visited(*nodes: RuntimeNode) -> Iterator[Counter[str]]:
-    """Somebody asks for every app all the time, at each of the nodes until one answers; counts who did not get a page
-    of the right app."""
+def visited(app_ids: Sequence[str], *nodes: RuntimeNode) -> Iterator[Counter[str]]:
+    """Somebody asks for each of these apps all the time, at each of the nodes until one answers; counts who did not get
+    a page of the right app."""
     seen: Counter[str] = Counter()
     done = threading.Event()
 
@@ -86,7 +86,7 @@ def visited(*nodes: RuntimeNode) -> Iterator[Counter[str]]:
     def look() -> None:
         with httpx.Client(timeout=5, trust_env=False) as client:
             while not done.wait(0.01):
-                for app_id in _APPS:
+                for app_id in app_ids:
                     seen[asked(client, app_id)] += 1
 
     visitor = threading.Thread(target=look)
@@ -125,17 +125,19 @@ def begun(plane: ControlPlane, number: int, state: str) -> bool:
     return state in drain(plane, number)["counts"]
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(3600)
 def test_a_drain_and_its_undo_survive_every_death_and_nobody_notices(
-    tmp_path: Path, database: str, docker_url: str
+    tmp_path: Path, database: str, docker_url: str, request: pytest.FixtureRequest
 ) -> None:
+    count = int(request.config.getoption("--drained"))
+    app_ids, seconds = [f"a{number}-{_RUN}" for number in range(count)], count * _SECONDS_PER_APP
     shop = Workshop(docker_url, tmp_path / "images", f"drain-{_RUN}")
     with ExitStack() as stack:
         stack.callback(shop.close)
         plane = stack.enter_context(control_plane(tmp_path, database))
         first = stack.enter_context(node(plane, tmp_path, docker_url, "a", "32000-32199"))
         runs = stack.enter_context(runner(plane, tmp_path, docker_url))
-        for app_id in _APPS:
+        for app_id in app_ids:
             publish(plane, app_id, shop.page(app_id, "0a1b2c3-1", app_id))
         second = stack.enter_context(node(plane, tmp_path, docker_url, "b", "32200-32399"))
         # A node that has just come answers for its images once its agent has looked around.
@@ -143,7 +145,7 @@ def test_a_drain_and_its_undo_survive_every_death_and_nobody_notices(
         real.wait_until(
             lambda: plane.call("admin", "POST", "/admin/drains/preview", asked)["fits"], "room on the second node"
         )
-        with visited(first, second) as seen:
+        with visited(app_ids, first, second) as seen:
             number = int(plane.call("admin", "POST", "/admin/drains", {"node": first.name})["id"])
             real.wait_until(lambda: begun(plane, number, "MOVING"), "the first move")
             plane.kill()
@@ -155,19 +157,19 @@ def test_a_drain_and_its_undo_survive_every_death_and_nobody_notices(
             second.start_agent()
             plane.kill()
             plane.start()
-            real.wait_until(lambda: over(plane, number), "the drain's end", 200)
-            assert drain(plane, number)["summary"] == "DONE 4 of 4 moved", drain(plane, number)
+            real.wait_until(lambda: over(plane, number), "the drain's end", seconds)
+            assert drain(plane, number)["summary"] == f"DONE {count} of {count} moved", drain(plane, number)
             real.wait_until(lambda: first.containers() == [], "the end of every old copy", 60)
-            real.wait_until(lambda: settled(second, *_APPS), "one container of each app")
+            real.wait_until(lambda: settled(second, *app_ids), "one container of each app")
 
             plane.call("admin", "POST", f"/admin/drains/{number}/undo")
             real.wait_until(lambda: begun(plane, number, "RETURNING"), "the first return")
             plane.kill(signal.SIGKILL)
             plane.start()
-            real.wait_until(lambda: over(plane, number), "the end of the undo", 200)
-            assert drain(plane, number)["summary"] == "UNDONE 4 of 4 moved back", drain(plane, number)
+            real.wait_until(lambda: over(plane, number), "the end of the undo", seconds)
+            assert drain(plane, number)["summary"] == f"UNDONE {count} of {count} moved back", drain(plane, number)
             real.wait_until(lambda: second.containers() == [], "the end of every other copy", 60)
-        assert settled(first, *_APPS)
+        assert settled(first, *app_ids)
         assert set(seen) == {"served"}, seen
         nodes = {each["name"]: each["enabled"] for each in plane.call("admin", "GET", "/admin/runtime-nodes/list")}
         assert nodes == {first.name: True, second.name: True}
