@@ -28,7 +28,13 @@ _SECONDS_PER_APP = 50
 
 @pytest.fixture
 def database(mariadb_url: str) -> Iterator[str]:
-    parts, name = urlsplit(mariadb_url), f"drain_{_RUN}"
+    with new_database(mariadb_url, f"drain_{_RUN}") as url:
+        yield url
+
+
+@contextmanager
+def new_database(mariadb_url: str, name: str) -> Iterator[str]:
+    parts = urlsplit(mariadb_url)
     login = {"host": parts.hostname, "port": parts.port, "user": parts.username, "password": parts.password}
     server: Any = pymysql.connect(**login, autocommit=True)
     with server, server.cursor() as cursor:

@@ -26,7 +26,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 class ControlPlane:
     """`python -m daemons.deploy`, which may be killed and started again on the same database."""
 
-    def __init__(self, folder: Path, db_url: str) -> None:
+    def __init__(self, folder: Path, db_url: str, **settings: str) -> None:
         self.url = f"http://127.0.0.1:{real.free_port()}"
         self._log = folder / "deploy.log"
         self._environment = {
@@ -39,6 +39,7 @@ class ControlPlane:
             "DEPLOY_NODE_TOKEN": runtime_node.NODE_TOKEN,
             "RUNTIME_AGENT_TOKEN": runtime_node.TOKEN,
             "DEPLOY_RUNTIME_AGENT_TIMEOUT_SECONDS": "10",
+            **settings,
         }
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -100,8 +101,8 @@ class ControlPlane:
 
 
 @contextmanager
-def control_plane(folder: Path, db_url: str) -> Iterator[ControlPlane]:
-    plane = ControlPlane(folder, db_url)
+def control_plane(folder: Path, db_url: str, **settings: str) -> Iterator[ControlPlane]:
+    plane = ControlPlane(folder, db_url, **settings)
     try:
         plane.start()
         yield plane
