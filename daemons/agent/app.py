@@ -17,11 +17,14 @@ from daemons.agent.adapters.control_plane import DeployPlane, NoControlPlane, No
 from daemons.agent.adapters.docker import Credentials, DockerEngine
 from daemons.agent.adapters.docker_logs import DockerOutputs
 from daemons.agent.adapters.docker_store import DockerStore
+from daemons.agent.adapters.firewall import Iptables, NoFirewall
 from daemons.agent.adapters.haproxy import HaproxyGateway
 from daemons.agent.adapters.manifests import RegistryManifests
 from daemons.agent.adapters.meter import PrometheusDiskMeter
+from daemons.agent.adapters.networks import AppNetworks, OverlayNetworks
 from daemons.agent.adapters.node import EngineDisk, HttpProbe, LocalPorts, Machine
 from daemons.agent.adapters.state import JsonStates
+from daemons.agent.adapters.swarm import GATEWAY_BRIDGE, SwarmEngine
 from daemons.agent.adapters.traefik import TraefikGateway
 from daemons.agent.composition.databases import (
     DATABASE_PROBLEMS,
@@ -34,6 +37,8 @@ from daemons.agent.domain.apps import FenceRequired, ForeignApp, StaleFence
 from daemons.agent.domain.containers import Limits
 from daemons.agent.domain.disk import Line, Watermarks
 from daemons.agent.domain.images import RegistryRefused
+from daemons.agent.domain.isolation import Reach, chain
+from daemons.agent.domain.networks import bridge_prefix
 from daemons.agent.domain.report import Illness
 from daemons.agent.domain.visitors import Patience
 from daemons.agent.http.apps import AppRoutes, HealthRoutes
@@ -46,6 +51,7 @@ from daemons.agent.ports import (
     Disk,
     Engine,
     EngineError,
+    Firewall,
     Gateway,
     HostPorts,
     Manifests,
@@ -62,6 +68,7 @@ from daemons.agent.services.collection import Collector
 from daemons.agent.services.diskwatch import DiskWatch
 from daemons.agent.services.heartbeat import Heartbeat
 from daemons.agent.services.holds import AppBusy, Superseded
+from daemons.agent.services.isolation import Keeper
 from daemons.agent.services.ledger import Ledger, Recovering
 from daemons.agent.services.notices import Notices
 from daemons.agent.services.output import AppOutput
@@ -171,17 +178,23 @@ def build_app(settings: AgentSettings, parts: Parts) -> web.Application:
     output = AppOutput(parts.outputs, ledger)
     insights = _insights(output, AppUsage(parts.usages, ledger), recovery)
     served = [*routes.table(), *visits.table(), *insights, *explorer_routes(settings, parts.database)]
-    app = _served(parts, served, settings, recovery, metrics)
+    keeper = Keeper(parts.engine)
+    app = _served(parts, served, settings, recovery, keeper, metrics)
     app.on_shutdown.append(_closing(output))
     beats = [heartbeat.run] if _reports(settings) else []
     beats += [databases.run] if databases else []
-    loops = (watch.run, collector.run, recovery.run, retirement.run, vigil.run, parts.access_log.run)
+    loops = (keeper.run, watch.run, collector.run, recovery.run, retirement.run, vigil.run, parts.access_log.run)
     app.cleanup_ctx.append(background(*loops, *beats))
     return app
 
 
 def _served(
-    parts: Parts, routes: Sequence[web.RouteDef], settings: AgentSettings, recovery: Recovery, metrics: Metrics
+    parts: Parts,
+    routes: Sequence[web.RouteDef],
+    settings: AgentSettings,
+    recovery: Recovery,
+    keeper: Keeper,
+    metrics: Metrics,
 ) -> web.Application:
     """The application: `routes` behind the agent's token, and what anybody may ask."""
 
@@ -194,7 +207,7 @@ def _served(
         middlewares=[metrics.middleware(), problem_middleware(PROBLEMS, as_detail), access.middleware()],
         client_max_size=MAX_BODY_BYTES,
     )
-    ready = ReadyRoutes("agent", SystemClock(), {**parts.checks, "recovery": recovered})
+    ready = ReadyRoutes("agent", SystemClock(), {**parts.checks, "recovery": recovered, "isolation": keeper.check})
     app.add_routes(access.routes(routes, runtime))
     app.add_routes(access.routes(HealthRoutes().table()))
     app.add_routes(access.routes([web.get("/internal/ready", ready.ready)]))
@@ -249,7 +262,7 @@ async def build(settings: AgentSettings) -> web.Application:
     )
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
     docker = await stack.enter_async_context(Docker(url=settings.docker_host, timeout=timeout))
-    engine = DockerEngine(docker, settings.node_name, _credentials(settings))
+    engine = _engine(settings, docker)
     gateway = _gateway(settings)
     parts = Parts(
         engine=engine,
@@ -343,6 +356,32 @@ def _policy(settings: AgentSettings) -> Policy:
 
 def _watermarks(settings: AgentSettings) -> Watermarks:
     return Watermarks(*(Line(*line) for line in settings.disk_lines))
+
+
+def _engine(settings: AgentSettings, docker: Docker) -> DockerEngine:
+    node, login = settings.node_name, _credentials(settings)
+    if settings.engine == "swarm":
+        overlays = OverlayNetworks(docker, node, settings.app_subnets, _firewall(settings))
+        # The gateway and the probes reach ports of this machine only.
+        return SwarmEngine(docker, node, overlays, login, settings.swarm_constraints, machines="own")
+    return DockerEngine(docker, node, AppNetworks(docker, node, settings.app_subnets, _firewall(settings)), login)
+
+
+def _firewall(settings: AgentSettings) -> Firewall:
+    if settings.network:
+        logger.warning(
+            "apps share a network and can reach each other and this machine: unset RUNTIME_DOCKER_NETWORK to give each "
+            "app a network of its own",
+            extra={"network": settings.network},
+        )
+        return NoFirewall()
+    if not settings.app_firewall:
+        logger.warning("RUNTIME_APP_FIREWALL is false: apps can reach this machine and the networks it reaches")
+        return NoFirewall()
+    prefix = bridge_prefix(settings.node_name)
+    reach = [Reach(network, port) for network, port in settings.app_reach]
+    interface = GATEWAY_BRIDGE if settings.engine == "swarm" else f"{prefix}+"
+    return Iptables(chain(prefix), [interface], reach, settings.app_denied)
 
 
 def _credentials(settings: AgentSettings) -> Credentials | None:

@@ -2,6 +2,7 @@
 
 import re
 from decimal import Decimal, InvalidOperation
+from ipaddress import IPv4Network
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, ClassVar, Final, Literal, Self
@@ -19,6 +20,7 @@ _LINE: Final = re.compile(
 )
 _MOST_PCT: Final = 80
 _NO_BOUND: Final = 2**62
+_CONSTRAINT: Final = re.compile(r"(node|engine)[.][A-Za-z0-9._-]{1,100} ?[!=]= ?[A-Za-z0-9._/-]{1,100}")
 _RANGE: Final = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
 
 
@@ -102,6 +104,39 @@ def _template(value: str) -> str:
 _HOST: Final = r"^([A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9a-fA-F:]*:[0-9a-fA-F:.]+)?$"
 
 
+def _reach(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    found = []
+    for part in filter(None, (part.strip() for part in value.split(","))):
+        network, _, port = part.partition(":")
+        if port and not (port.isdecimal() and 1 <= int(port) <= 65535):
+            raise ValueError("must be addresses such as 10.0.0.5, 10.0.0.0/24 or 10.0.0.5:27017, separated by commas")
+        found.append((IPv4Network(network), int(port) if port else None))
+    return tuple(found)
+
+
+def _networks(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(IPv4Network(part.strip()) for part in value.split(",") if part.strip())
+
+
+def _constraints(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    parts = tuple(part.strip() for part in value.split(",") if part.strip())
+    if not all(_CONSTRAINT.fullmatch(part) for part in parts):
+        raise ValueError("must be constraints such as node.labels.apps==yes, separated by commas")
+    return parts
+
+
+def _pool(network: IPv4Network) -> IPv4Network:
+    if not 8 <= network.prefixlen <= 24:
+        raise ValueError("must be a network of /8 to /24; every app takes 16 of its addresses")
+    return network
+
+
 class AgentSettings(Settings):
     """What the agent reads from its environment."""
 
@@ -122,6 +157,10 @@ class AgentSettings(Settings):
     labels: NodeLabels = Field(None, alias="RUNTIME_NODE_LABELS")
     heartbeat_seconds: float = Field(10, gt=0, le=3600, alias="DEPLOY_HEARTBEAT_SECONDS")
 
+    engine: Literal["docker", "swarm"] = Field("docker", alias="RUNTIME_ENGINE")
+    swarm_constraints: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_constraints)] = Field(
+        (), alias="RUNTIME_SWARM_CONSTRAINTS"
+    )
     docker_host: str = Field("unix:///var/run/docker.sock", alias="DOCKER_HOST")
     data_dir: Path = Field(Path("agent"), alias="RUNTIME_DATA_DIR")
     gateway_driver: Literal["haproxy", "traefik"] = Field("haproxy", alias="RUNTIME_GATEWAY_DRIVER")
@@ -155,6 +194,17 @@ class AgentSettings(Settings):
     most_pids: int = Field(1024, ge=8, le=100_000, alias="RUNTIME_APP_PIDS_LIMIT_MAX")
     app_ports: Annotated[tuple[int, int], NoDecode, BeforeValidator(_ports)] = Field(
         (20000, 29999), alias="RUNTIME_APP_PORTS"
+    )
+
+    app_subnets: Annotated[IPv4Network, AfterValidator(_pool)] = Field(
+        IPv4Network("10.222.0.0/16"), alias="RUNTIME_APP_SUBNETS"
+    )
+    app_firewall: bool = Field(True, alias="RUNTIME_APP_FIREWALL")
+    app_reach: Annotated[tuple[tuple[IPv4Network, int | None], ...], NoDecode, BeforeValidator(_reach)] = Field(
+        (), alias="RUNTIME_APP_REACH"
+    )
+    app_denied: Annotated[tuple[IPv4Network, ...], NoDecode, BeforeValidator(_networks)] = Field(
+        (), alias="RUNTIME_APP_DENIED"
     )
 
     registry_url: str = Field("", alias="REGISTRY_URL")

@@ -10,8 +10,11 @@ from aiodocker import Docker
 
 from daemons.agent.adapters.docker import DockerEngine
 from daemons.agent.adapters.docker_store import DockerStore
+from daemons.agent.adapters.firewall import NoFirewall
+from daemons.agent.adapters.networks import AppNetworks
 from daemons.agent.domain.collection import ContainerLog
 from daemons.agent.ports import EngineError
+from tests.support.engines import POOL
 from tests.support.eventually import eventually
 from tests.support.runtime_node import docker
 
@@ -24,7 +27,7 @@ _LABELS = ("funai.managed=1", f"funai.node={_NODE}", "funai.user-id=7", f"funai.
 @pytest.fixture
 async def store(docker_url: str) -> AsyncIterator[DockerStore]:
     async with Docker(url=docker_url) as client:
-        yield DockerStore(DockerEngine(client, _NODE))
+        yield DockerStore(DockerEngine(client, _NODE, AppNetworks(client, _NODE, POOL, NoFirewall())))
 
 
 @pytest.fixture
@@ -82,7 +85,7 @@ async def test_layers_and_what_is_in_use_are_known(store: DockerStore, talker: s
 
 async def test_the_engine_says_which_registries_are_insecure(docker_url: str) -> None:
     async with Docker(url=docker_url) as client:
-        engine = DockerEngine(client, _NODE)
+        engine = DockerEngine(client, _NODE, AppNetworks(client, _NODE, POOL, NoFirewall()))
         assert await engine.insecure("127.0.0.1:5000")
         assert await engine.insecure("localhost:5000")
         assert not await engine.insecure("registry.example")

@@ -158,6 +158,12 @@ class TwinEngine:
         container = self.containers.get(name)
         return [Listener(port, False) for port in self.behaviour(container).listens] if container else []
 
+    async def isolate(self) -> None:
+        self._called("isolate")
+
+    async def tidy(self) -> None:
+        self._called("tidy")
+
     async def own(self) -> Sequence[OwnContainer]:
         self._called("own")
         return [

@@ -41,6 +41,18 @@ def free_port() -> int:
         return port
 
 
+def own_address() -> str:
+    """An address of this machine that is not of its loopback, or the end of the test."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            # Asks the routing table; nothing is sent.
+            probe.connect(("198.51.100.1", 9))
+        except OSError:
+            missing("an address other than the loopback's", "a network interface")
+        address: str = probe.getsockname()[0]
+        return address
+
+
 def listening(port: int, host: str = "127.0.0.1") -> bool:
     """Whether somebody accepts connections there."""
     with socket.socket() as probe:
@@ -85,10 +97,12 @@ def docker_engine(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def private_engine(folder: Path, number: int = 0, *, data: Path | None = None) -> Iterator[str]:
+def private_engine(
+    folder: Path, number: int = 0, *, data: Path | None = None, options: Sequence[str] = ()
+) -> Iterator[str]:
     """The URL of a dockerd of the test's own in `folder`; `number` tells those of one run apart.
 
-    Its images and containers are in `data`, if that is given.
+    Its images and containers are in `data`, if that is given; `options` are further ones of dockerd.
     """
     dockerd = program("dockerd", "docker.io")
     url = f"unix://{folder}/docker.sock"
@@ -102,6 +116,7 @@ def private_engine(folder: Path, number: int = 0, *, data: Path | None = None) -
         f"{folder}/pid",
         "-H",
         url,
+        *options,
     ]
     addresses = addresses_beside_others(Path("/proc/net/route").read_text(), os.getpid() + 17 * number)
     if addresses is not None:
@@ -115,6 +130,55 @@ def private_engine(folder: Path, number: int = 0, *, data: Path | None = None) -
             60,
         )
         yield url
+
+
+@contextmanager
+def swarm(folder: Path) -> Iterator[str]:
+    """The URL of a manager of a swarm of one machine; services get no new privileges by the daemon's own setting."""
+    with private_engine(folder, 7, options=["--no-new-privileges"]) as url:
+        docker = ["docker", "-H", url]
+        addresses = ["--advertise-addr", "127.0.0.1", "--listen-addr", f"127.0.0.1:{free_port()}"]
+        subprocess.run([*docker, "swarm", "init", *addresses], check=True, capture_output=True)
+        try:
+            yield url
+        finally:
+            subprocess.run([*docker, "swarm", "leave", "--force"], check=False, capture_output=True)
+            subprocess.run([*docker, "network", "rm", "docker_gwbridge"], check=False, capture_output=True)
+
+
+@contextmanager
+def podman(folder: Path, registry: str) -> Iterator[str]:
+    """The URL of Podman's Docker-compatible service, with a store of its own; `registry` may speak plain HTTP."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "registries.conf").write_text(f'[[registry]]\nlocation = "{registry}"\ninsecure = true\n')
+    (folder / "containers.conf").write_text(
+        f'[network]\nnetwork_backend = "netavark"\n'
+        f'network_config_dir = "{folder}/networks"\n[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
+        f'runtime = "{program("runc", "runc")}"\ninit_path = "{program("docker-init", "docker.io")}"\n'
+    )
+    environment = os.environ | {
+        "CONTAINERS_CONF": str(folder / "containers.conf"),
+        "CONTAINERS_REGISTRIES_CONF": str(folder / "registries.conf"),
+    }
+    url = f"unix://{folder}/podman.sock"
+    store = ["--root", f"{folder}/root", "--runroot", f"{folder}/run", "--tmpdir", f"{folder}/tmp"]
+    argv = [program("podman", "podman"), *store, "system", "service", "--time=0", url]
+    try:
+        with process(argv, folder / "podman.log", env=environment):
+            ping = ["docker", "-H", url, "version"]
+            wait_until(
+                lambda: subprocess.run(ping, capture_output=True, check=False).returncode == 0, "Podman's start", 60
+            )
+            yield url
+    finally:
+        _unmount(folder)
+
+
+def _unmount(folder: Path) -> None:
+    """Whatever an engine left mounted below the folder."""
+    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    for mount in sorted((one for one in mounts if one.startswith(f"{folder}/")), reverse=True):
+        subprocess.run(["umount", "-l", mount], check=False, capture_output=True)
 
 
 @contextmanager

@@ -17,6 +17,8 @@ import aiohttp
 from aiodocker import Docker
 from aiodocker.exceptions import DockerError
 
+from daemons.agent.adapters.flavour import Flavour
+from daemons.agent.adapters.networks import AppNetworks
 from daemons.agent.domain.apps import named_by_us
 from daemons.agent.domain.containers import APP_ID, MANAGED, NODE, USER_ID, ContainerSpec, engine_config
 from daemons.agent.domain.images import LocalImage
@@ -46,143 +48,180 @@ class Credentials:
 class DockerEngine:
     """One engine; of its containers only those of this node are ours, so that two nodes may share an engine."""
 
-    def __init__(self, docker: Docker, node: str, credentials: Credentials | None = None) -> None:
+    def __init__(
+        self, docker: Docker, node: str, networks: AppNetworks, credentials: Credentials | None = None
+    ) -> None:
         self._docker = docker
         self._node = node
+        self._networks = networks
         self._credentials = credentials
+        self._flavour = Flavour(docker)
 
     async def ping(self) -> None:
         """Raises EngineError unless the engine answers."""
-        async with _words("answer", 2.0):
+        async with words("answer", 2.0):
             await self._docker.system.info()
 
     async def version(self) -> str:
         """Raises EngineError."""
-        async with _words("say its version", _QUICK_SECONDS):
+        async with words("say its version", _QUICK_SECONDS):
             return str((await self._docker.version())["Version"])
 
     async def root_dir(self) -> str:
         """The folder where the engine keeps images and containers. Raises EngineError."""
-        async with _words("say where its data is", _QUICK_SECONDS):
+        async with words("say where its data is", _QUICK_SECONDS):
             return str((await self._docker.system.info())["DockerRootDir"])
 
     async def pull(self, reference: str) -> str:
         """The id of what was pulled, by the digest that the registry answered. Raises EngineError."""
         digest = None
-        async with _words(f"pull {reference}", _PULL_SECONDS):
-            pulling = self._docker.images.pull(_reference(reference), auth=self._auth(reference), stream=True)
+        async with words(f"pull {reference}", _PULL_SECONDS):
+            pulling = self._docker.images.pull(checked_reference(reference), auth=self._auth(reference), stream=True)
             async for step in pulling:
                 if found := _PULLED.match(str(step.get("status", ""))):
                     digest = found[1]
+            named = digest is None and await self._flavour.podman()
+        if named:
+            # Podman tells no digest; the name is what it has just pulled.
+            return await self._pulled(reference)
         if digest is None:
             raise EngineError(f"the engine ended the pull of {reference} without a digest; try again")
         repository = reference.partition("@")[0].removesuffix(f":{_tag(reference)}")
-        found_id = await self.image_id(f"{repository}@{digest}")
-        if found_id is None:
+        return await self._pulled(f"{repository}@{digest}")
+
+    async def _pulled(self, reference: str) -> str:
+        found = await self.image_id(reference)
+        if found is None:
             raise EngineError(f"the engine pulled {reference} but does not have it")
-        return found_id
+        return found
 
     async def image_id(self, reference: str) -> str | None:
         """Raises EngineError."""
-        async with _words(f"look at image {reference}", _QUICK_SECONDS):
-            document = await _absent(self._docker.images.inspect(_reference(reference)))
+        async with words(f"look at image {reference}", _QUICK_SECONDS):
+            document = await absent(self._docker.images.inspect(checked_reference(reference)))
         return str(document["Id"]) if document is not None else None
 
     async def images(self) -> Sequence[LocalImage]:
         """Raises EngineError."""
-        async with _words("list its images", _QUICK_SECONDS):
+        async with words("list its images", _QUICK_SECONDS):
             documents = await self._docker.images.list()
         return [_local_image(document) for document in documents]
 
     async def remove_image(self, reference: str) -> None:
         """Raises EngineError."""
-        async with _words(f"remove image {reference}", _SLOW_SECONDS):
-            await _absent(self._docker.images.delete(_reference(reference)))
+        async with words(f"remove image {reference}", _SLOW_SECONDS):
+            await absent(self._docker.images.delete(checked_reference(reference)))
 
     async def create(self, spec: ContainerSpec) -> None:
-        """Raises EngineError."""
-        async with _words(f"create container {spec.name}", _SLOW_SECONDS):
-            await self._docker.containers.create(engine_config(spec), name=_name(spec.name))
+        """In the app's own network, unless the specification names one. Raises EngineError."""
+        async with words(f"create container {spec.name}", _SLOW_SECONDS):
+            image = await self._docker.images.inspect(checked_reference(spec.image_id))
+            labels = (image.get("Config") or {}).get("Labels") or {}
+            network = spec.network or self._networks.name(spec)
+            config = engine_config(spec, network, labels, await self._flavour.ulimits())
+            async with self._networks.turn(network):
+                if not spec.network:
+                    await self._networks.ensure(spec)
+                await self._docker.containers.create(config, name=checked(spec.name))
 
     async def start(self, name: str) -> None:
         """Raises EngineError, PortTaken."""
-        async with _words(f"start container {name}", _SLOW_SECONDS):
-            await self._docker.containers.container(_name(name)).start()
+        async with words(f"start container {name}", _SLOW_SECONDS):
+            await self._docker.containers.container(checked(name)).start()
 
     async def state(self, name: str) -> ContainerState | None:
         """Raises EngineError."""
-        async with _words(f"look at container {name}", _QUICK_SECONDS):
-            document = await _absent(self._docker.containers.container(_name(name)).show())
+        async with words(f"look at container {name}", _QUICK_SECONDS):
+            document = await absent(self._docker.containers.container(checked(name)).show())
         return _state(document) if document is not None else None
 
     async def leave_down(self, name: str) -> None:
         """Raises EngineError."""
         policy = {"RestartPolicy": {"Name": "no", "MaximumRetryCount": 0}}
-        async with _words(f"update container {name}", _QUICK_SECONDS):
+        async with words(f"update container {name}", _QUICK_SECONDS):
+            if await self._flavour.podman():
+                # Podman 4.3 has no ContainerUpdate; a container of ours has no restart policy to begin with.
+                await self._docker.containers.container(checked(name)).show()
+                return
             # aiodocker has no method for ContainerUpdate.
-            await self._docker._query_json(f"containers/{_name(name)}/update", "POST", data=policy)
+            await self._docker._query_json(f"containers/{checked(name)}/update", "POST", data=policy)
 
     async def stop(self, name: str, grace_seconds: int) -> None:
         """Raises EngineError."""
-        async with _words(f"stop container {name}", grace_seconds + _SLOW_SECONDS):
-            await _absent(self._docker.containers.container(_name(name)).stop(t=grace_seconds))
+        async with words(f"stop container {name}", grace_seconds + _SLOW_SECONDS):
+            await absent(self._docker.containers.container(checked(name)).stop(t=grace_seconds))
 
     async def remove(self, name: str) -> None:
-        """Done once the container is gone, also when another call is removing it already. Raises EngineError."""
-        container = self._docker.containers.container(_name(name))
-        async with _words(f"remove container {name}", _SLOW_SECONDS):
+        """Done once the container is gone, also when another call is removing it already; its app's network goes with
+        the last container in it. Raises EngineError."""
+        container = self._docker.containers.container(checked(name))
+        async with words(f"remove container {name}", _SLOW_SECONDS):
+            document = await absent(container.show())
             try:
-                await _absent(container.delete(force=True, v=True))
+                await absent(container.delete(force=True, v=True))
             except DockerError as error:
                 if error.status != HTTPStatus.CONFLICT or _BEING_REMOVED not in error.message:
                     raise
-                await _absent(container.wait(condition="removed"))
+                await absent(container.wait(condition="removed"))
+            for network in document["NetworkSettings"]["Networks"] if document is not None else ():
+                async with self._networks.turn(network):
+                    await self._networks.leave(network)
+
+    async def isolate(self) -> None:
+        """Raises EngineError."""
+        async with words("isolate its apps", _QUICK_SECONDS):
+            await self._networks.hold()
+
+    async def tidy(self) -> None:
+        """Raises EngineError."""
+        async with words("remove networks without containers", _SLOW_SECONDS):
+            await self._networks.tidy()
 
     async def logs(self, name: str, tail: int) -> str:
         """The engine rotates an app's output at 10 MB a file, which bounds what is read here. Raises EngineError."""
-        async with _words(f"read the output of container {name}", _QUICK_SECONDS):
-            container = self._docker.containers.container(_name(name))
-            return "".join(await _absent(container.log(stdout=True, stderr=True, tail=tail)) or ())
+        async with words(f"read the output of container {name}", _QUICK_SECONDS):
+            container = self._docker.containers.container(checked(name))
+            return "".join(await absent(container.log(stdout=True, stderr=True, tail=tail)) or ())
 
     async def listeners(self, name: str) -> Sequence[Listener]:
         """Read from the container's own network namespace by way of its process on this node."""
-        async with _words(f"look at container {name}", _QUICK_SECONDS):
-            document = await _absent(self._docker.containers.container(_name(name)).show())
+        async with words(f"look at container {name}", _QUICK_SECONDS):
+            document = await absent(self._docker.containers.container(checked(name)).show())
         pid = int(document["State"]["Pid"]) if document is not None else 0
         return await asyncio.to_thread(_read_listeners, pid) if pid > 0 else ()
 
     async def own(self) -> Sequence[OwnContainer]:
         """Raises EngineError."""
         filters = {"label": [f"{MANAGED}=1", f"{NODE}={self._node}"]}
-        async with _words("list its containers", _QUICK_SECONDS):
+        async with words("list its containers", _QUICK_SECONDS):
             found = await self._docker.containers.list(all=True, filters=filters)
         return [own for container in found if (own := _own(container._container)) is not None]
 
     async def layers(self, image_ids: Collection[str]) -> Mapping[str, tuple[str, ...]]:
         """The ids of the unpacked layers of these images, the lowest first. Raises EngineError."""
         found = {}
-        async with _words("list the layers of its images", _SLOW_SECONDS):
+        async with words("list the layers of its images", _SLOW_SECONDS):
             for image_id in image_ids:
-                document = await _absent(self._docker.images.inspect(_reference(image_id)))
+                document = await absent(self._docker.images.inspect(checked_reference(image_id)))
                 layers = (document.get("RootFS") or {}).get("Layers") if document is not None else None
                 found[image_id] = tuple(str(layer) for layer in layers or ())
         return found
 
     async def images_in_use(self) -> frozenset[str]:
         """Ids of images that any container is made of. Raises EngineError."""
-        async with _words("list all containers", _QUICK_SECONDS):
+        async with words("list all containers", _QUICK_SECONDS):
             found = await self._docker.containers.list(all=True)
         return frozenset(str(container._container["ImageID"]) for container in found)
 
     async def log_file(self, name: str) -> tuple[str, str]:
         """The container's id and the path of its log; empty when it has none. Raises EngineError."""
-        async with _words(f"look at container {name}", _QUICK_SECONDS):
-            document = await _absent(self._docker.containers.container(_name(name)).show()) or {}
+        async with words(f"look at container {name}", _QUICK_SECONDS):
+            document = await absent(self._docker.containers.container(checked(name)).show()) or {}
         return str(document.get("Id") or ""), str(document.get("LogPath") or "")
 
     async def insecure(self, registry: str) -> bool:
         """Whether the engine speaks to the registry without TLS or without checking it. Raises EngineError."""
-        async with _words("tell its registries", _QUICK_SECONDS):
+        async with words("tell its registries", _QUICK_SECONDS):
             known = (await self._docker.system.info()).get("RegistryConfig") or {}
         configured = (known.get("IndexConfigs") or {}).get(registry)
         if configured is not None:
@@ -201,7 +240,7 @@ class DockerEngine:
 
 
 @asynccontextmanager
-async def _words(what: str, seconds: float) -> AsyncIterator[None]:
+async def words(what: str, seconds: float) -> AsyncIterator[None]:
     """Every way in which the engine fails, in its own words."""
     try:
         async with asyncio.timeout(seconds):
@@ -215,7 +254,7 @@ async def _words(what: str, seconds: float) -> AsyncIterator[None]:
         raise EngineError(f"the engine could not {what}: {str(error) or type(error).__name__}") from error
 
 
-async def _absent(call: Any) -> Any:
+async def absent(call: Any) -> Any:
     """The call's answer, or None when the engine knows no such thing (404) or has nothing to do (304)."""
     try:
         return await call
@@ -286,13 +325,13 @@ def _tag(reference: str) -> str:
     return tail.partition(":")[2]
 
 
-def _name(name: str) -> str:
+def checked(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise EngineError("a container's name holds characters that no name of ours has")
     return name
 
 
-def _reference(reference: str) -> str:
+def checked_reference(reference: str) -> str:
     if not _REFERENCE.fullmatch(reference) or ".." in reference or "//" in reference:
         raise EngineError("an image reference holds characters that no reference has")
     return reference

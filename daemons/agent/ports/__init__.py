@@ -116,8 +116,31 @@ class Containers(Protocol):
         ...
 
 
-class Engine(Images, Containers, Protocol):
-    """Both."""
+class Firewall(Protocol):
+    """The packet filter between the node's apps and what they must not reach."""
+
+    async def hold(self, services: Collection[int] = ()) -> None:
+        """Every rule is in place afterwards, whatever was there before. Raises EngineError.
+
+        `services` are ports (UDP and TCP) of this machine that apps need, such as an engine's own name server.
+        """
+        ...
+
+
+class Isolation(Protocol):
+    """What keeps apps from each other and from the machine; every method raises EngineError."""
+
+    async def isolate(self) -> None:
+        """The rules around the networks of apps stand, also after somebody removed them."""
+        ...
+
+    async def tidy(self) -> None:
+        """Remove networks that no container belongs to."""
+        ...
+
+
+class Engine(Images, Containers, Isolation, Protocol):
+    """All three."""
 
 
 class Probe(Protocol):

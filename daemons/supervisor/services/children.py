@@ -8,7 +8,7 @@ from daemons.kit.gateway import Gateway, command
 from daemons.supervisor.domain import credentials
 from daemons.supervisor.domain.network import HOST, Ports
 from daemons.supervisor.ports import Child
-from daemons.supervisor.settings import Layout
+from daemons.supervisor.settings import Layout, may_filter_packets
 from protocol.webhooks import RESULTS_PATH
 
 #: Settings of the caller's environment that reach a child, by prefix.
@@ -121,6 +121,8 @@ class Plan:
             "RUNTIME_DATA_DIR": str(self.layout.root / "agent"),
             "RUNTIME_GATEWAY_MAP": str(self.layout.gateway_map),
             "RUNTIME_GATEWAY_SOCKET": str(self.layout.gateway_socket),
+            # Who may use the engine may not always set packet filter rules.
+            "RUNTIME_APP_FIREWALL": self.environment.get("RUNTIME_APP_FIREWALL") or str(may_filter_packets()).lower(),
         }
 
     def _registry(self) -> dict[str, str]:

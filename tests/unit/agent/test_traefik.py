@@ -25,7 +25,7 @@ def test_labels_are_the_documented_ones_with_a_rule_of_whole_segments() -> None:
 
 def test_containers_carry_them_only_where_a_traefik_routes() -> None:
     spec = ContainerSpec("rt-u-7-5-r1", "n1", "7", "5", 1, "i", "sha256:1", 3000, 20001)
-    plain = engine_config(spec)["Labels"]
+    plain = engine_config(spec, "bridge")["Labels"]
     assert isinstance(plain, dict)
     assert {name: plain[name] for name in plain if name.startswith("traefik")} == {"traefik.enable": "false"}
 
