@@ -24,7 +24,7 @@ from daemons.agent.adapters.meter import PrometheusDiskMeter
 from daemons.agent.adapters.networks import AppNetworks, OverlayNetworks
 from daemons.agent.adapters.node import EngineDisk, HttpProbe, LocalPorts, Machine
 from daemons.agent.adapters.state import JsonStates
-from daemons.agent.adapters.swarm import GATEWAY_BRIDGE, SwarmEngine
+from daemons.agent.adapters.swarm import SwarmEngine
 from daemons.agent.adapters.traefik import TraefikGateway
 from daemons.agent.composition.databases import (
     DATABASE_PROBLEMS,
@@ -37,8 +37,7 @@ from daemons.agent.domain.apps import FenceRequired, ForeignApp, StaleFence
 from daemons.agent.domain.containers import Limits
 from daemons.agent.domain.disk import Line, Watermarks
 from daemons.agent.domain.images import RegistryRefused
-from daemons.agent.domain.isolation import Reach, chain
-from daemons.agent.domain.networks import bridge_prefix
+from daemons.agent.domain.isolation import Reach
 from daemons.agent.domain.report import Illness
 from daemons.agent.domain.visitors import Patience
 from daemons.agent.http.apps import AppRoutes, HealthRoutes
@@ -378,10 +377,7 @@ def _firewall(settings: AgentSettings) -> Firewall:
     if not settings.app_firewall:
         logger.warning("RUNTIME_APP_FIREWALL is false: apps can reach this machine and the networks it reaches")
         return NoFirewall()
-    prefix = bridge_prefix(settings.node_name)
-    reach = [Reach(network, port) for network, port in settings.app_reach]
-    interface = GATEWAY_BRIDGE if settings.engine == "swarm" else f"{prefix}+"
-    return Iptables(chain(prefix), [interface], reach, settings.app_denied)
+    return Iptables([Reach(network, port) for network, port in settings.app_reach], settings.app_denied)
 
 
 def _credentials(settings: AgentSettings) -> Credentials | None:

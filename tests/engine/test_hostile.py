@@ -191,13 +191,31 @@ async def test_without_the_fence_they_would_have_been_reached(fenced: Bench, sce
 
 async def test_rules_that_were_flushed_come_back(fenced: Bench) -> None:
     await fenced.engine.isolate()
-    before = await asyncio.to_thread(engines.rules, fenced.node)
+    before = await asyncio.to_thread(engines.rules, fenced.url, fenced.node)
     assert sum("PREROUTING" in rule for rule in before) == 1
-    await asyncio.to_thread(engines.forget_rules, fenced.node)
-    assert await asyncio.to_thread(engines.rules, fenced.node) == []
+    await asyncio.to_thread(engines.forget, fenced.url, fenced.node)
+    assert await asyncio.to_thread(engines.rules, fenced.url, fenced.node) == []
     await fenced.engine.isolate()
     await fenced.engine.isolate()
-    assert await asyncio.to_thread(engines.rules, fenced.node) == before
+    assert await asyncio.to_thread(engines.rules, fenced.url, fenced.node) == before
+
+
+async def test_rules_stay_as_long_as_there_is_an_app_and_no_longer(bench: Bench) -> None:
+    spec = await bench.run("1")
+    assert not await bench.engine.release()
+    assert await asyncio.to_thread(engines.rules, bench.url, bench.node) != []
+    await bench.engine.remove(spec.name)
+    assert await bench.engine.release()
+    assert await asyncio.to_thread(engines.rules, bench.url, bench.node) == []
+    assert await bench.engine.release()
+
+
+async def test_a_machine_that_started_again_has_its_fence_before_its_apps(bench: Bench, again: Bench) -> None:
+    spec = await bench.spec("1")
+    await bench.engine.create(spec)
+    await asyncio.to_thread(engines.forget, bench.url, bench.node)
+    await again.engine.start(spec.name)
+    assert await asyncio.to_thread(engines.rules, bench.url, bench.node) != []
 
 
 async def test_without_rules_no_container_is_made(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -164,6 +164,10 @@ class TwinEngine:
     async def tidy(self) -> None:
         self._called("tidy")
 
+    async def release(self) -> bool:
+        self._called("release")
+        return not self.containers
+
     async def own(self) -> Sequence[OwnContainer]:
         self._called("own")
         return [

@@ -18,8 +18,8 @@ from aiodocker import Docker
 
 from daemons.agent.adapters.docker import DockerEngine
 from daemons.agent.adapters.firewall import Iptables
-from daemons.agent.adapters.networks import AppNetworks, OverlayNetworks
-from daemons.agent.adapters.swarm import GATEWAY_BRIDGE, SwarmEngine
+from daemons.agent.adapters.networks import GATEWAY_BRIDGE, AppNetworks, OverlayNetworks
+from daemons.agent.adapters.swarm import SwarmEngine
 from daemons.agent.domain.containers import ContainerSpec, Limits
 from daemons.agent.domain.isolation import Reach, chain
 from daemons.agent.domain.networks import bridge_prefix
@@ -222,14 +222,11 @@ def twin() -> Bench:
 @asynccontextmanager
 async def docker(url: str, kind: str = "docker", reach: tuple[Reach, ...] = ()) -> AsyncIterator[Bench]:
     """A Docker engine, or one that speaks like it."""
-    node = f"n-{RUN}-{kind}"
-    prefix = bridge_prefix(node)
+    node, firewall = f"n-{RUN}-{kind}", Iptables(reach)
     async with Docker(url=url, api_version="v1.41") as client:
         if kind == "swarm":
-            firewall = Iptables(chain(prefix), [GATEWAY_BRIDGE], reach)
             engine: DockerEngine = SwarmEngine(client, node, OverlayNetworks(client, node, POOL, firewall))
         else:
-            firewall = Iptables(chain(prefix), [f"{prefix}+"], reach)
             engine = DockerEngine(client, node, AppNetworks(client, node, POOL, firewall))
         with held_ports() as hold:
             bench = Bench(kind, engine, hold, node, url)
@@ -238,22 +235,40 @@ async def docker(url: str, kind: str = "docker", reach: tuple[Reach, ...] = ()) 
                 await bench.engine.remove(name)
 
 
-def forget_rules(node: str) -> None:
-    """Take a node's packet filter rules away again."""
-    prefix = bridge_prefix(node)
+def bridges(url: str, node: str) -> str:
+    """What the names of a node's bridges begin with."""
+    root = subprocess.run(["docker", "-H", url, "info", "-f", "{{.DockerRootDir}}"], check=True, capture_output=True)
+    return bridge_prefix(node, root.stdout.decode().strip())
+
+
+def clear(url: str, node: str) -> None:
+    """Remove the services, containers and networks of a node, and its packet filter rules."""
+    docker, label = ["docker", "-H", url], f"--filter=label=funai.node={node}"
+    manager = subprocess.run([*docker, "info", "-f", "{{.Swarm.ControlAvailable}}"], capture_output=True, check=False)
+    services = [(["service", "ls", "-q"], ["service", "rm"])] if manager.stdout.strip() == b"true" else []
+    kinds = [(["ps", "-aq"], ["rm", "-f"]), (["network", "ls", "-q"], ["network", "rm"])]
+    for listing, removal in (*services, *kinds):
+        found = subprocess.run([*docker, *listing, label], check=False, capture_output=True, text=True).stdout.split()
+        if found:
+            subprocess.run([*docker, *removal, *found], check=False, capture_output=True)
+    forget(url, node)
+
+
+def forget(url: str, node: str) -> None:
+    """Take a node's packet filter rules away."""
+    prefix = bridges(url, node)
     for program in ("iptables", "ip6tables"):
-        argv = [real.program(program, "iptables"), "-w", "-t", "mangle"]
         for rest in (
-            ["-D", "PREROUTING", "-i", f"{prefix}+", "-j", chain(prefix)],
-            ["-D", "PREROUTING", "-i", "docker_gwbridge", "-j", chain(prefix)],
+            *(["-D", "PREROUTING", "-i", each, "-j", chain(prefix)] for each in (f"{prefix}+", GATEWAY_BRIDGE)),
             ["-F", chain(prefix)],
             ["-X", chain(prefix)],
         ):
-            subprocess.run([*argv, *rest], check=False, capture_output=True)
+            argv = [real.program(program, "iptables"), "-w", "-t", "mangle", *rest]
+            subprocess.run(argv, check=False, capture_output=True)
 
 
-def rules(node: str) -> list[str]:
+def rules(url: str, node: str) -> list[str]:
     """A node's packet filter rules for IPv4."""
-    argv = [real.program("iptables", "iptables"), "-w", "-t", "mangle", "-S"]
+    argv, name = [real.program("iptables", "iptables"), "-w", "-t", "mangle", "-S"], chain(bridges(url, node))
     lines = subprocess.run(argv, check=True, capture_output=True, text=True).stdout.splitlines()
-    return [line for line in lines if chain(bridge_prefix(node)) in line]
+    return [line for line in lines if name in line]

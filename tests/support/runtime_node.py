@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 
 from daemons.kit.gateway import Gateway, command, install
-from tests.support import real
+from tests.support import engines, real
 
 TOKEN = "runtime-token-of-tests"
 NODE_TOKEN = "node-token-of-tests-1"
@@ -185,11 +185,10 @@ class RuntimeNode:
         return self.containers(app_id) == [container]
 
     def close(self) -> None:
-        """Stop both and remove every container of this node."""
+        """Stop both and remove what this node made: services, containers, networks, packet filter rules."""
         _end(self._agent, signal.SIGTERM)
         _end(self._gateway, signal.SIGTERM)
-        for name in self.containers():
-            docker(self.engine, "rm", "-f", name)
+        engines.clear(self.engine, self.name)
 
 
 @contextmanager

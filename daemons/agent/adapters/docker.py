@@ -125,8 +125,9 @@ class DockerEngine:
                 await self._docker.containers.create(config, name=checked(spec.name))
 
     async def start(self, name: str) -> None:
-        """Raises EngineError, PortTaken."""
+        """Raises EngineError, also while there is no fence around apps; PortTaken."""
         async with words(f"start container {name}", _SLOW_SECONDS):
+            await self._networks.held()
             await self._docker.containers.container(checked(name)).start()
 
     async def state(self, name: str) -> ContainerState | None:
@@ -176,6 +177,11 @@ class DockerEngine:
         """Raises EngineError."""
         async with words("remove networks without containers", _SLOW_SECONDS):
             await self._networks.tidy()
+
+    async def release(self) -> bool:
+        """Raises EngineError."""
+        async with words("remove the rules around its apps", _QUICK_SECONDS):
+            return await self._networks.release()
 
     async def logs(self, name: str, tail: int) -> str:
         """The engine rotates an app's output at 10 MB a file, which bounds what is read here. Raises EngineError."""

@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import tempfile
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import IO, Final
@@ -25,49 +25,69 @@ _ADVICE: Final = (
 
 
 class Iptables:
-    """Holds the rules of domain/isolation.py over the interfaces named (a trailing `+` stands for any rest)."""
+    """Holds the rules of domain/isolation.py."""
 
-    def __init__(
-        self,
-        name: str,
-        interfaces: Sequence[str],
-        reach: Sequence[isolation.Reach] = (),
-        denied: Sequence[IPv4Network] = (),
-    ) -> None:
-        self._name = name
-        self._interfaces = tuple(interfaces)
+    def __init__(self, reach: Sequence[isolation.Reach] = (), denied: Sequence[IPv4Network] = ()) -> None:
         self._reach = tuple(reach)
         self._denied = tuple(denied)
 
-    async def hold(self, services: Collection[int] = ()) -> None:
+    async def hold(self, fence: isolation.Fence) -> None:
         """Every rule is in place afterwards, whatever was there before. Raises EngineError."""
-        openings = isolation.Openings(self._reach, await asyncio.to_thread(_resolvers), tuple(services))
-        rules = isolation.rules_v4(self._name, openings, self._denied)
-        await self._apply("iptables", rules)
+        openings = isolation.Openings(self._reach, await asyncio.to_thread(_resolvers), fence.services)
+        await _apply("iptables", fence, isolation.rules_v4(fence.chain, openings, self._denied))
         if await asyncio.to_thread(_IPV6.exists):
-            await self._apply("ip6tables", isolation.rules_v6(self._name))
+            await _apply("ip6tables", fence, isolation.rules_v6(fence.chain))
 
-    async def _apply(self, program: str, rules: str) -> None:
-        status, problem = await _run([f"{program}-restore", "--wait", "5", "--noflush"], rules)
-        if status:
-            raise EngineError(f"the packet filter could not be set ({program}-restore: {problem}); {_ADVICE}")
-        for interface in self._interfaces:
-            await self._lead(program, isolation.jump(interface, self._name))
-
-    async def _lead(self, program: str, jump: Sequence[str]) -> None:
-        argv = [program, "-w", "5", "-t", "mangle"]
-        status, _ = await _run([*argv, "-C", *jump])
-        if status:
-            status, problem = await _run([*argv, "-I", *jump])
-            if status:
-                raise EngineError(f"the packet filter could not be set ({program}: {problem}); {_ADVICE}")
+    async def release(self, fence: isolation.Fence) -> None:
+        """None of the rules is left. Raises EngineError."""
+        await _take_away("iptables", fence)
+        if await asyncio.to_thread(_IPV6.exists):
+            await _take_away("ip6tables", fence)
 
 
 class NoFirewall:
     """For who says that apps need no fence around them."""
 
-    async def hold(self, services: Collection[int] = ()) -> None:
+    async def hold(self, fence: isolation.Fence) -> None:
         """Nothing."""
+
+    async def release(self, fence: isolation.Fence) -> None:
+        """Nothing."""
+
+
+async def _apply(program: str, fence: isolation.Fence, rules: str) -> None:
+    status, problem = await _run([f"{program}-restore", "--wait", "5", "--noflush"], rules)
+    if status:
+        raise EngineError(f"the packet filter could not be set ({program}-restore: {problem}); {_ADVICE}")
+    for interface in fence.interfaces:
+        jump = isolation.jump(interface, fence.chain)
+        if not await _there(program, "-C", *jump):
+            await _change(program, "-I", *jump)
+
+
+async def _take_away(program: str, fence: isolation.Fence) -> None:
+    for interface in fence.interfaces:
+        jump = isolation.jump(interface, fence.chain)
+        while await _there(program, "-C", *jump):
+            await _change(program, "-D", *jump)
+    if await _there(program, "-S", fence.chain):
+        await _change(program, "-F", fence.chain)
+        await _change(program, "-X", fence.chain)
+
+
+async def _there(program: str, *rule: str) -> bool:
+    status, _ = await _run([*_mangle(program), *rule])
+    return status == 0
+
+
+async def _change(program: str, *rule: str) -> None:
+    status, problem = await _run([*_mangle(program), *rule])
+    if status:
+        raise EngineError(f"the packet filter could not be set ({program}: {problem}); {_ADVICE}")
+
+
+def _mangle(program: str) -> Sequence[str]:
+    return (program, "-w", "5", "-t", "mangle")
 
 
 async def _run(argv: Sequence[str], text: str = "") -> tuple[int, str]:

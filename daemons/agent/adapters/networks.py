@@ -15,6 +15,7 @@ from aiodocker.exceptions import DockerError
 from daemons.agent.adapters.flavour import Flavour
 from daemons.agent.domain import networks
 from daemons.agent.domain.containers import APP_ID, MANAGED, NODE, USER_ID, ContainerSpec
+from daemons.agent.domain.isolation import Fence, chain
 from daemons.agent.ports import EngineError, Firewall
 
 logger = logging.getLogger(__name__)
@@ -24,6 +25,8 @@ _FORGETTING_TRIES: Final = 100
 _FORGETTING_SECONDS: Final = 0.1
 _NAMES: Final = 53
 _ROUTES: Final = Path("/proc/net/route")
+#: The interface by which tasks of a swarm reach their machine and the world; the engine keeps them apart on it.
+GATEWAY_BRIDGE: Final = "docker_gwbridge"
 #: What engines answer when another network has the addresses or the bridge's name already.
 _TAKEN: Final = ("overlaps", "already used", "already being used", "already in use", "conflicts")
 
@@ -40,6 +43,8 @@ class AppNetworks:
         self._pool = pool
         self._firewall = firewall
         self._flavour = Flavour(docker)
+        self._prefix = ""
+        self._stands = False
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def turn(self, name: str) -> asyncio.Lock:
@@ -89,19 +94,50 @@ class AppNetworks:
                 raise
             logger.info("a network is still in use", extra={"network": name, "error": error.message})
 
-    async def tidy(self) -> int:
-        """Remove those that a crash left without containers; how many there were. Raises DockerError."""
-        filters = {"label": [f"{MANAGED}=1", f"{NODE}={self._node}"]}
-        found = await self._docker.networks.list(filters=filters)
-        for document in found:
-            async with self.turn(str(document["Name"])):
-                await self.leave(str(document["Name"]))
-        return len(found)
+    async def tidy(self) -> None:
+        """Remove those that a crash left without containers. Raises DockerError."""
+        for name in await self._names():
+            async with self.turn(name):
+                await self.leave(name)
 
     async def hold(self) -> None:
         """The fence around all of them stands. Raises EngineError and DockerError."""
+        await self._firewall.hold(await self._fence())
+        self._stands = True
+
+    async def held(self) -> None:
+        """The fence was put up since this process began: a machine that starts again has none. Raises as `hold`."""
+        if not self._stands:
+            await self.hold()
+
+    async def release(self) -> bool:
+        """Take the fence down when no network is left inside; whether it is. Raises EngineError and DockerError."""
+        await self.tidy()
+        if await self._names():
+            return False
+        self._stands = False
+        await self._firewall.release(await self._fence())
+        return True
+
+    async def _names(self) -> list[str]:
+        filters = {"label": [f"{MANAGED}=1", f"{NODE}={self._node}"]}
+        return [str(document["Name"]) for document in await self._docker.networks.list(filters=filters)]
+
+    async def _fence(self) -> Fence:
+        prefix = await self._bridges()
         # Podman's name server listens on the bridge; Docker's is inside the container.
-        await self._firewall.hold((_NAMES,) if await self._flavour.podman() else ())
+        services = (_NAMES,) if await self._flavour.podman() else ()
+        return Fence(chain(prefix), self._interfaces(prefix), services)
+
+    async def _bridges(self) -> str:
+        """What the names of bridges begin with."""
+        if not self._prefix:
+            root = str((await self._docker.system.info())["DockerRootDir"])
+            self._prefix = networks.bridge_prefix(self._node, root)
+        return self._prefix
+
+    def _interfaces(self, prefix: str) -> tuple[str, ...]:
+        return (f"{prefix}+",)
 
     async def _ours(self, name: str) -> bool:
         document = await self._find(name)
@@ -118,15 +154,14 @@ class AppNetworks:
         return found
 
     async def _create(self, spec: ContainerSpec, name: str, subnet: IPv4Network) -> None:
+        bridge = networks.bridge_name(await self._bridges(), spec.user_id, spec.app_id)
         await self._docker.networks.create(
             {
                 "Name": name,
                 "CheckDuplicate": True,
                 "Driver": "bridge",
                 "EnableIPv6": False,
-                "Options": {
-                    "com.docker.network.bridge.name": networks.bridge_name(self._node, spec.user_id, spec.app_id)
-                },
+                "Options": {"com.docker.network.bridge.name": bridge},
                 "IPAM": {"Driver": "default", "Config": [{"Subnet": str(subnet)}]},
                 "Labels": self._labels(spec),
             }
@@ -149,6 +184,9 @@ class AppNetworks:
 
 class OverlayNetworks(AppNetworks):
     """The same over all machines of a swarm, which chooses the addresses itself (its default address pool)."""
+
+    def _interfaces(self, prefix: str) -> tuple[str, ...]:
+        return (GATEWAY_BRIDGE,)
 
     async def _make(self, spec: ContainerSpec, name: str) -> None:
         await self._docker.networks.create(

@@ -24,8 +24,6 @@ from daemons.agent.domain.probing import ContainerState, Listener
 from daemons.agent.domain.services import service_spec, settled, task_state
 from daemons.agent.ports import EngineError, OwnContainer, PortTaken
 
-#: The interface by which tasks reach their machine and the world; the engine keeps them apart on it.
-GATEWAY_BRIDGE: Final = "docker_gwbridge"
 _QUICK_SECONDS: Final = 30.0
 _SLOW_SECONDS: Final = 120.0
 _PAUSE_SECONDS: Final = 0.05
@@ -81,6 +79,7 @@ class SwarmEngine(DockerEngine):
     async def start(self, name: str) -> None:
         """Done once the swarm has started or failed every replica. Raises EngineError, PortTaken."""
         async with words(f"start container {name}", _SLOW_SECONDS):
+            await self._networks.held()
             before = {task["ID"] for task in await self._tasks(name)}
             if any(task["Status"]["State"] == "running" for task in await self._tasks(name)):
                 return

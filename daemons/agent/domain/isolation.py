@@ -51,6 +51,18 @@ class Openings:
     services: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """Where the rules stand: their chain, and the interfaces that lead to it (a trailing `+` stands for any rest).
+
+    `services` are ports (UDP and TCP) of this machine that apps need, such as an engine's own name server.
+    """
+
+    chain: str
+    interfaces: tuple[str, ...]
+    services: tuple[int, ...] = ()
+
+
 def chain(prefix: str) -> str:
     """The chain that holds the rules of the bridges with this prefix (at most 28 characters)."""
     return f"FUNAI-{prefix.rstrip('-').upper()}"

@@ -18,14 +18,18 @@ def network_name(node: str, user_id: str, app_id: str) -> str:
     return f"rt-u-{user_id}-{app_id}-{_digest(node)[:8]}"
 
 
-def bridge_prefix(node: str) -> str:
-    """What the names of this node's bridges begin with, and those of no other interface."""
-    return f"fn{_digest(node)[:4]}-"
+def bridge_prefix(node: str, engine_root: str) -> str:
+    """What the names of this node's bridges begin with, and those of no other interface.
+
+    Engines of one machine share its interfaces, and nodes on them may have the same name; the folder where an engine
+    keeps its data is its own, and stays the same.
+    """
+    return f"fn{_digest(f'{node} {engine_root}')[:4]}-"
 
 
-def bridge_name(node: str, user_id: str, app_id: str) -> str:
+def bridge_name(prefix: str, user_id: str, app_id: str) -> str:
     """The interface of the app's network on the node: at most 15 characters (Linux, IFNAMSIZ)."""
-    return bridge_prefix(node) + _digest(f"{user_id}/{app_id}")[:8]
+    return prefix + _digest(f"{user_id}/{app_id}")[:8]
 
 
 def free_subnet(pool: IPv4Network, taken: Collection[IPv4Network], seed: str) -> IPv4Network:

@@ -10,6 +10,7 @@ from daemons.agent.domain.collection import ContainerLog, Kept
 from daemons.agent.domain.containers import ContainerSpec
 from daemons.agent.domain.disk import DiskFigures
 from daemons.agent.domain.images import Layer, LocalImage
+from daemons.agent.domain.isolation import Fence
 from daemons.agent.domain.output import Piece
 from daemons.agent.domain.probing import Answer, ContainerState, Listener
 from daemons.agent.domain.report import NodeReport
@@ -119,11 +120,12 @@ class Containers(Protocol):
 class Firewall(Protocol):
     """The packet filter between the node's apps and what they must not reach."""
 
-    async def hold(self, services: Collection[int] = ()) -> None:
-        """Every rule is in place afterwards, whatever was there before. Raises EngineError.
+    async def hold(self, fence: Fence) -> None:
+        """Every rule is in place afterwards, whatever was there before. Raises EngineError."""
+        ...
 
-        `services` are ports (UDP and TCP) of this machine that apps need, such as an engine's own name server.
-        """
+    async def release(self, fence: Fence) -> None:
+        """None of the rules is left; those that were not there are no error. Raises EngineError."""
         ...
 
 
@@ -136,6 +138,10 @@ class Isolation(Protocol):
 
     async def tidy(self) -> None:
         """Remove networks that no container belongs to."""
+        ...
+
+    async def release(self) -> bool:
+        """Take the rules away unless there is an app left that they hold; whether they are gone."""
         ...
 
 

@@ -25,13 +25,16 @@ class Keeper:
             raise EngineError(self._problem)
 
     async def run(self) -> None:
-        """For ever; networks that a crash left behind go once."""
+        """Until the agent ends; networks that a crash left behind go once, and with an agent of no apps its rules."""
         tidy = False
-        while True:
-            await self.keep()
-            if self._problem is None and not tidy:
-                tidy = await self._tidy()
-            await asyncio.sleep(_PAUSE_SECONDS if self._problem is None and tidy else _RETRY_SECONDS)
+        try:
+            while True:
+                await self.keep()
+                if self._problem is None and not tidy:
+                    tidy = await self._tidy()
+                await asyncio.sleep(_PAUSE_SECONDS if self._problem is None and tidy else _RETRY_SECONDS)
+        finally:
+            await self._release()
 
     async def keep(self) -> None:
         """Set the rules once; a failure is logged when it changes."""
@@ -45,6 +48,16 @@ class Keeper:
         if self._problem is not None:
             logger.info("the rules around apps stand")
         self._problem = None
+
+    async def _release(self) -> None:
+        if self._problem is not None:
+            return
+        try:
+            gone = await self._isolation.release()
+        except EngineError as error:
+            logger.warning("the rules around apps could not be taken away", extra={"error": str(error)})
+            return
+        logger.info("the rules around apps are taken away" if gone else "the rules stay: apps run on within them")
 
     async def _tidy(self) -> bool:
         try:

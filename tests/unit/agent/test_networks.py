@@ -27,11 +27,10 @@ def test_names_differ_by_node_user_and_app_and_fit_an_interface() -> None:
         ("n1", "7", "5x"),
     ]
     assert len({network_name(*app) for app in apps}) == len(apps)
-    bridges = {bridge_name(*app) for app in apps}
-    assert len(bridges) == len(apps)
+    bridges = {bridge_name(bridge_prefix(node, root), *app) for node, *app in apps for root in ("/a", "/b")}
+    assert len(bridges) == 2 * len(apps)
     assert all(len(name) <= 15 for name in bridges)
-    assert bridge_name("n1", "7", "5").startswith(bridge_prefix("n1"))
-    assert len(chain(bridge_prefix("n1"))) <= 28
+    assert len(chain(bridge_prefix("n1", "/a"))) <= 28
 
 
 def test_a_subnet_is_free_of_every_other_network() -> None:

@@ -1,50 +1,35 @@
 """A whole runtime node, agent and gateway as processes of their own, over each engine: what an app goes through."""
 
-import secrets
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.support import engines, real, runtime_node
+from tests.support.engines import RUN
 from tests.support.runtime_node import RuntimeNode, Workshop
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
-_RUN = secrets.token_hex(3)
-
-
-@pytest.fixture(params=["docker", "podman", "swarm"])
-def engine(request: pytest.FixtureRequest, real_parts: Path) -> Iterator[str]:
-    kind: str = request.param
-    with ExitStack() as stack:
-        if kind == "docker":
-            yield request.getfixturevalue("docker_url")
-        elif kind == "podman":
-            host = request.getfixturevalue("registry_host")
-            yield stack.enter_context(real.podman(real_parts / "p", host))
-        else:
-            yield stack.enter_context(real.swarm(real_parts / "s"))
 
 
 @pytest.fixture
-def node(engine: str, request: pytest.FixtureRequest, real_parts: Path) -> Iterator[RuntimeNode]:
-    kind = request.node.callspec.params["engine"]
-    name = f"engines-{kind}-{_RUN}"
+def node(kind: str, loaded: str, real_parts: Path) -> Iterator[RuntimeNode]:
+    name = f"engines-{kind}-{RUN}"
     choice = {"RUNTIME_ENGINE": "swarm" if kind == "swarm" else "docker", "RUNTIME_APP_SUBNETS": str(engines.POOL)}
     with runtime_node.deploy() as deploy:
         plane = {"DEPLOY_BASE_URL": deploy.url, "DEPLOY_NODE_TOKEN": runtime_node.NODE_TOKEN}
-        running = RuntimeNode(real_parts / f"e-{kind}", engine, name, {**choice, **plane})
-        running.start_gateway()
-        running.start_agent()
-        yield running
-        running.close()
-    engines.forget_rules(name)
+        running = RuntimeNode(real_parts / f"e-{kind}", loaded, name, {**choice, **plane})
+        try:
+            running.start_gateway()
+            running.start_agent()
+            yield running
+        finally:
+            running.close()
 
 
-def test_an_app_lives_on_every_engine(node: RuntimeNode, engine: str, tmp_path: Path) -> None:
-    real.busybox_image(engine)
-    shop, app_id = Workshop(engine, tmp_path, f"engines-{_RUN}"), f"x{_RUN}"
+def test_an_app_lives_on_every_engine(node: RuntimeNode, tmp_path: Path) -> None:
+    real.busybox_image(node.engine)
+    shop, app_id = Workshop(node.engine, tmp_path, f"engines-{RUN}"), f"x{RUN}"
     path = f"/runtime/{app_id}/"
     for fence, text in ((1, "v1"), (2, "v2")):
         answer = node.deploy(app_id, shop.page(app_id, f"{'abc'[fence] * 12}-{fence}", text), fence)
