@@ -24,6 +24,7 @@ _PLAIN_PATH: Final = re.compile(r"/[A-Za-z0-9._/+@=,-]*[A-Za-z0-9._+@=,-]")
 #: `sun_path` holds 108 bytes and HAProxy binds a longer temporary name first.
 _LONGEST_SOCKET_PATH: Final = 92
 _TEMPLATE: Final = Template(files("daemons.kit").joinpath("haproxy.cfg").read_text(encoding="utf-8"))
+_CONFINING: Final = files("daemons.kit").joinpath("confining.lua").read_text(encoding="utf-8")
 _PARKING: Final = Template(files("daemons.kit").joinpath("parking.lua").read_text(encoding="utf-8"))
 
 
@@ -50,6 +51,11 @@ class Gateway:
     def parking_path(self) -> Path:
         """The script that lets requests wait, beside the map."""
         return self.map_path.with_name("parking.lua")
+
+    @property
+    def confining_path(self) -> Path:
+        """The script that keeps an app's cookies below its address, beside the map."""
+        return self.map_path.with_name("confining.lua")
 
     @property
     def notices_path(self) -> Path:
@@ -89,6 +95,7 @@ def render(gateway: Gateway) -> str:
         max_connections=_positive(gateway.max_connections, "max_connections"),
         max_per_app=_positive(gateway.max_per_app, "max_per_app"),
         parking=_path(gateway.parking_path, "script"),
+        confining=_path(gateway.confining_path, "script"),
         table_size=_positive(gateway.max_connections, "max_connections") * 4,
         server_seconds=f"{_positive(gateway.server_seconds, 'server_seconds')}s",
         tunnel_seconds=f"{_positive(gateway.tunnel_seconds, 'tunnel_seconds')}s",
@@ -107,7 +114,7 @@ def render_parking(gateway: Gateway) -> str:
 
 
 def install(gateway: Gateway, config_path: Path) -> None:
-    """Write configuration, script and pages and, unless there are any, empty maps: HAProxy does not start without them.
+    """Write configuration, scripts, pages and, unless there are any, empty maps: HAProxy does not start without them.
 
     Raises Misconfigured for a value that HAProxy would misread, OSError when a file cannot be written.
     """
@@ -118,6 +125,7 @@ def install(gateway: Gateway, config_path: Path) -> None:
         path.touch(mode=0o644, exist_ok=True)
     gateway.pages_path.write_text(pages(), encoding="utf-8")
     gateway.parking_path.write_text(parking, encoding="utf-8")
+    gateway.confining_path.write_text(_CONFINING, encoding="utf-8")
     config_path.write_text(text, encoding="utf-8")
 
 

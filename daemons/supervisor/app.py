@@ -12,7 +12,7 @@ from typing import Final
 from daemons.kit import gateway
 from daemons.kit.settings import Misconfigured
 from daemons.supervisor.adapters import engine as engines
-from daemons.supervisor.adapters import folder
+from daemons.supervisor.adapters import folder, packet_filter
 from daemons.supervisor.adapters.demo_api import HttpDemoApi
 from daemons.supervisor.adapters.demo_repository import WorkingCopy
 from daemons.supervisor.adapters.engine import MachineLacks
@@ -111,6 +111,9 @@ async def _prepare(settings: SupervisorSettings, layout: Layout) -> Plan:
     logger.info("the base image %s is %s", engines.BASE_IMAGE, how)
     entrance = gateway.Gateway(HOST, ports.gateway, layout.gateway_map, layout.gateway_socket)
     await asyncio.to_thread(gateway.install, entrance, layout.gateway_config)
+    filters_packets = await asyncio.to_thread(packet_filter.may_filter)
+    if not filters_packets:
+        logger.warning("apps can reach this machine: to fence them off, install iptables and start as root")
     return Plan(
         layout=layout,
         ports=ports,
@@ -119,6 +122,7 @@ async def _prepare(settings: SupervisorSettings, layout: Layout) -> Plan:
         engine_url=engine.url,
         python=sys.executable,
         haproxy=haproxy,
+        filters_packets=filters_packets,
         database_url=settings.database.get_secret_value() if settings.database else None,
     )
 

@@ -112,8 +112,3 @@ def _runtime_folder() -> Path:
     if os.geteuid() == 0:
         return Path("/run")
     return Path(os.environ.get("XDG_RUNTIME_DIR", f"/tmp/funai-{os.geteuid()}"))  # noqa: S108 - made with mode 0700
-
-
-def may_filter_packets() -> bool:
-    """Whether this process may change the machine's packet filter."""
-    return os.geteuid() == 0

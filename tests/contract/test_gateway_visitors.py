@@ -106,6 +106,72 @@ async def test_visitors_cannot_take_headers_away_or_change_the_protocol(haproxy:
         assert got["x-forwarded-for"] == "127.0.0.1"
 
 
+_COOKIES = [
+    ("a=1", "a=1"),
+    ("a=1; Path=/", "a=1; Path=/runtime/1/"),
+    ("a=1; path = /x/ ;HttpOnly", "a=1;HttpOnly; Path=/runtime/1/x/"),
+    ("a=1; Path=/runtime/1", "a=1; Path=/runtime/1"),
+    ("a=1; Path=/runtime/1/x; Secure", "a=1; Secure; Path=/runtime/1/x"),
+    ("a=1; Path=/runtime/12/", "a=1; Path=/runtime/1/runtime/12/"),
+    ("a=1; Path=/apps/12/; Path=/runtime/12/", "a=1; Path=/runtime/1/runtime/12/"),
+    ("a=1; Path=/; Path", "a=1"),
+    ("a=1; Path=x; PATH=", "a=1"),
+    ("a=1;\tDomain\t=\texample.com; domain=127.0.0.1; SameSite=None", "a=1; SameSite=None"),
+    ('a="b; Path=/; Domain=example.com"', 'a="b; Path=/runtime/1/'),
+    (
+        "a=1; Expires=Wed, 09 Jun 2100 10:18:14 GMT; Path=/",
+        "a=1; Expires=Wed, 09 Jun 2100 10:18:14 GMT; Path=/runtime/1/",
+    ),
+    ("a=Path=/; b=2", "a=Path=/; b=2"),
+    ("", ""),
+]
+
+
+async def test_cookies_of_an_app_stay_below_its_address(haproxy: Running, backends: Backends) -> None:
+    port = await backends.serve("one")
+    await haproxy.driver.reconcile(lambda: {"1": port})
+    query = [("answer", f"Set-Cookie: {cookie}") for cookie, _ in _COOKIES]
+    async with aiohttp.ClientSession(haproxy.url, cookie_jar=aiohttp.DummyCookieJar()) as session:
+        async with session.get("/runtime/1/", params=query) as response:
+            assert response.headers.getall("Set-Cookie") == [confined for _, confined in _COOKIES]
+        async with session.get("/apps/1/", params=[("answer", "Set-Cookie: a=1; Path=/")]) as response:
+            assert response.headers.getall("Set-Cookie") == ["a=1; Path=/apps/1/"]
+        async with session.get("/runtime/1/") as response:
+            assert "Set-Cookie" not in response.headers
+
+
+async def test_a_visitor_of_two_apps_brings_neither_the_others_cookies(haproxy: Running, backends: Backends) -> None:
+    """The jar keeps to RFC 6265, as browsers do; it holds one visitor's cookies for the gateway's one address."""
+    one, two = await backends.serve("one"), await backends.serve("two")
+    await haproxy.driver.reconcile(lambda: {"1": one, "2": two})
+    given = ["a=1", "b=1; Path=/", "c=1; Path=/runtime/2/", "d=1; Path=/runtime", "e=1; Path=/; Domain=127.0.0.1"]
+    params = [("answer", f"Set-Cookie: {cookie}") for cookie in given]
+    async with aiohttp.ClientSession(haproxy.url, cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+        for path in ("/runtime/1/", "/runtime/1/deep/er", "/apps/1/"):
+            async with session.get(path, params=params):
+                pass
+        brought = {}
+        for path in ("/runtime/1/", "/runtime/2/", "/apps/2/", "/apps/1/", "/runtime/2/x"):
+            async with session.get(path) as response:
+                brought[path] = (await response.json())["headers"].get("cookie", "")
+    assert sorted(brought["/runtime/1/"].split("; ")) == ["a=1", "b=1", "e=1"]
+    assert sorted(brought["/apps/1/"].split("; ")) == ["a=1", "b=1", "e=1"]
+    assert [brought[path] for path in ("/runtime/2/", "/apps/2/", "/runtime/2/x")] == ["", "", ""]
+
+
+async def test_an_app_decides_nothing_for_the_whole_origin(haproxy: Running, backends: Backends) -> None:
+    port = await backends.serve("one")
+    await haproxy.driver.reconcile(lambda: {"1": port})
+    refused = ("Service-Worker-Allowed: /", 'Clear-Site-Data: "*"', "NEL: {}", "Report-To: {}", 'Alt-Svc: h2="x:1"')
+    given = [*refused, "Strict-Transport-Security: max-age=1", "X-Own: kept"]
+    async with (
+        aiohttp.ClientSession(haproxy.url) as session,
+        session.get("/runtime/1/", params=[("answer", line) for line in given]) as response,
+    ):
+        assert not {line.partition(":")[0] for line in given[:-1]} & set(response.headers)
+        assert response.headers["X-Own"] == "kept"
+
+
 async def test_websockets_pass_and_are_counted(haproxy: Running, backends: Backends) -> None:
     port = await backends.serve("one")
     await haproxy.driver.reconcile(lambda: {"1": port})

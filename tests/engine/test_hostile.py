@@ -5,6 +5,7 @@ What the fence closes is open to a container outside of it: the control, without
 
 import asyncio
 import http.server
+import json
 import secrets
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from daemons.agent.adapters.networks import GATEWAY_BRIDGE
 from daemons.agent.domain.containers import Limits
 from daemons.agent.domain.isolation import Reach
 from daemons.agent.ports import EngineError
@@ -74,8 +76,6 @@ echo tried
 exec httpd -f -p "$PORT"
 """
 
-#: A swarm's fence is around its gateway bridge, which its tasks share with no other app.
-ENGINES = ("docker", "podman")
 #: What an engine leaves open that is no way out by itself.
 _OPEN = {"podman": {"user-namespace"}}  # its default filter of system calls lets every process make one
 
@@ -132,8 +132,7 @@ async def scene(fenced: Bench, daemon: int) -> Scene:
     await fenced.engine.create(victim)
     await fenced.engine.start(victim.name)
     await served(victim.host_port)
-    format = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{.Gateway}}{{end}}"
-    address, gateway = (await asyncio.to_thread(fenced.docker, "inspect", "--format", format, victim.name)).split()
+    address, gateway = await asyncio.to_thread(_whereabouts, fenced, victim.name)
     own = real.own_address()
     targets = {
         "victim-by-address": f"{address}:3000",
@@ -147,6 +146,21 @@ async def scene(fenced: Bench, daemon: int) -> Scene:
         "metadata": f"{METADATA}:80",
     }
     return Scene(victim.name, victim.host_port, targets)
+
+
+def _whereabouts(bench: Bench, name: str) -> tuple[str, str]:
+    """The address of a container and that of the machine in its network; in a swarm, by the way out of the overlay."""
+    if bench.kind != "swarm":
+        format = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{.Gateway}}{{end}}"
+        address, gateway = bench.docker("inspect", "--format", format, name).split()
+        return address, gateway
+    filters = ["--filter", f"label=com.docker.swarm.service.name={name}"]
+    sandbox = bench.docker(
+        "inspect", "--format", "{{.NetworkSettings.SandboxID}}", bench.docker("ps", "-q", *filters).strip()
+    )
+    bridge = json.loads(bench.docker("network", "inspect", GATEWAY_BRIDGE))[0]
+    inside = {one["Name"]: one["IPv4Address"].partition("/")[0] for one in bridge["Containers"].values()}
+    return inside[f"gateway_{sandbox[:12]}"], bridge["IPAM"]["Config"][0]["Gateway"]
 
 
 def hostile_image(bench: Bench, scene: Scene) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.support import engines, real, runtime_node
@@ -15,7 +16,7 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
 @pytest.fixture
 def node(kind: str, loaded: str, real_parts: Path) -> Iterator[RuntimeNode]:
     name = f"engines-{kind}-{RUN}"
-    choice = {"RUNTIME_ENGINE": "swarm" if kind == "swarm" else "docker", "RUNTIME_APP_SUBNETS": str(engines.POOL)}
+    choice = {"RUNTIME_ENGINE": "swarm" if kind == "swarm" else "docker"}
     with runtime_node.deploy() as deploy:
         plane = {"DEPLOY_BASE_URL": deploy.url, "DEPLOY_NODE_TOKEN": runtime_node.NODE_TOKEN}
         running = RuntimeNode(real_parts / f"e-{kind}", loaded, name, {**choice, **plane})
@@ -52,3 +53,33 @@ def test_an_app_lives_on_every_engine(node: RuntimeNode, tmp_path: Path) -> None
     assert node.page(path).status_code == 404
     assert node.status(app_id)["exists"] is False
     shop.close()
+    node.stop_agent()
+    assert engines.rules(node.engine, node.name) == []
+
+
+def test_a_node_that_may_not_filter_packets_says_so_and_starts_nothing(
+    kind: str, loaded: str, real_parts: Path, tmp_path: Path
+) -> None:
+    name, app_id = f"engines-bare-{kind}-{RUN}", f"y{RUN}"
+    bare = [real.program("setpriv", "util-linux"), "--bounding-set", "-net_admin", "--inh-caps", "-net_admin"]
+    node = RuntimeNode(real_parts / "e-bare", loaded, name, {"RUNTIME_REQUIRE_FENCE": "false"}, bare)
+    shop = Workshop(loaded, tmp_path, f"engines-{RUN}")
+    real.busybox_image(loaded)
+
+    def refusal() -> str:
+        try:
+            return httpx.get(f"{node.agent_url}/internal/ready", trust_env=False).text
+        except httpx.TransportError:
+            return ""
+
+    try:
+        node.start_gateway()
+        node.start_agent(lambda: "CAP_NET_ADMIN" in refusal())
+        answer = node.deploy(app_id, shop.page(app_id, "aaaaaaaaaaaa-1", "v1"), 1)
+        assert answer.status_code == 500
+        assert "apps are not started unfenced" in answer.json()["detail"]
+        assert "RUNTIME_APP_FIREWALL=false" in answer.json()["detail"]
+        assert node.containers() == []
+    finally:
+        node.close()
+        shop.close()

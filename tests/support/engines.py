@@ -265,6 +265,16 @@ def forget(url: str, node: str) -> None:
         ):
             argv = [real.program(program, "iptables"), "-w", "-t", "mangle", *rest]
             subprocess.run(argv, check=False, capture_output=True)
+    _forget_of_podman(prefix)
+
+
+def _forget_of_podman(prefix: str) -> None:
+    """Podman 4.3 leaves the rules of a network behind that two containers were in."""
+    iptables = [real.program("iptables", "iptables"), "-w"]
+    lines = subprocess.run([*iptables, "-S"], check=True, capture_output=True, text=True).stdout.splitlines()
+    for line in lines:
+        if line.startswith("-A NETAVARK") and f" {prefix}" in line:
+            subprocess.run([*iptables, "-D", *line.split()[1:]], check=False, capture_output=True)
 
 
 def rules(url: str, node: str) -> list[str]:

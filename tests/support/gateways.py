@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from aiohttp import web
+from multidict import CIMultiDict
 
 from daemons.agent.adapters.haproxy import HaproxyGateway
 from daemons.agent.adapters.haproxy_admin import Admin
@@ -46,7 +47,8 @@ class Running:
 
 
 class Backends:
-    """Apps that echo what reached them: `?slow` after `release`, `?pause=N` in so many seconds, `?events` for ever."""
+    """Apps that echo what reached them: `?slow` after `release`, `?pause=N` in so many seconds, `?events` for ever,
+    `?answer=NAME: VALUE` with such a header."""
 
     def __init__(self) -> None:
         self._gate = asyncio.Event()
@@ -63,8 +65,10 @@ class Backends:
             if "slow" in request.query:
                 await self._gate.wait()
             await asyncio.sleep(float(request.query.get("pause", 0)))
+            given = [line.partition(": ")[::2] for line in request.query.getall("answer", [])]
             got = {key.lower(): value for key, value in request.headers.items()}
-            return web.json_response({"name": name, "path": request.raw_path, "headers": got})
+            answer = {"name": name, "path": request.raw_path, "headers": got}
+            return web.json_response(answer, headers=CIMultiDict(given))
 
         app = web.Application()
         app.router.add_route("*", "/{rest:.*}", answer)

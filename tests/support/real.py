@@ -129,7 +129,12 @@ def private_engine(
             "the Docker engine's start",
             60,
         )
-        yield url
+        try:
+            yield url
+        finally:
+            # A bridge outlives the engine that made it.
+            for argv in (["container", "prune", "-f"], ["network", "prune", "-f"]):
+                subprocess.run(["docker", "-H", url, *argv], check=False, capture_output=True)
 
 
 @contextmanager

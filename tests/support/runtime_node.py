@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -84,7 +84,10 @@ def deploy(port: int = 0) -> Iterator[StandInDeploy]:
 class RuntimeNode:
     """One agent and one gateway; `name` separates its containers from those of others on the same engine."""
 
-    def __init__(self, folder: Path, engine: str, name: str, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, folder: Path, engine: str, name: str, environment: Mapping[str, str], wrapper: Sequence[str] = ()
+    ) -> None:
+        """`wrapper` is a program that takes the agent's command line and becomes the agent."""
         self.folder = folder
         self.engine = engine
         self.name = name
@@ -92,7 +95,8 @@ class RuntimeNode:
         self.gateway_url = f"http://127.0.0.1:{real.free_port()}"
         self.map_path = folder / "g" / "routes.map"
         self._config = folder / "g" / "haproxy.cfg"
-        self._environment = dict(environment)
+        self._environment = {"RUNTIME_APP_SUBNETS": str(engines.POOL), **environment}
+        self._wrapper = list(wrapper)
         self._agent: subprocess.Popen[bytes] | None = None
         self._gateway: subprocess.Popen[bytes] | None = None
         self.gateway = Gateway("127.0.0.1", _port(self.gateway_url), self.map_path, folder / "g" / "admin.sock")
@@ -104,8 +108,8 @@ class RuntimeNode:
         self._gateway = _spawn(argv, self.folder / "gateway.log", os.environ)
         real.wait_until(lambda: real.listening(_port(self.gateway_url)), "the gateway's start")
 
-    def start_agent(self) -> None:
-        """`python -m daemons.agent`, ready."""
+    def start_agent(self, until: Callable[[], bool] | None = None) -> None:
+        """`python -m daemons.agent`, ready unless told what to wait for instead."""
         environment = {
             "PATH": os.environ["PATH"],
             "DOCKER_HOST": self.engine,
@@ -123,9 +127,9 @@ class RuntimeNode:
             "RUNTIME_WATCH_SECONDS": "0",
             **self._environment,
         }
-        argv = [sys.executable, "-m", "daemons.agent"]
+        argv = [*self._wrapper, sys.executable, "-m", "daemons.agent"]
         self._agent = _spawn(argv, self.folder / "agent.log", environment)
-        real.wait_until(self.ready, "the agent's start")
+        real.wait_until(until or self.ready, "the agent's start")
 
     def ready(self) -> bool:
         """Whether the agent takes work."""
@@ -148,6 +152,10 @@ class RuntimeNode:
         """As the end of the machine would."""
         _end(self._gateway, signal.SIGKILL)
         real.wait_until(lambda: not real.listening(_port(self.gateway_url)), "the end of HAProxy's processes")
+
+    def stop_agent(self) -> None:
+        """As a supervisor does."""
+        _end(self._agent, signal.SIGTERM)
 
     def stop_gateway(self) -> None:
         """As a supervisor would before it starts another."""
@@ -195,16 +203,13 @@ class RuntimeNode:
 def node(folder: Path, engine: str, name: str, **environment: str) -> Iterator[RuntimeNode]:
     """A running node for the duration of the block."""
     folder.mkdir(parents=True, exist_ok=True)
-    # A network of its own: engines that share a machine's default bridge give the same address to two containers.
-    docker(engine, "network", "create", name)
-    running = RuntimeNode(folder, engine, name, {"RUNTIME_DOCKER_NETWORK": name, **environment})
+    running = RuntimeNode(folder, engine, name, environment)
     try:
         running.start_gateway()
         running.start_agent()
         yield running
     finally:
         running.close()
-        docker(engine, "network", "rm", name)
 
 
 class Workshop:

@@ -237,7 +237,8 @@ def test_labels_of_an_image_change_nothing(node: RuntimeNode, workshop: Workshop
     victim, attacker = new_app(), new_app()
     live(node, workshop, victim)
     labels = f"LABEL funai.app-id={victim} funai.user-id=7 funai.fence=999 funai.node=x traefik.enable=true\n"
-    assert node.deploy(attacker, workshop.page(attacker, "x", "evil", extra=labels), 1).status_code == 200
+    answer = node.deploy(attacker, workshop.page(attacker, "x", "evil", extra=labels), 1)
+    assert answer.status_code == 200, answer.text
     inspected = json.loads(docker(node.engine, "inspect", f"rt-u-7-{attacker}-r1"))[0]["Config"]["Labels"]
     assert inspected["funai.app-id"] == attacker
     assert inspected["traefik.enable"] == "false"

@@ -105,8 +105,9 @@ async def _run(argv: Sequence[str], text: str = "") -> tuple[int, str]:
         process.kill()
         await process.wait()
         raise EngineError(f"{argv[0]} did not end within {_SECONDS:g} s; {_ADVICE}") from error
-    words = problem.decode(errors="replace").strip().splitlines()
-    return process.returncode or 0, words[0][:300] if words else f"exit status {process.returncode}"
+    # Remarks about rules of other programs begin with a number sign.
+    lines = [line for line in problem.decode(errors="replace").splitlines() if line.strip() and line[0] != "#"]
+    return process.returncode or 0, lines[0][:300] if lines else f"exit status {process.returncode}"
 
 
 def _input(text: str) -> IO[bytes]:

@@ -8,7 +8,7 @@ from daemons.kit.gateway import Gateway, command
 from daemons.supervisor.domain import credentials
 from daemons.supervisor.domain.network import HOST, Ports
 from daemons.supervisor.ports import Child
-from daemons.supervisor.settings import Layout, may_filter_packets
+from daemons.supervisor.settings import Layout
 from protocol.webhooks import RESULTS_PATH
 
 #: Settings of the caller's environment that reach a child, by prefix.
@@ -38,6 +38,7 @@ class Plan:
     engine_url: str
     python: str
     haproxy: str
+    filters_packets: bool
     database_url: str | None = field(repr=False)
 
     def children(self) -> Sequence[Child]:
@@ -122,7 +123,7 @@ class Plan:
             "RUNTIME_GATEWAY_MAP": str(self.layout.gateway_map),
             "RUNTIME_GATEWAY_SOCKET": str(self.layout.gateway_socket),
             # Who may use the engine may not always set packet filter rules.
-            "RUNTIME_APP_FIREWALL": self.environment.get("RUNTIME_APP_FIREWALL") or str(may_filter_packets()).lower(),
+            "RUNTIME_APP_FIREWALL": self.environment.get("RUNTIME_APP_FIREWALL") or str(self.filters_packets).lower(),
         }
 
     def _registry(self) -> dict[str, str]:

@@ -14,7 +14,9 @@ from daemons.supervisor.settings import Layout
 SECRETS = {name: f"secret-of-{name}" for name in credentials.NAMES}
 
 
-def children(environment: dict[str, str] | None = None, database_url: str | None = None) -> dict[str, Child]:
+def children(
+    environment: dict[str, str] | None = None, database_url: str | None = None, filters_packets: bool = True
+) -> dict[str, Child]:
     plan = Plan(
         layout=Layout(Path("/srv/funai")),
         ports=Ports(),
@@ -23,6 +25,7 @@ def children(environment: dict[str, str] | None = None, database_url: str | None
         engine_url="unix:///srv/engine.sock",
         python="/venv/bin/python",
         haproxy="/usr/sbin/haproxy",
+        filters_packets=filters_packets,
         database_url=database_url,
     )
     return {child.name: child for child in plan.children()}
@@ -53,6 +56,13 @@ def test_the_control_plane_tells_the_api_of_results_and_both_know_the_secret() -
     assert built["api"].environment["API_DEPLOY_WEBHOOK_SECRET"] == told["DEPLOY_WEBHOOK_SECRET"]
     elsewhere = children({"DEPLOY_WEBHOOK_URL": "http://10.0.0.7/results"})["deploy"].environment
     assert elsewhere["DEPLOY_WEBHOOK_URL"] == "http://10.0.0.7/results"
+
+
+def test_apps_are_fenced_off_unless_the_platform_may_not_or_the_operator_does_not_want_it() -> None:
+    word = "RUNTIME_APP_FIREWALL"
+    assert children()["agent"].environment[word] == "true"
+    assert children(filters_packets=False)["agent"].environment[word] == "false"
+    assert children({word: "false"})["agent"].environment[word] == "false"
 
 
 def test_the_database_is_a_file_unless_one_is_named() -> None:
