@@ -32,6 +32,7 @@ _HOSTILE = r"""#!/bin/sh
 try() { name=$1; shift; if "$@" >/dev/null 2>&1; then echo "attempt $name won"; else echo "attempt $name lost"; fi; }
 fetch() { printf 'GET / HTTP/1.0\r\n\r\n' | nc -w 3 "$1" "$2" | grep -q HTTP; }
 named() { nslookup "$1" 2>&1 | grep -q '^Name:'; }
+itself() { i=0; until named "$(hostname)"; do i=$((i + 1)); [ $i -lt 20 ] || return 1; sleep 0.5; done; }
 clock() { date -s 2001-01-01; [ "$(date +%Y)" = 2001 ]; }
 @NETWORK@
 gained() { cp /bin/busybox /tmp/gain && chmod 4755 /tmp/gain && [ "$(su user -c '/tmp/gain id -u')" = 0 ]; }
@@ -166,7 +167,7 @@ def _whereabouts(bench: Bench, name: str) -> tuple[str, str]:
 def hostile_image(bench: Bench, scene: Scene) -> str:
     targets = {**scene.targets, "public": f"{PUBLIC}:80", "gate": f"{NEIGHBOUR}:81"}
     network = [f"(try {name} fetch {target.replace(':', ' ')}) &" for name, target in targets.items()]
-    network += [f"(try victim-by-name named {scene.victim}) &", "(try itself-by-name named $(hostname)) &"]
+    network += [f"(try victim-by-name named {scene.victim}) &", "(try itself-by-name itself) &"]
     script = _HOSTILE.replace("@NETWORK@", "\n".join(network)).replace("@SECRET@", f"[{_SECRET[0]}]{_SECRET[1:]}")
     return engines.image(bench.url, "hostile", script)
 

@@ -15,9 +15,10 @@ import httpx
 import psutil
 import pytest
 
-from tests.support import real
+from tests.support import engines, real
 
 ROOT = Path(__file__).resolve().parents[2]
+_NODE = "rt-node-01"
 CHILDREN = ("gateway", "deploy", "git", "api", "agent", "runner")
 
 
@@ -133,6 +134,7 @@ class Up:
         for container in self.containers():
             argv = ["docker", "-H", self.docker_url, "rm", "-f", container]
             subprocess.run(argv, check=False, capture_output=True)
+        engines.clear(self.docker_url, _NODE)
 
 
 def children_are_back(up: Up, name: str, killed: int) -> None:
