@@ -14,17 +14,13 @@ from aiohttp import web
 from daemons.agent.adapters.access_log import AccessLogs, NoAccessLog
 from daemons.agent.adapters.cgroups import Cgroups
 from daemons.agent.adapters.control_plane import DeployPlane, NoControlPlane, NodeIdentity
-from daemons.agent.adapters.docker import Credentials, DockerEngine
 from daemons.agent.adapters.docker_logs import DockerOutputs
 from daemons.agent.adapters.docker_store import DockerStore
-from daemons.agent.adapters.firewall import Iptables, NoFirewall
 from daemons.agent.adapters.haproxy import HaproxyGateway
 from daemons.agent.adapters.manifests import RegistryManifests
 from daemons.agent.adapters.meter import PrometheusDiskMeter
-from daemons.agent.adapters.networks import AppNetworks, OverlayNetworks
 from daemons.agent.adapters.node import EngineDisk, HttpProbe, LocalPorts, Machine
 from daemons.agent.adapters.state import JsonStates
-from daemons.agent.adapters.swarm import SwarmEngine
 from daemons.agent.adapters.traefik import TraefikGateway
 from daemons.agent.composition.databases import (
     DATABASE_PROBLEMS,
@@ -33,11 +29,11 @@ from daemons.agent.composition.databases import (
     explorer_routes,
     open_databases,
 )
+from daemons.agent.composition.engines import credentials, open_engine
 from daemons.agent.domain.apps import FenceRequired, ForeignApp, StaleFence
 from daemons.agent.domain.containers import Limits
 from daemons.agent.domain.disk import Line, Watermarks
 from daemons.agent.domain.images import RegistryRefused
-from daemons.agent.domain.isolation import Reach
 from daemons.agent.domain.report import Illness
 from daemons.agent.domain.visitors import Patience
 from daemons.agent.http.apps import AppRoutes, HealthRoutes
@@ -50,7 +46,6 @@ from daemons.agent.ports import (
     Disk,
     Engine,
     EngineError,
-    Firewall,
     Gateway,
     HostPorts,
     Manifests,
@@ -261,7 +256,7 @@ async def build(settings: AgentSettings) -> web.Application:
     )
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=5)
     docker = await stack.enter_async_context(Docker(url=settings.docker_host, timeout=timeout))
-    engine = _engine(settings, docker)
+    engine = open_engine(settings, docker)
     gateway = _gateway(settings)
     parts = Parts(
         engine=engine,
@@ -271,14 +266,14 @@ async def build(settings: AgentSettings) -> web.Application:
         probe=HttpProbe(session),
         ports=LocalPorts(*settings.app_ports),
         disk=EngineDisk(engine.root_dir),
-        manifests=RegistryManifests(session, engine.insecure, _credentials(settings)),
+        manifests=RegistryManifests(session, engine.insecure, credentials(settings)),
         store=DockerStore(engine),
         checks={"engine": engine.ping, "gateway": gateway.ping},
         versions={"engine": engine.version, "gateway": gateway.version},
         access_log=_access_log(settings),
         database=await open_databases(settings, _absolute(settings.data_dir), stack),
-        outputs=DockerOutputs(docker),
-        usages=Cgroups(docker),
+        outputs=DockerOutputs(docker, engine.locate),
+        usages=Cgroups(docker, engine.locate),
     )
     app = build_app(settings, parts)
 
@@ -355,37 +350,6 @@ def _policy(settings: AgentSettings) -> Policy:
 
 def _watermarks(settings: AgentSettings) -> Watermarks:
     return Watermarks(*(Line(*line) for line in settings.disk_lines))
-
-
-def _engine(settings: AgentSettings, docker: Docker) -> DockerEngine:
-    node, login = settings.node_name, _credentials(settings)
-    if settings.engine == "swarm":
-        overlays = OverlayNetworks(docker, node, settings.app_subnets, _firewall(settings))
-        # The gateway and the probes reach ports of this machine only.
-        return SwarmEngine(docker, node, overlays, login, settings.swarm_constraints, machines="own")
-    return DockerEngine(docker, node, AppNetworks(docker, node, settings.app_subnets, _firewall(settings)), login)
-
-
-def _firewall(settings: AgentSettings) -> Firewall:
-    if settings.network:
-        logger.warning(
-            "apps share a network and can reach each other and this machine: unset RUNTIME_DOCKER_NETWORK to give each "
-            "app a network of its own",
-            extra={"network": settings.network},
-        )
-        return NoFirewall()
-    if not settings.app_firewall:
-        logger.warning("RUNTIME_APP_FIREWALL is false: apps can reach this machine and the networks it reaches")
-        return NoFirewall()
-    return Iptables([Reach(network, port) for network, port in settings.app_reach], settings.app_denied)
-
-
-def _credentials(settings: AgentSettings) -> Credentials | None:
-    password = settings.registry_password.get_secret_value()
-    if not (settings.registry_url and settings.registry_username and password):
-        return None
-    registry = settings.registry_url.removeprefix("https://").removeprefix("http://").partition("/")[0]
-    return Credentials(registry, settings.registry_username, password)
 
 
 def _absolute(path: Path) -> Path:

@@ -28,14 +28,22 @@ def node(kind: str, loaded: str, real_parts: Path) -> Iterator[RuntimeNode]:
             running.close()
 
 
+def _page(text: str) -> str:
+    serve = f'CMD ["sh","-c","echo says {text}; exec httpd -f -p 3000 -h /www"]'
+    return f"FROM busybox:1.36\nRUN mkdir -p /www && echo {text} > /www/index.html\n{serve}\n"
+
+
 def test_an_app_lives_on_every_engine(node: RuntimeNode, tmp_path: Path) -> None:
     real.busybox_image(node.engine)
     shop, app_id = Workshop(node.engine, tmp_path, f"engines-{RUN}"), f"x{RUN}"
     path = f"/runtime/{app_id}/"
     for fence, text in ((1, "v1"), (2, "v2")):
-        answer = node.deploy(app_id, shop.page(app_id, f"{'abc'[fence] * 12}-{fence}", text), fence)
+        answer = node.deploy(app_id, shop.image(app_id, f"{'abc'[fence] * 12}-{fence}", _page(text)), fence)
         assert answer.status_code == 200, answer.text
         assert node.page(path).text == f"{text}\n"
+    assert "says v2" in node.get("/agent/apps/output", app_id).text
+    (used,) = node.get("/agent/apps/stats", app_id).json()["items"]
+    assert used["running"] and used["memoryBytes"] > 0 and used["processes"] > 0
     broken = shop.image(app_id, "broken", 'FROM busybox:1.36\nCMD ["sh","-c","echo it breaks; exit 7"]\n')
     refused = node.deploy(app_id, broken, 3)
     assert refused.status_code == 500

@@ -173,10 +173,13 @@ class RuntimeNode:
 
     def status(self, app_id: str) -> dict[str, Any]:
         """`GET /agent/apps/status` for user 7."""
-        query = {"userId": "7", "appId": app_id}
-        url, headers = f"{self.agent_url}/agent/apps/status", {"X-Runtime-Token": TOKEN}
-        document: dict[str, Any] = httpx.get(url, params=query, headers=headers, trust_env=False).json()
+        document: dict[str, Any] = self.get("/agent/apps/status", app_id).json()
         return document
+
+    def get(self, path: str, app_id: str) -> httpx.Response:
+        """What the agent says of user 7's app."""
+        query, headers = {"userId": "7", "appId": app_id}, {"X-Runtime-Token": TOKEN}
+        return httpx.get(f"{self.agent_url}{path}", params=query, headers=headers, timeout=30, trust_env=False)
 
     def page(self, path: str) -> httpx.Response:
         """What a visitor sees."""

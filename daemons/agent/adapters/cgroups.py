@@ -6,6 +6,7 @@ number that the kernel gave to somebody else is never read for the app.
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -15,6 +16,7 @@ import aiohttp
 from aiodocker import Docker
 from aiodocker.exceptions import DockerError
 
+from daemons.agent.adapters.docker_logs import itself
 from daemons.agent.domain.usage import Places, Sample, places, sample
 from daemons.agent.ports import EngineError
 
@@ -43,8 +45,10 @@ class _Known:
 class Cgroups:
     """The port `Usages` on the machine of the engine."""
 
-    def __init__(self, docker: Docker) -> None:
+    def __init__(self, docker: Docker, locate: Callable[[str], Awaitable[str]] = itself) -> None:
+        """`locate` tells the engine's name of an instance's container."""
         self._docker = docker
+        self._locate = locate
         self._known: dict[str, _Known] = {}
 
     async def usage(self, name: str) -> Sample | None:
@@ -83,7 +87,8 @@ class Cgroups:
     async def _inspect(self, name: str, *, size: bool) -> dict[str, Any] | None:
         try:
             async with asyncio.timeout(_LOOK_SECONDS):
-                return await self._docker.containers.container(name).show(size=int(size))
+                container = self._docker.containers.container(await self._locate(name))
+                return await container.show(size=int(size))
         except DockerError as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 return None

@@ -60,12 +60,13 @@ class DockerEngine:
     async def ping(self) -> None:
         """Raises EngineError unless the engine answers."""
         async with words("answer", 2.0):
-            await self._docker.system.info()
+            if not await self._flavour.podman_version():
+                await self._docker.system.info()
 
     async def version(self) -> str:
         """Raises EngineError."""
         async with words("say its version", _QUICK_SECONDS):
-            return str((await self._docker.version())["Version"])
+            return await self._flavour.podman_version() or str((await self._docker.version())["Version"])
 
     async def root_dir(self) -> str:
         """The folder where the engine keeps images and containers. Raises EngineError."""
@@ -167,6 +168,10 @@ class DockerEngine:
             for network in document["NetworkSettings"]["Networks"] if document is not None else ():
                 async with self._networks.turn(network):
                     await self._networks.leave(network)
+
+    async def locate(self, name: str) -> str:
+        """The engine's own name, or id, of the container that an instance runs in."""
+        return name
 
     async def isolate(self) -> None:
         """Raises EngineError."""

@@ -4,7 +4,7 @@ A reader that pauses makes the engine wait: nothing is buffered here beyond one 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -16,6 +16,11 @@ from daemons.agent.domain.output import NotOutput, Piece, Pieces, engine_time
 from daemons.agent.ports import EngineError
 
 _OPEN_SECONDS: Final = 30.0
+
+
+async def itself(name: str) -> str:
+    """The name: a container of one engine is called as its instance is."""
+    return name
 
 
 class DockerOutput:
@@ -44,8 +49,10 @@ class DockerOutput:
 class DockerOutputs:
     """The port `Outputs` over one engine."""
 
-    def __init__(self, docker: Docker) -> None:
+    def __init__(self, docker: Docker, locate: Callable[[str], Awaitable[str]] = itself) -> None:
+        """`locate` tells the engine's name of an instance's container."""
         self._docker = docker
+        self._locate = locate
 
     @asynccontextmanager
     async def output(self, name: str, *, since: int, tail: int | None, follow: bool) -> AsyncIterator[DockerOutput]:
@@ -53,10 +60,11 @@ class DockerOutputs:
         asked = {"stdout": "1", "stderr": "1", "timestamps": "1", "tail": "all" if tail is None else str(tail)}
         asked |= {"follow": "1"} if follow else {}
         asked |= {"since": engine_time(since)} if since else {}
+        container = await self._locate(name)
         try:
             async with asyncio.timeout(_OPEN_SECONDS):
                 # aiodocker's own reader mixes the two streams and decodes them.
-                response = await self._docker._do_query(f"containers/{name}/logs", "GET", params=asked)
+                response = await self._docker._do_query(f"containers/{container}/logs", "GET", params=asked)
         except (DockerError, aiohttp.ClientError, OSError) as error:
             raise _broken(name, error) from error
         try:
@@ -66,9 +74,10 @@ class DockerOutputs:
 
     async def variables(self, name: str) -> Mapping[str, str]:
         """Raises EngineError."""
+        container = await self._locate(name)
         try:
             async with asyncio.timeout(_OPEN_SECONDS):
-                document = await self._docker.containers.container(name).show()
+                document = await self._docker.containers.container(container).show()
         except (DockerError, aiohttp.ClientError, OSError) as error:
             raise _broken(name, error) from error
         pairs = (variable.partition("=") for variable in document["Config"].get("Env") or ())

@@ -1,7 +1,9 @@
 """The node's packet filter through iptables, which every container engine needs on its machine anyway."""
 
 import asyncio
+import logging
 import shutil
+import socket
 import tempfile
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Sequence
@@ -12,7 +14,10 @@ from typing import IO, Final
 from daemons.agent.domain import isolation
 from daemons.agent.ports import EngineError
 
+logger = logging.getLogger(__name__)
+
 _SECONDS: Final = 15.0
+_NAME_SECONDS: Final = 3.0
 #: Where daemons find it whose PATH leaves the system's folders out.
 _FOLDERS: Final = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 _IPV6: Final = Path("/proc/net/if_inet6")
@@ -27,13 +32,22 @@ _ADVICE: Final = (
 class Iptables:
     """Holds the rules of domain/isolation.py."""
 
-    def __init__(self, reach: Sequence[isolation.Reach] = (), denied: Sequence[IPv4Network] = ()) -> None:
+    def __init__(
+        self,
+        reach: Sequence[isolation.Reach] = (),
+        denied: Sequence[IPv4Network] = (),
+        servers: Sequence[tuple[str, int]] = (),
+    ) -> None:
+        """`servers` are names or addresses, and TCP ports, that apps may reach wherever their names lead now."""
         self._reach = tuple(reach)
         self._denied = tuple(denied)
+        self._servers: dict[tuple[str, int], tuple[isolation.Reach, ...]] = {server: () for server in servers}
 
     async def hold(self, fence: isolation.Fence) -> None:
         """Every rule is in place afterwards, whatever was there before. Raises EngineError."""
-        openings = isolation.Openings(self._reach, await asyncio.to_thread(_resolvers), fence.services)
+        await self._look_up()
+        reach = [*self._reach, *(one for found in self._servers.values() for one in found)]
+        openings = isolation.Openings(tuple(reach), await asyncio.to_thread(_resolvers), fence.services)
         await _apply("iptables", fence, isolation.rules_v4(fence.chain, openings, self._denied))
         if await asyncio.to_thread(_IPV6.exists):
             await _apply("ip6tables", fence, isolation.rules_v6(fence.chain))
@@ -43,6 +57,22 @@ class Iptables:
         await _take_away("iptables", fence)
         if await asyncio.to_thread(_IPV6.exists):
             await _take_away("ip6tables", fence)
+
+    async def _look_up(self) -> None:
+        """Names that nobody knows now lead where they led."""
+        for name, port in self._servers:
+            try:
+                async with asyncio.timeout(_NAME_SECONDS):
+                    found = await asyncio.get_running_loop().getaddrinfo(
+                        name, port, family=socket.AF_INET, type=socket.SOCK_STREAM
+                    )
+            except (TimeoutError, OSError) as error:
+                logger.warning("apps may not reach a server whose name is not known", extra={"error": str(error)})
+                continue
+            addresses = dict.fromkeys(str(address[0]) for *_, address in found)
+            self._servers[(name, port)] = tuple(
+                isolation.Reach(IPv4Network(f"{address}/32"), port) for address in addresses
+            )
 
 
 class NoFirewall:

@@ -174,6 +174,13 @@ class SwarmEngine(DockerEngine):
             lines = await self._docker.services.logs(checked(name), stdout=True, stderr=True, tail=str(tail))  # type: ignore[misc]
             return "".join(lines)
 
+    async def locate(self, name: str) -> str:
+        """The container of the newest task, when it is on this machine. Raises EngineError."""
+        async with words(f"look at container {name}", _QUICK_SECONDS):
+            tasks = await self._tasks(name)
+            local = await self._local(tasks[0]) if tasks else None
+        return str(local["Id"]) if local is not None else name
+
     async def listeners(self, name: str) -> Sequence[Listener]:
         """Of the newest task, when it runs on this machine."""
         async with words(f"look at container {name}", _QUICK_SECONDS):
