@@ -14,8 +14,8 @@ TESTS = Path(__file__).parent
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`bin/test tests/model --schedules 10000`: as many schedules as continuous integration plays. `bin/test
     tests/system/test_disk.py --deploys 1000`: until a small disk was filled many times over. `bin/test
-    tests/system/test_drain.py --drained 20`: a node with so many apps. `bin/test tests/engine --all-engines`: Podman and
-    the swarm pass every case, as Docker does in every run."""
+    tests/system/test_drain.py --drained 20`: a node with so many apps. `bin/test tests/engine --all-engines`: Podman
+    and the swarm pass every case, as Docker does in every run."""
     parser.addoption("--schedules", type=int, default=2000, help="how many schedules tests/model plays")
     parser.addoption("--deploys", type=int, default=30, help="how many images tests/system/test_disk.py deploys")
     parser.addoption("--drained", type=int, default=4, help="how many apps tests/system/test_drain.py moves")
