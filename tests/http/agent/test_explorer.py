@@ -14,7 +14,16 @@ from daemons.agent.composition.databases import DatabaseParts, open_databases
 from daemons.kit.settings import Misconfigured
 from protocol.apps import AppRef, DeployApp
 from protocol.client.agent import AgentClient
-from protocol.client.transport import Transport
+from protocol.client.databases import ExplorerClient
+from protocol.client.transport import Refused, Transport
+from protocol.databases import (
+    CreateCollection,
+    DatabaseRef,
+    DeleteDocument,
+    FindDocuments,
+    InsertDocument,
+    UpdateDocument,
+)
 from tests.http.agent.test_agent_http import IMAGE, TOKEN, settings
 from tests.support.agent_served import listening, twin_parts
 from tests.support.agent_twins import TwinEngine
@@ -103,6 +112,22 @@ async def test_documents_are_made_found_changed_and_removed(served: Served) -> N
     assert answer["data"] == {**about, "collections": ["people", "things"]}
     status, answer = await served.ask("POST", "insert-one", {"collection": "people", "doc": '{"x": 1}'})
     assert (status, answer["reason"]) == (422, "invalid_request")
+
+
+async def test_our_client_asks_as_the_agent_expects(served: Served) -> None:
+    async with Transport(served.url, {"X-Runtime-Token": TOKEN}) as transport:
+        client = ExplorerClient(transport, DatabaseRef(user_id="7", app_id="5"))
+        new = await client.insert(InsertDocument(collection="things", doc='{"_id": "a", "n": 1}'))
+        assert (new.db_name, new.inserted_id) == ("db_u7_a5", "a")
+        change = UpdateDocument(collection="things", id="a", update='{"$set": {"n": 2}}')
+        assert (await client.update(change)).modified_count == 1
+        assert (await client.doc("things", "a")).doc == {"_id": "a", "n": 2}
+        assert (await client.find(FindDocuments(collection="things"))).items == ({"_id": "a", "n": 2},)
+        assert (await client.create(CreateCollection(collection="people"))).created is True
+        assert (await client.collections()).collections == ("people", "things")
+        assert (await client.delete(DeleteDocument(collection="things", id="a"))).deleted_count == 1
+        with pytest.raises(Refused, match="filter: is not JSON"):
+            await client.find(FindDocuments(collection="things", filter="{"))
 
 
 async def test_nothing_is_shown_without_the_token(served: Served) -> None:
