@@ -207,7 +207,8 @@ class Plane:
         """What reads and what ends."""
         kept_ms = settings.event_retention_days * DAY_MS
         limits = Limits(settings.max_attempts, settings.max_running_seconds, events_kept_ms=kept_ms)
-        self.running = Running(self.store, HttpRunningApps(next(iter(revealed(settings.agent_tokens)), None)))
+        token = next(iter(revealed(settings.agent_tokens)), None)
+        self.running = Running(self.store, HttpRunningApps(token, _addresses(settings)))
         self.reader = Reader(self.store, self.thresholds)
         self.feed = Feed(self.store, self.bells, self.clock, self.thresholds)
         self.reaper = Reaper(self.store, self.bells, limits)

@@ -11,6 +11,7 @@ from typing import Final
 import httpx
 from pydantic import ValidationError
 
+from daemons.deploy.domain.addresses import AgentAddresses, AgentAddressRefused
 from daemons.deploy.ports import AgentFailed, AgentRefused
 from protocol.base import Wire
 from protocol.headers import AGENT_TOKEN
@@ -23,10 +24,12 @@ _LONGEST_REFUSAL: Final = 2000
 
 
 class HttpRunningApps:
-    """The port `RunningApps` over HTTP. `token` None means that none is configured: every call fails, saying so."""
+    """The port `RunningApps` over HTTP. `token` None means that none is configured: every call fails, saying so. So
+    does one to an address where no agent may be, as a row of before may name: the token is not sent there."""
 
-    def __init__(self, token: str | None) -> None:
+    def __init__(self, token: str | None, addresses: AgentAddresses | None = None) -> None:
         self._token = token
+        self._addresses = addresses or AgentAddresses()
 
     @asynccontextmanager
     async def output(self, base_url: str, asked: AppOutputQuery) -> AsyncIterator[AsyncIterator[bytes]]:
@@ -46,6 +49,12 @@ class HttpRunningApps:
     async def _asking(self, base_url: str, path: str, asked: Wire) -> AsyncIterator[httpx.Response]:
         if self._token is None:
             raise AgentFailed("no token for runtime agents is configured; set RUNTIME_AGENT_TOKEN")
+        try:
+            self._addresses.check(base_url)
+        except AgentAddressRefused:
+            raise AgentFailed(
+                "its agent's address is not one of DEPLOY_AGENT_ADDRESSES or DEPLOY_AGENT_NAMES"
+            ) from None
         query = {key: value for key, value in asked.to_data().items() if value is not None}
         timeout = httpx.Timeout(_SILENCE_SECONDS, connect=_CONNECT_SECONDS)
         proof = {AGENT_TOKEN: self._token}

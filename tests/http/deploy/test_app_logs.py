@@ -7,9 +7,11 @@ from contextlib import AsyncExitStack, aclosing
 import pytest
 
 from daemons.agent.domain.usage import Sample
+from daemons.deploy.adapters.agent_streams import HttpRunningApps
+from daemons.deploy.ports import AgentFailed
 from protocol.client.transport import Refused, Unreachable
 from protocol.jobs import JobStatus, ReportJob
-from protocol.running import AppLogEvent, AppLogKind, AppLogQuery, OutputStream
+from protocol.running import AppLogEvent, AppLogKind, AppLogQuery, AppOutputQuery, OutputStream
 from tests.http.deploy.plane import TOKENS, Plane, serving
 from tests.support.agent_served import AgentServed, agent_served
 
@@ -105,6 +107,13 @@ async def test_an_agent_that_refuses_is_told_apart(world: World) -> None:
     await world.plane.beat(agentBaseUrl=world.plane.url)
     answer = await world.plane.call("GET", f"/admin/apps/{_APP}/log", role="admin")
     assert (answer.status_code, "its agent answered HTTP" in answer.text or "too old" in answer.text) == (502, True)
+
+
+async def test_the_agents_token_goes_to_no_address_where_no_agent_may_be() -> None:
+    asked = AppOutputQuery(user_id="1", app_id=_APP)
+    with pytest.raises(AgentFailed, match="DEPLOY_AGENT_ADDRESSES"):
+        async with HttpRunningApps("token").output("http://203.0.113.7:7005", asked):
+            pass
 
 
 async def test_readers_are_bounded_and_what_they_ask_is_checked(world: World) -> None:
