@@ -18,6 +18,7 @@ class ErrorReason(StrEnum):
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     RATE_LIMITED = "rate_limited"
     APP_BUSY = "app_busy"
+    NOT_RUNNING = "not_running"
     APP_LIMIT = "app_limit"
     ALREADY_EXISTS = "already_exists"
     ILLEGAL_TRANSITION = "illegal_transition"

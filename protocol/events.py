@@ -17,6 +17,7 @@ from protocol.drains import DrainDetail
 from protocol.jobs import JobView
 from protocol.nodes import NodeView, PlacementView, RunnerView
 from protocol.operations import OperationView
+from protocol.shell import ShellView
 from protocol.webhooks import DeliveryView
 
 
@@ -113,6 +114,17 @@ class WebhookEvent(Wire):
     webhook: DeliveryView
 
 
+class ShellEvent(Wire):
+    """An operator's shell in an app is about to be `opened`, or was `closed`."""
+
+    kind: Literal["shell"] = "shell"
+    seq: int
+    at: AwareDatetime
+    change: str
+    actor: str
+    shell: ShellView
+
+
 class ResetEvent(Wire):
     """The requested position is no longer in the log: take a snapshot and follow from its `seq`."""
 
@@ -136,6 +148,7 @@ AnyEvent = Annotated[
     | OperationEvent
     | DrainEvent
     | WebhookEvent
+    | ShellEvent
     | ResetEvent
     | BeatEvent,
     Field(discriminator="kind"),

@@ -32,6 +32,7 @@ _PLACES: Final[Mapping[str, str]] = {
     "logs": "console.cli.actions",
     "app-logs": "console.cli.running",
     "app-stats": "console.cli.figures",
+    "app-shell": "console.cli.shell",
     "cordon": "console.cli.actions",
     "uncordon": "console.cli.actions",
     "undrain": "console.cli.actions",

@@ -18,6 +18,7 @@ from protocol.events import (
     PlacementEvent,
     ResetEvent,
     RunnerEvent,
+    ShellEvent,
     Snapshot,
     WebhookEvent,
 )
@@ -53,7 +54,7 @@ def apply(model: Model, event: AnyEvent, local: float) -> Model:
             return replace(model, at=event.at, heard_at=local)
         case ResetEvent():
             return model
-        case OperationEvent() | WebhookEvent():
+        case OperationEvent() | WebhookEvent() | ShellEvent():
             return model if event.seq <= model.seq else replace(model, seq=event.seq)
         case DrainEvent():
             # Its jobs, nodes and placements have events of their own.

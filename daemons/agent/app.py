@@ -16,6 +16,7 @@ from daemons.agent.adapters.cgroups import Cgroups
 from daemons.agent.adapters.control_plane import DeployPlane, NoControlPlane, NodeIdentity
 from daemons.agent.adapters.docker_logs import DockerOutputs
 from daemons.agent.adapters.docker_store import DockerStore
+from daemons.agent.adapters.docker_terminal import DockerTerminals
 from daemons.agent.adapters.haproxy import HaproxyGateway
 from daemons.agent.adapters.manifests import RegistryManifests
 from daemons.agent.adapters.meter import PrometheusDiskMeter
@@ -35,9 +36,11 @@ from daemons.agent.domain.containers import Limits
 from daemons.agent.domain.disk import Line, Watermarks
 from daemons.agent.domain.images import RegistryRefused
 from daemons.agent.domain.report import Illness
+from daemons.agent.domain.shell import Bounds
 from daemons.agent.domain.visitors import Patience
 from daemons.agent.http.apps import AppRoutes, HealthRoutes
 from daemons.agent.http.output import OutputRoutes
+from daemons.agent.http.shell import ShellRoutes
 from daemons.agent.http.usage import UsageRoutes
 from daemons.agent.http.visits import VisitRoutes
 from daemons.agent.ports import (
@@ -55,6 +58,7 @@ from daemons.agent.ports import (
     StateError,
     StateFiles,
     Store,
+    Terminals,
     Usages,
 )
 from daemons.agent.services.apps import Apps, StopFailed, UnknownApp
@@ -72,6 +76,7 @@ from daemons.agent.services.retirement import Retirement
 from daemons.agent.services.rollout import ConfirmationUnavailable, DeployFailed, NotConfirmed, Policy, Rollout, TooMuch
 from daemons.agent.services.room import Room
 from daemons.agent.services.selfview import Ask, SelfView
+from daemons.agent.services.shells import NotRunning, Shells
 from daemons.agent.services.startup import Startup
 from daemons.agent.services.usage import AppUsage
 from daemons.agent.services.vigil import Vigil
@@ -108,6 +113,7 @@ PROBLEMS: Final[Problems] = {
     Superseded: (409, ErrorReason.STALE_FENCE),
     RegistryRefused: (403, ErrorReason.FORBIDDEN),
     NoRoom: (409, ErrorReason.NODE_FULL),
+    NotRunning: (409, ErrorReason.NOT_RUNNING),
     NoSeat: (429, ErrorReason.RATE_LIMITED),
     ForeignApp: (409, ErrorReason.ALREADY_EXISTS),
     UnknownApp: (404, ErrorReason.NOT_FOUND),
@@ -138,6 +144,7 @@ class Parts:
     versions: Mapping[str, Ask]
     outputs: Outputs
     usages: Usages
+    terminals: Terminals
     access_log: AccessLog = field(default_factory=NoAccessLog)
     clock: Clock = field(default_factory=SystemClock)
     database: DatabaseParts | None = None
@@ -170,11 +177,12 @@ def build_app(settings: AgentSettings, parts: Parts) -> web.Application:
     visits = VisitRoutes(Visits(ledger, parts.access_log), recovery)
     routes = AppRoutes(rollout, apps, recovery, heartbeat, settings.gateway_url, settings.registries)
     output = AppOutput(parts.outputs, ledger)
-    insights = _insights(output, AppUsage(parts.usages, ledger), recovery)
+    shells = Shells(parts.terminals, parts.engine, apps, _bounds(settings), settings.shells)
+    insights = [*_insights(output, AppUsage(parts.usages, ledger), recovery), *ShellRoutes(shells, recovery).table()]
     served = [*routes.table(), *visits.table(), *insights, *explorer_routes(settings, parts.database)]
     keeper = Keeper(parts.engine)
     app = _served(parts, served, settings, recovery, keeper, metrics)
-    app.on_shutdown.append(_closing(output))
+    app.on_shutdown.append(_closing(output, shells))
     beats = [heartbeat.run] if _reports(settings) else []
     beats += [databases.run] if databases else []
     loops = (keeper.run, watch.run, collector.run, recovery.run, retirement.run, vigil.run, parts.access_log.run)
@@ -237,11 +245,12 @@ def _insights(output: AppOutput, usage: AppUsage, recovery: Recovery) -> list[we
     return OutputRoutes(output, recovery).table() + UsageRoutes(usage, recovery).table()
 
 
-def _closing(output: AppOutput) -> Callable[[web.Application], Awaitable[None]]:
+def _closing(output: AppOutput, shells: Shells) -> Callable[[web.Application], Awaitable[None]]:
     """At a shutdown nobody waits for readers who would never leave."""
 
     async def close(_app: web.Application) -> None:
         output.close()
+        await shells.close()
 
     return close
 
@@ -274,6 +283,7 @@ async def build(settings: AgentSettings) -> web.Application:
         database=await open_databases(settings, _absolute(settings.data_dir), stack),
         outputs=DockerOutputs(docker, engine.locate),
         usages=Cgroups(docker, engine.locate),
+        terminals=DockerTerminals(docker, engine.locate),
     )
     app = build_app(settings, parts)
 
@@ -346,6 +356,10 @@ def _policy(settings: AgentSettings) -> Policy:
         settings.watch_seconds,
         settings.gateway_driver == "traefik",
     )
+
+
+def _bounds(settings: AgentSettings) -> Bounds:
+    return Bounds(settings.shell_idle_seconds, settings.shell_seconds)
 
 
 def _watermarks(settings: AgentSettings) -> Watermarks:

@@ -179,6 +179,10 @@ class AgentSettings(Settings):
 
     watch_seconds: float = Field(10, ge=0, le=3600, alias="RUNTIME_WATCH_SECONDS")
 
+    shells: int = Field(8, ge=0, le=1000, alias="RUNTIME_SHELLS")
+    shell_idle_seconds: float = Field(900, gt=0, le=86_400, alias="RUNTIME_SHELL_IDLE_SECONDS")
+    shell_seconds: float = Field(4 * 3600, gt=0, le=86_400, alias="RUNTIME_SHELL_SECONDS")
+
     network: str = Field("", pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]{0,127})?$", alias="RUNTIME_DOCKER_NETWORK")
     nano_cpus: Annotated[int, BeforeValidator(_nano_cpus)] = Field(10**9, ge=10**7, alias="RUNTIME_APP_CPUS")
     memory_bytes: Annotated[int, BeforeValidator(_bytes)] = Field(

@@ -6,7 +6,6 @@ import socket
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -40,6 +39,7 @@ from daemons.deploy.http.audit import AuditRoutes
 from daemons.deploy.http.drains import DrainRoutes
 from daemons.deploy.http.events import EventRoutes
 from daemons.deploy.http.figures import Figures
+from daemons.deploy.http.gates import Gates, gates_of
 from daemons.deploy.http.inventory import InventoryRoutes
 from daemons.deploy.http.jobs import JobRoutes
 from daemons.deploy.http.logs import LogRoutes
@@ -50,6 +50,7 @@ from daemons.deploy.http.releases import ReleaseRoutes
 from daemons.deploy.http.replicas import ReplicaRoutes
 from daemons.deploy.http.runners import RunnerRoutes
 from daemons.deploy.http.running import RunningRoutes
+from daemons.deploy.http.shells import ShellRoutes
 from daemons.deploy.http.strays import StrayRoutes
 from daemons.deploy.http.webhooks import WebhookRoutes
 from daemons.deploy.ports import Agent, AgentFailed, ImageRegistry, Receiver, RegistryFailed, Store, StoreUnavailable
@@ -82,7 +83,8 @@ from daemons.deploy.services.residents import Holders
 from daemons.deploy.services.retention import Retention
 from daemons.deploy.services.rollback import Rollback
 from daemons.deploy.services.rounds import Terms
-from daemons.deploy.services.running import AppNotRunning, Running
+from daemons.deploy.services.running import AppDown, AppNotRunning, Running
+from daemons.deploy.services.shells import Shells
 from daemons.deploy.services.singletons import Fenced, Singletons
 from daemons.deploy.services.strays import Strays
 from daemons.deploy.services.webhooks import LOOK_SECONDS as RESULT_SECONDS
@@ -98,7 +100,6 @@ from daemons.kit.problems import Problems, problem_middleware
 from daemons.kit.seats import NoSeat
 from daemons.kit.settings import revealed
 from daemons.kit.tasks import Loop, background, every
-from protocol import headers
 from protocol.errors import ErrorReason
 
 SERVICE: Final = "fun-ai-studio-deploy"
@@ -114,6 +115,7 @@ PROBLEMS: Final[Problems] = {
     AppNotPlaced: (404, ErrorReason.NOT_FOUND),
     AppNotFound: (404, ErrorReason.NOT_FOUND),
     AppNotRunning: (404, ErrorReason.NOT_FOUND),
+    AppDown: (409, ErrorReason.NOT_RUNNING),
     OperationNotFound: (404, ErrorReason.NOT_FOUND),
     DeliveryNotFound: (404, ErrorReason.NOT_FOUND),
     DeliveryMade: (409, ErrorReason.ILLEGAL_TRANSITION),
@@ -148,16 +150,6 @@ PROBLEMS: Final[Problems] = {
     RegistryFailed: (502, ErrorReason.PEER_FAILED),
     StoreUnavailable: (503, ErrorReason.UNAVAILABLE),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Gates:
-    """One gate per kind of caller."""
-
-    admin: Gate
-    api: Gate
-    runner: Gate
-    node: Gate
 
 
 class Plane:
@@ -208,7 +200,9 @@ class Plane:
         kept_ms = settings.event_retention_days * DAY_MS
         limits = Limits(settings.max_attempts, settings.max_running_seconds, events_kept_ms=kept_ms)
         token = next(iter(revealed(settings.agent_tokens)), None)
-        self.running = Running(self.store, HttpRunningApps(token, _addresses(settings)))
+        agents = HttpRunningApps(token, _addresses(settings))
+        self.running = Running(self.store, agents)
+        self.shells = Shells(self.store, self.bells, self.running, agents)
         self.reader = Reader(self.store, self.thresholds)
         self.feed = Feed(self.store, self.bells, self.clock, self.thresholds)
         self.reaper = Reaper(self.store, self.bells, limits)
@@ -254,6 +248,7 @@ class Plane:
         self.claims.close()
         self.feed.close()
         self.running.close()
+        await self.shells.close()
 
 
 async def open_app(settings: DeploySettings) -> web.Application:
@@ -309,7 +304,7 @@ def build_app(
         client_max_size=MAX_BODY_BYTES,
     )
     app[ACCESS] = access
-    for table, gates in _routes(plane, metrics, _gates(settings), tokenless=not settings.runner_enabled):
+    for table, gates in _routes(plane, metrics, gates_of(settings), tokenless=not settings.runner_enabled):
         app.add_routes(access.routes(table, *gates))
     app.cleanup_ctx.append(background(*plane.loops()))
     app.on_shutdown.append(plane.close)
@@ -339,6 +334,7 @@ def _routes(
         (EventRoutes(plane.feed).table(), (gates.admin,)),
         (AuditRoutes(Audit(plane.store)).table(), (gates.admin,)),
         (RunningRoutes(plane.running).table(), (gates.admin,)),
+        (ShellRoutes(plane.shells).table(), (gates.admin,)),
         (replicas.table(), (gates.admin,)),
         (StrayRoutes(plane.strays).table(), (gates.admin,)),
         (DrainRoutes(plane.drains).table(), (gates.admin,)),
@@ -365,25 +361,6 @@ def _policy(settings: DeploySettings) -> NodePolicy:
 def _replica() -> str:
     """A name for this process that no other one has, and by which operators find it."""
     return f"{socket.gethostname()[:64]}:{os.getpid()}:{secrets.token_hex(4)}"
-
-
-def _gates(settings: DeploySettings) -> Gates:
-    return Gates(
-        admin=Gate(
-            "admin",
-            headers.ADMIN_TOKEN,
-            revealed(settings.admin_tokens),
-            settings.admin_enabled,
-            settings.admin_networks,
-        ),
-        api=Gate(
-            "api", headers.DEPLOY_SECRET, revealed(settings.api_tokens), settings.api_enabled, settings.api_networks
-        ),
-        runner=Gate("runner", headers.RUNNER_TOKEN, revealed(settings.runner_tokens), settings.runner_enabled),
-        node=Gate(
-            "node", headers.NODE_TOKEN, revealed(settings.node_tokens), settings.node_enabled, settings.node_networks
-        ),
-    )
 
 
 def _registry(settings: DeploySettings) -> ImageRegistry | None:

@@ -66,3 +66,15 @@ async def shielded(work: Coroutine[Any, Any, T], *, seconds: float) -> T:
         await asyncio.wait({task}, timeout=seconds)
         task.cancel()
         raise
+
+
+async def first(*works: Coroutine[Any, Any, T]) -> T:
+    """What ends first, of several at once the one that is named first; the others are cancelled and awaited."""
+    tasks = [asyncio.ensure_future(work) for work in works]  # noqa: TID251 - owned here: all are awaited
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return next(task for task in tasks if task.done()).result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -11,6 +11,7 @@ from protocol.apps import AppCleaned, AppCommand, AppPage, AppPurged, AppStopped
 from protocol.audit import AuditPage, AuditQuery
 from protocol.base import Wire
 from protocol.client.running import RunningCalls
+from protocol.client.shell import ShellCalls
 from protocol.client.stream import events
 from protocol.client.transport import Refused, Transport
 from protocol.drains import DrainDetail, DrainPage, DrainPreview, PreviewDrain, StartDrain
@@ -203,7 +204,7 @@ class JobsClient(_Client):
         return await self.transport.call("POST", f"/deploy/apps/{app_id}/releases/{number}/{verb}", ReleaseView)
 
 
-class AdminClient(RunningCalls, JobsClient):
+class AdminClient(RunningCalls, ShellCalls, JobsClient):
     """Everything operators do."""
 
     async def snapshot(self) -> Snapshot:

@@ -84,6 +84,7 @@ class Transport:
         network: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
+        self.proof: Mapping[str, str] = dict(headers)
         self._seconds = timeout
         self._client = httpx.AsyncClient(
             base_url=self.base_url,

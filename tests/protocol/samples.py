@@ -16,6 +16,7 @@ from protocol import (
     releases,
     replicas,
     running,
+    shell,
     webhooks,
 )
 from protocol.base import Wire
@@ -53,6 +54,19 @@ PAYLOAD = jobs.JobPayload(
     acr_registry="127.0.0.1:5000",
     acr_namespace="funaistudio",
     config=CONFIG,
+)
+SHELL = shell.ShellView(
+    id=JOB_ID,
+    app_id="20001",
+    node="rt-node-01",
+    command=("ls", "-l"),
+    container="rt-u-1-20001-r7",
+    opened_at=MOMENT,
+    closed_at=LATER,
+    reason=shell.ShellEndReason.EXITED,
+    exit_code=3,
+    typed_bytes=7,
+    written_bytes=4096,
 )
 STATS = running.AppStats(
     app_id="20001",
@@ -644,5 +658,12 @@ SAMPLES: tuple[Wire, ...] = (
     running.AppStatsQuery(user_id="1", app_id="20001"),
     STATS,
     running.NodeStats(node="rt-node-01", items=(STATS,)),
+    shell.ShellQuery(user_id="1", app_id="20001"),
+    shell.ShellStart(command=("ls", "-l"), cols=120, rows=50, term="xterm-256color"),
+    shell.ShellResize(cols=100, rows=30),
+    shell.ShellBegun(container="rt-u-1-20001-r7"),
+    shell.ShellEnd(reason=shell.ShellEndReason.IDLE, text="nothing was typed or written for 15 minutes"),
+    SHELL,
+    events.ShellEvent(seq=9, at=MOMENT, change="closed", actor="admin", shell=SHELL),
     running.AppLogQuery(cursor="r7:1767323045678000000:2", tail=10, follow=True),
 )

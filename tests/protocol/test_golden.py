@@ -28,6 +28,7 @@ MODULES = (
     "protocol.configuration",
     "protocol.databases",
     "protocol.running",
+    "protocol.shell",
 )
 
 

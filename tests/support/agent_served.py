@@ -9,6 +9,7 @@ import aiohttp
 from aiohttp import web
 
 from daemons.agent.app import Parts, build_app
+from daemons.agent.ports import Terminals
 from daemons.agent.settings import AgentSettings
 from daemons.kit.settings import load
 from protocol.apps import DeployApp
@@ -27,6 +28,7 @@ from tests.support.agent_twins import (
 )
 from tests.support.eventually import eventually
 from tests.support.output_twins import TwinOutputs, TwinUsages
+from tests.support.terminal_twins import TwinTerminals
 
 
 @dataclass
@@ -50,16 +52,19 @@ class AgentServed:
 
 
 @asynccontextmanager
-async def agent_served(token: str) -> AsyncIterator[AgentServed]:
+async def agent_served(
+    token: str, terminals: Terminals | None = None, **settings: object
+) -> AsyncIterator[AgentServed]:
     """An agent that has recovered."""
-    known = {
+    known: dict[str, object] = {
         "RUNTIME_AGENT_TOKEN": token,
         "DEPLOY_BASE_URL": "http://127.0.0.1:1",
         "DEPLOY_NODE_TOKEN": "node-token-of-tests-1",
         "RUNTIME_START_SECONDS": "0.2",
+        **settings,
     }
     engine, outputs, usages = TwinEngine(), TwinOutputs(), TwinUsages()
-    parts = twin_parts(engine, outputs=outputs, usages=usages)
+    parts = twin_parts(engine, outputs=outputs, usages=usages, terminals=terminals or TwinTerminals())
     async with listening(load(AgentSettings, **known), parts) as (runner, url):
         yield AgentServed(url, token, engine, outputs, usages, runner)
 
@@ -80,6 +85,7 @@ def twin_parts(engine: TwinEngine, **others: Any) -> Parts:
         "versions": {},
         "outputs": TwinOutputs(),
         "usages": TwinUsages(),
+        "terminals": TwinTerminals(),
     }
     return Parts(**(twins | others))
 

@@ -14,6 +14,7 @@ from daemons.agent.domain.isolation import Fence
 from daemons.agent.domain.output import Piece
 from daemons.agent.domain.probing import Answer, ContainerState, Listener
 from daemons.agent.domain.report import NodeReport
+from daemons.agent.domain.shell import Run
 from daemons.agent.domain.usage import Sample
 from daemons.agent.domain.visitors import InFlight, Notice, Patience
 from protocol.nodes import DiskLevel
@@ -340,4 +341,33 @@ class Usages(Protocol):
 
     async def disk_bytes(self, name: str) -> int | None:
         """What it wrote over its image, as of late; None when that is unknown."""
+        ...
+
+
+class Terminal(Protocol):
+    """A process on a terminal in a container; every method raises EngineError."""
+
+    async def read(self) -> bytes:
+        """What it writes, a bounded piece at a time; nothing when it is at its end."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Type; returns when there is room for more."""
+        ...
+
+    async def resize(self, cols: int, rows: int) -> None:
+        """Give the terminal another size."""
+        ...
+
+    async def exit_code(self) -> int | None:
+        """What it ended with; None when it still runs a moment after its last output."""
+        ...
+
+
+class Terminals(Protocol):
+    """Processes on terminals."""
+
+    def open(self, name: str, run: Run, mark: str) -> AbstractAsyncContextManager[Terminal]:
+        """Begin one in a container. Whatever of it still runs at the end of the block is ended: all that carries the
+        mark. Entering it raises EngineError."""
         ...

@@ -3,19 +3,24 @@
 An agent's address appears in no message: operators may see what is asked of which node, not how it is reached.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import urlencode
 
 import httpx
 from pydantic import ValidationError
 
 from daemons.deploy.domain.addresses import AgentAddresses, AgentAddressRefused
 from daemons.deploy.ports import AgentFailed, AgentRefused
+from daemons.kit.lines import Line, LineLost
 from protocol.base import Wire
+from protocol.client.socket import ClientLine, NotOpened, opened
+from protocol.client.transport import Unreachable
 from protocol.headers import AGENT_TOKEN
 from protocol.running import AppOutputQuery, AppStatsQuery, NodeStats
+from protocol.shell import ShellQuery
 
 #: Agents send a beat every five seconds.
 _SILENCE_SECONDS: Final = 20.0
@@ -46,7 +51,22 @@ class HttpRunningApps:
                 raise AgentFailed("its agent answered something else than figures") from None
 
     @asynccontextmanager
-    async def _asking(self, base_url: str, path: str, asked: Wire) -> AsyncIterator[httpx.Response]:
+    async def shell(self, base_url: str, asked: ShellQuery) -> AsyncIterator[Line]:
+        """Entering it raises AgentFailed and AgentRefused."""
+        path = "/agent/apps/shell"
+        proof, query = self._proof(base_url), urlencode(asked.to_data())
+        try:
+            async with opened(f"{base_url.rstrip('/')}{path}?{query}", proof) as line:
+                yield _AgentLine(line)
+        except NotOpened as refusal:
+            # A refused upgrade comes without its words; asked for without one, the agent says them.
+            async with self._asking(base_url, path, asked):
+                raise AgentFailed(f"its agent answered HTTP {refusal.status}") from None
+        except Unreachable:
+            raise AgentFailed("its agent does not answer") from None
+
+    def _proof(self, base_url: str) -> Mapping[str, str]:
+        """What the agent at that address is shown. Raises AgentFailed."""
         if self._token is None:
             raise AgentFailed("no token for runtime agents is configured; set RUNTIME_AGENT_TOKEN")
         try:
@@ -55,9 +75,13 @@ class HttpRunningApps:
             raise AgentFailed(
                 "its agent's address is not one of DEPLOY_AGENT_ADDRESSES or DEPLOY_AGENT_NAMES"
             ) from None
+        return {AGENT_TOKEN: self._token}
+
+    @asynccontextmanager
+    async def _asking(self, base_url: str, path: str, asked: Wire) -> AsyncIterator[httpx.Response]:
+        proof = self._proof(base_url)
         query = {key: value for key, value in asked.to_data().items() if value is not None}
         timeout = httpx.Timeout(_SILENCE_SECONDS, connect=_CONNECT_SECONDS)
-        proof = {AGENT_TOKEN: self._token}
         try:
             async with (
                 httpx.AsyncClient(base_url=base_url, headers=proof, timeout=timeout, trust_env=False) as client,
@@ -68,6 +92,22 @@ class HttpRunningApps:
                 yield response
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise _silent(error) from error
+
+
+class _AgentLine:
+    """A line to an agent."""
+
+    def __init__(self, line: ClientLine) -> None:
+        self._line = line
+
+    async def receive(self) -> bytes | str | None:
+        return await self._line.receive()
+
+    async def send(self, frame: bytes | str) -> None:
+        try:
+            await self._line.send(frame)
+        except Unreachable as error:
+            raise LineLost("the agent takes nothing any more") from error
 
 
 async def _chunks(response: httpx.Response) -> AsyncIterator[bytes]:
@@ -89,7 +129,9 @@ async def _refusal(response: httpx.Response) -> AgentFailed | AgentRefused:
     if response.status_code == HTTPStatus.TOO_MANY_REQUESTS and said:
         return AgentRefused(said, busy=True)
     if response.status_code == HTTPStatus.NOT_FOUND and said and said != "Not Found":
-        return AgentRefused(said, busy=False)
+        return AgentRefused(said)
+    if response.status_code == HTTPStatus.CONFLICT and said:
+        return AgentRefused(said, down=True)
     if response.status_code == HTTPStatus.NOT_FOUND:
         return AgentFailed("its agent is too old to give it")
     return AgentFailed(said or f"its agent answered HTTP {response.status_code}")

@@ -4,15 +4,18 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from daemons.kit.lines import Line
 from protocol.running import AppOutputQuery, AppStatsQuery, NodeStats
+from protocol.shell import ShellQuery
 
 
 class AgentRefused(Exception):
-    """An agent does not have the app, or has too many readers of it: `busy`."""
+    """An agent does not have the app, or has too many readers of it: `busy`; or the app is not up: `down`."""
 
-    def __init__(self, message: str, *, busy: bool) -> None:
+    def __init__(self, message: str, *, busy: bool = False, down: bool = False) -> None:
         super().__init__(message)
         self.busy = busy
+        self.down = down
 
 
 class RunningApps(Protocol):
@@ -21,6 +24,10 @@ class RunningApps(Protocol):
     def output(self, base_url: str, asked: AppOutputQuery) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """An app's output as server-sent events, verbatim, no faster than it is read. Entering it raises AgentFailed
         and AgentRefused, reading it AgentFailed."""
+        ...
+
+    def shell(self, base_url: str, asked: ShellQuery) -> AbstractAsyncContextManager[Line]:
+        """A line that carries one shell. Entering it raises AgentFailed and AgentRefused."""
         ...
 
     async def stats(self, base_url: str, asked: AppStatsQuery) -> NodeStats:

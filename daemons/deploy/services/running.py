@@ -21,6 +21,10 @@ class AppNotRunning(LookupError):
     """The app's node has no container of it."""
 
 
+class AppDown(Exception):
+    """The app's container does not run."""
+
+
 @dataclass(frozen=True, slots=True)
 class Host:
     """Where an app runs, and whose it is there."""
@@ -46,7 +50,7 @@ class Running:
             order = AppOutputQuery(
                 user_id=host.user_id, app_id=app_id, cursor=asked.cursor, tail=asked.tail, follow=asked.follow
             )
-            with _in_words(host.node, f"the log of app {app_id}"):
+            with in_words(host.node, f"the log of app {app_id}"):
                 async with self._agents.output(host.node.agent_base_url or "", order) as chunks:
                     yield chunks
 
@@ -57,7 +61,7 @@ class Running:
     async def app_stats(self, app_id: str) -> NodeStats:
         """What the app uses. Raises AppNotPlaced, AppNotRunning and AgentFailed."""
         host = await self.host(app_id)
-        with _in_words(host.node, f"the figures of app {app_id}"):
+        with in_words(host.node, f"the figures of app {app_id}"):
             asked = AppStatsQuery(user_id=host.user_id, app_id=app_id)
             found = await self._agents.stats(host.node.agent_base_url or "", asked)
         return found.model_copy(update={"node": host.node.name})
@@ -71,7 +75,7 @@ class Running:
         node = await self._store.transact(work)
         if node is None:
             raise NodeNotFound(name if _PLAIN.fullmatch(name) else "of that name")
-        with _in_words(node, "the figures of its apps"):
+        with in_words(node, "the figures of its apps"):
             found = await self._agents.stats(node.agent_base_url or "", AppStatsQuery())
         return found.model_copy(update={"node": node.name})
 
@@ -94,13 +98,15 @@ class Running:
 
 
 @contextmanager
-def _in_words(node: RuntimeNode, what: str) -> Iterator[None]:
+def in_words(node: RuntimeNode, what: str) -> Iterator[None]:
     """What an agent says, with the node's name."""
     try:
         yield
     except AgentRefused as refusal:
         if refusal.busy:
             raise NoSeat(f"node {node.name}: {refusal}") from refusal
+        if refusal.down:
+            raise AppDown(f"node {node.name} cannot give {what}: {refusal}") from refusal
         raise AppNotRunning(f"node {node.name} does not have {what}: it does not run there") from refusal
     except AgentFailed as error:
         raise AgentFailed(f"node {node.name} cannot give {what}: {error}") from error

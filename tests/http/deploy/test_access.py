@@ -43,6 +43,7 @@ OPEN_TO = {
     "GET /admin/events": {"admin"},
     "GET /admin/apps/{app_id}/log": {"admin"},
     "GET /admin/apps/{app_id}/stats": {"admin"},
+    "GET /admin/apps/{app_id}/shell": {"admin"},
     "GET /admin/runtime-nodes/{name}/stats": {"admin"},
     "GET /admin/audit": {"admin"},
     "GET /admin/runtime-nodes/list": {"admin"},

@@ -1,0 +1,176 @@
+"""Shells in the containers of apps: a bounded number, for a bounded time, ended when whoever asked for it is gone."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Final
+
+from pydantic import ValidationError
+
+from daemons.agent.domain.shell import Bounds, Clocked, overdue, patience, run_of
+from daemons.agent.ports import Containers, EngineError, Terminal, Terminals
+from daemons.agent.services.apps import Apps, Standing
+from daemons.kit.lines import Line, LineLost
+from daemons.kit.seats import NoSeat, Seats
+from daemons.kit.tasks import first
+from protocol.shell import (
+    SHELL_ORDER,
+    ShellBegun,
+    ShellEnd,
+    ShellEndReason,
+    ShellQuery,
+    ShellResize,
+    ShellStart,
+)
+
+logger = logging.getLogger(__name__)
+
+_START_SECONDS: Final = 15.0
+_CLOSE_SECONDS: Final = 4.0
+
+
+class NotRunning(Exception):
+    """The app's container does not run."""
+
+
+class Shells:
+    """`room` admits, `serve` carries one out. `most` is how many may be open on this node."""
+
+    def __init__(self, terminals: Terminals, containers: Containers, apps: Apps, bounds: Bounds, most: int) -> None:
+        self._terminals = terminals
+        self._containers = containers
+        self._apps = apps
+        self._bounds = bounds
+        self._seats = Seats("shells", most, most)
+        self._closing = asyncio.Event()
+        self._empty = asyncio.Event()
+
+    @asynccontextmanager
+    async def room(self, asked: ShellQuery) -> AsyncIterator[str]:
+        """Room for one shell, in the container that is yielded. Raises NotRunning, NoSeat and EngineError."""
+        if self._closing.is_set():
+            raise NoSeat("this agent is being stopped; try again in a moment")
+        with self._seat(asked.app_id):
+            standing = await self._apps.status(asked.user_id, asked.app_id)
+            if standing.state is None or not standing.state.running:
+                raise NotRunning(f"app {asked.app_id} does not run: {_stands(standing)}")
+            yield standing.container
+
+    async def serve(self, container: str, line: Line) -> None:
+        """One shell, from its first frame to its last."""
+        try:
+            end = await self._begun(container, line)
+            await line.send(end.to_json().decode())
+        except LineLost:
+            logger.info("a shell was left", extra={"container": container})
+
+    async def close(self) -> None:
+        """End every shell, telling why, and wait for that."""
+        self._closing.set()
+        if self._seats.taken:
+            try:
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await self._empty.wait()
+            except TimeoutError:
+                logger.warning("shells did not end in time", extra={"shells": self._seats.taken})
+
+    @contextmanager
+    def _seat(self, app_id: str) -> Iterator[None]:
+        try:
+            with self._seats.take(f"app {app_id}"):
+                yield
+        finally:
+            if not self._seats.taken:
+                self._empty.set()
+
+    async def _begun(self, container: str, line: Line) -> ShellEnd:
+        """Raises LineLost."""
+        order = await _order(line)
+        if order is None:
+            return ShellEnd(reason=ShellEndReason.FAILED, text="the first frame must say what to start")
+        mark = secrets.token_hex(8)
+        try:
+            async with self._terminals.open(container, run_of(order, mark), mark) as terminal:
+                await line.send(ShellBegun(container=container).to_json().decode())
+                return await self._carry(container, terminal, line)
+        except EngineError as error:
+            return ShellEnd(reason=ShellEndReason.FAILED, text=str(error))
+
+    async def _carry(self, container: str, terminal: Terminal, line: Line) -> ShellEnd:
+        """What ends it. Raises LineLost and EngineError."""
+        now = asyncio.get_running_loop().time()
+        watch = _Watch(self._bounds, now, self._closing)
+        return await first(
+            self._written(container, terminal, line, watch), _typed(terminal, line, watch), watch.ended()
+        )
+
+    async def _written(self, container: str, terminal: Terminal, line: Line, watch: "_Watch") -> ShellEnd:
+        while data := await terminal.read():
+            await line.send(data)
+            watch.touch()
+        code = await terminal.exit_code()
+        found = await self._containers.state(container)
+        if found is not None and found.running:
+            return ShellEnd(reason=ShellEndReason.EXITED, exit_code=code)
+        text = "the app's container was stopped, as after a redeployment"
+        return ShellEnd(reason=ShellEndReason.STOPPED, exit_code=code, text=text)
+
+
+class _Watch:
+    """When something was typed or written last, and what that means."""
+
+    def __init__(self, bounds: Bounds, now: float, closing: asyncio.Event) -> None:
+        self._bounds = bounds
+        self._clocked = Clocked(now, now)
+        self._closing = closing
+
+    def touch(self) -> None:
+        """Something was typed or written."""
+        self._clocked = Clocked(self._clocked.began, asyncio.get_running_loop().time())
+
+    async def ended(self) -> ShellEnd:
+        """When the time is over."""
+        while True:
+            now = asyncio.get_running_loop().time()
+            if end := overdue(self._bounds, self._clocked, now):
+                return end
+            try:
+                async with asyncio.timeout(patience(self._bounds, self._clocked, now)):
+                    await self._closing.wait()
+            except TimeoutError:
+                continue
+            text = "the agent of the app's node is being stopped; try again in a moment"
+            return ShellEnd(reason=ShellEndReason.SHUTDOWN, text=text)
+
+
+async def _order(line: Line) -> ShellStart | None:
+    try:
+        async with asyncio.timeout(_START_SECONDS):
+            frame = await line.receive()
+        order = SHELL_ORDER.validate_json(frame) if isinstance(frame, str) else None
+    except (TimeoutError, ValidationError):
+        return None
+    return order if isinstance(order, ShellStart) else None
+
+
+async def _typed(terminal: Terminal, line: Line, watch: _Watch) -> ShellEnd:
+    while (frame := await line.receive()) is not None:
+        watch.touch()
+        if isinstance(frame, bytes):
+            await terminal.write(frame)
+            continue
+        try:
+            order = SHELL_ORDER.validate_json(frame)
+        except ValidationError:
+            return ShellEnd(reason=ShellEndReason.FAILED, text="a frame was not understood")
+        if isinstance(order, ShellResize):
+            await terminal.resize(order.cols, order.rows)
+    return ShellEnd(reason=ShellEndReason.LEFT)
+
+
+def _stands(standing: Standing) -> str:
+    if standing.condition is None:
+        return "it has no container on this node"
+    return f"it is {standing.condition.value}{f' ({standing.reason})' if standing.reason else ''}"
