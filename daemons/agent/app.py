@@ -177,7 +177,7 @@ def build_app(settings: AgentSettings, parts: Parts) -> web.Application:
     visits = VisitRoutes(Visits(ledger, parts.access_log), recovery)
     routes = AppRoutes(rollout, apps, recovery, heartbeat, settings.gateway_url, settings.registries)
     output = AppOutput(parts.outputs, ledger)
-    shells = Shells(parts.terminals, parts.engine, apps, _bounds(settings), settings.shells)
+    shells = Shells(parts.terminals, parts.engine, ledger, apps, _bounds(settings), settings.shells)
     insights = [*_insights(output, AppUsage(parts.usages, ledger), recovery), *ShellRoutes(shells, recovery).table()]
     served = [*routes.table(), *visits.table(), *insights, *explorer_routes(settings, parts.database)]
     keeper = Keeper(parts.engine)
@@ -185,8 +185,8 @@ def build_app(settings: AgentSettings, parts: Parts) -> web.Application:
     app.on_shutdown.append(_closing(output, shells))
     beats = [heartbeat.run] if _reports(settings) else []
     beats += [databases.run] if databases else []
-    loops = (keeper.run, watch.run, collector.run, recovery.run, retirement.run, vigil.run, parts.access_log.run)
-    app.cleanup_ctx.append(background(*loops, *beats))
+    loops = (keeper.run, watch.run, collector.run, recovery.run, retirement.run, vigil.run, shells.run)
+    app.cleanup_ctx.append(background(*loops, parts.access_log.run, *beats))
     return app
 
 

@@ -106,6 +106,20 @@ async def test_a_command_that_is_not_there_ends_with_a_code(bench: Bench) -> Non
         assert await terminal.exit_code() in (126, 127)
 
 
+async def test_what_another_agent_left_is_ended_and_what_is_ours_is_spared(bench: Bench) -> None:
+    async with (
+        bench.terminals.open(_NAME, a_run("old-1", "sh"), "old-1") as left,
+        bench.terminals.open(_NAME, a_run("new-1", "sh"), "new-1") as ours,
+    ):
+        await left.write(b"sleep 500\n")
+        await until(left, "sleep 500")
+        await bench.terminals.tidy(_NAME, "new-")
+        assert (bench.left("old-1"), bench.left("new-1")) == (0, 1)
+        await ours.write(b"stty size\n")
+        await until(ours, "33 101\r\n")
+    await bench.terminals.tidy("nobody", "new-")
+
+
 async def test_a_container_that_is_not_there_is_an_error(bench: Bench) -> None:
     with pytest.raises(EngineError, match="shell in container nobody"):
         async with bench.terminals.open("nobody", a_run("m5", "sh"), "m5"):

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from daemons.agent.domain.shell import Run
+from daemons.agent.domain.shell import MARK, Run
 from daemons.agent.ports import EngineError
 
 _PIECE = b"y\r\n" * 1000
@@ -65,6 +65,10 @@ class TwinTerminals:
 
     there: Callable[[str], bool] = lambda name: True
     opened: list[TwinTerminal] = field(default_factory=list)
+
+    async def tidy(self, name: str, spared: str) -> None:
+        for terminal in self.opened:
+            terminal.over = terminal.over or not terminal.run.variables[MARK].startswith(spared)
 
     @asynccontextmanager
     async def open(self, name: str, run: Run, mark: str) -> AsyncIterator[TwinTerminal]:

@@ -44,6 +44,9 @@ class InOne:
     def open(self, name: str, run: Run, mark: str) -> AbstractAsyncContextManager[Terminal]:
         return self._terminals.open(_NAME, run, mark)
 
+    async def tidy(self, name: str, spared: str) -> None:
+        await self._terminals.tidy(_NAME, spared)
+
 
 class Screen:
     """The program on a pseudo-terminal of its own."""

@@ -23,7 +23,7 @@ from aiodocker.execs import Exec
 from aiodocker.stream import Stream
 
 from daemons.agent.adapters.docker_logs import itself
-from daemons.agent.domain.shell import Run, sweep
+from daemons.agent.domain.shell import Run, sweep, sweep_others
 from daemons.agent.ports import EngineError
 
 logger = logging.getLogger(__name__)
@@ -131,6 +131,20 @@ class DockerTerminals:
             await terminal.resize(run.cols, run.rows)
             yield terminal
 
+    async def tidy(self, name: str, spared: str) -> None:
+        """Raises EngineError."""
+        try:
+            async with asyncio.timeout(_CALL_SECONDS):
+                container = await self._locate(name)
+                document = await self._docker.containers.container(container).show()
+        except _FAILURES as error:
+            if isinstance(error, DockerError) and error.status == HTTPStatus.NOT_FOUND:
+                return
+            raise _broken(name, error) from error
+        # The engine forgets those that have ended: mostly there is none.
+        if document.get("ExecIDs"):
+            await self._sweep(container, sweep_others(spared))
+
     async def _begin(self, name: str, run: Run, mark: str, stack: AsyncExitStack) -> DockerTerminal:
         execution = await self._docker.containers.container(name).exec(
             cmd=list(run.command),
@@ -149,7 +163,7 @@ class DockerTerminals:
     async def _end(self, name: str, terminal: DockerTerminal, mark: str) -> None:
         """Also what the process left running: its jobs in the background carry its mark too."""
         try:
-            await self._sweep(name, mark)
+            await self._sweep(name, sweep(mark))
             found = await terminal.inspect()
             if found["Running"]:
                 await asyncio.to_thread(_kill, int(found.get("Pid") or 0), str(found.get("ContainerID") or ""))
@@ -158,10 +172,10 @@ class DockerTerminals:
         except EngineError as error:
             logger.warning("nobody knows whether a shell's process ended", extra={"error": str(error)})
 
-    async def _sweep(self, name: str, mark: str) -> None:
+    async def _sweep(self, name: str, command: tuple[str, ...]) -> None:
         try:
             async with asyncio.timeout(_CALL_SECONDS):
-                sweeper = await self._docker.containers.container(name).exec(cmd=list(sweep(mark)))
+                sweeper = await self._docker.containers.container(name).exec(cmd=list(command))
                 async with sweeper.start() as stream:
                     while await stream.read_out() is not None:
                         pass

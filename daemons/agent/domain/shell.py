@@ -10,26 +10,29 @@ from protocol.shell import ShellEnd, ShellEndReason, ShellStart
 MARK: Final = "FUNAI_SHELL"
 #: The image's own shell, the better one if it has two.
 _OWN_SHELL: Final = ("sh", "-c", "command -v bash >/dev/null 2>&1 && exec bash; exec sh")
-#: Run beside the shell, as its user: hangs up on every process with the mark, and kills those that stay.
+#: Run beside the shell, as its user: hangs up on every process whose environment has a line like the first expression
+#: and none like the second, and kills those that stay.
 _SWEEP: Final = """
 sweep() {
     found=
     for place in /proc/[0-9]*; do
-        if tr '\\0' '\\n' <"$place/environ" 2>/dev/null | grep -qxF "$1"; then
+        lines=$(tr '\\0' '\\n' <"$place/environ") || continue
+        if printf '%s\\n' "$lines" | grep -q "$1" && ! printf '%s\\n' "$lines" | grep -q "$2"; then
             found=1
-            kill "-$2" "${place#/proc/}"
+            kill "-$3" "${place#/proc/}"
         fi
     done
 }
 exec 2>/dev/null
-sweep "$1" HUP
+sweep "$1" "$2" HUP
 for moment in 1 2 3 4 5; do
     [ -n "$found" ] || exit 0
     sleep 0.2
-    sweep "$1" CONT
+    sweep "$1" "$2" CONT
 done
-sweep "$1" KILL
+sweep "$1" "$2" KILL
 """
+_NOTHING: Final = "^$."
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,12 @@ def run_of(order: ShellStart, mark: str) -> Run:
 
 def sweep(mark: str) -> tuple[str, ...]:
     """The command that ends every process with the mark. It does not carry the mark in its own environment."""
-    return ("sh", "-c", _SWEEP, "sh", f"{MARK}={mark}")
+    return ("sh", "-c", _SWEEP, "sh", f"^{MARK}={mark}$", _NOTHING)
+
+
+def sweep_others(prefix: str) -> tuple[str, ...]:
+    """The command that ends every process with a mark that does not begin with the prefix."""
+    return ("sh", "-c", _SWEEP, "sh", f"^{MARK}=", f"^{MARK}={prefix}")
 
 
 def patience(bounds: Bounds, clocked: Clocked, now: float) -> float:

@@ -371,3 +371,8 @@ class Terminals(Protocol):
         """Begin one in a container. Whatever of it still runs at the end of the block is ended: all that carries the
         mark. Entering it raises EngineError."""
         ...
+
+    async def tidy(self, name: str, spared: str) -> None:
+        """End what was left in a container: all that carries a mark which does not begin with `spared`. An absent
+        container is no error. Raises EngineError."""
+        ...

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from daemons.agent.domain.shell import Bounds, Clocked, overdue, patience, run_of
 from daemons.agent.ports import Containers, EngineError, Terminal, Terminals
 from daemons.agent.services.apps import Apps, Standing
+from daemons.agent.services.ledger import Ledger
 from daemons.kit.lines import Line, LineLost
 from daemons.kit.seats import NoSeat, Seats
 from daemons.kit.tasks import first
@@ -28,6 +29,7 @@ from protocol.shell import (
 logger = logging.getLogger(__name__)
 
 _START_SECONDS: Final = 15.0
+_LOOK_SECONDS: Final = 1.0
 _CLOSE_SECONDS: Final = 4.0
 
 
@@ -38,12 +40,23 @@ class NotRunning(Exception):
 class Shells:
     """`room` admits, `serve` carries one out. `most` is how many may be open on this node."""
 
-    def __init__(self, terminals: Terminals, containers: Containers, apps: Apps, bounds: Bounds, most: int) -> None:
+    def __init__(
+        self,
+        terminals: Terminals,
+        containers: Containers,
+        ledger: Ledger,
+        apps: Apps,
+        bounds: Bounds,
+        most: int,
+    ) -> None:
         self._terminals = terminals
+        self._ledger = ledger
         self._containers = containers
         self._apps = apps
         self._bounds = bounds
         self._seats = Seats("shells", most, most)
+        #: Marks of this process begin so; all others are those of one before.
+        self._ours = f"{secrets.token_hex(4)}-"
         self._closing = asyncio.Event()
         self._empty = asyncio.Event()
 
@@ -65,6 +78,16 @@ class Shells:
             await line.send(end.to_json().decode())
         except LineLost:
             logger.info("a shell was left", extra={"container": container})
+
+    async def run(self) -> None:
+        """Once the node's apps are known: end what shells of a former agent left running when it was killed."""
+        while not self._ledger.loaded:  # noqa: ASYNC110 - a file that cannot be read yet gives no event
+            await asyncio.sleep(_LOOK_SECONDS)
+        for container in [one.container for state in self._ledger.all() for one in state.instances]:
+            try:
+                await self._terminals.tidy(container, self._ours)
+            except EngineError as error:
+                logger.warning("what shells left behind could not be looked for", extra={"error": str(error)})
 
     async def close(self) -> None:
         """End every shell, telling why, and wait for that."""
@@ -90,7 +113,7 @@ class Shells:
         order = await _order(line)
         if order is None:
             return ShellEnd(reason=ShellEndReason.FAILED, text="the first frame must say what to start")
-        mark = secrets.token_hex(8)
+        mark = self._ours + secrets.token_hex(8)
         try:
             async with self._terminals.open(container, run_of(order, mark), mark) as terminal:
                 await line.send(ShellBegun(container=container).to_json().decode())
