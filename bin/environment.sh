@@ -38,6 +38,8 @@ missing_for_testing() {
     has iptables || echo iptables
     has mariadbd || echo mariadb-server
     has docker-registry || echo docker-registry
+    has podman || echo podman
+    has ip || echo iproute2
     has tmux || echo tmux
 }
 
