@@ -17,8 +17,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import aiohttp
+
 from bench.figures import Figure, median, percentile, show
-from bench.servers import child, free_port, wait_for
+from bench.reference import rescaled, slowness
+from bench.servers import child, echo, free_port, wait_for
 from daemons.agent.adapters.haproxy import HaproxyGateway
 from daemons.agent.adapters.state import replace_file
 from daemons.kit.gateway import Gateway, command, install
@@ -135,6 +138,13 @@ async def _seen(port: int, name: bytes) -> float:
     return time.perf_counter()
 
 
+async def measured_slowness() -> float:
+    """How many times slower this machine is than the one of the limits."""
+    with echo() as bare:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+            return await slowness(session, bare)
+
+
 def throughput(running: Bench) -> list[Figure]:
     """Requests per second through the routes and past them, in turn."""
     rates: dict[int, list[float]] = {running.static: [], running.port: [], running.bare: []}
@@ -173,6 +183,8 @@ def main() -> int:
     """Measure and print; exit code 0 if every limit held."""
     with tempfile.TemporaryDirectory(prefix=f"funai-{secrets.token_hex(2)}-") as name, bench(Path(name)) as running:
         found = figures(*asyncio.run(switches(running)))
+        slower = asyncio.run(measured_slowness())
+        found += [rescaled(figure, slower) for figure in found if figure.peer == "limit"]
         found += throughput(running)
     return show("gateway", found)
 
