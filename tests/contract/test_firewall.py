@@ -42,9 +42,13 @@ async def test_rules_stand_once_however_often_they_are_set_and_go_as_a_whole(fen
     await firewall.release(fence)
 
 
-async def test_the_server_that_apps_are_sent_to_is_open_and_an_unknown_name_closes_nothing(fence: Fence) -> None:
+async def test_the_server_that_apps_are_sent_to_is_open_and_an_unknown_name_closes_nothing(
+    fence: Fence, caplog: pytest.LogCaptureFixture
+) -> None:
     firewall = Iptables(servers=[("localhost", 27017), ("10.1.2.3", 27018), ("nobody.invalid", 1)])
     await firewall.hold(fence)
+    await firewall.hold(fence)
+    assert caplog.text.count("name is not known") == 1
     opened = [line for line in rules(fence.chain) if "--dport 2701" in line]
     assert opened == [
         f"-A {fence.chain} -d 127.0.0.1/32 -p tcp -m tcp --dport 27017 -j RETURN",

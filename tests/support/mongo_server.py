@@ -6,6 +6,7 @@ server does: a user reads and writes the databases that its roles name, and `roo
 
 import asyncio
 import base64
+import ctypes
 import hashlib
 import hmac
 import os
@@ -14,6 +15,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from bson import ObjectId, decode, decode_all, encode
@@ -25,6 +27,7 @@ ADMIN_PASSWORD = "p@ss:w/rd?#[] %of&tests=ü"
 
 _OP_REPLY, _OP_QUERY, _OP_MSG = 1, 2004, 2013
 _MORE_TO_COME = 2
+_CLONE_NEWNET = 0x40000000
 _ITERATIONS = 4096
 _OPEN = frozenset({"hello", "ismaster", "isMaster", "saslStart", "saslContinue", "ping", "endSessions", "buildInfo"})
 _HELLO = {
@@ -67,6 +70,7 @@ class MongoServer:
     broken: dict[str, tuple[int, str]] = field(default_factory=dict)
     mute: set[str] = field(default_factory=set)
     asked: list[dict[str, Any]] = field(default_factory=list)
+    host: str = "127.0.0.1"
     port: int = 0
     _server: asyncio.Server | None = None
     _connections: set[asyncio.StreamWriter] = field(default_factory=set)
@@ -74,7 +78,7 @@ class MongoServer:
 
     async def start(self) -> None:
         """Listen, on the same port as before."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._serve, self.host, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
@@ -292,13 +296,29 @@ def _command(sections: bytes) -> dict[str, Any]:
     return {**command, **lists}
 
 
+def _enter(namespace: str) -> None:
+    """New sockets of this thread belong to a network namespace (setns(2), which Python has from 3.12 on)."""
+    with Path("/run/netns", namespace).open() as file:
+        if ctypes.CDLL(None, use_errno=True).setns(file.fileno(), _CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), "the network namespace cannot be entered")
+
+
 @contextmanager
-def mongo_beside() -> Iterator[MongoServer]:
-    """The same in a thread of its own, for tests that block. Its users and databases may be read from outside."""
+def mongo_beside(host: str = "127.0.0.1", namespace: str | None = None) -> Iterator[MongoServer]:
+    """The same in a thread of its own, for tests that block, in a network namespace if one is named.
+
+    Its users and databases may be read from outside.
+    """
     loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
+
+    def serve() -> None:
+        if namespace is not None:
+            _enter(namespace)
+        loop.run_forever()
+
+    thread = threading.Thread(target=serve)
     thread.start()
-    server = MongoServer({("admin", ADMIN): User(ADMIN_PASSWORD)})
+    server = MongoServer({("admin", ADMIN): User(ADMIN_PASSWORD)}, host=host)
 
     async def end() -> None:
         await server.stop()

@@ -3,8 +3,9 @@
 import os
 import secrets
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Final
 
@@ -36,11 +37,7 @@ def outside(folder: Path) -> Iterator[None]:
         *(["ip", "route", "add", f"{address}/32", "via", NEIGHBOUR] for address in (METADATA, PUBLIC)),
     ]
     busybox = real.program("busybox", "busybox-static")
-    if os.geteuid():
-        real.missing("a network namespace", "nothing, but run as root")
-    try:
-        for argv in commands:
-            subprocess.run(argv, check=True, capture_output=True)
+    with _namespace(name, commands):
         pages = folder / "outside"
         pages.mkdir()
         (pages / "index.html").write_text("reached\n")
@@ -53,6 +50,41 @@ def outside(folder: Path) -> Iterator[None]:
                 for port in (80, 81):
                     real.wait_until(lambda: real.listening(port, address), f"{address}:{port}")  # noqa: B023
             yield
+
+
+@contextmanager
+def neighbour(folder: Path) -> Iterator[tuple[str, str]]:
+    """A namespace and its private address, which serves HTTP on port 81. Each process has its own at the same time."""
+    name = f"nb{secrets.token_hex(3)}"
+    first = IPv4Address("10.234.0.0") + 4 * (os.getpid() % 2**14)
+    gateway, address = str(first + 1), str(first + 2)
+    inner = ["ip", "netns", "exec", name]
+    commands = [
+        ["ip", "netns", "add", name],
+        ["ip", "link", "add", name, "type", "veth", "peer", "name", "up0", "netns", name],
+        ["ip", "addr", "add", f"{gateway}/30", "dev", name],
+        ["ip", "link", "set", name, "up"],
+        [*inner, "ip", "addr", "add", f"{address}/30", "dev", "up0"],
+        [*inner, "ip", "link", "set", "up0", "up"],
+        [*inner, "ip", "route", "add", "default", "via", gateway],
+    ]
+    busybox = real.program("busybox", "busybox-static")
+    with _namespace(name, commands):
+        serve = [*inner, busybox, "httpd", "-f", "-h", str(folder), "-p", "81"]
+        with real.process(serve, folder / "neighbour.log"):
+            real.wait_until(lambda: real.listening(81, address), f"{address}:81")
+            yield name, address
+
+
+@contextmanager
+def _namespace(name: str, commands: Sequence[Sequence[str]]) -> Iterator[None]:
+    """What the commands make of the name goes with it."""
+    if os.geteuid():
+        real.missing("a network namespace", "nothing, but run as root")
+    try:
+        for argv in commands:
+            subprocess.run(argv, check=True, capture_output=True)
+        yield
     finally:
         subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
         subprocess.run(["ip", "link", "del", name], check=False, capture_output=True)

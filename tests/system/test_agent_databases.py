@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +16,7 @@ from pymongo.errors import OperationFailure
 
 from tests.support import real, runtime_node
 from tests.support.mongo_server import ADMIN, ADMIN_PASSWORD, MongoServer, mongo_beside
+from tests.support.outside import neighbour
 from tests.support.runtime_node import TOKEN, RuntimeNode, Workshop, docker
 
 pytestmark = pytest.mark.real
@@ -22,8 +24,12 @@ _NAME = f"agent-mongo-{secrets.token_hex(3)}"
 
 
 @pytest.fixture(scope="module")
-def mongo() -> Iterator[MongoServer]:
-    with mongo_beside() as server:
+def mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
+    """On a private address beyond this machine, where no app may go by itself."""
+    with (
+        neighbour(tmp_path_factory.mktemp("beyond")) as (namespace, address),
+        mongo_beside(address, namespace) as server,
+    ):
         yield server
 
 
@@ -31,9 +37,8 @@ def mongo() -> Iterator[MongoServer]:
 def node(real_parts: Path, docker_url: str, mongo: MongoServer) -> Iterator[RuntimeNode]:
     environment = {
         "RUNTIME_REQUIRE_FENCE": "false",
-        "RUNTIME_MONGO_HOST": "127.0.0.1",
+        "RUNTIME_MONGO_HOST": mongo.host,
         "RUNTIME_MONGO_PORT": str(mongo.port),
-        "RUNTIME_MONGO_APP_HOST": "mongo.test",
         "RUNTIME_MONGO_USERNAME": ADMIN,
         "RUNTIME_MONGO_PASSWORD": ADMIN_PASSWORD,
         "RUNTIME_MONGO_DROP_ON_DELETE": "true",
@@ -62,17 +67,23 @@ def explore(node: RuntimeNode, call: str, body: object) -> httpx.Response:
     return httpx.post(url, json=body, headers={"X-Runtime-Token": TOKEN}, trust_env=False)
 
 
-def logged_in(mongo: MongoServer, uri: str) -> MongoClient[dict[str, Any]]:
-    """The driver with what an app was told; the server has another name for apps."""
-    return MongoClient(uri.replace("mongo.test", "127.0.0.1"), serverSelectionTimeoutMS=2000)
+def logged_in(uri: str) -> MongoClient[dict[str, Any]]:
+    """The driver with what an app was told."""
+    return MongoClient(uri, serverSelectionTimeoutMS=2000)
 
 
-def told(node: RuntimeNode, mongo: MongoServer, container: str) -> str:
+def told(node: RuntimeNode, container: str) -> str:
     """The connection string of a container, which works."""
     uri = given(node, container)["MONGODB_URI"]
-    with logged_in(mongo, uri) as client:
+    with logged_in(uri) as client:
         assert client.get_default_database()["things"].find_one({"_id": "nothing"}) is None
     return uri
+
+
+def reaches(node: RuntimeNode, container: str, host: str, port: int) -> bool:
+    """Whether the app connects to the port of the machine that the database is on."""
+    argv = ["docker", "-H", node.engine, "exec", container, "nc", "-w", "2", host, str(port)]
+    return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0
 
 
 def test_an_app_keeps_its_account_while_it_lives_and_loses_it_when_it_is_deleted(
@@ -82,16 +93,19 @@ def test_an_app_keeps_its_account_while_it_lives_and_loses_it_when_it_is_deleted
     slow = workshop.page("5", "cccccccccccc-3", "v3", delay=30)
     assert (answer := node.deploy("5", first, 1)).status_code == 200, answer.text
     variables = given(node, "rt-u-7-5-r1")
-    uri = told(node, mongo, "rt-u-7-5-r1")
+    uri = told(node, "rt-u-7-5-r1")
     parts = urlsplit(uri)
     password = unquote(parts.password or "")
     where = (parts.username, parts.hostname, parts.port, parts.path)
-    assert where == ("db_u7_a5", "mongo.test", mongo.port, "/db_u7_a5")
+    assert where == ("db_u7_a5", mongo.host, mongo.port, "/db_u7_a5")
     assert (variables["MONGO_URL"], variables["FUNAI_MONGO_DB_NAME"]) == (uri, "db_u7_a5")
     [(realm, account)] = [(realm, user) for (realm, name), user in mongo.users.items() if name == "db_u7_a5"]
     assert (account.databases, parts.query) == (frozenset({"db_u7_a5"}), f"authSource={realm}")
     stored = explore(node, "insert-one", {"collection": "things", "doc": '{"n": {"$numberLong": "9007199254740993"}}'})
     assert stored.status_code == 200, stored.text
+
+    assert reaches(node, "rt-u-7-5-r1", mongo.host, mongo.port)
+    assert not reaches(node, "rt-u-7-5-r1", mongo.host, 81)
 
     # It dies with a container that is not proven yet; those after it are given the same account.
     with ThreadPoolExecutor(1) as beside:
@@ -102,9 +116,9 @@ def test_an_app_keeps_its_account_while_it_lives_and_loses_it_when_it_is_deleted
     node.start_agent()
     assert node.page("/runtime/5/").text == "v1\n"
     assert (answer := node.deploy("5", second, 3)).status_code == 200, answer.text
-    assert told(node, mongo, "rt-u-7-5-r3") == uri
+    assert told(node, "rt-u-7-5-r3") == uri
     assert (answer := node.deploy("5", first, 4)).status_code == 200, answer.text
-    assert told(node, mongo, "rt-u-7-5-r4") == uri
+    assert told(node, "rt-u-7-5-r4") == uri
     found = explore(node, "find", {"collection": "things"}).json()["data"]
     assert [each["n"] for each in found["items"]] == [9007199254740993]
 
@@ -121,7 +135,7 @@ def test_an_app_keeps_its_account_while_it_lives_and_loses_it_when_it_is_deleted
     outcome = {"enabled": True, "dropped": True, "dbName": "db_u7_a5", "reason": None, "error": None}
     assert (gone["status"], gone["mongo"]) == ("DELETED", outcome)
     assert ("db_u7_a5" in mongo.databases, len(mongo.users), file.exists()) == (False, 1, False)
-    with logged_in(mongo, uri) as client, pytest.raises(OperationFailure, match="Authentication failed"):
+    with logged_in(uri) as client, pytest.raises(OperationFailure, match="Authentication failed"):
         client.get_default_database().command("ping", 1)
 
 

@@ -42,6 +42,7 @@ class Iptables:
         self._reach = tuple(reach)
         self._denied = tuple(denied)
         self._servers: dict[tuple[str, int], tuple[isolation.Reach, ...]] = {server: () for server in servers}
+        self._unknown: dict[str, str] = {}
 
     async def hold(self, fence: isolation.Fence) -> None:
         """Every rule is in place afterwards, whatever was there before. Raises EngineError."""
@@ -67,11 +68,20 @@ class Iptables:
                         name, port, family=socket.AF_INET, type=socket.SOCK_STREAM
                     )
             except (TimeoutError, OSError) as error:
-                logger.warning("apps may not reach a server whose name is not known", extra={"error": str(error)})
+                self._warn(name, str(error) or f"no answer within {_NAME_SECONDS:g} s")
                 continue
-            addresses = dict.fromkeys(str(address[0]) for *_, address in found)
+            self._unknown.pop(name, None)
+            addresses = sorted({str(address[0]) for *_, address in found})
             self._servers[(name, port)] = tuple(
                 isolation.Reach(IPv4Network(f"{address}/32"), port) for address in addresses
+            )
+
+    def _warn(self, name: str, problem: str) -> None:
+        """Once, because names are looked up again and again."""
+        if self._unknown.get(name) != problem:
+            self._unknown[name] = problem
+            logger.warning(
+                "apps may not reach a server whose name is not known", extra={"server": name, "error": problem}
             )
 
 

@@ -53,8 +53,7 @@ async def open_databases(settings: AgentSettings, folder: Path, stack: AsyncExit
             "agent cannot start: RUNTIME_MONGO_HOST is set, but PyMongo is not installed; install the extra 'mongo' "
             "(pip install -c constraints.txt '.[mongo]'), or unset it"
         )
-    if not settings.mongo_username:
-        logger.warning("RUNTIME_MONGO_USERNAME is not set: without access control every app can read every database")
+    _warn(settings)
     mongo = importlib.import_module("daemons.agent.adapters.mongo")
     server = mongo.MongoServer(
         settings.mongo_host,
@@ -80,6 +79,18 @@ def app_databases(settings: AgentSettings, parts: DatabaseParts | None) -> AppDa
 def explorer_routes(settings: AgentSettings, parts: DatabaseParts | None) -> Sequence[web.RouteDef]:
     """The explorer's calls, which without a server say that there is none."""
     return ExplorerRoutes(Explorer(parts.documents, _server(settings)) if parts else None).table()
+
+
+def _warn(settings: AgentSettings) -> None:
+    if not settings.mongo_username:
+        logger.warning("RUNTIME_MONGO_USERNAME is not set: without access control every app can read every database")
+    host = _server(settings).host
+    if host in ("localhost", "::1") or host.startswith("127."):
+        logger.warning(
+            "at the database server's address every app reaches itself: set RUNTIME_MONGO_APP_HOST to the one that "
+            "containers reach it at",
+            extra={"host": host},
+        )
 
 
 def _server(settings: AgentSettings) -> DatabaseServer:

@@ -234,3 +234,15 @@ def test_the_administrators_password_is_a_secret() -> None:
     found = settings(RUNTIME_MONGO_USERNAME="admin", RUNTIME_MONGO_PASSWORD="p@ss-of-admin")
     assert "p@ss-of-admin" in found.secret_values()
     assert "p@ss-of-admin" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("apps", "warned"), [("", True), ("localhost", True), ("::1", True), ("10.0.0.5", False), ("mongo.test", False)]
+)
+async def test_an_address_at_which_apps_reach_themselves_is_warned_of(
+    apps: str, warned: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with AsyncExitStack() as stack:
+        given = settings(RUNTIME_MONGO_HOST="127.0.0.1", RUNTIME_MONGO_APP_HOST=apps)
+        await open_databases(given, tmp_path, stack)
+    assert ("RUNTIME_MONGO_APP_HOST" in caplog.text) is warned
