@@ -85,7 +85,7 @@ async def test_a_shell_has_its_size_takes_another_and_tells_its_exit_code(bench:
 
 async def test_leaving_ends_it_and_what_it_left_behind(bench: Bench) -> None:
     async with bench.terminals.open(_NAME, a_run("m2", "sh"), "m2") as terminal:
-        await terminal.write(b"nohup sleep 500 &\nsleep 500\n")
+        await terminal.write(b"sleep 501 &\nsleep 500\n")
         await until(terminal, "sleep 500")
         assert bench.left("m2") >= 1
         assert await terminal.exit_code() is None

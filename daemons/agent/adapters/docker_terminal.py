@@ -84,19 +84,21 @@ class DockerTerminal:
         until = loop.time() + _SETTLE_SECONDS
         while True:
             found = await self.inspect()
+            if found is None or loop.time() >= until:
+                return None
             if not found["Running"]:
                 code = found.get("ExitCode")
                 return code if isinstance(code, int) else None
-            if loop.time() >= until:
-                return None
             await asyncio.sleep(_LOOK_SECONDS)
 
-    async def inspect(self) -> dict[str, Any]:
-        """What the engine says of it. Raises EngineError."""
+    async def inspect(self) -> dict[str, Any] | None:
+        """What the engine says of it; None when it was removed with its container. Raises EngineError."""
         try:
             async with asyncio.timeout(_CALL_SECONDS):
                 return await self._exec.inspect()
         except _FAILURES as error:
+            if isinstance(error, DockerError) and error.status == HTTPStatus.NOT_FOUND:
+                return None
             raise _broken(self._name, error) from error
 
     async def _resize(self, cols: int, rows: int) -> None:
@@ -165,7 +167,7 @@ class DockerTerminals:
         try:
             await self._sweep(name, sweep(mark))
             found = await terminal.inspect()
-            if found["Running"]:
+            if found is not None and found["Running"]:
                 await asyncio.to_thread(_kill, int(found.get("Pid") or 0), str(found.get("ContainerID") or ""))
                 if await terminal.exit_code() is None:
                     logger.error("a shell's process could not be ended", extra={"container": name})

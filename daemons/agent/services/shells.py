@@ -31,6 +31,10 @@ logger = logging.getLogger(__name__)
 _START_SECONDS: Final = 15.0
 _LOOK_SECONDS: Final = 1.0
 _CLOSE_SECONDS: Final = 4.0
+#: What a process that was killed ends with.
+_KILLED: Final = 137
+_LOOKS: Final = 10
+_LOOK_AGAIN_SECONDS: Final = 0.2
 
 
 class NotRunning(Exception):
@@ -134,11 +138,20 @@ class Shells:
             await line.send(data)
             watch.touch()
         code = await terminal.exit_code()
-        found = await self._containers.state(container)
-        if found is not None and found.running:
+        if not await self._stopped(container, looks=_LOOKS if code in (None, _KILLED) else 1):
             return ShellEnd(reason=ShellEndReason.EXITED, exit_code=code)
         text = "the app's container was stopped, as after a redeployment"
         return ShellEnd(reason=ShellEndReason.STOPPED, exit_code=code, text=text)
+
+    async def _stopped(self, container: str, looks: int) -> bool:
+        """The engine says of a container that it stopped a moment after its processes are gone."""
+        for look in range(looks):
+            if look:
+                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+            found = await self._containers.state(container)
+            if found is None or not found.running:
+                return True
+        return False
 
 
 class _Watch:
