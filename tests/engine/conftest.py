@@ -19,7 +19,6 @@ from tests.support.engines import Bench
 CANNOT: Final[Mapping[str, Mapping[str, str]]] = {
     "docker": {},
     "podman": {
-        "test_an_image_in_use_stays": "it takes the name away from an image in use (the image itself stays)",
         "test_too_much_memory_is_told_as_such": "4.3 tells of a kill for memory only that the exit code is 137",
     },
     "swarm": {

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from daemons.agent.adapters.firewall import Iptables, NoFirewall
 from daemons.agent.adapters.networks import GATEWAY_BRIDGE
 from daemons.agent.domain.containers import Limits
 from daemons.agent.domain.isolation import Reach
@@ -70,6 +71,9 @@ try foreign foreign
 try engine-socket ls /var/run/docker.sock /run/docker.sock
 try host-process kill -0 $(($$ + 100000))
 try shared-memory shared
+try host-file cat @HOST@
+try host-file-by-init cat /proc/1/root@HOST@
+try host-file-by-parents cat /proc/self/cwd/../../../../../../../..@HOST@
 rm -f /dev/shm/fill
 wait
 (forks) 2>/dev/null && echo "attempt forks won" || echo "attempt forks lost"
@@ -88,6 +92,7 @@ class Scene:
     victim: str
     victim_port: int
     targets: dict[str, str]
+    host_file: str
 
 
 class Answering(http.server.BaseHTTPRequestHandler):
@@ -114,20 +119,21 @@ def daemon() -> Iterator[int]:
 
 
 @pytest.fixture
-def beyond(tmp_path: Path) -> Iterator[None]:
-    with outside(tmp_path):
-        yield
+def beyond(tmp_path: Path) -> Iterator[Path]:
+    """Servers beyond this machine; a file of this machine that they serve."""
+    with outside(tmp_path) as page:
+        yield page
 
 
 @pytest.fixture
-async def fenced(kind: str, loaded: str, beyond: None) -> AsyncIterator[Bench]:
+async def fenced(kind: str, loaded: str, beyond: Path) -> AsyncIterator[Bench]:
     """The engine behind a fence with one gate, to the neighbour's port 81."""
-    async with engines.docker(loaded, kind, (Reach(IPv4Network(f"{NEIGHBOUR}/32"), 81),)) as found:
+    async with engines.docker(loaded, kind, Iptables([Reach(IPv4Network(f"{NEIGHBOUR}/32"), 81)])) as found:
         yield found
 
 
 @pytest.fixture
-async def scene(fenced: Bench, daemon: int) -> Scene:
+async def scene(fenced: Bench, daemon: int, beyond: Path) -> Scene:
     victim = replace(await fenced.spec("v"), name=f"rt-u-8-{APP}-r1", user_id="8", image=_SECRET)
     fenced.made.append(victim.name)
     await fenced.engine.create(victim)
@@ -146,7 +152,7 @@ async def scene(fenced: Bench, daemon: int) -> Scene:
         "neighbour": f"{NEIGHBOUR}:80",
         "metadata": f"{METADATA}:80",
     }
-    return Scene(victim.name, victim.host_port, targets)
+    return Scene(victim.name, victim.host_port, targets, str(beyond))
 
 
 def _whereabouts(bench: Bench, name: str) -> tuple[str, str]:
@@ -169,7 +175,7 @@ def hostile_image(bench: Bench, scene: Scene) -> str:
     network = [f"(try {name} fetch {target.replace(':', ' ')}) &" for name, target in targets.items()]
     network += [f"(try victim-by-name named {scene.victim}) &", "(try itself-by-name itself) &"]
     script = _HOSTILE.replace("@NETWORK@", "\n".join(network)).replace("@SECRET@", f"[{_SECRET[0]}]{_SECRET[1:]}")
-    return engines.image(bench.url, "hostile", script)
+    return engines.image(bench.url, "hostile", script.replace("@HOST@", scene.host_file))
 
 
 def attempts(output: str) -> dict[str, bool]:
@@ -187,7 +193,7 @@ async def test_every_attempt_fails(fenced: Bench, scene: Scene) -> None:
     await fenced.engine.start(spec.name)
     await says(fenced, spec, "tried", seconds=60)
     made = attempts(await fenced.engine.logs(spec.name, 500))
-    assert len(made) == len(scene.targets) + 33
+    assert len(made) == len(scene.targets) + 36
     assert {name for name, won in made.items() if won} == {"public", "gate", "itself-by-name"} | _OPEN.get(
         fenced.kind, set()
     )
@@ -197,11 +203,17 @@ async def test_every_attempt_fails(fenced: Bench, scene: Scene) -> None:
 
 
 async def test_without_the_fence_they_would_have_been_reached(fenced: Bench, scene: Scene) -> None:
-    open_to_all = ("daemon-by-the-machine", "daemon-by-another-bridge", "neighbour", "metadata")
-    ask = "printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 3 {} | grep -q HTTP && echo {};"
-    script = "".join(ask.format(scene.targets[name].replace(":", " "), name) for name in open_to_all)
-    argv = ["run", "--rm", "--ulimit", "nproc=1000:1000", fenced.reference("serve"), "sh", "-c", f"{script} true"]
-    assert (await asyncio.to_thread(fenced.docker, *argv)).split() == list(open_to_all)
+    open_to_all = ["daemon-by-the-machine", "daemon-by-another-bridge", "neighbour", "metadata"]
+    ask = "printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 3 {} | grep -q HTTP && echo {}\n"
+    asked = "".join(ask.format(scene.targets[name].replace(":", " "), name) for name in open_to_all)
+    image = await asyncio.to_thread(engines.image, fenced.url, "control", f"#!/bin/sh\n{asked}echo asked\n")
+    await asyncio.to_thread(engines.forget, fenced.url, fenced.node)
+    async with engines.docker(fenced.url, fenced.kind, NoFirewall()) as unfenced:
+        spec = await unfenced.spec("c", image=image, image_id=await unfenced.engine.image_id(image))
+        await unfenced.engine.create(spec)
+        await unfenced.engine.start(spec.name)
+        await says(unfenced, spec, "asked")
+        assert (await unfenced.engine.logs(spec.name, 10)).split() == [*open_to_all, "asked"]
 
 
 async def test_rules_that_were_flushed_come_back(fenced: Bench) -> None:

@@ -21,9 +21,9 @@ from daemons.agent.adapters.firewall import Iptables
 from daemons.agent.adapters.networks import GATEWAY_BRIDGE, AppNetworks, OverlayNetworks
 from daemons.agent.adapters.swarm import SwarmEngine
 from daemons.agent.domain.containers import ContainerSpec, Limits
-from daemons.agent.domain.isolation import Reach, chain
+from daemons.agent.domain.isolation import chain
 from daemons.agent.domain.networks import bridge_prefix
-from daemons.agent.ports import Engine
+from daemons.agent.ports import Engine, Firewall
 from tests.support import real
 from tests.support.agent_twins import Behaviour, TwinEngine
 
@@ -128,6 +128,14 @@ class Bench:
         removal = ["service", "rm"] if self.kind == "swarm" else ["rm", "-f"]
         await asyncio.to_thread(self.docker, *removal, name)
 
+    def spare(self) -> str:
+        """An image of its own, which nobody misses."""
+        if self.kind != "twin":
+            return image(self.url, "spare", SCRIPT)
+        assert isinstance(self.engine, TwinEngine)
+        self.engine.local[self.reference("spare")] = "sha256:spare"
+        return self.reference("spare")
+
     def push(self, image: str, reference: str) -> None:
         """Put an image of the engine into a registry and forget that name of it."""
         for argv in (["tag", image, reference], ["push", "-q", reference], ["rmi", reference]):
@@ -220,9 +228,9 @@ def twin() -> Bench:
 
 
 @asynccontextmanager
-async def docker(url: str, kind: str = "docker", reach: tuple[Reach, ...] = ()) -> AsyncIterator[Bench]:
-    """A Docker engine, or one that speaks like it."""
-    node, firewall = f"n-{RUN}-{kind}", Iptables(reach)
+async def docker(url: str, kind: str = "docker", firewall: Firewall | None = None) -> AsyncIterator[Bench]:
+    """A Docker engine, or one that speaks like it; with a fence unless another is given."""
+    node, firewall = f"n-{RUN}-{kind}", firewall or Iptables()
     async with Docker(url=url, api_version="v1.41") as client:
         if kind == "swarm":
             engine: DockerEngine = SwarmEngine(client, node, OverlayNetworks(client, node, POOL, firewall))

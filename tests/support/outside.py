@@ -1,8 +1,10 @@
 """A network beyond this machine, made of a namespace: a metadata service, a private neighbour and a public server."""
 
+import fcntl
 import os
 import secrets
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from ipaddress import IPv4Address
@@ -19,8 +21,11 @@ _GATEWAY: Final = "10.233.77.1"
 
 
 @contextmanager
-def outside(folder: Path) -> Iterator[None]:
-    """Each of the three serves HTTP on ports 80 and 81 for the duration of the block, and this machine reaches it."""
+def outside(folder: Path) -> Iterator[Path]:
+    """Each of the three serves HTTP on ports 80 and 81 for the duration of the block, and this machine reaches it.
+
+    What they serve is in the file that comes back.
+    """
     name = f"fo{secrets.token_hex(3)}"
     inner = ["ip", "netns", "exec", name]
     commands = [
@@ -37,7 +42,7 @@ def outside(folder: Path) -> Iterator[None]:
         *(["ip", "route", "add", f"{address}/32", "via", NEIGHBOUR] for address in (METADATA, PUBLIC)),
     ]
     busybox = real.program("busybox", "busybox-static")
-    with _namespace(name, commands):
+    with _turn(), _namespace(name, commands):
         pages = folder / "outside"
         pages.mkdir()
         (pages / "index.html").write_text("reached\n")
@@ -49,7 +54,7 @@ def outside(folder: Path) -> Iterator[None]:
             for address in (NEIGHBOUR, METADATA, PUBLIC):
                 for port in (80, 81):
                     real.wait_until(lambda: real.listening(port, address), f"{address}:{port}")  # noqa: B023
-            yield
+            yield pages / "index.html"
 
 
 @contextmanager
@@ -74,6 +79,14 @@ def neighbour(folder: Path) -> Iterator[tuple[str, str]]:
         with real.process(serve, folder / "neighbour.log"):
             real.wait_until(lambda: real.listening(81, address), f"{address}:81")
             yield name, address
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    """One at a time on this machine: the addresses are the same for all."""
+    with Path(tempfile.gettempdir(), "funai-outside.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager

@@ -169,7 +169,8 @@ def podman(folder: Path, registry: str) -> Iterator[str]:
     store = ["--root", f"{folder}/root", "--runroot", f"{folder}/run", "--tmpdir", f"{folder}/tmp"]
     argv = [program("podman", "podman"), *store, "system", "service", "--time=0", url]
     try:
-        with process(argv, folder / "podman.log", env=environment):
+        # Where it runs, its monitors leave a file `oom` when a container ran out of memory.
+        with process(argv, folder / "podman.log", env=environment, cwd=folder):
             ping = ["docker", "-H", url, "version"]
             wait_until(
                 lambda: subprocess.run(ping, capture_output=True, check=False).returncode == 0, "Podman's start", 60

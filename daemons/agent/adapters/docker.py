@@ -227,7 +227,8 @@ class DockerEngine:
     async def log_file(self, name: str) -> tuple[str, str]:
         """The container's id and the path of its log; empty when it has none. Raises EngineError."""
         async with words(f"look at container {name}", _QUICK_SECONDS):
-            document = await absent(self._docker.containers.container(checked(name)).show()) or {}
+            container = self._docker.containers.container(checked(await self.locate(name)))
+            document = await absent(container.show()) or {}
         return str(document.get("Id") or ""), str(document.get("LogPath") or "")
 
     async def insecure(self, registry: str) -> bool:

@@ -27,8 +27,16 @@ _NAMES: Final = 53
 _ROUTES: Final = Path("/proc/net/route")
 #: The interface by which tasks of a swarm reach their machine and the world; the engine keeps them apart on it.
 GATEWAY_BRIDGE: Final = "docker_gwbridge"
-#: What engines answer when another network has the addresses or the bridge's name already.
-_TAKEN: Final = ("overlaps", "already used", "already being used", "already in use", "conflicts")
+#: What engines answer when another network has the addresses or the bridge's name already, and Podman when a bridge
+#: went while it looked through them all.
+_TAKEN: Final = (
+    "overlaps",
+    "already used",
+    "already being used",
+    "already in use",
+    "conflicts",
+    "no such network interface",
+)
 
 
 class AppNetworks:
