@@ -239,8 +239,7 @@ async def docker(url: str, kind: str = "docker", firewall: Firewall | None = Non
         with held_ports() as hold:
             bench = Bench(kind, engine, hold, node, url)
             yield bench
-            for name in bench.made:
-                await bench.engine.remove(name)
+            await asyncio.gather(*(bench.engine.remove(name) for name in bench.made))
 
 
 def bridges(url: str, node: str) -> str:
