@@ -42,15 +42,16 @@ class Line(Protocol):
 class ServerLine:
     """The side of the server."""
 
-    def __init__(self, request: web.Request, socket: web.WebSocketResponse) -> None:
+    def __init__(self, request: web.Request, socket: web.WebSocketResponse, silence_seconds: float) -> None:
         self.response = socket
         self._request = request
+        self._silence_seconds = silence_seconds
 
     async def receive(self) -> Frame | None:
         """See `Line`."""
         while True:
             try:
-                async with asyncio.timeout(SILENCE_SECONDS):
+                async with asyncio.timeout(self._silence_seconds):
                     message = await self.response.receive()
             except TimeoutError:
                 return None
@@ -65,7 +66,7 @@ class ServerLine:
     async def send(self, frame: Frame) -> None:
         """See `Line`."""
         try:
-            async with asyncio.timeout(SILENCE_SECONDS):
+            async with asyncio.timeout(self._silence_seconds):
                 await (self.response.send_bytes(frame) if isinstance(frame, bytes) else self.response.send_str(frame))
         except (TimeoutError, ConnectionError) as error:
             raise LineLost("the other side takes nothing any more") from error
@@ -89,14 +90,16 @@ class ServerLine:
 
     async def _beat_back(self, data: bytes) -> None:
         try:
-            async with asyncio.timeout(SILENCE_SECONDS):
+            async with asyncio.timeout(self._silence_seconds):
                 await self.response.pong(data)
         except (TimeoutError, ConnectionError):
             return
 
 
 @asynccontextmanager
-async def answered(request: web.Request) -> AsyncIterator[ServerLine]:
+async def answered(
+    request: web.Request, beat_seconds: float = BEAT_SECONDS, silence_seconds: float = SILENCE_SECONDS
+) -> AsyncIterator[ServerLine]:
     """The request as a line; it is closed at the end of the block. Raises InvalidRequest for one that is not asked to
     become a WebSocket, and for one by a browser's page: none of ours is such, and pages of others could not be told
     apart where no token is asked for."""
@@ -108,10 +111,10 @@ async def answered(request: web.Request) -> AsyncIterator[ServerLine]:
     if not socket.can_prepare(request):
         raise InvalidRequest("this is a WebSocket; ask for it to be opened as one", ["Upgrade"])
     await socket.prepare(request)
-    line = ServerLine(request, socket)
+    line = ServerLine(request, socket, silence_seconds)
     code = WSCloseCode.INTERNAL_ERROR
     try:
-        async with running(lambda: every(BEAT_SECONDS, line.beat)):
+        async with running(lambda: every(beat_seconds, line.beat)):
             yield line
         code = WSCloseCode.OK
     finally:

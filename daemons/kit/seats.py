@@ -19,6 +19,7 @@ class Seats:
         self._most_each = most_each
         self._taken: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[object]] = set()
+        self._empty = asyncio.Event()
 
     @property
     def taken(self) -> int:
@@ -44,6 +45,19 @@ class Seats:
             self._taken[key] -= 1
             if not self._taken[key]:
                 del self._taken[key]
+            if not self._taken:
+                self._empty.set()
+
+    async def left(self, seconds: float) -> bool:
+        """Wait until nobody has a seat any more; false when somebody still has after so many seconds."""
+        self._empty.clear()
+        if self.taken:
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._empty.wait()
+            except TimeoutError:
+                return False
+        return True
 
     def close(self) -> None:
         """Cancel everybody who has a seat: a server that ends does not wait for readers who would never leave."""

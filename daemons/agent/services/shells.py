@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 from pydantic import ValidationError
@@ -62,14 +62,13 @@ class Shells:
         #: Marks of this process begin so; all others are those of one before.
         self._ours = f"{secrets.token_hex(4)}-"
         self._closing = asyncio.Event()
-        self._empty = asyncio.Event()
 
     @asynccontextmanager
     async def room(self, asked: ShellQuery) -> AsyncIterator[str]:
         """Room for one shell, in the container that is yielded. Raises NotRunning, NoSeat and EngineError."""
         if self._closing.is_set():
             raise NoSeat("this agent is being stopped; try again in a moment")
-        with self._seat(asked.app_id):
+        with self._seats.take(f"app {asked.app_id}"):
             standing = await self._apps.status(asked.user_id, asked.app_id)
             if standing.state is None or not standing.state.running:
                 raise NotRunning(f"app {asked.app_id} does not run: {_stands(standing)}")
@@ -96,21 +95,8 @@ class Shells:
     async def close(self) -> None:
         """End every shell, telling why, and wait for that."""
         self._closing.set()
-        if self._seats.taken:
-            try:
-                async with asyncio.timeout(_CLOSE_SECONDS):
-                    await self._empty.wait()
-            except TimeoutError:
-                logger.warning("shells did not end in time", extra={"shells": self._seats.taken})
-
-    @contextmanager
-    def _seat(self, app_id: str) -> Iterator[None]:
-        try:
-            with self._seats.take(f"app {app_id}"):
-                yield
-        finally:
-            if not self._seats.taken:
-                self._empty.set()
+        if not await self._seats.left(_CLOSE_SECONDS):
+            logger.warning("shells did not end in time", extra={"shells": self._seats.taken})
 
     async def _begun(self, container: str, line: Line) -> ShellEnd:
         """Raises LineLost."""

@@ -58,23 +58,18 @@ class Shells:
         self._agents = agents
         self._seats = Seats("shells", _MOST, _MOST)
         self._closing = asyncio.Event()
-        self._empty = asyncio.Event()
 
     @asynccontextmanager
     async def room(self, app_id: str) -> AsyncIterator[Way]:
         """Raises AppNotPlaced, AppNotRunning, AppDown, NoSeat and AgentFailed."""
         if self._closing.is_set():
             raise NoSeat("the control plane is being stopped; try again in a moment")
-        try:
-            with self._seats.take(f"app {app_id}"):
-                host = await self._running.host(app_id)
-                asked = ShellQuery(user_id=host.user_id, app_id=app_id)
-                with in_words(host.node, f"a shell in app {app_id}"):
-                    async with self._agents.shell(host.node.agent_base_url or "", asked) as line:
-                        yield Way(app_id, host, line)
-        finally:
-            if not self._seats.taken:
-                self._empty.set()
+        with self._seats.take(f"app {app_id}"):
+            host = await self._running.host(app_id)
+            asked = ShellQuery(user_id=host.user_id, app_id=app_id)
+            with in_words(host.node, f"a shell in app {app_id}"):
+                async with self._agents.shell(host.node.agent_base_url or "", asked) as line:
+                    yield Way(app_id, host, line)
 
     async def serve(self, way: Way, near: Line, actor: Actor) -> None:
         """One shell. It is begun once the audit log has it."""
@@ -90,12 +85,8 @@ class Shells:
     async def close(self) -> None:
         """End every shell, telling why, and wait for that."""
         self._closing.set()
-        if self._seats.taken:
-            try:
-                async with asyncio.timeout(_CLOSE_SECONDS):
-                    await self._empty.wait()
-            except TimeoutError:
-                logger.warning("shells did not end in time", extra={"shells": self._seats.taken})
+        if not await self._seats.left(_CLOSE_SECONDS):
+            logger.warning("shells did not end in time", extra={"shells": self._seats.taken})
 
     async def _audited(self, way: Way, near: Line, order: ShellStart, actor: Actor) -> ShellEnd:
         shell = Shell(str(uuid4()), way.app_id, way.host.node.name, actor, order.command, opened_at=0)

@@ -202,14 +202,19 @@ async def test_an_agent_that_is_gone_is_told_of(world: World) -> None:
 @pytest.mark.parametrize("who", ["plane", "agent"])
 async def test_a_shutdown_closes_shells_with_a_word_and_a_close_frame(world: World, who: str) -> None:
     app = world.plane.app if who == "plane" else world.agent.runner.app
+    async with world.plane.admin.app_shell(_APP) as line:
+        await start(line)
+        await line.send(b"exit 0\n")
+        assert (await last(line)).reason is ShellEndReason.EXITED
     async with world.plane.admin.app_shell(_APP) as line, asyncio.timeout(10):
         await start(line)
         closing = asyncio.ensure_future(app.shutdown())
         end = await last(line)
         await closing
+        assert who == "plane" or await world.ended(), "a server that ends waits for that"
     assert end.reason is ShellEndReason.SHUTDOWN and "is being stopped" in end.text
     await eventually(world.ended, 5)
-    assert [entry.change for entry in await world.audited()] == ["opened", "closed"]
+    assert [entry.change for entry in await world.audited()] == 2 * ["opened", "closed"]
 
 
 @pytest.mark.parametrize("role", [None, "api", "runner", "node"])
