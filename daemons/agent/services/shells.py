@@ -58,6 +58,7 @@ class Shells:
         self._containers = containers
         self._apps = apps
         self._bounds = bounds
+        self._most = most
         self._seats = Seats("shells", most, most)
         #: Marks of this process begin so; all others are those of one before.
         self._ours = f"{secrets.token_hex(4)}-"
@@ -68,6 +69,8 @@ class Shells:
         """Room for one shell, in the container that is yielded. Raises NotRunning, NoSeat and EngineError."""
         if self._closing.is_set():
             raise NoSeat("this agent is being stopped; try again in a moment")
+        if not self._most:
+            raise NoSeat("this node opens no shells (RUNTIME_SHELLS is 0)")
         with self._seats.take(f"app {asked.app_id}"):
             standing = await self._apps.status(asked.user_id, asked.app_id)
             if standing.state is None or not standing.state.running:

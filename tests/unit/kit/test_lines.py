@@ -13,7 +13,7 @@ from daemons.kit.tasks import first
 from protocol.client.socket import ClientLine, NotOpened, opened
 from protocol.client.transport import Unreachable
 
-_BEAT, _SILENCE = 0.05, 0.4
+_BEAT, _SILENCE = 0.05, 0.3
 Handler = Callable[[Line], Awaitable[None]]
 
 
