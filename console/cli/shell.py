@@ -90,7 +90,10 @@ async def _carried(line: ClientLine) -> ShellEnd | None:
 async def _show(line: ClientLine) -> ShellEnd | None:
     while (frame := await line.receive()) is not None:
         if isinstance(frame, bytes):
-            await asyncio.to_thread(_write, frame)
+            try:
+                await asyncio.to_thread(_write, frame)
+            except OSError:
+                return ShellEnd(reason=ShellEndReason.LEFT, text="nobody takes what it writes any more")
             continue
         try:
             word = SHELL_WORD.validate_json(frame)
@@ -168,13 +171,23 @@ def _raw(fd: int) -> Iterator[None]:
 
 @asynccontextmanager
 async def _leaving() -> AsyncIterator[None]:
-    """A signal that ends us lets the terminal be set back first."""
+    """A signal that ends us lets the terminal be set back first. Raises Failure then."""
     task, loop = asyncio.current_task(), asyncio.get_running_loop()
-    for number in _LEAVING:
+    received: list[signal.Signals] = []
+
+    def leave(number: signal.Signals) -> None:
+        received.append(number)
         if task is not None:
-            loop.add_signal_handler(number, task.cancel)
+            task.cancel()
+
+    for number in _LEAVING:
+        loop.add_signal_handler(number, leave, number)
     try:
         yield
+    except asyncio.CancelledError:
+        if not received:
+            raise
+        raise Failure(f"the shell was left: {received[0].name}", 128 + received[0]) from None
     finally:
         for number in _LEAVING:
             loop.remove_signal_handler(number)

@@ -160,12 +160,16 @@ def test_a_terminal_is_carried_whole(plane: Served, screen: Screen, docker_url: 
     assert "sleep 300" not in str(entries)
 
 
-def test_a_client_that_is_killed_leaves_nothing_behind(screen: Screen, docker_url: str) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
+def test_a_client_that_is_killed_leaves_nothing_behind(screen: Screen, docker_url: str, number: signal.Signals) -> None:
     screen.until(b"# ")
     screen.type(b"sleep 301 &\rsleep 302\r")
     screen.until(b"sleep 302\r\n")
     assert left(docker_url)
-    os.kill(screen.program.pid, signal.SIGKILL)
+    os.kill(screen.program.pid, number)
+    if number is not signal.SIGKILL:
+        assert screen.program.wait(20) == 128 + number
+        assert termios.tcgetattr(screen.slave) == screen.before, "the terminal is as it was"
     wait_until(lambda: not left(docker_url), "the end of what it had begun")
 
 
