@@ -173,7 +173,7 @@ def build_app(settings: AgentSettings, parts: Parts) -> web.Application:
     watched = (parts.engine, parts.probe, ledger, retirement, restoration, notices)
     vigil = Vigil(*watched, lambda: recovery.done, now, heartbeat.soon)
     stop_patience = Patience(min(settings.drain_seconds, _STOP_DRAIN_SECONDS))
-    apps = Apps(parts.engine, parts.gateway, ledger, retirement, vigil, stop_patience, databases)
+    apps = Apps(parts.engine, parts.outputs, parts.gateway, ledger, retirement, vigil, stop_patience, databases)
     visits = VisitRoutes(Visits(ledger, parts.access_log), recovery)
     routes = AppRoutes(rollout, apps, recovery, heartbeat, settings.gateway_url, settings.registries)
     output = AppOutput(parts.outputs, ledger)

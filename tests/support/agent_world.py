@@ -35,6 +35,7 @@ from tests.support.agent_twins import (
     TwinStates,
     TwinStore,
 )
+from tests.support.output_twins import TwinOutputs
 
 V1, V2, V3 = (f"funai/u7-app5:{letter * 12}-{fence}" for letter, fence in (("a", 1), ("b", 2), ("c", 3)))
 
@@ -128,7 +129,7 @@ class World:
             self.clock,
             self.told,
         )
-        apps = Apps(self.engine, self.gateway, ledger, retirement, vigil, Patience(0.1), databases)
+        apps = Apps(self.engine, TwinOutputs(), self.gateway, ledger, retirement, vigil, Patience(0.1), databases)
         return Agent(rollout, apps, recovery, ledger, retirement, vigil)
 
     @asynccontextmanager

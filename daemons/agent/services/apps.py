@@ -11,9 +11,10 @@ from daemons.agent.domain.images import of_app
 from daemons.agent.domain.probing import ContainerState
 from daemons.agent.domain.vigil import Condition, Trouble
 from daemons.agent.domain.visitors import Patience
-from daemons.agent.ports import Engine, EngineError, Gateway, GatewayError, OwnContainer
+from daemons.agent.ports import Engine, EngineError, Gateway, GatewayError, Outputs, OwnContainer
 from daemons.agent.services.databases import AppDatabases, Farewell
 from daemons.agent.services.ledger import Ledger
+from daemons.agent.services.redaction import redactor_of
 from daemons.agent.services.retirement import Retirement
 from daemons.agent.services.vigil import Vigil
 
@@ -60,6 +61,7 @@ class Apps:
     def __init__(
         self,
         engine: Engine,
+        outputs: Outputs,
         gateway: Gateway,
         ledger: Ledger,
         retirement: Retirement,
@@ -68,6 +70,7 @@ class Apps:
         databases: AppDatabases | None = None,
     ) -> None:
         self._engine = engine
+        self._outputs = outputs
         self._gateway = gateway
         self._ledger = ledger
         self._retirement = retirement
@@ -133,11 +136,12 @@ class Apps:
         )
 
     async def logs(self, user_id: str, app_id: str, tail: int) -> str:
-        """The last lines of the app's output. Raises UnknownApp and EngineError."""
+        """The last lines of the app's output, without its secrets. Raises UnknownApp and EngineError."""
         state = self._ledger.get(app_id)
         if state.current is None or state.user_id != user_id:
             raise UnknownApp(f"app {app_id} of user {user_id} has no container on this node")
-        return await self._engine.logs(state.current.container, tail)
+        redactor = await redactor_of(self._outputs, state.current)
+        return redactor.text(await self._engine.logs(state.current.container, tail))
 
     async def images(self, user_id: str, app_id: str) -> Sequence[str]:
         """Every reference in the app's own repositories that the engine has. Raises EngineError."""

@@ -10,7 +10,8 @@ from daemons.agent.domain.output import Cursor, Piece, Place, Telling, attempt_o
 from daemons.agent.ports import EngineError, Output, Outputs
 from daemons.agent.services.apps import UnknownApp
 from daemons.agent.services.ledger import Ledger
-from daemons.kit.logs import Redactor, spellings
+from daemons.agent.services.redaction import redactor_of
+from daemons.kit.logs import Redactor
 from daemons.kit.seats import Seats
 from protocol.running import AppLogEvent, AppLogKind, AppOutputQuery
 
@@ -75,11 +76,8 @@ class AppOutput:
         else:
             place, text = _resumed(Cursor.read(asked.cursor), run)
         tail = asked.tail if former is None and asked.cursor is None else None
-        values: tuple[str, ...] = ()
-        if current.config.secrets:
-            given = await self._outputs.variables(current.container)
-            values = spellings(given[name] for name in current.config.secrets if name in given)
-        return _Reading(current.container, place, tail, text, Redactor(values), former)
+        redactor = await redactor_of(self._outputs, current)
+        return _Reading(current.container, place, tail, text, redactor, former)
 
     def _why(self, asked: AppOutputQuery, current: Instance, former_run: str) -> str:
         setback = self._ledger.get(asked.app_id).setback

@@ -22,6 +22,7 @@ from tests.support.agent_twins import (
     TwinGateway,
 )
 from tests.support.eventually import eventually
+from tests.support.output_twins import TwinOutputs
 
 TOKEN = "runtime-token-of-tests"
 IMAGE = "funai/u7-app5:aaaaaaaaaaaa-1"
@@ -35,6 +36,7 @@ class Served:
     engine: TwinEngine
     gateway: TwinGateway
     plane: TwinControlPlane
+    outputs: TwinOutputs
 
 
 def settings(**more: str) -> AgentSettings:
@@ -54,9 +56,10 @@ async def served() -> AsyncIterator[Served]:
     engine = TwinEngine(local={IMAGE: "sha256:1", "funai/u7-app5:bad": "sha256:bad"})
     engine.behaviours["sha256:bad"] = Behaviour(exit_code=9, output="what broke\n")
     gateway, plane = TwinGateway(), TwinControlPlane()
-    parts = twin_parts(engine, gateway=gateway, control_plane=plane)
+    outputs = TwinOutputs()
+    parts = twin_parts(engine, gateway=gateway, control_plane=plane, outputs=outputs)
     async with listening(settings(), parts) as (_, url):
-        yield Served(url, engine, gateway, plane)
+        yield Served(url, engine, gateway, plane, outputs)
 
 
 @pytest.fixture
@@ -208,6 +211,19 @@ async def test_ids_may_be_numbers_and_unknown_keys_are_ignored(served: Served) -
     body = {"userId": 7, "appId": 5, "image": IMAGE, "fence": 1, "whatever": {"a": 1}}
     async with caller(served) as session, session.post("/agent/apps/deploy", json=body) as response:
         assert (response.status, (await response.json())["appId"]) == (200, "5")
+
+
+async def test_output_is_told_without_secrets(served: Served, client: AgentClient) -> None:
+    served.engine.behaviours["sha256:1"] = Behaviour(output="the key is sup3r-secret\n")
+    config = AppConfig(secrets={"KEY": "sup3r-secret"})
+    answer = await client.deploy(deploy().model_copy(update={"config": config}))
+    async with aiohttp.ClientSession(served.url, headers={"X-Runtime-Token": TOKEN}) as session:
+        async with session.get("/agent/apps/logs?userId=7&appId=5") as response:
+            assert response.status == 500 and "sup3r" not in await response.text()
+        await served.outputs.write(answer.container_name, "x")
+        served.outputs.given[answer.container_name] = {"KEY": "sup3r-secret"}
+        async with session.get("/agent/apps/logs?userId=7&appId=5") as response:
+            assert await response.text() == "the key is [secret]\n"
 
 
 async def test_output_is_text(served: Served, client: AgentClient) -> None:
