@@ -253,6 +253,11 @@ class AgentSettings(Settings):
         """Whether there is a deploy to ask before a switch."""
         return bool(self.deploy_url and self.node_token.get_secret_value())
 
+    @property
+    def reports(self) -> bool:
+        """Whether there is a deploy to report to, and it can be told where this node is."""
+        return bool(self.confirms and self.agent_url and self.gateway_url)
+
     @model_validator(mode="after")
     def _watermarks_are_in_order(self) -> Self:
         for before, line in pairwise((self.disk_no_new_apps, self.disk_no_pulls, self.disk_stops_only)):

@@ -8,7 +8,8 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from daemons.agent.app import Parts, build_app
+from daemons.agent.app import build_app
+from daemons.agent.composition.outside import Parts
 from daemons.agent.ports import Terminals
 from daemons.agent.settings import AgentSettings
 from daemons.kit.settings import load

@@ -1,7 +1,8 @@
 """Deploy, as the agent sees it."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -10,9 +11,10 @@ from typing import Final
 from daemons.agent.domain.collection import Kept
 from daemons.agent.domain.report import Collected, Illness, NodeReport
 from daemons.agent.ports import ControlPlaneError
+from protocol import headers
 from protocol.apps import ConfirmFence
 from protocol.client.node import NodeClient
-from protocol.client.transport import ClientError, Refused
+from protocol.client.transport import ClientError, Refused, Transport
 from protocol.nodes import AppHealth, AppImages, DiskCollection, ImagesInUse, NodeHeartbeat, NodeVitals, UnwellApp
 
 _SECONDS: Final = 3.0
@@ -68,6 +70,13 @@ class DeployPlane:
                 return None
             raise ControlPlaneError(f"deploy: {str(error) or 'no answer in time'}") from error
         return {app.app_id: _kept(app) for app in answer.apps if app.app_id in app_ids}
+
+
+@asynccontextmanager
+async def open_plane(url: str, token: str, node: NodeIdentity) -> AsyncIterator[DeployPlane]:
+    """The control plane at a URL for the duration of the block."""
+    async with Transport(url, {headers.NODE_TOKEN: token}, timeout=_SECONDS) as transport:
+        yield DeployPlane(NodeClient(transport), node)
 
 
 def _beat(node: NodeIdentity, report: NodeReport) -> NodeHeartbeat:

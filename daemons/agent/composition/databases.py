@@ -8,31 +8,19 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
 
 from aiohttp import web
 
 from daemons.agent.adapters.accounts import JsonAccounts
 from daemons.agent.domain.databases import DatabaseServer, realm_of
-from daemons.agent.domain.documents import BadDocument, SystemCollection
 from daemons.agent.http.databases import ExplorerRoutes
-from daemons.agent.ports.databases import AccountFiles, DatabaseError, Databases, Documents, QueryRefused
+from daemons.agent.ports.databases import AccountFiles, Databases, Documents
 from daemons.agent.services.databases import AppDatabases, Habits
-from daemons.agent.services.explorer import Explorer, NoDatabaseServer
+from daemons.agent.services.explorer import Explorer
 from daemons.agent.settings import AgentSettings
-from daemons.kit.problems import Problems
 from daemons.kit.settings import Misconfigured
-from protocol.errors import ErrorReason
 
 logger = logging.getLogger(__name__)
-
-DATABASE_PROBLEMS: Final[Problems] = {
-    BadDocument: (400, ErrorReason.INVALID_REQUEST),
-    SystemCollection: (403, ErrorReason.FORBIDDEN),
-    QueryRefused: (422, ErrorReason.INVALID_REQUEST),
-    DatabaseError: (503, ErrorReason.PEER_FAILED),
-    NoDatabaseServer: (503, ErrorReason.UNAVAILABLE),
-}
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import aiohttp
 import pytest
 
-from daemons.agent.app import PROBLEMS
 from daemons.agent.domain.images import RegistryRefused, require_allowed
+from daemons.agent.http.problems import PROBLEMS
 from daemons.agent.settings import AgentSettings
 from daemons.kit.settings import Misconfigured, load
 from protocol.apps import AppRef, DeployApp, RunCondition
