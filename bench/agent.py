@@ -16,6 +16,7 @@ import time
 from collections.abc import Awaitable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -23,7 +24,7 @@ import aiohttp
 from bench.figures import Figure, median, show
 from bench.rollout import Engine, first_answer
 from bench.servers import Server
-from tests.support import runtime_node
+from tests.support import real, runtime_node
 from tests.support.redeploys import engine_url
 from tests.support.runtime_node import RuntimeNode, docker
 
@@ -95,8 +96,10 @@ async def in_turn(node: RuntimeNode, engine: Engine, name: str) -> tuple[list[fl
             container = await timed(run, by_hand())
             await asyncio.to_thread(engine.remove, container)
             await by_agent(app_id, old, 1)
-            await timed(deployed, by_agent(app_id, new, 2))
-            await timed(back, by_agent(app_id, old, 3))
+            for times, reference, fence in ((deployed, new, 2), (back, old, 3)):
+                # Not while the engine is still busy with the one before.
+                await asyncio.to_thread(real.wait_until, partial(settled, node, app_id), "the end of the one before")
+                await timed(times, by_agent(app_id, reference, fence))
     return run, deployed, back
 
 
@@ -106,6 +109,11 @@ async def timed(times: list[float], work: Awaitable[str]) -> str:
     result = await work
     times.append((time.perf_counter() - began) * 1000)
     return result
+
+
+def settled(node: RuntimeNode, app_id: str) -> bool:
+    """Whether the app has one container."""
+    return len(node.containers(app_id)) == 1
 
 
 def fill(node: RuntimeNode, image: str, apps: int) -> None:

@@ -101,7 +101,7 @@ async def test_redeploy_under_load_fails_no_request(node: RuntimeNode, workshop:
         ('CMD ["sleep","60"]', "nothing listens on port 3000"),
         ('CMD ["sh","-c","echo it breaks here >&2; exit 7"]', "exited with code 7"),
         ('CMD ["/absent"]', "exited with code 127"),
-        ('CMD ["sh","-c","x=aaaaaaaa; while true; do x=$x$x; done"]', "OOMKilled"),
+        ('CMD ["dd","if=/dev/zero","of=/dev/null","bs=900M"]', "OOMKilled"),
     ],
     ids=["wrong-port", "loopback", "silent", "crash", "no-command", "memory"],
 )

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping
 from http import HTTPStatus
 from ipaddress import IPv4Network
@@ -24,6 +25,8 @@ _TRIES: Final = 8
 _FORGETTING_TRIES: Final = 100
 _FORGETTING_SECONDS: Final = 0.1
 _NAMES: Final = 53
+#: Longer than the pause between two looks at the fence (services/isolation.py).
+_FRESH_SECONDS: Final = 45.0
 _ROUTES: Final = Path("/proc/net/route")
 #: The interface by which tasks of a swarm reach their machine and the world; the engine keeps them apart on it.
 GATEWAY_BRIDGE: Final = "docker_gwbridge"
@@ -52,7 +55,7 @@ class AppNetworks:
         self._firewall = firewall
         self._flavour = Flavour(docker)
         self._prefix = ""
-        self._stands = False
+        self._held_at: float | None = None
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def turn(self, name: str) -> asyncio.Lock:
@@ -68,7 +71,7 @@ class AppNetworks:
 
     async def ensure(self, spec: ContainerSpec) -> None:
         """The app's network is there, and fenced. Raises EngineError and DockerError."""
-        await self.hold()
+        await self.held()
         name = self.name(spec)
         if await self._find(name) is not None:
             return
@@ -110,12 +113,20 @@ class AppNetworks:
 
     async def hold(self) -> None:
         """The fence around all of them stands. Raises EngineError and DockerError."""
-        await self._firewall.hold(await self._fence())
-        self._stands = True
+        fence = await self._fence()
+        try:
+            await self._firewall.hold(fence)
+        except EngineError:
+            self._held_at = None
+            raise
+        self._held_at = time.monotonic()
 
     async def held(self) -> None:
-        """The fence was put up since this process began: a machine that starts again has none. Raises as `hold`."""
-        if not self._stands:
+        """The fence stood a moment ago, or does now: a machine that starts again has none. Raises as `hold`.
+
+        Putting it up takes as long as a fifth of a container's start.
+        """
+        if self._held_at is None or time.monotonic() - self._held_at > _FRESH_SECONDS:
             await self.hold()
 
     async def release(self) -> bool:
@@ -123,7 +134,7 @@ class AppNetworks:
         await self.tidy()
         if await self._names():
             return False
-        self._stands = False
+        self._held_at = None
         await self._firewall.release(await self._fence())
         return True
 
