@@ -86,6 +86,8 @@ def play(chunk: Chunk) -> Played:
         stateful_step_count=STEPS,
         deadline=None,
         database=None,
+        # Where Hypothesis finds that it is in continuous integration, every chunk would play the same schedules.
+        derandomize=False,
         suppress_health_check=list(HealthCheck),
         phases=_PHASES,
         report_multiple_bugs=False,

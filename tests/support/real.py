@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -166,7 +167,9 @@ def podman(folder: Path, registry: str) -> Iterator[str]:
         "CONTAINERS_REGISTRIES_CONF": str(folder / "registries.conf"),
     }
     url = f"unix://{folder}/podman.sock"
-    store = ["--root", f"{folder}/root", "--runroot", f"{folder}/run", "--tmpdir", f"{folder}/tmp"]
+    # Podman refuses a folder for what runs whose name is longer than 50 characters.
+    run = Path(tempfile.mkdtemp(prefix="funai-pod-"))
+    store = ["--root", f"{folder}/root", "--runroot", f"{run}/run", "--tmpdir", f"{run}/tmp"]
     argv = [program("podman", "podman"), *store, "system", "service", "--time=0", url]
     try:
         # Where it runs, its monitors leave a file `oom` when a container ran out of memory.
@@ -178,6 +181,8 @@ def podman(folder: Path, registry: str) -> Iterator[str]:
             yield url
     finally:
         _unmount(folder)
+        _unmount(run)
+        shutil.rmtree(run, ignore_errors=True)
 
 
 def _unmount(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """The agent's services, each made of those before it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,7 +33,7 @@ from daemons.agent.services.usage import AppUsage
 from daemons.agent.services.vigil import Vigil
 from daemons.agent.services.visits import Visits
 from daemons.agent.settings import AgentSettings
-from daemons.kit.clock import SystemClock
+from daemons.kit.clock import Clock, SystemClock
 from daemons.kit.metrics import Metrics
 
 #: Callers of a stop give up after ten seconds, so it waits less long for requests in flight than a switch does.
@@ -70,15 +71,13 @@ def make_services(settings: AgentSettings, parts: Parts, metrics: Metrics) -> Se
     watch.tell(heartbeat.soon)
     collector.tell(heartbeat.soon)
 
-    def now() -> float:
-        return parts.clock.now().timestamp()
-
+    now, policy = _seconds(parts.clock), _policy(settings)
     engine, gateway, plane = parts.engine, parts.gateway, parts.control_plane
     patience = Patience(settings.drain_seconds, settings.stream_drain_seconds)
     retirement = Retirement(engine, gateway, ledger, plane, patience)
     startup = Startup(engine, parts.probe, parts.ports, settings.start_seconds)
     restoration = Restoration(engine, gateway, ledger, retirement, startup)
-    changes = (startup, retirement, restoration, room, _policy(settings), now, databases)
+    changes = (startup, retirement, restoration, room, policy, now, databases)
     recovery = Recovery(engine, gateway, ledger, retirement, now)
     notices = Notices(gateway, ledger)
     watched = (engine, parts.probe, ledger, retirement, restoration, notices)
@@ -101,6 +100,10 @@ def make_services(settings: AgentSettings, parts: Parts, metrics: Metrics) -> Se
         usage=AppUsage(parts.usages, ledger),
         shells=Shells(parts.terminals, engine, ledger, apps, _bounds(settings), settings.shells),
     )
+
+
+def _seconds(clock: Clock) -> Callable[[], float]:
+    return lambda: clock.now().timestamp()
 
 
 def _disk(settings: AgentSettings, parts: Parts, ledger: Ledger, metrics: Metrics) -> tuple[DiskWatch, Collector, Room]:

@@ -157,7 +157,8 @@ async def cost_of_every_read(plane: Plane, url: str) -> dict[str, int]:
                 for _ in range(3):  # the least of them: a loop of the control plane may read beside one
                     before = rows_read(cursor)
                     answer = await plane.call(method, filled + query, role="admin")
-                    assert answer.status_code in (200, 404), (route, answer.text)
+                    # 502: what a node tells of itself, and there is none.
+                    assert answer.status_code in (200, 404, 502), (route, answer.text)
                     found.append(rows_read(cursor) - before)
                 costs[route + query] = min(found)
     return costs
