@@ -23,6 +23,8 @@ _REFUSED_SECONDS: Final = 0.02
 _LONGEST_LINE: Final = 12_000
 _WORKER: Final = re.compile(r"^([0-9]+)\s+worker\s", re.MULTILINE)
 _GONE: Final = "Can't find the target"
+#: A process that ends or begins is in the master's list and cannot be reached yet, or any more.
+_UNREACHED: Final = "Can't connect to the target"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +38,23 @@ class Process:
         """The answers, one after the other; empty when the process has ended meanwhile. Raises GatewayError."""
         answers = []
         for line in _lines([f"{self.prefix}{command}" for command in commands]):
-            answer = await _exchange(self.path, line)
-            if self.prefix and answer.startswith(_GONE):
+            answer = await self._reach(line)
+            if self.prefix and _GONE in answer:
                 return ""
             answers.append(answer)
         return "".join(answers)
+
+    async def _reach(self, line: str) -> str:
+        """Asked again while the master cannot pass it on. Raises GatewayError."""
+        clock = asyncio.get_running_loop().time
+        until = clock() + _RELOAD_SECONDS
+        while True:
+            answer = await _exchange(self.path, line)
+            if not self.prefix or _UNREACHED not in answer:
+                return answer
+            if clock() > until:
+                raise GatewayError(f"the gateway's process {self.prefix.strip()} does not answer its master")
+            await asyncio.sleep(_REFUSED_SECONDS)
 
 
 class Admin:
