@@ -19,15 +19,17 @@ _GIT_REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _HOST = r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
 _SEGMENT = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
-_REPO_URL = re.compile(rf"ssh://[a-z_][a-z0-9_-]{{0,31}}@(?P<host>{_HOST})(?::\d{{1,5}})?(?:/{_SEGMENT}){{1,6}}")
+_REPO_URL = re.compile(
+    rf"ssh://[a-z_][a-z0-9_-]{{0,31}}@(?P<host>{_HOST})(?::(?P<port>[0-9]{{1,5}}))?(?:/{_SEGMENT}){{1,6}}"
+)
 _PATH_PART = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
 _IMAGE = re.compile(
-    rf"(?:(?P<registry>(?:localhost|{_HOST}\.[A-Za-z0-9]+|{_HOST}(?=:))(?::\d{{1,5}})?)/)?"
+    rf"(?:(?P<registry>(?:localhost|{_HOST}\.[A-Za-z0-9]+|{_HOST}(?=:))(?::[0-9]{{1,5}})?)/)?"
     rf"(?P<path>{_PATH_PART}(?:/{_PATH_PART})*)"
     r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
 _HTTP_PATH = re.compile(r"/[A-Za-z0-9._~/-]{0,199}")
-_REGISTRY = re.compile(rf"{_HOST}(?::\d{{1,5}})?")
+_REGISTRY = re.compile(rf"{_HOST}(?::[0-9]{{1,5}})?")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _COLLECTION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,119}")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,30}[a-z0-9])?")
@@ -62,7 +64,9 @@ def _git_ref(value: str) -> str:
 
 
 def _repo_url(value: str) -> str:
-    if not _REPO_URL.fullmatch(value) or "/../" in value or "/./" in value or len(value) > 512:
+    found = _REPO_URL.fullmatch(value)
+    port = int(found["port"] or 22) if found else 0
+    if not 1 <= port <= 65535 or len(value) > 512:
         raise ValueError("must be ssh://git@host[:port]/owner/repository.git")
     return value
 
@@ -120,6 +124,7 @@ ImageRef = Annotated[str, AfterValidator(_image)]
 ImageTag = Annotated[str, _matching(_TAG, "must be an image tag of at most 128 letters, digits, '.', '_' or '-'")]
 ImageDigest = Annotated[str, _matching(_DIGEST, "must be sha256: and 64 hexadecimal digits")]
 RegistryHost = Annotated[str, _matching(_REGISTRY, "must be a registry's host[:port]")]
+GitHost = Annotated[str, _matching(_REGISTRY, "must be a git host: host or host:port")]
 Namespace = Annotated[str, _matching(re.compile(_PATH_PART), "must be a registry project in lower case")]
 CollectionName = Annotated[
     str, _matching(_COLLECTION, "must be 1 to 120 letters, digits, '_', '.' or '-', starting with a letter or digit")

@@ -22,10 +22,12 @@ from daemons.kit.settings import revealed
 from daemons.runner.adapters.app_host import HttpAppHost
 from daemons.runner.adapters.builder import BuildPolicy, EngineBuilder, RegistryAccount
 from daemons.runner.adapters.control_plane import HttpControlPlane
-from daemons.runner.adapters.git import GitKeys, GitRepository
+from daemons.runner.adapters.git import GitPolicy, GitRepository
+from daemons.runner.adapters.git_process import GitKeys
 from daemons.runner.adapters.meter import PrometheusMeter
 from daemons.runner.adapters.workplace import DiskWorkplace
 from daemons.runner.domain.plan import RegistryPolicy
+from daemons.runner.domain.tree import TreeLimits
 from daemons.runner.ports import NoFolder
 from daemons.runner.services.execute import Executor
 from daemons.runner.services.pace import MachinePacer
@@ -39,6 +41,8 @@ from protocol.headers import RUNNER_TOKEN
 logger = logging.getLogger(__name__)
 
 _SERVICE: Final = "fun-ai-studio-runner"
+_MIRRORS: Final = ".mirrors"
+_MOST_FILES: Final = 200_000
 
 
 def run(settings: RunnerSettings) -> None:
@@ -85,18 +89,29 @@ def _worker(
         version=_version(),
         host=socket.gethostname(),
     )
-    keys = GitKeys(settings.git_key.absolute(), settings.git_known_hosts.absolute())
     hosts = HttpAppHost(revealed(settings.agent_token)[0], pacer)
     secrets = spellings(settings.secret_values())
     executor = Executor(
         control,
-        Tools(GitRepository(keys), builder, hosts, pacer, meter),
+        Tools(_repository(settings), builder, hosts, pacer, meter),
         workplace,
         RegistryPolicy(settings.registry, settings.namespace),
         lease_seconds=settings.lease_seconds,
         redactor=lambda more: Redactor((*secrets, *spellings(more))),
     )
     return Worker(control, executor, pacer, meter, slots=settings.slots, poll_seconds=settings.poll_seconds)
+
+
+def _repository(settings: RunnerSettings) -> GitRepository:
+    own = settings.git_own_keys.absolute() if settings.git_own_keys else None
+    keys = GitKeys(settings.git_key.absolute(), settings.git_known_hosts.absolute(), own)
+    policy = GitPolicy(
+        hosts=settings.git_hosts,
+        seconds=settings.git_seconds,
+        limits=TreeLimits(settings.git_most_mb * 1024**2, _MOST_FILES),
+        mirror_bytes=settings.git_cache_mb * 1024**2,
+    )
+    return GitRepository(keys, settings.workdir.absolute() / _MIRRORS, policy)
 
 
 def _builder(settings: RunnerSettings) -> EngineBuilder:

@@ -85,11 +85,19 @@ class LogSink(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """A tree on the disk: its commit, 40 hexadecimal digits, and the size of all its files in bytes."""
+
+    commit: str
+    bytes: int
+
+
 class Repository(Protocol):
     """Fetches sources."""
 
-    async def checkout(self, source: Source, folder: Path, log: LogSink) -> str:
-        """Put the tree into `folder/source` and answer its commit, 40 hexadecimal digits. Raises WorkFailed.
+    async def checkout(self, source: Source, folder: Path, log: LogSink) -> Checkout:
+        """Put the tree into `folder/source`. Raises WorkFailed.
 
         A cancelled call leaves no process behind.
         """

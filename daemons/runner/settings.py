@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
 from daemons.kit.settings import Settings, Tokens
-from protocol.names import BaseUrl, Labels, Namespace, Port, RegistryHost, RunnerId
+from protocol.names import BaseUrl, GitHost, Labels, Namespace, Port, RegistryHost, RunnerId
 
 
 def _split(value: object) -> object:
@@ -15,6 +15,8 @@ def _split(value: object) -> object:
 
 
 LabelList = Annotated[Labels, NoDecode, BeforeValidator(_split)]
+HostList = Annotated[tuple[GitHost, ...], NoDecode, BeforeValidator(_split)]
+Optional = BeforeValidator(lambda value: value or None)
 
 
 class RunnerSettings(Settings):
@@ -36,6 +38,15 @@ class RunnerSettings(Settings):
     drain_seconds: Annotated[float, Field(ge=0, le=7200)] = Field(600, alias="RUNNER_DRAIN_SECONDS")
     git_key: Path = Field(Path("/opt/fun-ai-studio/keys/gitea/runner_bot_ed25519"), alias="GIT_SSH_KEY_PATH")
     git_known_hosts: Path = Field(Path("/opt/fun-ai-studio/keys/gitea/known_hosts"), alias="GIT_KNOWN_HOSTS_PATH")
+    #: Where jobs may clone from, `host` or `host:port`, separated by commas; empty: from hosts with a known key.
+    git_hosts: HostList = Field((), alias="RUNNER_GIT_HOSTS")
+    #: A folder with keys of single repositories, as HOST_PORT/OWNER/NAME; the others are read with the bot's key.
+    git_own_keys: Annotated[Path | None, Optional] = Field(None, alias="RUNNER_GIT_KEYS")
+    git_seconds: Annotated[float, Field(gt=0, le=7200)] = Field(600, alias="RUNNER_GIT_SECONDS")
+    #: The most that a repository's files may be, and what is transferred of it.
+    git_most_mb: Annotated[int, Field(ge=1, le=1_000_000)] = Field(2048, alias="RUNNER_GIT_MOST_MB")
+    #: How much is kept of repositories between jobs, in RUNNER_WORKDIR; 0 keeps nothing.
+    git_cache_mb: Annotated[int, Field(ge=0, le=10_000_000)] = Field(10_240, alias="RUNNER_GIT_CACHE_MB")
     workdir: Path = Field(Path("/data/funai/runner/workdir"), alias="RUNNER_WORKDIR")
     docker_host: str = Field("unix:///var/run/docker.sock", alias="DOCKER_HOST")
     #: Documented default: true. Without a registry, base images may exist in the shared engine only, and a pull

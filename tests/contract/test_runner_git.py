@@ -1,14 +1,14 @@
 """The runner's git adapter: the real `git` and `ssh` against the platform's own git server."""
 
 import asyncio
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from daemons.runner.adapters.git import GitKeys, GitRepository
+from daemons.runner.adapters.git import GitPolicy, GitRepository
+from daemons.runner.adapters.git_process import GitKeys
 from daemons.runner.domain.failures import WorkFailed
 from daemons.runner.domain.plan import Source
 from protocol.errors import JobReason
@@ -58,6 +58,17 @@ def keys(host: GitHost) -> GitKeys:
     return GitKeys(host.bot_key, host.known_hosts)
 
 
+def repository(host: GitHost, folder: Path, policy: GitPolicy | None = None) -> GitRepository:
+    """One whose mirrors are in the folder."""
+    return GitRepository(keys(host), folder / "mirrors", policy or GitPolicy())
+
+
+def attempt(folder: Path, name: str = "a") -> Path:
+    """An attempt's folder."""
+    (folder / name).mkdir()
+    return folder / name
+
+
 @pytest.mark.parametrize(
     ("ref", "commit", "content"),
     [("main", "third", "2\n"), ("v1", "first", "0\n"), ("both", "second", "1\n"), ("refs/tags/both", "first", "0\n")],
@@ -65,28 +76,31 @@ def keys(host: GitHost) -> GitKeys:
 async def test_branches_and_tags_are_checked_out(
     host: GitHost, tmp_path: Path, log: Lines, ref: str, commit: str, content: str
 ) -> None:
-    found = await GitRepository(keys(host)).checkout(Source(host.url(), ref), tmp_path, log)
-    assert found == host.commits[commit]
-    assert (tmp_path / "source" / "number").read_text() == content
+    found = await repository(host, tmp_path).checkout(Source(host.url(), ref), attempt(tmp_path), log)
+    assert (found.commit, found.bytes) == (host.commits[commit], 2)
+    assert (tmp_path / "a" / "source" / "number").read_text() == content
 
 
 async def test_a_commit_is_checked_out(host: GitHost, tmp_path: Path, log: Lines) -> None:
     commit = host.commits["second"]
-    assert await GitRepository(keys(host)).checkout(Source(host.url(), commit), tmp_path, log) == commit
-    assert (tmp_path / "source" / "number").read_text() == "1\n"
+    found = await repository(host, tmp_path).checkout(Source(host.url(), commit), attempt(tmp_path), log)
+    assert found.commit == commit
+    assert (tmp_path / "a" / "source" / "number").read_text() == "1\n"
 
 
 async def test_the_checkout_is_shallow_and_without_hooks(host: GitHost, tmp_path: Path, log: Lines) -> None:
-    await GitRepository(keys(host)).checkout(Source(host.url(), "main"), tmp_path, log)
-    tree = tmp_path / "source"
-    assert host.git("rev-list", "--count", "HEAD", cwd=tree) == "1"
-    assert not (tree / ".git" / "hooks").exists()
-    assert not [path for path in (tmp_path / "home").iterdir() if path.name != ".ssh"]
+    await repository(host, tmp_path).checkout(Source(host.url(), "main"), attempt(tmp_path), log)
+    assert [path.name for path in (tmp_path / "a" / "source").iterdir()] == ["number"]
+    (mirror,) = (tmp_path / "mirrors").glob("*/*.git")
+    assert host.git("rev-list", "--count", "--all", cwd=mirror) == "1"
+    assert not (mirror / "hooks").exists()
+    assert host.url() not in (mirror / "config").read_text()
+    assert not [path for path in (tmp_path / "a" / "home").iterdir() if path.name != ".ssh"]
 
 
 async def test_a_reference_that_does_not_exist_is_named(host: GitHost, tmp_path: Path, log: Lines) -> None:
     with pytest.raises(WorkFailed, match="no branch, tag or commit absent") as failed:
-        await GitRepository(keys(host)).checkout(Source(host.url(), "absent"), tmp_path, log)
+        await repository(host, tmp_path).checkout(Source(host.url(), "absent"), attempt(tmp_path), log)
     assert failed.value.reason is JobReason.CLONE_FAILED
 
 
@@ -99,7 +113,7 @@ async def test_a_repository_without_access_is_told_from_the_servers_words(
     host: GitHost, tmp_path: Path, log: Lines
 ) -> None:
     with pytest.raises(WorkFailed, match="could not be fetched") as failed:
-        await GitRepository(keys(host)).checkout(Source(host.url("funai/u2-app2"), "main"), tmp_path, log)
+        await repository(host, tmp_path).checkout(Source(host.url("funai/u2-app2"), "main"), attempt(tmp_path), log)
     assert failed.value.exit_code == 128
     assert "no access to it" in log.text
 
@@ -107,21 +121,35 @@ async def test_a_repository_without_access_is_told_from_the_servers_words(
 async def test_a_key_the_server_does_not_know_is_told(host: GitHost, tmp_path: Path, log: Lines) -> None:
     unknown = GitKeys(host.folder / "stranger", host.known_hosts)
     with pytest.raises(WorkFailed, match="GIT_SSH_KEY_PATH"):
-        await GitRepository(unknown).checkout(Source(host.url(), "main"), tmp_path, log)
+        stranger = GitRepository(unknown, tmp_path / "mirrors", GitPolicy())
+        await stranger.checkout(Source(host.url(), "main"), attempt(tmp_path), log)
 
 
-async def test_an_unknown_host_key_is_never_accepted(host: GitHost, tmp_path: Path, log: Lines) -> None:
+async def test_a_host_without_a_known_key_is_not_even_called(host: GitHost, tmp_path: Path, log: Lines) -> None:
     unknown = tmp_path / "known_hosts"
     unknown.write_text("")
+    mirrors = GitRepository(GitKeys(host.bot_key, unknown), tmp_path / "mirrors", GitPolicy(), path="/nowhere")
+    with pytest.raises(WorkFailed, match=r"repoSshUrl: .*GIT_KNOWN_HOSTS_PATH") as failed:
+        await mirrors.checkout(Source(host.url(), "main"), attempt(tmp_path), log)
+    assert failed.value.reason is JobReason.INVALID_PAYLOAD
+
+
+async def test_another_host_key_than_the_known_one_is_never_accepted(host: GitHost, tmp_path: Path, log: Lines) -> None:
+    other = tmp_path / "known_hosts"
+    key = " ".join((host.folder / "stranger.pub").read_text().split()[:2])
+    other.write_text(f"[127.0.0.1]:{host.port} {key}\n")
+    checked = GitRepository(GitKeys(host.bot_key, other), tmp_path / "mirrors", GitPolicy())
     with pytest.raises(WorkFailed, match="GIT_KNOWN_HOSTS_PATH"):
-        await GitRepository(GitKeys(host.bot_key, unknown)).checkout(Source(host.url(), "main"), tmp_path, log)
-    assert unknown.read_text() == ""
+        await checked.checkout(Source(host.url(), "main"), attempt(tmp_path), log)
+    assert key in other.read_text()
 
 
 async def test_a_host_that_is_not_there_is_told(host: GitHost, tmp_path: Path, log: Lines) -> None:
-    url = f"ssh://git@127.0.0.1:{real.free_port()}/{REPOSITORY}.git"
+    port = real.free_port()
+    policy = GitPolicy(hosts=(f"127.0.0.1:{port}",))
     with pytest.raises(WorkFailed, match="refuses connections"):
-        await GitRepository(keys(host)).checkout(Source(url, "main"), tmp_path, log)
+        source = Source(f"ssh://git@127.0.0.1:{port}/{REPOSITORY}.git", "main")
+        await repository(host, tmp_path, policy).checkout(source, attempt(tmp_path), log)
 
 
 async def test_the_environment_of_the_runner_does_not_reach_git(
@@ -130,18 +158,17 @@ async def test_the_environment_of_the_runner_does_not_reach_git(
     monkeypatch.setenv("GIT_SSH_COMMAND", "false")
     monkeypatch.setenv("GIT_DIR", "/nowhere")
     monkeypatch.setenv("GIT_CONFIG_COUNT", "not a number")
-    assert await GitRepository(keys(host)).checkout(Source(host.url(), "main"), tmp_path, log)
+    assert await repository(host, tmp_path).checkout(Source(host.url(), "main"), attempt(tmp_path), log)
 
 
 async def test_a_cancelled_fetch_leaves_no_process(tmp_path: Path, log: Lines, host: GitHost) -> None:
-    shutil.rmtree(tmp_path / "bin", ignore_errors=True)
     (tmp_path / "bin").mkdir()
     stubborn = tmp_path / "bin" / "ssh"
     stubborn.write_text("#!/bin/sh\ntrap '' TERM HUP PIPE\necho here >&2\nwhile :; do sleep 1; done\n")
     stubborn.chmod(0o755)
-    repository = GitRepository(keys(host), path=f"{tmp_path}/bin:/usr/bin:/bin")
+    bounded = GitRepository(keys(host), tmp_path / "mirrors", GitPolicy(), path=f"{tmp_path}/bin:/usr/bin:/bin")
     async with asyncio.TaskGroup() as group:
-        fetching = group.create_task(repository.checkout(Source(host.url(), "main"), tmp_path, log))
+        fetching = group.create_task(bounded.checkout(Source(host.url(), "main"), attempt(tmp_path), log))
         async with asyncio.timeout(20):
             await log.first.wait()
         assert _inside(tmp_path)
@@ -153,9 +180,10 @@ async def test_a_fetch_that_takes_too_long_is_ended(tmp_path: Path, log: Lines, 
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "ssh").write_text("#!/bin/sh\nsleep 1000\n")
     (tmp_path / "bin" / "ssh").chmod(0o755)
-    repository = GitRepository(keys(host), path=f"{tmp_path}/bin:/usr/bin:/bin", seconds=0.2)
+    policy = GitPolicy(seconds=0.2)
+    bounded = GitRepository(keys(host), tmp_path / "mirrors", policy, path=f"{tmp_path}/bin:/usr/bin:/bin")
     with pytest.raises(WorkFailed, match=r"within 0\.2 s"):
-        await repository.checkout(Source(host.url(), "main"), tmp_path, log)
+        await bounded.checkout(Source(host.url(), "main"), attempt(tmp_path), log)
     assert _inside(tmp_path) == []
 
 

@@ -93,7 +93,7 @@ class Runner:
 
     def folders(self) -> list[str]:
         """Work folders of attempts."""
-        return [path.name for path in self.work.iterdir() if path.is_dir()]
+        return [path.parent.name for path in self.work.glob("*/.attempt")]
 
     def tools(self) -> list[str]:
         """Command lines of processes that work in its folder."""

@@ -1,173 +1,194 @@
-"""Fetches one commit with the git program over SSH.
+"""Checks out one commit with the git program over SSH, from a bare mirror that is kept from job to job.
 
-The environment is made from nothing: no system or user configuration of git or ssh, no prompt, no protocol but ssh,
-one key, strict host keys. The reference is asked for by its full name, so that a tag never hides a branch and nothing
-can be read as an option; a second try is made only when the server says that it has no such branch.
+A fetch asks for one reference, by its full name, so that a tag never hides a branch and nothing can be read as an
+option, and for one commit of it (`--depth=1`). What the mirror has the server leaves out, so that a small change is a
+small transfer. Files are written into the attempt's folder straight from the mirror, with an index of their own: there
+is no `.git` beside them, and a mirror knows of no tree that a crash could leave in it. docs/adr/0019 says why.
 """
 
 import asyncio
+import hashlib
+import logging
 import re
-import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from daemons.runner.adapters import process
-from daemons.runner.domain.failures import WorkFailed, disk_is_full
+from daemons.runner.adapters import git_process, mirrors
+from daemons.runner.adapters.git_process import Git, GitKeys
+from daemons.runner.adapters.mirrors import Mirror, MirrorBusy, Mirrors
+from daemons.runner.domain.failures import WorkFailed
+from daemons.runner.domain.git_hosts import is_known, is_listed
 from daemons.runner.domain.plan import Source
-from daemons.runner.ports import LogSink
+from daemons.runner.domain.tree import Census, NotAListing, TreeLimits
+from daemons.runner.ports import Checkout, LogSink
 from protocol.errors import JobReason
 
-_SECONDS: Final = 600.0
+logger = logging.getLogger(__name__)
+
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
-_NO_SUCH_REF: Final = ("couldn't find remote ref", "could not find remote ref", "not our ref")
-_OPTIONS: Final = (
-    "core.hooksPath=/dev/null",
-    "core.fsmonitor=false",
-    "protocol.version=2",
-    "gc.auto=0",
-    "maintenance.auto=false",
-    "advice.detachedHead=false",
-    "submodule.recurse=false",
-)
-_WHY: Final = (
-    ("host key verification failed", "the git host's key is not the one in GIT_KNOWN_HOSTS_PATH"),
-    ("permission denied (publickey", "the git host does not accept the runner's key (GIT_SSH_KEY_PATH)"),
-    ("connection refused", "the git host refuses connections on that port"),
-    ("connection timed out", "the git host does not answer"),
-    ("could not resolve hostname", "the git host's name cannot be resolved"),
-)
+_SHORT_COMMIT: Final = re.compile(r"[0-9a-f]{7,39}")
+_MOST_KNOWN_HOSTS_BYTES: Final = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class GitKeys:
-    """The runner's private key and the host keys it trusts."""
+class GitPolicy:
+    """What may be fetched: from which hosts (`host` or `host:port`; none listed: those with a known key), for how many
+    seconds, and how large. Mirrors hold at most `mirror_bytes`; 0 keeps none."""
 
-    key: Path
-    known_hosts: Path
+    hosts: tuple[str, ...] = ()
+    seconds: float = 600.0
+    limits: TreeLimits = field(default_factory=lambda: TreeLimits(2 * 1024**3, 200_000))
+    mirror_bytes: int = 10 * 1024**3
+    #: How long a job waits for the mirror while another job of the same repository has it, before it does without.
+    patience_seconds: float = 10.0
+
+
+class _BrokenMirror(Exception):
+    """Git failed, perhaps because of what is in the mirror."""
 
 
 class GitRepository:
-    """Checks out sources, any number at a time; nothing is shared between two calls."""
+    """Checks out sources, any number at a time."""
 
-    def __init__(self, keys: GitKeys, *, path: str = "/usr/local/bin:/usr/bin:/bin", seconds: float = _SECONDS) -> None:
+    def __init__(
+        self, keys: GitKeys, mirror_folder: Path, policy: GitPolicy, *, path: str = "/usr/local/bin:/usr/bin:/bin"
+    ) -> None:
         self._keys = keys
+        self._mirrors = Mirrors(mirror_folder, policy.mirror_bytes)
+        self._policy = policy
         self._path = path
-        self._seconds = seconds
 
-    async def checkout(self, source: Source, folder: Path, log: LogSink) -> str:
-        """Put the tree into `folder/source`; answers its commit. Raises WorkFailed."""
-        home, tree = folder / "home", folder / "source"
-        await asyncio.to_thread(_make, home, tree)
-        git = _Git(tree, self._environment(home), log)
+    async def checkout(self, source: Source, folder: Path, log: LogSink) -> Checkout:
+        """Put the tree into `folder/source`. Raises WorkFailed."""
+        await self._admit(source)
         try:
-            async with asyncio.timeout(self._seconds):
-                await git.run("init", "--quiet", "--template=")
-                await self._fetch(git, source)
-                await git.run("checkout", "--quiet", "--force", "--detach", "FETCH_HEAD", "--")
-                commit = await git.head()
+            async with asyncio.timeout(self._policy.seconds):
+                await asyncio.to_thread(_make, folder)
+                found = await self._from_some_mirror(source, folder, log)
         except TimeoutError:
             raise WorkFailed(
-                JobReason.CLONE_FAILED, f"{source.url} could not be fetched within {self._seconds:g} s"
+                JobReason.CLONE_FAILED, f"{source.url} could not be fetched within {self._policy.seconds:g} s"
             ) from None
         except OSError as error:
-            raise WorkFailed(JobReason.CLONE_FAILED, f"git could not be started on this runner: {error}") from error
-        if not _COMMIT.fullmatch(commit):
-            raise WorkFailed(JobReason.CLONE_FAILED, f"git named no commit for {source.ref} of {source.url}")
-        return commit
+            raise WorkFailed(JobReason.CLONE_FAILED, f"git could not be run on this runner: {error}") from error
+        await self._mirrors.tidy()
+        return found
 
-    async def _fetch(self, git: "_Git", source: Source) -> None:
+    async def _admit(self, source: Source) -> None:
+        """Refuse a host that nobody listed, before anything is started."""
+        if self._policy.hosts:
+            known, where = is_listed(source.host, source.port, self._policy.hosts), "RUNNER_GIT_HOSTS"
+        else:
+            text = await asyncio.to_thread(_text, self._keys.known_hosts)
+            known, where = is_known(source.host, source.port, text), "the known-hosts file (GIT_KNOWN_HOSTS_PATH)"
+        if not known:
+            raise WorkFailed(
+                JobReason.INVALID_PAYLOAD,
+                f"repoSshUrl: {source.host}:{source.port} is not a git host of this platform: {where} of the runner "
+                "does not have it; nothing was fetched",
+                advice="Deploy from the platform's git host, or have an operator add that host.",
+            )
+
+    async def _from_some_mirror(self, source: Source, folder: Path, log: LogSink) -> Checkout:
+        while True:
+            async with self._mirror(source, folder) as mirror:
+                git = await self._git(mirror, source, folder, log)
+                try:
+                    return await self._take(git, source, fresh=mirror.fresh)
+                except _BrokenMirror as error:
+                    if mirror.fresh:
+                        raise WorkFailed(JobReason.CLONE_FAILED, str(error)) from None
+                    logger.warning("a git mirror is broken; it is made anew", extra={"error": str(error)})
+                    await log.write("the kept copy of the repository was not usable and is fetched anew\n")
+                    await mirrors.forget(mirror)
+                    await asyncio.to_thread(_clear, folder)
+
+    @asynccontextmanager
+    async def _mirror(self, source: Source, folder: Path) -> AsyncIterator[Mirror]:
+        """The kept one, or where none is kept or to be had one of the attempt's own."""
+        own = Mirror(folder / "mirror.git", None, fresh=True)
+        if self._policy.mirror_bytes <= 0:
+            yield own
+            return
+        try:
+            async with self._mirrors.held(source.url, self._policy.patience_seconds) as mirror:
+                yield mirror
+        except MirrorBusy:
+            yield own
+
+    async def _git(self, mirror: Mirror, source: Source, folder: Path, log: LogSink) -> Git:
+        key = await asyncio.to_thread(self._keys.key_for, source)
+        known_hosts, home, index = self._keys.known_hosts, folder / "home", folder / "index"
+        environment = git_process.environment(key, known_hosts, home, index, self._path)
+        return Git(mirror.path, folder / "source", environment, mirror.lock, log)
+
+    async def _take(self, git: Git, source: Source, *, fresh: bool) -> Checkout:
+        if fresh:
+            _require("init", *await git.call("init", "--quiet", "--bare", "--template="))
+        commit = await self._fetch(git, source)
+        census = Census(self._policy.limits)
+        try:
+            code = await git.entries(census.add, "ls-tree", "-r", "-l", "-z", "--full-tree", commit)
+        except NotAListing as error:
+            raise _BrokenMirror(str(error)) from None
+        if code != 0:
+            raise _BrokenMirror(f"git cannot list the files of {commit}")
+        _require("read-tree", *await git.write(commit))
+        return Checkout(commit, census.bytes)
+
+    async def _fetch(self, git: Git, source: Source) -> str:
+        most = self._policy.limits.most_bytes
         for ref in source.full_refs():
+            kept = f"refs/kept/{hashlib.sha256(ref.encode()).hexdigest()[:32]}"
+            options = ("--progress", "--depth=1", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head")
             code, output = await git.call(
-                "fetch", "--progress", "--depth=1", "--no-tags", "--no-recurse-submodules", "--", source.url, ref
+                "fetch", *options, "--force", "--", source.url, f"{ref}:{kept}", most_bytes=most
             )
             if code == 0:
-                return
-            if not any(words in output.lower() for words in _NO_SUCH_REF):
-                raise WorkFailed(
-                    JobReason.CLONE_FAILED, f"{source.url} could not be fetched: {_why(output)}", exit_code=code
-                )
+                return await _commit_of(git, kept, source)
+            if not git_process.has_no_such_ref(output):
+                text = f"{source.url} could not be fetched: {git_process.why(output)}"
+                if git_process.may_be_the_mirror(output):
+                    raise _BrokenMirror(text)
+                raise WorkFailed(JobReason.CLONE_FAILED, text, exit_code=code)
+        short = " (a commit is given by all of its 40 digits)" if _SHORT_COMMIT.fullmatch(source.ref) else ""
         raise WorkFailed(
             JobReason.CLONE_FAILED,
-            f"{source.url} has no branch, tag or commit {source.ref}",
+            f"gitRef: {source.url} has no branch, tag or commit {source.ref}{short}",
             advice="Push that branch, tag or commit, or deploy another reference.",
         )
 
-    def _environment(self, home: Path) -> Mapping[str, str]:
-        ssh = [
-            "ssh",
-            "-F",
-            "none",
-            "-i",
-            str(self._keys.key),
-            *(f"-o{option}" for option in self._ssh_options()),
-        ]
-        return {
-            "PATH": self._path,
-            "HOME": str(home),
-            "LC_ALL": "C",
-            # git has a shell run it: that must not stand between git and ssh, or ssh would outlive both.
-            "GIT_SSH_COMMAND": f"exec {shlex.join((*process.MORTAL, *ssh))}",
-            "GIT_SSH_VARIANT": "ssh",
-            "GIT_TERMINAL_PROMPT": "0",
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_CONFIG_GLOBAL": "/dev/null",
-            "GIT_ALLOW_PROTOCOL": "ssh",
-            "GIT_PROTOCOL_FROM_USER": "0",
-            "GIT_ASKPASS": "/bin/false",
-        }
 
-    def _ssh_options(self) -> tuple[str, ...]:
-        return (
-            "IdentitiesOnly=yes",
-            "IdentityAgent=none",
-            "BatchMode=yes",
-            "StrictHostKeyChecking=yes",
-            f"UserKnownHostsFile={self._keys.known_hosts}",
-            "GlobalKnownHostsFile=/dev/null",
-            "UpdateHostKeys=no",
-            "ForwardAgent=no",
-            "ClearAllForwardings=yes",
-            "ConnectTimeout=10",
-            "ServerAliveInterval=15",
-            "ServerAliveCountMax=4",
-        )
+async def _commit_of(git: Git, ref: str, source: Source) -> str:
+    code, said = await git.answer("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
+    if code != 0 or not _COMMIT.fullmatch(said):
+        raise _BrokenMirror(f"gitRef: {source.ref} of {source.url} names no commit")
+    return said
 
 
-@dataclass(frozen=True, slots=True)
-class _Git:
-    tree: Path
-    environment: Mapping[str, str]
-    log: LogSink
-
-    async def call(self, *arguments: str) -> tuple[int, str]:
-        options = [part for option in _OPTIONS for part in ("-c", option)]
-        return await process.run(["git", *options, *arguments], cwd=self.tree, env=self.environment, log=self.log)
-
-    async def run(self, command: str, *arguments: str) -> None:
-        code, output = await self.call(command, *arguments)
-        if code != 0:
-            raise WorkFailed(JobReason.CLONE_FAILED, f"git {command} failed: {_why(output)}", exit_code=code)
-
-    async def head(self) -> str:
-        argv = ["git", "rev-parse", "--verify", "HEAD"]
-        _, output = await process.run(argv, cwd=self.tree, env=self.environment, log=None)
-        return output.strip()
+def _require(command: str, code: int, output: str) -> None:
+    if code == 0:
+        return
+    text = f"git {command} failed: {git_process.why(output)}"
+    if git_process.may_be_the_mirror(output):
+        raise _BrokenMirror(text)
+    raise WorkFailed(JobReason.CLONE_FAILED, text, exit_code=code)
 
 
-def _make(home: Path, tree: Path) -> None:
-    home.mkdir()
-    tree.mkdir()
+def _make(folder: Path) -> None:
+    for name in ("home", "source", "mirror.git"):
+        (folder / name).mkdir()
 
 
-def _why(output: str) -> str:
-    lowered = output.lower()
-    known = next((why for words, why in _WHY if words in lowered), None)
-    lines = [line for line in output.splitlines() if line.strip()]
-    # The cause comes first; the last line is often only what it led to.
-    full = next((line for line in lines if disk_is_full(line)), None)
-    said = next((line for line in reversed(lines) if line.startswith(("fatal:", "error:", "remote:"))), None)
-    why = known or full or said or (lines[-1] if lines else "git said nothing")
-    # Of a file that it made but could not fill git tells no cause: the disk took no more.
-    return f"{why} (no space left on device, or its quota is used up)" if "unable to write file" in why else why
+def _clear(folder: Path) -> None:
+    """Forget what a broken mirror wrote."""
+    (folder / "index").unlink(missing_ok=True)
+    (folder / "index.lock").unlink(missing_ok=True)
+
+
+def _text(path: Path) -> str:
+    with path.open("rb") as file:
+        return file.read(_MOST_KNOWN_HOSTS_BYTES).decode("utf-8", "replace")

@@ -11,7 +11,7 @@ import os
 import shutil
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -23,17 +23,24 @@ _SETPRIV: Final = shutil.which("setpriv")
 #: Put before a command line, it ends the program when the process that started it ends. A program that this one
 #: starts in turn needs it again.
 MORTAL: Final[tuple[str, ...]] = (_SETPRIV, "--pdeathsig", "KILL", "--") if _SETPRIV else ()
+_PRLIMIT: Final = shutil.which("prlimit")
 
 
-async def run(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: LogSink | None) -> tuple[int, str]:
+def writing_at_most(file_bytes: int) -> tuple[str, ...]:
+    """Put before a command line, it keeps the program from making any file larger (prlimit of util-linux)."""
+    return (_PRLIMIT, f"--fsize={file_bytes}", "--") if _PRLIMIT else ()
+
+
+async def run(
+    argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: LogSink | None, keep: Sequence[int] = ()
+) -> tuple[int, str]:
     """The exit code and the last 4,000 characters of the output, all of which goes to the log, if there is one.
 
     When the call is cancelled, the whole group gets SIGTERM and within a second SIGKILL before it returns. Raises
-    OSError when the program cannot be started; setpriv, where it is used, says so instead, with code 127.
+    OSError when the program cannot be started; setpriv, where it is used, says so instead, with code 127. The program
+    inherits the descriptors to `keep`.
     """
-    process = await asyncio.create_subprocess_exec(
-        *MORTAL, *argv, cwd=cwd, env=dict(env), stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, start_new_session=True
-    )
+    process = await _started(argv, cwd, env, keep)
     tail = ""
     async with _ending(process):
         async for text in _output(process):
@@ -42,6 +49,32 @@ async def run(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: Lo
                 await log.write(text)
         code = await process.wait()
     return code, tail
+
+
+async def read(
+    argv: Sequence[str], take: Callable[[bytes], None], *, cwd: Path, env: Mapping[str, str], keep: Sequence[int] = ()
+) -> int:
+    """As `run`, but `take` gets the output as it comes, in pieces of any size; what it raises ends the program."""
+    process = await _started(argv, cwd, env, keep)
+    async with _ending(process):
+        assert process.stdout is not None  # noqa: S101 - it is a pipe
+        while chunk := await process.stdout.read(_CHUNK_BYTES):
+            take(chunk)
+        return await process.wait()
+
+
+async def _started(argv: Sequence[str], cwd: Path, env: Mapping[str, str], keep: Sequence[int]) -> Process:
+    return await asyncio.create_subprocess_exec(
+        *MORTAL,
+        *argv,
+        cwd=cwd,
+        env=dict(env),
+        stdin=DEVNULL,
+        stdout=PIPE,
+        stderr=STDOUT,
+        start_new_session=True,
+        pass_fds=tuple(keep),
+    )
 
 
 @contextlib.asynccontextmanager

@@ -7,6 +7,7 @@ images come from here and are validated here.
 import re
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -22,6 +23,7 @@ _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 _DEFAULT_REF: Final = "main"
 _DEFAULT_TAG: Final = "latest"
 _DEFAULT_PORT: Final = 3000
+_SSH_PORT: Final = 22
 _URL: Final = TypeAdapter[str](RepoUrl)
 _REF: Final = TypeAdapter[str](GitRef)
 _AGENT: Final = TypeAdapter[str](BaseUrl)
@@ -64,6 +66,21 @@ class Source:
             except ValidationError as error:
                 rule = error.errors(include_input=False)[0]["msg"].removeprefix("Value error, ")
                 raise WorkFailed(JobReason.INVALID_PAYLOAD, f"{name} {rule}; nothing was cloned") from None
+
+    @property
+    def host(self) -> str:
+        """The git host's name, in lower case."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def port(self) -> int:
+        """Its SSH port."""
+        return urlsplit(self.url).port or _SSH_PORT
+
+    @property
+    def path(self) -> str:
+        """The repository's path on that host, without the leading slash."""
+        return urlsplit(self.url).path.removeprefix("/")
 
     def full_refs(self) -> tuple[str, ...]:
         """What to ask the server for, in this order: a branch wins over a tag of the same name."""

@@ -84,11 +84,12 @@ class Steps:
 
     async def _build(self, build: BuildPlan) -> _Image:
         source = build.source
-        commit = await self._step(
+        checkout = await self._step(
             JobPhase.CLONE,
             f"fetching {source.ref} of {source.url}",
             lambda: self._tools.repository.checkout(source, self._folder.path, self._log),
         )
+        commit = checkout.commit
         await self._log.write(f"commit {commit}\n")
         names = build.names(commit, self._plan.serial)
         labels = {"funai.managed": "1", "funai.app-id": self._plan.app_id, "funai.user-id": self._plan.user_id}

@@ -12,6 +12,7 @@ from daemons.runner.domain.failures import WorkFailed
 from daemons.runner.domain.plan import Attempt, RegistryPolicy, Source
 from daemons.runner.ports import (
     BuildOrder,
+    Checkout,
     ControlPlaneDown,
     LeaseLost,
     LogGap,
@@ -216,12 +217,12 @@ class MemoryRepository:
         self.sources: list[Source] = []
         self.failure: WorkFailed | None = None
 
-    async def checkout(self, source: Source, folder: Path, log: LogSink) -> str:
+    async def checkout(self, source: Source, folder: Path, log: LogSink) -> Checkout:
         self.sources.append(source)
         await log.write("Receiving objects\n")
         if self.failure:
             raise self.failure
-        return COMMIT
+        return Checkout(COMMIT, 12_345)
 
 
 class MemoryBuilder:
