@@ -158,7 +158,8 @@ async def test_the_environment_of_the_runner_does_not_reach_git(
     monkeypatch.setenv("GIT_SSH_COMMAND", "false")
     monkeypatch.setenv("GIT_DIR", "/nowhere")
     monkeypatch.setenv("GIT_CONFIG_COUNT", "not a number")
-    assert await repository(host, tmp_path).checkout(Source(host.url(), "main"), attempt(tmp_path), log)
+    found = await repository(host, tmp_path).checkout(Source(host.url(), "main"), attempt(tmp_path), log)
+    assert found.commit == host.commits["third"]
 
 
 async def test_a_cancelled_fetch_leaves_no_process(tmp_path: Path, log: Lines, host: GitHost) -> None:

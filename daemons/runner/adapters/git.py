@@ -150,6 +150,7 @@ class GitRepository:
             if code == 0:
                 return await _commit_of(git, kept, source)
             if not git_process.has_no_such_ref(output):
+                await self._judge_size(git)
                 text = f"{source.url} could not be fetched: {git_process.why(output)}"
                 if git_process.may_be_the_mirror(output):
                     raise _BrokenMirror(text)
@@ -160,6 +161,18 @@ class GitRepository:
             f"gitRef: {source.url} has no branch, tag or commit {source.ref}{short}",
             advice="Push that branch, tag or commit, or deploy another reference.",
         )
+
+    async def _judge_size(self, git: Git) -> None:
+        """Of a file that got as large as it may, git says only that it is not valid."""
+        most = self._policy.limits.most_bytes
+        if await asyncio.to_thread(mirrors.largest_pack, git.repository) >= most:
+            raise WorkFailed(
+                JobReason.CLONE_FAILED,
+                f"the repository is larger than {most // 1024**2} MiB even without its history, which is the most that "
+                "is fetched (RUNNER_GIT_MOST_MB)",
+                advice="Remove what does not belong into the repository (build output, data, archives), commit, "
+                "deploy again.",
+            )
 
 
 async def _commit_of(git: Git, ref: str, source: Source) -> str:

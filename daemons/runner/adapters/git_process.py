@@ -69,8 +69,6 @@ _NOT_THE_MIRROR: Final = (
     "could not find remote ref",
     "not our ref",
     "unadvertised object",
-    "signal 25",
-    "file too large",
 )
 _NO_SUCH_REF: Final = ("couldn't find remote ref", "could not find remote ref", "not our ref", "unadvertised object")
 _WHY: Final = (
@@ -82,8 +80,6 @@ _WHY: Final = (
     ("connection refused", "the git host refuses connections on that port"),
     ("connection timed out", "the git host does not answer"),
     ("could not resolve hostname", "the git host's name cannot be resolved"),
-    ("signal 25", "the repository is larger than this runner fetches (RUNNER_GIT_MOST_MB)"),
-    ("file too large", "the repository is larger than this runner fetches (RUNNER_GIT_MOST_MB)"),
     ("invalid path", "the repository has a file whose name git refuses to write"),
 )
 

@@ -80,6 +80,11 @@ async def forget(mirror: Mirror) -> None:
     await asyncio.to_thread(mirror.path.mkdir, parents=True, exist_ok=True)
 
 
+def largest_pack(repository: Path) -> int:
+    """The size of the largest pack, whole or half, in bytes."""
+    return max((path.lstat().st_size for path in (repository / "objects" / "pack").glob("*pack*")), default=0)
+
+
 async def _locked(place: Path, patience_seconds: float) -> int:
     loop = asyncio.get_running_loop()
     until, pause = loop.time() + patience_seconds, _FIRST_PAUSE_SECONDS

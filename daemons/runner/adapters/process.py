@@ -91,6 +91,16 @@ async def _ending(process: Process) -> AsyncIterator[None]:
             finally:
                 _signal_group(process, signal.SIGKILL)
             await process.wait()
+            await _drained(process)
+
+
+async def _drained(process: Process) -> None:
+    """A pipe that is not read to its end stays open until the loop is gone."""
+    assert process.stdout is not None  # noqa: S101 - it is a pipe
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_GRACE_SECONDS):
+            while await process.stdout.read(_CHUNK_BYTES):
+                pass
 
 
 def _signal_group(process: Process, number: signal.Signals) -> None:
