@@ -81,6 +81,65 @@ class JobPhase(StrEnum):
     DEPLOY = "DEPLOY"
 
 
+class StageOutcome(StrEnum):
+    """How a stage of an attempt stands. `REUSED`: an earlier attempt had done it, and its result was taken.
+
+    `UNFINISHED` is told to readers only: the attempt ended first, because its runner was killed or told to stop.
+    """
+
+    RUNNING = "RUNNING"
+    DONE = "DONE"
+    REUSED = "REUSED"
+    FAILED = "FAILED"
+    UNFINISHED = "UNFINISHED"
+
+
+def _reported(value: StageOutcome) -> StageOutcome:
+    if value is StageOutcome.UNFINISHED:
+        raise ValueError("is what readers are told of a stage that nobody ended")
+    return value
+
+
+Milliseconds = Annotated[int, Field(ge=0, le=2**40)]
+StageBytes = Annotated[int, Field(ge=0, le=2**53)]
+
+
+class StageReport(Wire):
+    """One stage of the present attempt as its runner sees it, in milliseconds since the runner got the job: no clocks
+    are compared.
+
+    `bytes` is the size of what the stage made: of CLONE all files of the commit, of PUSH the image in the registry. A
+    PUSH that is done tells the `imageDigest` and the `commit` that a later attempt may go on from.
+    """
+
+    phase: JobPhase
+    outcome: Annotated[StageOutcome, AfterValidator(_reported)]
+    started_ms: Milliseconds
+    ended_ms: Milliseconds | None = None
+    bytes: StageBytes | None = None
+    image: ImageRef | None = None
+    image_digest: ImageDigest | None = None
+    commit: ShortText | None = None
+
+
+#: All stages of the present attempt so far, in their order; saying them again changes nothing.
+StageReports = Annotated[tuple[StageReport, ...], Field(max_length=8)]
+
+
+class StageView(Wire):
+    """One stage of one attempt of a job, as readers see it; see `StageReport`."""
+
+    attempt: int
+    phase: str
+    outcome: str
+    started_at: AwareDatetime
+    ended_at: AwareDatetime | None = None
+    bytes: int | None = None
+    image: str | None = None
+    image_digest: str | None = None
+    commit: str | None = None
+
+
 class JobPayload(Wire):
     """What to deploy, as submitted; absent keys get their documented defaults at the runner."""
 
@@ -213,6 +272,7 @@ class RenewLease(Wire):
     wait_seconds: WaitSeconds = 0
     phase: ShortText | None = None
     phase_message: LongText | None = None
+    stages: StageReports = ()
 
 
 class ReportJob(Wire):
@@ -231,6 +291,7 @@ class ReportJob(Wire):
     image_digest: ImageDigest | None = None
     commit: ShortText | None = None
     log_length: Annotated[int, Field(ge=0)] | None = None
+    stages: StageReports = ()
 
 
 class WaitingFor(Wire):
@@ -294,6 +355,7 @@ class JobView(Wire):
     priority: int = 0
     requires: tuple[str, ...] = ()
     waiting_for: WaitingFor | None = None
+    stages: tuple[StageView, ...] = ()
 
 
 class JobPage(Wire):

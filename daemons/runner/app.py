@@ -25,6 +25,7 @@ from daemons.runner.adapters.control_plane import HttpControlPlane
 from daemons.runner.adapters.git import GitPolicy, GitRepository
 from daemons.runner.adapters.git_process import GitKeys
 from daemons.runner.adapters.meter import PrometheusMeter
+from daemons.runner.adapters.registry import OciImages
 from daemons.runner.adapters.workplace import DiskWorkplace
 from daemons.runner.domain.plan import RegistryPolicy
 from daemons.runner.domain.tree import TreeLimits
@@ -93,7 +94,7 @@ def _worker(
     secrets = spellings(settings.secret_values())
     executor = Executor(
         control,
-        Tools(_repository(settings), builder, hosts, pacer, meter),
+        Tools(_repository(settings), builder, hosts, _images(settings), pacer, meter),
         workplace,
         RegistryPolicy(settings.registry, settings.namespace),
         lease_seconds=settings.lease_seconds,
@@ -112,6 +113,11 @@ def _repository(settings: RunnerSettings) -> GitRepository:
         mirror_bytes=settings.git_cache_mb * 1024**2,
     )
     return GitRepository(keys, settings.workdir.absolute() / _MIRRORS, policy)
+
+
+def _images(settings: RunnerSettings) -> OciImages:
+    login = (settings.username, settings.password) if settings.username else None
+    return OciImages(settings.registry, login, settings.insecure_registries)
 
 
 def _builder(settings: RunnerSettings) -> EngineBuilder:

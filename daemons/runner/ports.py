@@ -9,7 +9,7 @@ from typing import Protocol
 from daemons.runner.domain.plan import Attempt, ImageNames, Source
 from protocol.apps import DeployApp
 from protocol.errors import JobReason
-from protocol.jobs import ClaimedJob, JobPhase, JobStatus
+from protocol.jobs import ClaimedJob, JobPhase, JobStatus, StageReport
 
 
 class ControlPlaneDown(Exception):
@@ -22,6 +22,10 @@ class LeaseLost(Exception):
 
 class NoFolder(Exception):
     """A work folder could not be made; the text says where and why."""
+
+
+class RegistryDown(Exception):
+    """A registry did not answer, or not in a way that tells whether it has an image."""
 
 
 class LogGap(Exception):
@@ -47,6 +51,7 @@ class Outcome:
     image_digest: str | None = None
     commit: str | None = None
     log_length: int | None = None
+    stages: tuple[StageReport, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +69,11 @@ class ControlPlane(Protocol):
         """A job, or None after at most `wait_seconds` without one."""
         ...
 
-    async def renew(self, attempt: Attempt, phase: JobPhase | None, wait_seconds: float) -> JobStatus:
-        """Extend the lease from now; answered when the job leaves RUNNING or the wait is over. Raises LeaseLost."""
+    async def renew(
+        self, attempt: Attempt, phase: JobPhase | None, wait_seconds: float, stages: tuple[StageReport, ...] = ()
+    ) -> JobStatus:
+        """Extend the lease from now, and tell all that was done in this attempt; answered when the job leaves RUNNING
+        or the wait is over. Raises LeaseLost."""
         ...
 
     async def report(self, attempt: Attempt, outcome: Outcome) -> None:
@@ -126,6 +134,14 @@ class Builder(Protocol):
 
     async def remove(self, images: Sequence[str]) -> None:
         """Remove local names; those in use or absent stay as they are."""
+        ...
+
+
+class Images(Protocol):
+    """Images in a registry."""
+
+    async def size(self, host: str, name: str, digest: str) -> int | None:
+        """How large it is, in bytes; None when the registry does not have it. Raises RegistryDown."""
         ...
 
 

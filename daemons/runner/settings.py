@@ -61,6 +61,8 @@ class RunnerSettings(Settings):
     registry_password: SecretStr = Field(SecretStr(""), alias="REGISTRY_PASSWORD")
     acr_username: str = Field("", alias="ACR_USERNAME")
     acr_password: SecretStr = Field(SecretStr(""), alias="ACR_PASSWORD")
+    #: Registries that are spoken to without TLS, `host:port`, separated by commas; the engine has such a list, too.
+    insecure_registries: HostList = Field((), alias="RUNNER_INSECURE_REGISTRIES")
     npm_registry: str = Field("", alias="NPM_REGISTRY")
 
     @model_validator(mode="after")

@@ -190,6 +190,25 @@ WAITING = jobs.WaitingFor(
     until=LATER,
     nodes=(OBSTACLE,),
 )
+CLONED = jobs.StageView(
+    attempt=1,
+    phase="CLONE",
+    outcome="DONE",
+    started_at=MOMENT,
+    ended_at=LATER,
+    bytes=52_481,
+    commit="0123456789abcdef0123456789abcdef01234567",
+)
+PUSHED = jobs.StageReport(
+    phase=jobs.JobPhase.PUSH,
+    outcome=jobs.StageOutcome.DONE,
+    started_ms=2_000,
+    ended_ms=2_750,
+    bytes=31_457_280,
+    image=IMAGE,
+    image_digest=DIGEST,
+    commit="0123456789abcdef0123456789abcdef01234567",
+)
 PENDING = jobs.JobView(
     id=JOB_ID,
     type=jobs.JobType.BUILD_AND_DEPLOY,
@@ -219,6 +238,7 @@ CLAIMED = jobs.ClaimedJob(
     started_at=MOMENT,
     log_length=4096,
     retry_of=OLDER_ID,
+    stages=(CLONED,),
     lease_token=TOKEN,
     lease_seconds=30,
 )
@@ -425,6 +445,7 @@ SAMPLES: tuple[Wire, ...] = (
         wait_seconds=10.0,
         phase="BUILD",
         phase_message="step 3 of 9",
+        stages=(PUSHED,),
     ),
     jobs.ReportJob(
         runner_id="runner-01",
@@ -437,6 +458,8 @@ SAMPLES: tuple[Wire, ...] = (
         commit="0123456789abcdef0123456789abcdef01234567",
         log_length=4096,
     ),
+    PUSHED,
+    CLONED,
     WAITING,
     PENDING,
     CLAIMED,

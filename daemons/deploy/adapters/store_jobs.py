@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
 from typing import Final
 
 from daemons.deploy.domain.jobs import Job
 from daemons.deploy.domain.line import rank
+from daemons.deploy.domain.stages import Stage
 from daemons.kit.sql import Duplicate, Row, Session
-from protocol.jobs import JobStatus, JobType
+from protocol.jobs import JobStatus, JobType, StageOutcome
 
 _DELETE_AT_ONCE: Final = 500
 
@@ -164,8 +166,14 @@ def _columns(job: Job) -> dict[str, str | int | None]:
         "log_expected": job.log_expected,
         "superseded_by": job.superseded_by,
         "claim_key": job.claim_key,
+        "stages_json": json.dumps([asdict(stage) for stage in job.stages]) if job.stages else None,
         "update_time": job.updated_at,
     }
+
+
+def _stages(text: str | None) -> tuple[Stage, ...]:
+    found = json.loads(text) if text else []
+    return tuple(Stage(**{**each, "outcome": StageOutcome(each["outcome"])}) for each in found)
 
 
 def _jobs(rows: Sequence[Row]) -> Sequence[Job]:
@@ -210,5 +218,6 @@ def job_of(row: Row) -> Job:
         priority=row["priority"],
         requires=tuple(filter(None, row["requires_csv"].split(","))),
         claim_key=row["claim_key"],
+        stages=_stages(row["stages_json"]),
         version=row["version"],
     )

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from daemons.deploy.domain.stages import Stage, recorded
 from protocol.errors import JobReason
-from protocol.jobs import JobPayload, JobStatus, JobType
+from protocol.jobs import JobPayload, JobStatus, JobType, StageReport
 
 _BACKOFF_MS: Final = (1_000, 20_000, 60_000)
 _MESSAGE_BYTES: Final = 16 * 1024
@@ -105,6 +106,7 @@ class Job:
     priority: int = 0
     requires: tuple[str, ...] = ()
     claim_key: str | None = None
+    stages: tuple[Stage, ...] = ()
     version: int = 0
 
 
@@ -141,14 +143,16 @@ class Outcome:
     image_digest: str | None = None
     commit: str | None = None
     log_length: int | None = None
+    stages: tuple[StageReport, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a runner says it is doing."""
+    """What a runner says it is doing, and what it has done in this attempt."""
 
     phase: str | None = None
     message: str | None = None
+    stages: tuple[StageReport, ...] = ()
 
 
 def submit(
@@ -237,6 +241,7 @@ def renew(job: Job, proof: Proof, milliseconds: int, progress: Progress, now: in
         claim_key=None,
         phase=progress.phase or job.phase,
         phase_message=cut(progress.message) if progress.message else job.phase_message,
+        stages=_stages(job, progress.stages),
     )
 
 
@@ -272,6 +277,7 @@ def finish(job: Job, outcome: Outcome, now: int) -> Job:
         log_expected=None if outcome.log_length is None else min(log_start(job) + outcome.log_length, _MOST_BYTES),
         finished_at=now,
         claim_key=None,
+        stages=_stages(job, outcome.stages),
     )
 
 
@@ -326,6 +332,10 @@ def log_start(job: Job) -> int:
     """How many bytes of the log are of attempts before the present one."""
     start = job.payload.get(LOG_START)
     return start if isinstance(start, int) else 0
+
+
+def _stages(job: Job, reports: tuple[StageReport, ...]) -> tuple[Stage, ...]:
+    return recorded(job.stages, job.attempt, job.started_at or job.created_at, reports)
 
 
 def _requeued(job: Job, now: int, *, not_before: int, attempt: int) -> Job:

@@ -20,10 +20,11 @@ from daemons.deploy.domain.nodes import (
 )
 from daemons.deploy.domain.operations import Operation
 from daemons.deploy.domain.singletons import Holding
+from daemons.deploy.domain.stages import Stage, outcome_of
 from protocol.apps import AppRunView, AppView
 from protocol.configuration import without_secrets
 from protocol.errors import PlacementReason
-from protocol.jobs import ClaimedJob, JobView, LogRemoved, StoredPayload, WaitingFor
+from protocol.jobs import ClaimedJob, JobStatus, JobView, LogRemoved, StageView, StoredPayload, WaitingFor
 from protocol.names import public_path
 from protocol.nodes import (
     DiskLevel,
@@ -111,6 +112,21 @@ def job_view(job: Job, node: RuntimeNode | None = None, waiting: WaitingFor | No
         priority=job.priority,
         requires=job.requires,
         waiting_for=waiting,
+        stages=tuple(_stage(job, stage) for stage in job.stages),
+    )
+
+
+def _stage(job: Job, stage: Stage) -> StageView:
+    return StageView(
+        attempt=stage.attempt,
+        phase=stage.phase,
+        outcome=outcome_of(stage, job.attempt, running=job.status is JobStatus.RUNNING).value,
+        started_at=when(stage.started_at),
+        ended_at=_when(stage.ended_at),
+        bytes=stage.bytes,
+        image=stage.image,
+        image_digest=stage.image_digest,
+        commit=stage.commit,
     )
 
 

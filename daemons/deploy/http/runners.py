@@ -64,7 +64,7 @@ class RunnerRoutes:
         """Renew the lease; parked for `waitSeconds` until the job is no longer the runner's."""
         order = await read(request, RenewLease)
         proof = self._proof(request, order.runner_id, order.lease_token)
-        progress = Progress(order.phase, order.phase_message)
+        progress = Progress(order.phase, order.phase_message, order.stages)
         self._runners.heard(order.runner_id)
         job = await self._leases.renew(job_id(request), proof, order.extend_seconds, order.wait_seconds, progress)
         return reply(job_view(job))
@@ -83,6 +83,7 @@ class RunnerRoutes:
             order.image_digest,
             order.commit,
             order.log_length,
+            order.stages,
         )
         proof = self._proof(request, order.runner_id, order.lease_token)
         job, node = await self._leases.report(job_id(request), proof, outcome)

@@ -8,7 +8,7 @@ from daemons.runner.ports import ControlPlaneDown, LeaseLost, LogGap, LogRefused
 from protocol.client.deploy import RunnerClient
 from protocol.client.transport import ClientError, Refused
 from protocol.errors import ErrorReason
-from protocol.jobs import ClaimedJob, ClaimJob, JobPhase, JobStatus, LogPosition, RenewLease, ReportJob
+from protocol.jobs import ClaimedJob, ClaimJob, JobPhase, JobStatus, LogPosition, RenewLease, ReportJob, StageReport
 
 #: No such job, or not ours, or ended: nothing that is tried again can change it.
 _SETTLED: Final = (404, 409)
@@ -62,7 +62,9 @@ class HttpControlPlane:
             self._unanswered.append(token)
             raise ControlPlaneDown(str(error)) from error
 
-    async def renew(self, attempt: Attempt, phase: JobPhase | None, wait_seconds: float) -> JobStatus:
+    async def renew(
+        self, attempt: Attempt, phase: JobPhase | None, wait_seconds: float, stages: tuple[StageReport, ...] = ()
+    ) -> JobStatus:
         """Extend the lease."""
         order = RenewLease(
             runner_id=self._runner_id,
@@ -70,6 +72,7 @@ class HttpControlPlane:
             extend_seconds=max(1, round(attempt.lease_seconds)),
             wait_seconds=wait_seconds,
             phase=phase.value if phase else None,
+            stages=stages,
         )
         try:
             return (await self._client.renew(attempt.job_id, order)).status
@@ -88,6 +91,7 @@ class HttpControlPlane:
             image_digest=outcome.image_digest,
             commit=outcome.commit,
             log_length=outcome.log_length,
+            stages=outcome.stages,
         )
         try:
             await self._client.report(attempt.job_id, order)

@@ -15,7 +15,7 @@ from daemons.runner.domain.failures import WorkFailed
 from protocol.apps import DeployApp
 from protocol.configuration import AppConfig, with_all_secrets
 from protocol.errors import JobReason
-from protocol.jobs import ClaimedJob, JobPhase, JobType, StoredPayload
+from protocol.jobs import ClaimedJob, JobPhase, JobType, StageOutcome, StoredPayload
 from protocol.names import BaseUrl, GitRef, RepoUrl, public_path
 
 _JOB_ID: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?")
@@ -24,6 +24,7 @@ _DEFAULT_REF: Final = "main"
 _DEFAULT_TAG: Final = "latest"
 _DEFAULT_PORT: Final = 3000
 _SSH_PORT: Final = 22
+_THERE: Final = (StageOutcome.DONE, StageOutcome.REUSED)
 _URL: Final = TypeAdapter[str](RepoUrl)
 _REF: Final = TypeAdapter[str](GitRef)
 _AGENT: Final = TypeAdapter[str](BaseUrl)
@@ -103,13 +104,30 @@ class ImageNames:
 
 
 @dataclass(frozen=True, slots=True)
+class Pushed:
+    """What an earlier attempt of the job pushed."""
+
+    attempt: int
+    image: str
+    digest: str
+    commit: str
+    bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class BuildPlan:
-    """How the image comes to be."""
+    """How the image comes to be; `pushed` when it may be there already."""
 
     source: Source
     repository: str
     tag: str
     registry: str
+    pushed: Pushed | None = None
+
+    @property
+    def name(self) -> str:
+        """The repository without its registry's host."""
+        return self.repository.removeprefix(f"{self.registry}/")
 
     def names(self, commit: str, serial: str) -> ImageNames:
         """Image names of a commit; `serial` is unique to the attempt among all of the app's."""
@@ -183,7 +201,7 @@ def plan(job: ClaimedJob, registry: RegistryPolicy) -> Plan:
         container_port=payload.container_port or _DEFAULT_PORT,
         base_path=payload.base_path or public_path(payload.app_id),
         health_check_path=payload.health_check_path,
-        build=None if payload.image else _build(payload, registry),
+        build=None if payload.image else _build(job, registry),
         image=payload.image,
         config=_config(payload),
     )
@@ -214,15 +232,28 @@ def _agent_url(job: ClaimedJob) -> str:
         ) from None
 
 
-def _build(payload: StoredPayload, registry: RegistryPolicy) -> BuildPlan:
+def _build(job: ClaimedJob, registry: RegistryPolicy) -> BuildPlan:
+    payload = job.payload
     if not payload.repo_ssh_url:
         raise WorkFailed(JobReason.INVALID_PAYLOAD, "the job names neither an image nor a repository (repoSshUrl)")
     host = payload.acr_registry or registry.host
     namespace = payload.acr_namespace or registry.namespace
     name = f"{namespace}/u{payload.user_id}-app{payload.app_id}"
+    repository = f"{host}/{name}" if host else name
     return BuildPlan(
         source=Source(payload.repo_ssh_url, payload.git_ref or _DEFAULT_REF),
-        repository=f"{host}/{name}" if host else name,
+        repository=repository,
         tag=payload.image_tag or _DEFAULT_TAG,
         registry=host,
+        pushed=_pushed(job, repository) if host else None,
     )
+
+
+def _pushed(job: ClaimedJob, repository: str) -> Pushed | None:
+    """What the newest attempt that came so far pushed into that repository: from there the next one goes on."""
+    for stage in reversed(job.stages):
+        if stage.phase != JobPhase.PUSH or stage.outcome not in _THERE:
+            continue
+        if stage.image_digest and stage.commit and (stage.image or "").startswith(f"{repository}:"):
+            return Pushed(stage.attempt, stage.image or "", stage.image_digest, stage.commit, stage.bytes)
+    return None

@@ -28,7 +28,8 @@ from daemons.runner.ports import (
 from daemons.runner.services.joblog import JobLog, LogUploader
 from daemons.runner.services.lease import LeaseKeeper
 from daemons.runner.services.pace import backoff
-from daemons.runner.services.steps import Steps, Tools
+from daemons.runner.services.stages import StageBook
+from daemons.runner.services.steps import Desk, Steps, Tools
 from protocol.errors import JobReason
 from protocol.jobs import ClaimedJob, JobStatus
 
@@ -99,9 +100,11 @@ class Executor:
         redactor = self._redactor(_secrets(job, attempt))
         log = JobLog(folder.spool, redactor)
         uploader = LogUploader(self._control, attempt, log, self._tools.pacer)
-        keeper = LeaseKeeper(self._control, attempt, self._tools.pacer)
+        stages = StageBook(self._tools.pacer)
+        keeper = LeaseKeeper(self._control, attempt, self._tools.pacer, stages)
+        desk = Desk(folder, log, keeper.enter, stages)
         outcome = await _beside_the_lease(
-            attempt, keeper, uploader, lambda: self._work(job, folder, log, keeper, redactor, afterwards)
+            attempt, keeper, uploader, lambda: self._work(job, desk, log, redactor, afterwards)
         )
         if outcome is None:
             await log.write("[stopped] the job was cancelled or is no longer this runner's\n")
@@ -109,23 +112,17 @@ class Executor:
             return ABANDONED
         # The lease is no longer renewed here; the rest of it must suffice for the last bytes and the report.
         await uploader.finish(min(_FLUSH_SECONDS, attempt.lease_seconds / 6))
-        reporting = self._report(attempt, replace(outcome, log_length=log.length))
+        reporting = self._report(attempt, replace(outcome, log_length=log.length, stages=stages.told))
         if not await shielded(reporting, seconds=_LAST_REPORT_SECONDS):
             return ABANDONED
         await uploader.finish(_LATE_FLUSH_SECONDS)
         return outcome.status.value
 
     async def _work(
-        self,
-        job: ClaimedJob,
-        folder: WorkFolder,
-        log: JobLog,
-        keeper: LeaseKeeper,
-        redactor: Redactor,
-        afterwards: AsyncExitStack,
+        self, job: ClaimedJob, desk: Desk, log: JobLog, redactor: Redactor, afterwards: AsyncExitStack
     ) -> Outcome:
         try:
-            steps = Steps(self._tools, plan(job, self._registry), folder, log, keeper.enter)
+            steps = Steps(self._tools, plan(job, self._registry), desk)
             afterwards.push_async_callback(steps.tidy)
             return await steps.run()
         except WorkFailed as failure:

@@ -10,6 +10,7 @@ from typing import Final
 from daemons.runner.domain.plan import Attempt
 from daemons.runner.ports import ControlPlane, ControlPlaneDown, LeaseLost, Pacer
 from daemons.runner.services.pace import backoff
+from daemons.runner.services.stages import StageBook
 from protocol.jobs import JobPhase, JobStatus
 
 logger = logging.getLogger(__name__)
@@ -23,10 +24,11 @@ _EARLY_PAUSE_SECONDS: Final = 1.0
 class LeaseKeeper:
     """The lease of one attempt, held since now."""
 
-    def __init__(self, control: ControlPlane, attempt: Attempt, pacer: Pacer) -> None:
+    def __init__(self, control: ControlPlane, attempt: Attempt, pacer: Pacer, stages: StageBook) -> None:
         self._control = control
         self._attempt = attempt
         self._pacer = pacer
+        self._stages = stages
         self._patience = attempt.lease_seconds * 2 / 3
         # A parked renewal counts from when it was sent but is known only when it is answered, so at any moment up to
         # two waits have passed since the last one that counts: they and one retry must fit into the patience.
@@ -68,7 +70,7 @@ class LeaseKeeper:
 
     async def _renew(self, wait_seconds: float) -> None:
         sent = self._pacer.now()
-        status = await self._control.renew(self._attempt, self._phase, wait_seconds)
+        status = await self._control.renew(self._attempt, self._phase, wait_seconds, self._stages.told)
         if status is not JobStatus.RUNNING:
             raise LeaseLost(f"the job is {status.value}")
         self._held_since = max(self._held_since, sent)

@@ -6,10 +6,23 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from daemons.runner.domain.failures import WorkFailed
-from daemons.runner.domain.plan import BuildPlan, ImageNames, Plan
-from daemons.runner.ports import AppHost, Builder, BuildOrder, LogSink, Meter, Outcome, Pacer, Repository, WorkFolder
+from daemons.runner.domain.plan import BuildPlan, ImageNames, Plan, Pushed
+from daemons.runner.ports import (
+    AppHost,
+    Builder,
+    BuildOrder,
+    Images,
+    LogSink,
+    Meter,
+    Outcome,
+    Pacer,
+    RegistryDown,
+    Repository,
+    WorkFolder,
+)
+from daemons.runner.services.stages import StageBook
 from protocol.errors import JobReason
-from protocol.jobs import JobPhase, JobStatus
+from protocol.jobs import JobPhase, JobStatus, StageOutcome
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -30,6 +43,7 @@ class Tools:
     repository: Repository
     builder: Builder
     hosts: AppHost
+    images: Images
     pacer: Pacer
     meter: Meter
 
@@ -41,15 +55,27 @@ class _Image:
     commit: str | None = None
 
 
-class Steps:
-    """One run of one plan. `enter` is called before each step and raises when the work must not go on."""
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where an attempt works and tells what it does. `enter` is called before each step and raises when the work must
+    not go on."""
 
-    def __init__(self, tools: Tools, plan: Plan, folder: WorkFolder, log: LogSink, enter: Enter) -> None:
+    folder: WorkFolder
+    log: LogSink
+    enter: Enter
+    stages: StageBook
+
+
+class Steps:
+    """One run of one plan."""
+
+    def __init__(self, tools: Tools, plan: Plan, desk: Desk) -> None:
         self._tools = tools
         self._plan = plan
-        self._folder = folder
-        self._log = log
-        self._enter = enter
+        self._folder = desk.folder
+        self._log = desk.log
+        self._enter = desk.enter
+        self._stages = desk.stages
         self._built: ImageNames | None = None
         self._handed_over = False
 
@@ -78,9 +104,37 @@ class Steps:
             await self._tools.builder.remove((self._built.immutable,))
 
     async def _image(self) -> _Image:
-        if self._plan.build is None:
+        build = self._plan.build
+        if build is None:
             return _Image(self._plan.image or "")
-        return await self._build(self._plan.build)
+        if build.pushed is not None and await self._is_there(build, build.pushed):
+            return self._reuse(build, build.pushed)
+        return await self._build(build)
+
+    async def _is_there(self, build: BuildPlan, pushed: Pushed) -> bool:
+        """Whether to go on from what an earlier attempt pushed. A registry that does not answer is no reason to build
+        again: the push would need it, too, and the node may have the image already."""
+        done = f"attempt {pushed.attempt} pushed {pushed.image} ({pushed.digest})"
+        try:
+            there = await self._tools.images.size(build.registry, build.name, pushed.digest) is not None
+        except RegistryDown as error:
+            await self._log.write(f"{done}; going on from there, although it could not be looked up: {error}\n")
+            return True
+        then = "going on from there" if there else "it is gone from the registry and is built again"
+        await self._log.write(f"{done}; {then}\n")
+        return there
+
+    def _reuse(self, build: BuildPlan, pushed: Pushed) -> _Image:
+        for phase in (JobPhase.CLONE, JobPhase.BUILD):
+            self._stages.reuse(phase, commit=pushed.commit)
+        self._stages.reuse(
+            JobPhase.PUSH,
+            bytes=pushed.bytes,
+            commit=pushed.commit,
+            image=pushed.image,
+            image_digest=pushed.digest,
+        )
+        return _Image(f"{build.repository}@{pushed.digest}", pushed.digest, pushed.commit)
 
     async def _build(self, build: BuildPlan) -> _Image:
         source = build.source
@@ -90,6 +144,7 @@ class Steps:
             lambda: self._tools.repository.checkout(source, self._folder.path, self._log),
         )
         commit = checkout.commit
+        self._stages.note(bytes=checkout.bytes, commit=commit)
         await self._log.write(f"commit {commit}\n")
         names = build.names(commit, self._plan.serial)
         labels = {"funai.managed": "1", "funai.app-id": self._plan.app_id, "funai.user-id": self._plan.user_id}
@@ -98,16 +153,28 @@ class Steps:
         await self._step(
             JobPhase.BUILD, f"building {names.immutable}", lambda: self._tools.builder.build(order, self._log)
         )
+        self._stages.note(commit=commit, image=names.immutable)
         if not build.registry:
             return _Image(names.immutable, commit=commit)
-        digest = await self._step(JobPhase.PUSH, f"pushing to {build.registry}", lambda: self._push(names))
+        digest, size = await self._step(JobPhase.PUSH, f"pushing to {build.registry}", lambda: self._push(build, names))
+        self._stages.note(bytes=size, commit=commit, image=names.immutable, image_digest=digest)
         return _Image(f"{build.repository}@{digest}", digest, commit)
 
-    async def _push(self, names: ImageNames) -> str:
+    async def _push(self, build: BuildPlan, names: ImageNames) -> tuple[str, int | None]:
+        """The digest, and the size where the registry tells it."""
         digest = await self._tools.builder.push(names.immutable, self._log)
         if names.moving != names.immutable:
             await self._tools.builder.push(names.moving, self._log)
-        return digest
+        try:
+            size = await self._tools.images.size(build.registry, build.name, digest)
+        except RegistryDown as error:
+            logger.info("a pushed image was not looked up", extra={"image": names.immutable, "error": str(error)})
+            return digest, None
+        if size is None:
+            raise WorkFailed(
+                JobReason.PUSH_FAILED, f"the registry took {names.immutable} and does not have {digest} now"
+            )
+        return digest, size
 
     async def _deploy(self, image: str) -> None:
         self._handed_over = True
@@ -115,19 +182,25 @@ class Steps:
         await self._log.write("the app is live\n")
 
     async def _step(self, phase: JobPhase, what: str, work: Callable[[], Awaitable[T]]) -> T:
+        self._stages.begin(phase)
         await self._enter(phase)
         await self._log.write(f"[{phase.value.lower()}] {what}\n")
         started = self._tools.pacer.now()
         try:
-            return await work()
+            result = await work()
         except WorkFailed:
+            self._stages.end(StageOutcome.FAILED)
             raise
         except Exception as error:
+            self._stages.end(StageOutcome.FAILED)
             logger.exception("a step crashed", extra={"job_id": self._plan.job_id, "phase": phase.value})
             raise WorkFailed(
                 _REASONS[phase],
                 f"the runner itself failed in {phase.value}: {type(error).__name__}: {error}",
                 advice="Deploy again; if it fails the same way, the runner's log has the details.",
             ) from error
+        else:
+            self._stages.end(StageOutcome.DONE)
+            return result
         finally:
             self._tools.meter.step(phase, self._tools.pacer.now() - started)

@@ -5,7 +5,8 @@ import pytest
 from daemons.runner.domain.plan import Attempt
 from daemons.runner.ports import ControlPlaneDown, LeaseLost
 from daemons.runner.services.lease import LeaseKeeper
-from protocol.jobs import JobPhase, JobStatus
+from daemons.runner.services.stages import StageBook
+from protocol.jobs import JobPhase, JobStatus, StageReport
 from tests.unit.runner.twins import FakePacer, MemoryControlPlane
 
 
@@ -20,7 +21,9 @@ class ParkingControlPlane(MemoryControlPlane):
         self._renewals = renewals
         self._fail_every = fail_every
 
-    async def renew(self, attempt: Attempt, phase: JobPhase | None, wait_seconds: float) -> JobStatus:
+    async def renew(
+        self, attempt: Attempt, phase: JobPhase | None, wait_seconds: float, stages: tuple[StageReport, ...] = ()
+    ) -> JobStatus:
         self.answered += 1
         if self._fail_every and self.answered % self._fail_every == 0:
             raise ControlPlaneDown("connection reset")
@@ -34,7 +37,7 @@ async def test_a_long_job_keeps_its_lease(lease_seconds: float, latency_share: f
     pacer = FakePacer()
     latency = lease_seconds * latency_share
     plane = ParkingControlPlane(pacer, latency=latency, renewals=50, fail_every=fail_every)
-    keeper = LeaseKeeper(plane, Attempt("job", 1, "token", lease_seconds), pacer)
+    keeper = LeaseKeeper(plane, Attempt("job", 1, "token", lease_seconds), pacer, StageBook(pacer))
     with pytest.raises(LeaseLost, match="CANCELLED"):
         await keeper.keep()
     assert plane.answered == 50
@@ -45,4 +48,4 @@ async def test_answers_that_come_too_late_to_count_end_the_work() -> None:
     pacer = FakePacer()
     plane = ParkingControlPlane(pacer, latency=40, renewals=50)
     with pytest.raises(LeaseLost, match="could not be renewed"):
-        await LeaseKeeper(plane, Attempt("job", 1, "token", 30), pacer).keep()
+        await LeaseKeeper(plane, Attempt("job", 1, "token", 30), pacer, StageBook(pacer)).keep()

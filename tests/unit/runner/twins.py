@@ -19,13 +19,14 @@ from daemons.runner.ports import (
     LogSink,
     NoFolder,
     Outcome,
+    RegistryDown,
     Uploaded,
     WorkFolder,
 )
 from daemons.runner.services.execute import Executor
 from daemons.runner.services.steps import Tools
 from protocol.apps import DeployApp
-from protocol.jobs import ClaimedJob, JobPhase, JobStatus
+from protocol.jobs import ClaimedJob, JobPhase, JobStatus, StageReport
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 DIGEST = "sha256:" + "a" * 64
@@ -123,6 +124,7 @@ class MemoryControlPlane:
         self.followed: bool | None = None
         self.reports: list[tuple[str, Outcome]] = []
         self.phases: list[JobPhase] = []
+        self.stages: tuple[StageReport, ...] = ()
         self.gone: set[str] = set()
         self.claims = 0
         self.down = False
@@ -162,10 +164,13 @@ class MemoryControlPlane:
             return None
         return await self.queue.get()
 
-    async def renew(self, attempt: Attempt, phase: JobPhase | None, wait_seconds: float) -> JobStatus:
+    async def renew(
+        self, attempt: Attempt, phase: JobPhase | None, wait_seconds: float, stages: tuple[StageReport, ...] = ()
+    ) -> JobStatus:
         await asyncio.sleep(0)
         if self.down or self.renewals_down:
             raise ControlPlaneDown("connection refused")
+        self.stages = stages
         if phase is not None and (not self.phases or self.phases[-1] is not phase):
             self.phases.append(phase)
         async with self._changed:
@@ -259,6 +264,21 @@ class MemoryBuilder:
         self.removed.extend(images)
 
 
+class MemoryImages:
+    """A registry that has every image, or those that it is told."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, str]] = []
+        self.bytes: int | None = 4_567
+        self.down = False
+
+    async def size(self, host: str, name: str, digest: str) -> int | None:
+        self.asked.append((host, name, digest))
+        if self.down:
+            raise RegistryDown("it does not answer")
+        return self.bytes
+
+
 class MemoryAppHost:
     """An agent that puts everything live at once."""
 
@@ -337,12 +357,13 @@ class Bench:
         self.repository = MemoryRepository()
         self.builder = MemoryBuilder()
         self.hosts = MemoryAppHost()
+        self.images = MemoryImages()
         self.workplace = MemoryWorkplace()
         self.pacer = FakePacer()
         self.meter = MemoryMeter()
         self.executor = Executor(
             self.control,
-            Tools(self.repository, self.builder, self.hosts, self.pacer, self.meter),
+            Tools(self.repository, self.builder, self.hosts, self.images, self.pacer, self.meter),
             self.workplace,
             RegistryPolicy(registry, "funaistudio"),
             lease_seconds=30,

@@ -52,6 +52,7 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_job (
     log_removed VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NULL,
     log_removed_at BIGINT NULL,
     log_followed_until BIGINT NOT NULL DEFAULT 0,
+    stages_json TEXT NULL,
     PRIMARY KEY (id),
     UNIQUE KEY uk_fun_ai_deploy_job_running_app (running_app),
     UNIQUE KEY uk_fun_ai_deploy_job_pending_app (pending_app),

@@ -45,7 +45,8 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_job (
     log_gaps INTEGER NOT NULL DEFAULT 0,
     log_removed TEXT NULL,
     log_removed_at INTEGER NULL,
-    log_followed_until INTEGER NOT NULL DEFAULT 0
+    log_followed_until INTEGER NOT NULL DEFAULT 0,
+    stages_json TEXT NULL
 ) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS uk_fun_ai_deploy_job_running_app ON fun_ai_deploy_job (running_app);
 CREATE UNIQUE INDEX IF NOT EXISTS uk_fun_ai_deploy_job_pending_app ON fun_ai_deploy_job (pending_app);
