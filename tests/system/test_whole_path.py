@@ -5,7 +5,9 @@ import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 
 from tests.support import real
@@ -54,6 +56,7 @@ def container_of(path: WholePath, app_id: str) -> str:
 
 
 _CRASH = 'FROM busybox:1.36\nCMD ["sh","-c","echo starting up; sleep 0.2; echo it breaks here >&2; exit 7"]\n'
+_SERVE = "exec httpd -f -p 3000 -h /www"
 _PORT = 'FROM busybox:1.36\nCMD ["sh","-c","echo serving on 8080; exec httpd -f -p 8080 -h /"]\n'
 
 
@@ -154,3 +157,51 @@ def test_with_a_registry_the_agent_pulls_by_digest_what_the_runner_pushed(
     real.wait_until(lambda: path.node.settled(app_id, container), "the first one's retirement")
     image = docker(path.engine, "inspect", "--format={{.Image}}", container).strip()
     assert job["image"] in docker(path.engine, "inspect", "--format={{json .RepoDigests}}", image)
+
+
+def stages(job: dict[str, Any]) -> list[tuple[int, str, str]]:
+    """Attempt, phase and outcome of each."""
+    return [(each["attempt"], each["phase"], each["outcome"]) for each in job["stages"]]
+
+
+_REUSED = [(2, phase, "REUSED") for phase in ("CLONE", "BUILD", "PUSH")]
+_PUSHED = [(1, phase, "DONE") for phase in ("CLONE", "BUILD", "PUSH")]
+
+
+def test_a_runner_killed_after_its_push_is_followed_by_one_that_builds_nothing(
+    path: WholePath, runner: Runner, registry_host: str
+) -> None:
+    """Its node's agent stands still, so that nothing but the push is done when it dies."""
+    agent = psutil.Process(path.node.agent_pid)
+    agent.suspend()
+    try:
+        job_id = path.publish("7", page("pushed"), acrRegistry=registry_host)
+        real.wait_until(lambda: (1, "PUSH", "DONE") in stages(path.job(job_id)), "the push")
+        runner.kill()
+    finally:
+        agent.resume()
+    # What is built now would be another image.
+    path.push("app-7", page("a later commit"))
+    runner.start()
+    job = path.succeeded(job_id)
+    assert stages(job) == [*_PUSHED, (1, "DEPLOY", "UNFINISHED"), *_REUSED, (2, "DEPLOY", "DONE")]
+    assert job["imageDigest"] == job["stages"][2]["imageDigest"]
+    assert job["stages"][2]["bytes"] > 100_000
+    assert path.log(job_id).count("[build]") == 1
+    assert path.node.page("/runtime/7/").text == "pushed\n"
+
+
+def test_a_runner_killed_while_it_deploys_is_followed_by_one_that_deploys_the_same_image(
+    path: WholePath, runner: Runner, registry_host: str
+) -> None:
+    slow = {"Dockerfile": f"FROM busybox:1.36\nRUN mkdir /www && echo slow > /www/index.html\nCMD sleep 2; {_SERVE}\n"}
+    job_id = path.publish("8", slow, acrRegistry=registry_host)
+    real.wait_until(lambda: path.node.containers("8") != [], "the first attempt's container")
+    runner.kill()
+    runner.start()
+    job = path.succeeded(job_id)
+    assert stages(job) == [*_PUSHED, (1, "DEPLOY", "UNFINISHED"), *_REUSED, (2, "DEPLOY", "DONE")]
+    assert job["image"].endswith(f"@{job['stages'][2]['imageDigest']}")
+    container = f"rt-u-7-8-r{job['fence']}"
+    real.wait_until(lambda: path.node.settled("8", container), "the end of the first attempt's container")
+    assert path.node.page("/runtime/8/").text == "slow\n"
