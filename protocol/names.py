@@ -7,6 +7,7 @@ Grammar of git references: `git check-ref-format`, less the characters a shell o
 """
 
 import re
+from collections.abc import Collection
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ _GIT_REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _HOST = r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
 _SEGMENT = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
+_SSH_PORT = 22
 _REPO_URL = re.compile(
     rf"ssh://[a-z_][a-z0-9_-]{{0,31}}@(?P<host>{_HOST})(?::(?P<port>[0-9]{{1,5}}))?(?:/{_SEGMENT}){{1,6}}"
 )
@@ -65,7 +67,7 @@ def _git_ref(value: str) -> str:
 
 def _repo_url(value: str) -> str:
     found = _REPO_URL.fullmatch(value)
-    port = int(found["port"] or 22) if found else 0
+    port = int(found["port"] or _SSH_PORT) if found else 0
     if not 1 <= port <= 65535 or len(value) > 512:
         raise ValueError("must be ssh://git@host[:port]/owner/repository.git")
     return value
@@ -134,6 +136,19 @@ BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Port = Annotated[int, AfterValidator(_port)]
 ShortText = Annotated[str, StringConstraints(max_length=256)]
 LongText = Annotated[str, StringConstraints(max_length=262_144)]
+
+
+def is_git_host(url: str, allowed: Collection[str]) -> bool:
+    """Whether a list of `host` (the SSH port) and `host:port` has the host of a repository's address."""
+    host, port = git_host(url)
+    names = {f"{host}:{port}", *((host,) if port == _SSH_PORT else ())}
+    return any(each.lower() in names for each in allowed)
+
+
+def git_host(url: str) -> tuple[str, int]:
+    """Host, in lower case, and SSH port of a repository's address, which is a valid one."""
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or _SSH_PORT
 
 
 def image_registry(reference: str) -> str | None:

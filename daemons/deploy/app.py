@@ -172,7 +172,7 @@ class Plane:
         self.bells = Bells()
         stale_ms, warm_ms = settings.runner_stale_seconds * 1000, int(settings.warm_runner_seconds * 1000)
         self.thresholds = Thresholds(policy, stale_ms, warm_ms)
-        self.orders = Orders(many_orders, self.bells)
+        self.orders, self.git_hosts = Orders(many_orders, self.bells), settings.git_hosts
         self.queue = JobQueue(store, self.bells)
         self.claims = Claims(store, self.bells, Terms(policy, stale_ms, warm_ms))
         self.leases = Leases(many_leases, self.bells)
@@ -321,7 +321,7 @@ def _routes(
     submitters = (gates.api, gates.admin)
     return (
         (runners.table(), (gates.runner,)),
-        (JobRoutes(plane.orders, plane.queue, plane.reader).table(), submitters),
+        (JobRoutes(plane.orders, plane.queue, plane.reader, plane.git_hosts).table(), submitters),
         (LogRoutes(plane.logs).table(), submitters),
         (AppRoutes(plane.apps, Catalogue(plane.store)).table(), submitters),
         (OperationRoutes(plane.operations).table(), submitters),

@@ -87,6 +87,9 @@ class DeploySettings(Settings):
     failover_seconds: Annotated[int, Field(ge=0)] = Field(0, alias="DEPLOY_FAILOVER_SECONDS")
     failover_nodes: Annotated[int, Field(ge=1, le=100)] = Field(1, alias="DEPLOY_FAILOVER_NODES")
 
+    #: Where jobs may clone from, `host` or `host:port`, separated by commas; empty leaves it to the runners.
+    git_hosts: Words = Field((), alias="DEPLOY_GIT_HOSTS")
+
     max_attempts: Seconds = Field(3, alias="DEPLOY_JOB_MAX_ATTEMPTS")
     #: How long a job waits for the runner that built its app last and still has the layers; 0 switches it off.
     warm_runner_seconds: Annotated[float, Field(ge=0, le=60)] = Field(2.0, alias="DEPLOY_WARM_RUNNER_SECONDS")

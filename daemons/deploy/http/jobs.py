@@ -1,5 +1,8 @@
 """Jobs, for the API and for operators."""
 
+from collections.abc import Sequence
+from typing import Final
+
 from aiohttp import web
 
 from daemons.deploy.domain.listing import START, Place, Wanted, place_of
@@ -11,7 +14,9 @@ from daemons.deploy.services.reading import Reader
 from daemons.kit.bodies import InvalidRequest, number, query, read, reply
 from protocol.base import Wire
 from protocol.jobs import CreateJob, JobPage, JobStatus, RetryJob, TransitionJob
-from protocol.names import AppId, UserId
+from protocol.names import AppId, UserId, is_git_host
+
+_REPO_URL: Final = "payload.repoSshUrl"
 
 
 class _Filter(Wire):
@@ -22,10 +27,12 @@ class _Filter(Wire):
 class JobRoutes:
     """`/deploy/jobs`."""
 
-    def __init__(self, orders: Orders, queue: JobQueue, reader: Reader) -> None:
+    def __init__(self, orders: Orders, queue: JobQueue, reader: Reader, git_hosts: Sequence[str] = ()) -> None:
+        """`git_hosts` are those that jobs may clone from; none listed: any."""
         self._orders = orders
         self._queue = queue
         self._reader = reader
+        self._git_hosts = git_hosts
 
     def table(self) -> list[web.RouteDef]:
         """The routes."""
@@ -42,6 +49,10 @@ class JobRoutes:
     async def create(self, request: web.Request) -> web.Response:
         """A new job."""
         order = await read(request, CreateJob)
+        url = order.payload.repo_ssh_url
+        if url is not None and self._git_hosts and not is_git_host(url, self._git_hosts):
+            hosts = ", ".join(self._git_hosts)
+            raise InvalidRequest(f"payload.repoSshUrl: must be on a git host of this platform: {hosts}", [_REPO_URL])
         return await self._ordered(await self._orders.create(order, orderer(request)))
 
     async def retry(self, request: web.Request) -> web.Response:

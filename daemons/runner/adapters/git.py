@@ -20,11 +20,12 @@ from daemons.runner.adapters import git_process, mirrors
 from daemons.runner.adapters.git_process import Git, GitKeys
 from daemons.runner.adapters.mirrors import Mirror, MirrorBusy, Mirrors
 from daemons.runner.domain.failures import WorkFailed
-from daemons.runner.domain.git_hosts import is_known, is_listed
+from daemons.runner.domain.git_hosts import is_known
 from daemons.runner.domain.plan import Source
 from daemons.runner.domain.tree import Census, NotAListing, TreeLimits
 from daemons.runner.ports import Checkout, LogSink
 from protocol.errors import JobReason
+from protocol.names import is_git_host
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ class GitRepository:
     async def _admit(self, source: Source) -> None:
         """Refuse a host that nobody listed, before anything is started."""
         if self._policy.hosts:
-            known, where = is_listed(source.host, source.port, self._policy.hosts), "RUNNER_GIT_HOSTS"
+            known, where = is_git_host(source.url, self._policy.hosts), "RUNNER_GIT_HOSTS"
         else:
             text = await asyncio.to_thread(_text, self._keys.known_hosts)
             known, where = is_known(source.host, source.port, text), "the known-hosts file (GIT_KNOWN_HOSTS_PATH)"

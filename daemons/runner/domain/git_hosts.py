@@ -10,17 +10,10 @@ import binascii
 import fnmatch
 import hashlib
 import hmac
-from collections.abc import Sequence
 from typing import Final
 
 _SSH_PORT: Final = 22
 _REVOKED: Final = "@revoked"
-
-
-def is_listed(host: str, port: int, allowed: Sequence[str]) -> bool:
-    """Whether a list of `host` (the SSH port) and `host:port` has it."""
-    names = {f"{host}:{port}", *((host,) if port == _SSH_PORT else ())}
-    return any(each.lower() in names for each in allowed)
 
 
 def is_known(host: str, port: int, known_hosts: str) -> bool:

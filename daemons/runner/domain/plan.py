@@ -16,14 +16,13 @@ from protocol.apps import DeployApp
 from protocol.configuration import AppConfig, with_all_secrets
 from protocol.errors import JobReason
 from protocol.jobs import ClaimedJob, JobPhase, JobType, StageOutcome, StoredPayload
-from protocol.names import BaseUrl, GitRef, RepoUrl, public_path
+from protocol.names import BaseUrl, GitRef, RepoUrl, git_host, public_path
 
 _JOB_ID: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 _DEFAULT_REF: Final = "main"
 _DEFAULT_TAG: Final = "latest"
 _DEFAULT_PORT: Final = 3000
-_SSH_PORT: Final = 22
 _THERE: Final = (StageOutcome.DONE, StageOutcome.REUSED)
 _URL: Final = TypeAdapter[str](RepoUrl)
 _REF: Final = TypeAdapter[str](GitRef)
@@ -71,12 +70,12 @@ class Source:
     @property
     def host(self) -> str:
         """The git host's name, in lower case."""
-        return urlsplit(self.url).hostname or ""
+        return git_host(self.url)[0]
 
     @property
     def port(self) -> int:
         """Its SSH port."""
-        return urlsplit(self.url).port or _SSH_PORT
+        return git_host(self.url)[1]
 
     @property
     def path(self) -> str:
