@@ -14,6 +14,7 @@ _PLACES: Final[Mapping[str, str]] = {
     "daemon": "console.cli.launch",
     "smoke": "console.cli.smoke",
     "jobs": "console.cli.listing",
+    "job": "console.cli.job",
     "nodes": "console.cli.listing",
     "node": "console.cli.nodes",
     "placements": "console.cli.listing",

@@ -18,7 +18,18 @@ from protocol.client.deploy import AdminClient, RunnerClient
 from protocol.client.node import NodeClient
 from protocol.client.transport import Transport
 from protocol.errors import JobReason
-from protocol.jobs import ClaimJob, CreateJob, JobPayload, JobStatus, JobType, RenewLease, ReportJob
+from protocol.jobs import (
+    ClaimJob,
+    CreateJob,
+    JobPayload,
+    JobPhase,
+    JobStatus,
+    JobType,
+    RenewLease,
+    ReportJob,
+    StageOutcome,
+    StageReport,
+)
 from protocol.nodes import NodeHeartbeat
 
 TOKEN = "a-token-for-operators-in-tests"
@@ -149,6 +160,17 @@ async def seed(plane: Served) -> dict[str, str]:
             status=JobStatus.FAILED,
             reason=JobReason.BUILD_FAILED,
             error_message="npm ci ended with exit code 1",
+            stages=(
+                StageReport(
+                    phase=JobPhase.CLONE,
+                    outcome=StageOutcome.DONE,
+                    started_ms=10,
+                    ended_ms=710,
+                    bytes=52_481,
+                    commit="0123456789ab" + "0" * 28,
+                ),
+                StageReport(phase=JobPhase.BUILD, outcome=StageOutcome.FAILED, started_ms=720, ended_ms=2_220),
+            ),
         )
         await runner.report(second.id, failed)
         return {first.app_id: first.id, second.app_id: second.id, third.app_id: third.id}

@@ -63,6 +63,20 @@ def test_listings_for_people_and_programs(plane: Served, jobs: dict[str, str]) -
     assert "BUILD" in funai(plane.environ, "runners").stdout.decode()
 
 
+def test_one_job_with_what_its_stages_took_and_made(plane: Served, jobs: dict[str, str]) -> None:
+    shown = funai(plane.environ, "job", jobs["20002"][:8])
+    assert (shown.returncode, shown.stderr) == (0, b"")
+    lines = shown.stdout.decode().splitlines()
+    assert lines[0] == f"job      {jobs['20002']}"
+    assert "status   FAILED: build_failed: npm ci" in lines[2]
+    header = lines.index("") + 1
+    assert lines[header].split() == ["TRY", "STAGE", "OUTCOME", "TOOK", "SIZE", "MADE"]
+    assert lines[header + 1].split() == ["1", "CLONE", "done", "0.7s", "52.5", "kB", "commit", "0123456789ab"]
+    assert lines[header + 2].split() == ["1", "BUILD", "failed", "1.5s", "–", "–"]
+    assert json.loads(funai(plane.environ, "job", jobs["20002"], "-o", "json").stdout)["stages"][0]["bytes"] == 52_481
+    assert funai(plane.environ, "job", "ffffffff").returncode == 1
+
+
 def test_cancel_by_the_beginning_of_an_id(plane: Served, jobs: dict[str, str]) -> None:
     done = funai(plane.environ, "cancel", jobs["20003"][:8])
     assert (done.returncode, done.stderr) == (0, b"")

@@ -1,0 +1,56 @@
+"""`funai job`: one job, how it stands and what each of its attempts did."""
+
+import shutil
+import sys
+from datetime import datetime
+from typing import Final
+
+import orjson
+import typer
+
+from console.cli.actions import JobArgument, find
+from console.cli.listing import Output, OutputOption, table
+from console.cli.outcome import run
+from console.live.cells import seconds_between, span
+from console.live.plain import line
+from console.live.select import why
+from console.live.stages import STAGE_COLUMNS, stage_rows
+from protocol.client.deploy import AdminClient
+from protocol.jobs import JobView
+
+app = typer.Typer(rich_markup_mode=None)
+_NAME: Final = "{:<9}"
+
+
+@app.command()
+def job(job: JobArgument, output: OutputOption = Output.TABLE) -> None:
+    """Show a job: how it stands, why, and what each stage of its attempts took and made."""
+
+    async def work(client: AdminClient) -> None:
+        found, now = await find(client, job), (await client.health()).timestamp
+        if output is Output.JSON:
+            text = orjson.dumps(found.to_data(), option=orjson.OPT_INDENT_2).decode()
+        else:
+            text = "\n".join(_facts(found, now))
+            if found.stages:
+                width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+                text += "\n\n" + table(STAGE_COLUMNS, stage_rows(found.stages, now), width)
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+    run(work, f"job {job} cannot be shown")
+
+
+def _facts(job: JobView, now: datetime) -> list[str]:
+    source = job.payload.image or " of ".join(filter(None, (job.payload.git_ref, job.payload.repo_ssh_url)))
+    facts = {
+        "job": job.id,
+        "app": f"{job.app_id} of user {job.user_id}",
+        "status": f"{job.status.value}{f': {line(why(job))}' if why(job) else ''}",
+        "attempt": f"{job.attempt}{f' on {job.runner_id}' if job.runner_id else ''}" if job.attempt else "",
+        "age": span(seconds_between(now, job.created_at)),
+        "source": source,
+        "commit": job.commit or "",
+        "image": job.image or "",
+    }
+    return [f"{_NAME.format(name)}{line(text)}" for name, text in facts.items() if text]
