@@ -148,6 +148,8 @@ class JobPayload(Wire):
     app_name: ShortText | None = None
     repo_ssh_url: RepoUrl | None = None
     git_ref: GitRef | None = None
+    #: Fetch the commit's submodules, too; without it their folders stay empty.
+    git_submodules: bool | None = None
     base_path: HttpPath | None = None
     container_port: Port | None = None
     health_check_path: HttpPath | None = None

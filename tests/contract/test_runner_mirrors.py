@@ -52,13 +52,13 @@ class Desk:
         self.keys = GitKeys(host.bot_key, host.known_hosts)
         self._attempts = 0
 
-    async def checkout(self, ref: str = "main") -> tuple[str, Path]:
+    async def checkout(self, ref: str = "main", *, submodules: bool = False) -> tuple[str, Path]:
         """The commit and the tree's folder of a new attempt."""
         self._attempts += 1
         folder = self.folder / f"attempt-{self._attempts}"
         folder.mkdir()
         git = GitRepository(self.keys, self.folder / "mirrors", self.policy)
-        found = await git.checkout(Source(self.host.url(), ref), folder, self.log)
+        found = await git.checkout(Source(self.host.url(), ref, submodules), folder, self.log)
         return found.commit, folder / "source"
 
     @property
@@ -282,9 +282,57 @@ async def test_a_transfer_is_cut_off_where_it_becomes_too_large(desk: Desk) -> N
     assert all(path.stat().st_size <= 100_000 for path in desk.mirror.rglob("*"))
 
 
+def _modules(crafted: Crafted, *urls: str, commit: str = "1" * 40) -> list[tuple[str, str, bytes]]:
+    """A tree's entries with as many submodules, each at that commit."""
+    text = "".join(f'[submodule "m{n}"]\n\tpath = m{n}\n\turl = {url}\n' for n, url in enumerate(urls))
+    entries = [("160000", commit, f"m{n}".encode()) for n in range(len(urls))]
+    return [("100644", crafted.blob(text.encode()), b".gitmodules"), *sorted(entries, key=lambda entry: entry[2])]
+
+
 async def test_submodules_are_left_empty(desk: Desk, crafted: Crafted) -> None:
-    modules = crafted.blob(b'[submodule "lib"]\n\tpath = lib\n\turl = ssh://git@elsewhere.example/x/y.git\n')
-    entries = (("100644", modules, b".gitmodules"), ("160000", "1" * 40, b"lib"))
-    crafted.branch("modules", crafted.tree(*entries))
+    crafted.branch("modules", crafted.tree(*_modules(crafted, "ssh://git@elsewhere.example/x/y.git")))
     _, tree = await desk.checkout("modules")
-    assert list((tree / "lib").iterdir()) == []
+    assert list((tree / "m0").iterdir()) == []
+    assert "gitSubmodules" in desk.log.text
+
+
+async def test_wanted_submodules_are_fetched_as_sources_are(desk: Desk, crafted: Crafted) -> None:
+    commit = crafted.branch("library", crafted.tree(("100644", crafted.blob(b"of the library"), b"code")))
+    inner = crafted.branch("middle", crafted.tree(*_modules(crafted, desk.host.url(), commit=commit)))
+    crafted.branch("outer", crafted.tree(*_modules(crafted, "../u1-app20001.git", commit=inner)))
+    _, tree = await desk.checkout("outer", submodules=True)
+    assert (tree / "m0" / "m0" / "code").read_text() == "of the library"
+    assert not (tree / "m0" / ".git").exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("ssh://git@elsewhere.example/x/y.git", "GIT_KNOWN_HOSTS_PATH"),
+        ("file:///etc", "not ssh://"),
+        ("/etc", "not ssh://"),
+        ("ext::sh -c id", "not ssh://"),
+        ("--upload-pack=id", "gitmodulesUrl"),
+        ("../../../../../etc", "could not be fetched"),
+        ("../other.git", "no access"),
+    ],
+)
+async def test_a_submodule_from_where_nothing_may_come_fails_the_job(
+    desk: Desk, crafted: Crafted, url: str, says: str
+) -> None:
+    crafted.branch("modules", crafted.tree(*_modules(crafted, url)))
+    with pytest.raises(WorkFailed) as failed:
+        await desk.checkout("modules", submodules=True)
+    assert says in f"{failed.value.text}\n{desk.log.text}"
+
+
+async def test_submodules_that_lead_round_in_circles_or_are_too_many_end(desk: Desk, crafted: Crafted) -> None:
+    leaf = crafted.branch("leaf", crafted.tree(("100644", crafted.blob(b"x"), b"x")))
+    crafted.branch("many", crafted.tree(*_modules(crafted, *[desk.host.url()] * 9 + ["../u1-app20001.git"] * 12)))
+    with pytest.raises(WorkFailed, match="gitSubmodules"):
+        await desk.checkout("many", submodules=True)
+    node = leaf
+    for level in range(4):
+        node = crafted.branch(f"deep{level}", crafted.tree(*_modules(crafted, desk.host.url(), commit=node)))
+    with pytest.raises(WorkFailed, match="nests them deeper than 3 levels"):
+        await desk.checkout("deep3", submodules=True)

@@ -12,6 +12,14 @@ from daemons.kit.sql import Duplicate, Row, Session
 from protocol.jobs import JobStatus, JobType, StageOutcome
 
 _DELETE_AT_ONCE: Final = 500
+_LOG: Final = (
+    "log_length",
+    "log_expected",
+    "log_gaps",
+    "log_removed",
+    "log_removed_at",
+    "log_followed_until",
+)
 
 
 class JobStatements:
@@ -207,12 +215,7 @@ def job_of(row: Row) -> Job:
         image=row["image"],
         image_digest=row["image_digest"],
         commit=row["commit_sha"],
-        log_length=row["log_length"],
-        log_expected=row["log_expected"],
-        log_gaps=row["log_gaps"],
-        log_removed=row["log_removed"],
-        log_removed_at=row["log_removed_at"],
-        log_followed_until=row["log_followed_until"],
+        **{name: row[name] for name in _LOG},
         superseded_by=row["superseded_by"],
         retry_of=row["retry_of"],
         priority=row["priority"],

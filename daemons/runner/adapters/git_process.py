@@ -146,8 +146,12 @@ class Git:
             for entry in whole:
                 take(entry)
 
+        return await self.output(split, *arguments)
+
+    async def output(self, take: Callable[[bytes], None], *arguments: str) -> int:
+        """The exit code; `take` gets the output in pieces of any size."""
         argv = self._argv(*arguments)
-        return await process.read(argv, split, cwd=self.tree, env=self.environment, keep=self._keep)
+        return await process.read(argv, take, cwd=self.tree, env=self.environment, keep=self._keep)
 
 
 def environment(key: Path, known_hosts: Path, home: Path, index: Path, path: str) -> Mapping[str, str]:
@@ -190,7 +194,8 @@ def why(output: str) -> str:
     lines = [line for line in output.splitlines() if line.strip()]
     # The cause comes first; the last line is often only what it led to.
     full = next((line for line in lines if disk_is_full(line)), None)
-    said = next((line for line in reversed(lines) if line.startswith(("fatal:", "error:", "remote:"))), None)
+    refused = next((line for line in lines if line.startswith("error: object ")), None)
+    said = refused or next((line for line in reversed(lines) if line.startswith(("fatal:", "error:", "remote:"))), None)
     words = known or full or said or (lines[-1] if lines else "git said nothing")
     # Of a file that it made but could not fill git tells no cause: the disk took no more.
     return f"{words} (no space left on device, or its quota is used up)" if "unable to write file" in words else words

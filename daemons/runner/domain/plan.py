@@ -58,6 +58,7 @@ class Source:
 
     url: str
     ref: str
+    submodules: bool = False
 
     def __post_init__(self) -> None:
         for adapter, value, name in ((_URL, self.url, "repoSshUrl"), (_REF, self.ref, "gitRef")):
@@ -240,7 +241,7 @@ def _build(job: ClaimedJob, registry: RegistryPolicy) -> BuildPlan:
     name = f"{namespace}/u{payload.user_id}-app{payload.app_id}"
     repository = f"{host}/{name}" if host else name
     return BuildPlan(
-        source=Source(payload.repo_ssh_url, payload.git_ref or _DEFAULT_REF),
+        source=Source(payload.repo_ssh_url, payload.git_ref or _DEFAULT_REF, bool(payload.git_submodules)),
         repository=repository,
         tag=payload.image_tag or _DEFAULT_TAG,
         registry=host,

@@ -29,6 +29,10 @@ class TreeLimits:
     most_bytes: int
     most_files: int
 
+    def less(self, count: int, files: int) -> "TreeLimits":
+        """What is left of them after so many bytes and files."""
+        return TreeLimits(self.most_bytes - count, self.most_files - files)
+
 
 @dataclass(frozen=True, slots=True)
 class Submodule:
