@@ -11,7 +11,7 @@ import hashlib
 import logging
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -198,11 +198,14 @@ class GitRepository:
         if self._policy.mirror_bytes <= 0:
             yield own
             return
-        try:
-            async with self._mirrors.held(source.url, self._policy.patience_seconds) as mirror:
-                yield mirror
-        except MirrorBusy:
-            yield own
+        async with AsyncExitStack() as stack:
+            try:
+                held = self._mirrors.held(source.url, self._policy.patience_seconds)
+                mirror = await stack.enter_async_context(held)
+            except (MirrorBusy, OSError) as error:
+                logger.warning("a job does without a git mirror", extra={"error": str(error)})
+                mirror = own
+            yield mirror
 
     async def _git(self, mirror: Mirror, source: Source, place: "_Place", log: LogSink) -> Git:
         key = await asyncio.to_thread(self._keys.key_for, source)

@@ -13,7 +13,7 @@ import hashlib
 import logging
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -50,6 +50,8 @@ class Mirrors:
     def __init__(self, root: Path, most_bytes: int) -> None:
         self._root = root
         self._most_bytes = most_bytes
+        #: Of each mirror that did not change since: when it was used last, and its size in bytes.
+        self._sizes: dict[Path, tuple[float, int]] = {}
 
     @contextlib.asynccontextmanager
     async def held(self, url: str, patience_seconds: float) -> AsyncIterator[Mirror]:
@@ -69,7 +71,7 @@ class Mirrors:
     async def tidy(self) -> None:
         """Remove the mirrors used longest ago until the rest fits; those in use stay."""
         try:
-            await asyncio.to_thread(_tidy, self._root, self._most_bytes)
+            self._sizes = await asyncio.to_thread(_tidy, self._root, self._most_bytes, self._sizes)
         except OSError as error:
             logger.warning("the git mirrors could not be tidied", extra={"error": str(error)})
 
@@ -148,15 +150,16 @@ def _used(place: Path) -> None:
     os.utime(place)
 
 
-def _tidy(root: Path, most_bytes: int) -> None:
-    if not root.is_dir():
-        return
-    places = sorted((path.stat().st_mtime, path) for path in root.iterdir() if path.is_dir() and not path.is_symlink())
-    sizes = {path: _size(path) for _, path in places}
-    total = sum(sizes.values())
-    for _, path in places:
+Sizes = Mapping[Path, tuple[float, int]]
+
+
+def _tidy(root: Path, most_bytes: int, known: Sizes) -> dict[Path, tuple[float, int]]:
+    """What is left, and how large it is; `known` are those that need not be looked through again."""
+    sizes = _sizes(root, known)
+    total = sum(size for _, size in sizes.values())
+    for path, (_, size) in sorted(sizes.items(), key=lambda item: item[1][0]):
         if total <= most_bytes:
-            return
+            break
         lock = _try_lock(path)
         if lock is None:
             continue
@@ -164,8 +167,18 @@ def _tidy(root: Path, most_bytes: int) -> None:
             shutil.rmtree(path, ignore_errors=True)
         finally:
             os.close(lock)
-        total -= sizes[path]
-        logger.info("a git mirror was removed", extra={"bytes": sizes[path], "bytes_left": total})
+        total -= size
+        del sizes[path]
+        logger.info("a git mirror was removed", extra={"bytes": size, "bytes_left": total})
+    return sizes
+
+
+def _sizes(root: Path, known: Sizes) -> dict[Path, tuple[float, int]]:
+    if not root.is_dir():
+        return {}
+    used = {path: path.stat().st_mtime for path in root.iterdir() if path.is_dir() and not path.is_symlink()}
+    before = {path: known.get(path, (0.0, 0)) for path in used}
+    return {path: before[path] if before[path][0] == at else (at, _size(path)) for path, at in used.items()}
 
 
 def _size(path: Path) -> int:
