@@ -155,7 +155,7 @@ async def test_a_pushed_repository_is_built_and_deployed_by_an_existing_agent(pl
     async with aiodocker.Docker(url=platform.docker_url) as docker:
         labels = (await docker.images.inspect(image))["Config"]["Labels"]
     assert labels["funai.managed"] == "1"
-    assert not [path for path in platform.work.iterdir() if path.is_dir()]
+    assert not list(platform.work.glob("*/.attempt"))
 
 
 async def test_with_a_registry_the_pushed_digest_is_deployed(platform: Platform, registry_host: str) -> None:
@@ -236,7 +236,7 @@ async def test_a_second_signal_ends_at_once_and_leaves_nothing_running(platform:
     assert await asyncio.to_thread(platform.runner.wait, 20) == 0
     await asyncio.to_thread(real.wait_until, lambda: not platform.builds(mark), "the build container's end", 5)
     assert (await platform.admin.get(created.id)).status is JobStatus.RUNNING
-    assert not [path for path in platform.work.iterdir() if path.is_dir()]
+    assert not list(platform.work.glob("*/.attempt"))
 
 
 def _idle_ended(platform: Platform) -> None:
