@@ -117,7 +117,7 @@ def _repository(settings: RunnerSettings) -> GitRepository:
 
 def _images(settings: RunnerSettings) -> OciImages:
     login = (settings.username, settings.password) if settings.username else None
-    return OciImages(settings.registry, login, settings.insecure_registries)
+    return OciImages(settings.registry, login, settings.plain_http)
 
 
 def _builder(settings: RunnerSettings) -> EngineBuilder:

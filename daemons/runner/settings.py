@@ -15,7 +15,8 @@ def _split(value: object) -> object:
 
 
 LabelList = Annotated[Labels, NoDecode, BeforeValidator(_split)]
-HostList = Annotated[tuple[GitHost, ...], NoDecode, BeforeValidator(_split)]
+GitHosts = Annotated[tuple[GitHost, ...], NoDecode, BeforeValidator(_split)]
+HostList = Annotated[tuple[RegistryHost, ...], NoDecode, BeforeValidator(_split)]
 Optional = BeforeValidator(lambda value: value or None)
 
 
@@ -39,7 +40,7 @@ class RunnerSettings(Settings):
     git_key: Path = Field(Path("/opt/fun-ai-studio/keys/gitea/runner_bot_ed25519"), alias="GIT_SSH_KEY_PATH")
     git_known_hosts: Path = Field(Path("/opt/fun-ai-studio/keys/gitea/known_hosts"), alias="GIT_KNOWN_HOSTS_PATH")
     #: Where jobs may clone from, `host` or `host:port`, separated by commas; empty: from hosts with a known key.
-    git_hosts: HostList = Field((), alias="RUNNER_GIT_HOSTS")
+    git_hosts: GitHosts = Field((), alias="RUNNER_GIT_HOSTS")
     #: A folder with keys of single repositories, as HOST_PORT/OWNER/NAME; the others are read with the bot's key.
     git_own_keys: Annotated[Path | None, Optional] = Field(None, alias="RUNNER_GIT_KEYS")
     git_seconds: Annotated[float, Field(gt=0, le=7200)] = Field(600, alias="RUNNER_GIT_SECONDS")
@@ -61,8 +62,8 @@ class RunnerSettings(Settings):
     registry_password: SecretStr = Field(SecretStr(""), alias="REGISTRY_PASSWORD")
     acr_username: str = Field("", alias="ACR_USERNAME")
     acr_password: SecretStr = Field(SecretStr(""), alias="ACR_PASSWORD")
-    #: Registries that are spoken to without TLS, `host:port`, separated by commas; the engine has such a list, too.
-    insecure_registries: HostList = Field((), alias="RUNNER_INSECURE_REGISTRIES")
+    #: Registries that are spoken to in plain HTTP, besides those on this machine; an engine has a list of its own.
+    plain_http: HostList = Field((), alias="RUNNER_PLAIN_HTTP_REGISTRIES")
     npm_registry: str = Field("", alias="NPM_REGISTRY")
 
     @model_validator(mode="after")

@@ -3,7 +3,7 @@
 A fetch asks for one reference, by its full name, so that a tag never hides a branch and nothing can be read as an
 option, and for one commit of it (`--depth=1`). What the mirror has the server leaves out, so that a small change is a
 small transfer. Files are written into the attempt's folder straight from the mirror, with an index of their own: there
-is no `.git` beside them, and a mirror knows of no tree that a crash could leave in it. docs/adr/0020 says why.
+is no `.git` beside them, and a mirror knows of no tree that a crash could leave in it. docs/adr/0022 says why.
 """
 
 import asyncio
