@@ -8,7 +8,7 @@ from pydantic import AfterValidator, AwareDatetime, StringConstraints
 
 from protocol.base import Wire
 from protocol.configuration import GivenConfig
-from protocol.names import AppId, GitRef, HttpPath, ImageRef, ImageTag, Port, ShortText, UserId
+from protocol.names import AppId, GitRef, HttpPath, ImageRef, ImageTag, Port, RepositoryPath, ShortText, UserId
 
 _JOB_ID: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?")
 _REPOSITORY: Final = re.compile(r"\*|[a-z0-9][a-z0-9_-]{0,63}/[a-z0-9][a-z0-9._-]{0,99}")
@@ -140,6 +140,8 @@ class StartDeployment(Wire):
     base_path: HttpPath | None = None
     health_check_path: HttpPath | None = None
     image_tag: ImageTag | None = None
+    dockerfile_path: RepositoryPath | None = None
+    build_context: RepositoryPath | None = None
     image: ImageRef | None = None
     config: GivenConfig | None = None
 

@@ -29,6 +29,7 @@ from protocol.names import (
     Namespace,
     Port,
     RegistryHost,
+    RepositoryPath,
     RepoUrl,
     RunnerId,
     ShortText,
@@ -154,6 +155,8 @@ class JobPayload(Wire):
     container_port: Port | None = None
     health_check_path: HttpPath | None = None
     image_tag: ImageTag | None = None
+    dockerfile_path: RepositoryPath | None = None
+    build_context: RepositoryPath | None = None
     image: ImageRef | None = None
     acr_registry: RegistryHost | None = None
     acr_namespace: Namespace | None = None

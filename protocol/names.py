@@ -30,6 +30,7 @@ _IMAGE = re.compile(
     rf"(?P<path>{_PATH_PART}(?:/{_PATH_PART})*)"
     r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
+_REPOSITORY_PATH = re.compile(r"(?!-)[A-Za-z0-9._@+~-]+(?:/(?!-)[A-Za-z0-9._@+~-]+)*")
 _HTTP_PATH = re.compile(r"/[A-Za-z0-9._~/-]{0,199}")
 _REGISTRY = re.compile(rf"{_HOST}(?::[0-9]{{1,5}})?")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -70,6 +71,16 @@ def _repo_url(value: str) -> str:
     port = int(found["port"] or _SSH_PORT) if found else 0
     if not 1 <= port <= 65535 or len(value) > 512:
         raise ValueError("must be ssh://git@host[:port]/owner/repository.git")
+    return value
+
+
+def _repository_path(value: str) -> str:
+    parts = value.split("/")
+    if len(value) > 255 or not _REPOSITORY_PATH.fullmatch(value) or ".." in parts or parts[0].lower() == ".git":
+        raise ValueError(
+            "must be a path within the repository: letters, digits, '.', '_', '-', '@', '+', '~' between '/', "
+            "not absolute, without '..'"
+        )
     return value
 
 
@@ -121,6 +132,8 @@ Label = Annotated[
 #: What a runner offers or a job requires; each once, in the order of the alphabet.
 Labels = Annotated[tuple[Label, ...], Field(max_length=16), AfterValidator(_once_each)]
 GitRef = Annotated[str, AfterValidator(_git_ref)]
+#: Relative to the root of the repository; "." is the root itself.
+RepositoryPath = Annotated[str, AfterValidator(_repository_path)]
 RepoUrl = Annotated[str, AfterValidator(_repo_url)]
 ImageRef = Annotated[str, AfterValidator(_image)]
 ImageTag = Annotated[str, _matching(_TAG, "must be an image tag of at most 128 letters, digits, '.', '_' or '-'")]

@@ -67,6 +67,18 @@ def up(
 
 
 @app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="The repository; by default the folder you are in.")] = Path(),
+) -> None:
+    """Write the Dockerfile that a runner would use for this project, and its .dockerignore; nothing is overwritten.
+
+    RUNNER_NODE_IMAGE, RUNNER_PYTHON_IMAGE, RUNNER_GO_IMAGE and RUNNER_STATIC_IMAGE name other base images.
+    """
+    argv = (sys.executable, "-m", "daemons.runner", "init", str(folder))
+    os.execv(argv[0], argv)  # noqa: S606 - the same program, another module
+
+
+@app.command()
 def daemon(
     name: Annotated[str, typer.Argument(help=", ".join(_VARIABLES))],
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,

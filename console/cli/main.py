@@ -12,6 +12,7 @@ _PLACES: Final[Mapping[str, str]] = {
     "console": "console.cli.launch",
     "up": "console.cli.launch",
     "daemon": "console.cli.launch",
+    "init": "console.cli.launch",
     "smoke": "console.cli.smoke",
     "jobs": "console.cli.listing",
     "job": "console.cli.job",

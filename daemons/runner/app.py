@@ -7,6 +7,7 @@ import socket
 import sys
 from contextlib import AsyncExitStack
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Final
 
 import uvloop
@@ -21,20 +22,24 @@ from daemons.kit.problems import problem_middleware
 from daemons.kit.settings import revealed
 from daemons.runner.adapters.app_host import HttpAppHost
 from daemons.runner.adapters.builder import BuildPolicy, EngineBuilder, RegistryAccount
+from daemons.runner.adapters.context import Contexts
 from daemons.runner.adapters.control_plane import HttpControlPlane
 from daemons.runner.adapters.git import GitPolicy, GitRepository
 from daemons.runner.adapters.git_process import GitKeys
 from daemons.runner.adapters.meter import PrometheusMeter
+from daemons.runner.adapters.project_files import init
 from daemons.runner.adapters.registry import OciImages
 from daemons.runner.adapters.workplace import DiskWorkplace
+from daemons.runner.domain.failures import WorkFailed
 from daemons.runner.domain.plan import RegistryPolicy
+from daemons.runner.domain.projects import BaseImages
 from daemons.runner.domain.tree import TreeLimits
 from daemons.runner.ports import NoFolder
 from daemons.runner.services.execute import Executor
 from daemons.runner.services.pace import MachinePacer
 from daemons.runner.services.steps import Tools
 from daemons.runner.services.worker import Worker
-from daemons.runner.settings import RunnerSettings
+from daemons.runner.settings import RunnerSettings, TemplateSettings
 from protocol.client.deploy import RunnerClient
 from protocol.client.transport import Transport
 from protocol.headers import RUNNER_TOKEN
@@ -54,6 +59,17 @@ def run(settings: RunnerSettings) -> None:
     except _CannotStart as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(EX_CONFIG) from None
+
+
+def write_template(folder: Path, settings: TemplateSettings) -> None:
+    """Write a Dockerfile and a `.dockerignore` for the project in a folder and say so; ends with 1 when none fits."""
+    try:
+        lines = init(folder, _images(settings))
+    except WorkFailed as error:
+        raise SystemExit(f"funai: {error.text}\n{error.advice or ''}".rstrip()) from None
+    except OSError as error:
+        raise SystemExit(f"funai: {folder}: {error.strerror or error}") from None
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
 
 
 class _CannotStart(Exception):
@@ -122,8 +138,19 @@ def _images(settings: RunnerSettings) -> OciImages:
 
 def _builder(settings: RunnerSettings) -> EngineBuilder:
     account = RegistryAccount(settings.registry, settings.username, settings.password)
-    policy = BuildPolicy(settings.pull, settings.npm_registry, settings.build_memory_bytes)
-    return EngineBuilder(settings.docker_host, account, policy)
+    policy = BuildPolicy(
+        settings.pull,
+        settings.build_arguments,
+        memory_bytes=settings.build_memory_bytes,
+        cpus=settings.build_cpus,
+        seconds=settings.build_seconds,
+        network=settings.build_network != "none",
+    )
+    return EngineBuilder(settings.docker_host, account, policy, Contexts(_base_images(settings)))
+
+
+def _base_images(settings: TemplateSettings) -> BaseImages:
+    return BaseImages(settings.template_node_image, settings.python_image, settings.go_image, settings.static_image)
 
 
 def _application(settings: RunnerSettings, worker: Worker, builder: EngineBuilder, metrics: Metrics) -> web.Application:

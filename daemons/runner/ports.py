@@ -114,11 +114,16 @@ class Repository(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BuildOrder:
-    """What to build: the folder with the sources in `source`, the names to give, the labels to carry."""
+    """What to build: the folder with the sources in `source`, the names to give, the labels to carry.
+
+    `dockerfile` and `context` are paths within the sources, where the job says; a stranger's, like all that is in them.
+    """
 
     folder: Path
     names: ImageNames
     labels: Mapping[str, str]
+    dockerfile: str | None = None
+    context: str | None = None
 
 
 class Builder(Protocol):

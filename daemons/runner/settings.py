@@ -1,29 +1,57 @@
 """The runner's settings; names and defaults are the documented ones."""
 
+import re
 from pathlib import Path
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
 from daemons.kit.settings import Settings, Tokens
-from protocol.names import BaseUrl, GitHost, Labels, Namespace, Port, RegistryHost, RunnerId
+from protocol.names import BaseUrl, GitHost, ImageRef, Labels, Namespace, Port, RegistryHost, RunnerId
+
+_ARGUMENT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}=[^\x00-\x1f\x7f]{0,1024}")
 
 
 def _split(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
+def _arguments(values: tuple[str, ...]) -> tuple[str, ...]:
+    if any(not _ARGUMENT.fullmatch(value) for value in values):
+        raise ValueError("must be NAME=value, separated by commas, each NAME of letters, digits and '_'")
+    return values
+
+
+#: Build arguments stand in an image's history, where everybody who has the image reads them: not for secrets.
+BuildArguments = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_arguments)]
 LabelList = Annotated[Labels, NoDecode, BeforeValidator(_split)]
 GitHosts = Annotated[tuple[GitHost, ...], NoDecode, BeforeValidator(_split)]
 HostList = Annotated[tuple[RegistryHost, ...], NoDecode, BeforeValidator(_split)]
 Optional = BeforeValidator(lambda value: value or None)
 
 
-class RunnerSettings(Settings):
-    """Read once at start."""
+class TemplateSettings(Settings):
+    """What templates stand on, for repositories without a Dockerfile; `funai init` reads these alone."""
 
     service: ClassVar[str] = "runner"
+
+    registry: RegistryHost | Annotated[str, Field(max_length=0)] = Field("", alias="ACR_REGISTRY")
+    namespace: Namespace = Field("funaistudio", alias="ACR_NAMESPACE")
+    node_image: ImageRef | None = Field(None, alias="RUNNER_NODE_IMAGE")
+    python_image: ImageRef = Field("python:3.12-slim", alias="RUNNER_PYTHON_IMAGE")
+    go_image: ImageRef = Field("golang:1.23-alpine", alias="RUNNER_GO_IMAGE")
+    static_image: ImageRef = Field("busybox:1.36", alias="RUNNER_STATIC_IMAGE")
+
+    @property
+    def template_node_image(self) -> str:
+        """The documented base image of the platform's registry; without a registry, one by its common name."""
+        documented = f"{self.registry}/{self.namespace}/base-node:latest-curl1" if self.registry else "node:20-slim"
+        return self.node_image or documented
+
+
+class RunnerSettings(TemplateSettings):
+    """Read once at start."""
 
     host: str = Field("127.0.0.1", alias="RUNNER_HOST")
     port: Port = Field(7003, alias="RUNNER_PORT")
@@ -56,8 +84,6 @@ class RunnerSettings(Settings):
     build_memory: Annotated[str, Field(pattern=r"^([0-9]{1,12}[bkmgBKMG]?)?$")] = Field(
         "2g", alias="RUNNER_BUILD_MEMORY"
     )
-    registry: RegistryHost | Annotated[str, Field(max_length=0)] = Field("", alias="ACR_REGISTRY")
-    namespace: Namespace = Field("funaistudio", alias="ACR_NAMESPACE")
     registry_username: str = Field("", alias="REGISTRY_USERNAME")
     registry_password: SecretStr = Field(SecretStr(""), alias="REGISTRY_PASSWORD")
     acr_username: str = Field("", alias="ACR_USERNAME")
@@ -65,6 +91,14 @@ class RunnerSettings(Settings):
     #: Registries that are spoken to in plain HTTP, besides those on this machine; an engine has a list of its own.
     plain_http: HostList = Field((), alias="RUNNER_PLAIN_HTTP_REGISTRIES")
     npm_registry: str = Field("", alias="NPM_REGISTRY")
+    #: More build arguments for every build, such as PIP_INDEX_URL or GOPROXY: "NAME=value, NAME=value".
+    build_args: BuildArguments = Field((), alias="RUNNER_BUILD_ARGS")
+    #: Processors one build may use; 0: as many as there are.
+    build_cpus: Annotated[float, Field(ge=0, le=1024)] = Field(0, alias="RUNNER_BUILD_CPUS")
+    build_seconds: Annotated[int, Field(ge=10, le=86_400)] = Field(1800, alias="RUNNER_BUILD_SECONDS")
+    #: What the instructions of a Dockerfile can reach: everything the builder reaches, or nothing. Base images are
+    #: fetched either way.
+    build_network: Literal["default", "none"] = Field("default", alias="RUNNER_BUILD_NETWORK")
 
     @model_validator(mode="after")
     def _credentials_name_their_registry(self) -> Self:
@@ -83,6 +117,12 @@ class RunnerSettings(Settings):
         """What one instruction of a build may use, in bytes; 0 when RUNNER_BUILD_MEMORY is empty: no limit."""
         number, unit = self.build_memory.rstrip("bkmgBKMG"), self.build_memory[-1:].lower()
         return int(number or 0) * {"k": 1024, "m": 1024**2, "g": 1024**3}.get(unit, 1)
+
+    @property
+    def build_arguments(self) -> dict[str, str]:
+        """The build arguments of every build."""
+        given = dict(argument.split("=", 1) for argument in self.build_args)
+        return {"NPM_REGISTRY": self.npm_registry, **given} if self.npm_registry else given
 
     @property
     def username(self) -> str:

@@ -13,10 +13,11 @@ from pathlib import Path
 import aiodocker
 import pytest
 
-from daemons.runner.adapters import context
 from daemons.runner.adapters.builder import BuildPolicy, EngineBuilder, RegistryAccount
+from daemons.runner.adapters.context import Contexts
 from daemons.runner.domain.failures import WorkFailed
 from daemons.runner.domain.plan import ImageNames
+from daemons.runner.domain.projects import BaseImages
 from daemons.runner.ports import BuildOrder
 from protocol.errors import JobReason
 from tests.contract.test_runner_git import Lines
@@ -24,13 +25,16 @@ from tests.support import real
 
 pytestmark = pytest.mark.real
 
+IMAGES = BaseImages("busybox:1.36", "busybox:1.36", "busybox:1.36", "busybox:1.36")
+NAMES = ImageNames("a/b:1", "a/b:latest")
 LABELS = {"funai.managed": "1", "funai.app-id": "20001", "funai.user-id": "1"}
 
 
 def builder(
     docker_url: str, *, npm: str = "", memory: int = 0, account: RegistryAccount | None = None
 ) -> EngineBuilder:
-    return EngineBuilder(docker_url, account or RegistryAccount("", "", ""), BuildPolicy(False, npm, memory))
+    policy = BuildPolicy(False, {"NPM_REGISTRY": npm} if npm else {}, memory)
+    return EngineBuilder(docker_url, account or RegistryAccount("", "", ""), policy, Contexts(IMAGES))
 
 
 @pytest.fixture
@@ -136,7 +140,7 @@ async def test_the_context_leaves_out_git_and_what_is_ignored(tmp_path: Path) ->
         (source / name).write_text("node_modules\n**/*.env\n")
     (source / "link").symlink_to("/etc/passwd")
     os.mkfifo(source / "pipe")
-    await context.pack(source, tmp_path / "context.tar")
+    await Contexts(IMAGES).pack(BuildOrder(tmp_path, NAMES, LABELS), Lines())
     with tarfile.open(tmp_path / "context.tar") as tar:
         members = {member.name: member for member in tar}
     assert set(members) == {"Dockerfile", "src", "src/a.js", ".dockerignore", "link"}
@@ -148,7 +152,7 @@ async def test_folders_nested_without_end_are_refused(tmp_path: Path) -> None:
     (tmp_path / "source" / "/".join(["d"] * 80)).mkdir(parents=True)
     (tmp_path / "source" / "Dockerfile").write_text("FROM scratch\n")
     with pytest.raises(WorkFailed, match="deeper than 64"):
-        await context.pack(tmp_path / "source", tmp_path / "context.tar")
+        await Contexts(IMAGES).pack(BuildOrder(tmp_path, NAMES, LABELS), Lines())
 
 
 async def test_a_cancelled_build_ends_in_the_engine(docker_url: str, order: BuildOrder) -> None:

@@ -54,6 +54,8 @@ MODELS: dict[str, Wire] = {
         base_path="/runtime/20001",
         health_check_path="/healthz",
         image_tag="latest",
+        dockerfile_path="deploy/Dockerfile",
+        build_context="web",
         image="busybox:1.36",
     ),
     "stopped_deployment": StoppedDeployment(

@@ -115,6 +115,8 @@ class Deployments:
             container_port=order.container_port or _PORT,
             health_check_path=order.health_check_path,
             image_tag=order.image_tag or _TAG,
+            dockerfile_path=order.dockerfile_path,
+            build_context=order.build_context,
             image=order.image,
             acr_registry=self._hosting.registry,
             acr_namespace=self._hosting.namespace,

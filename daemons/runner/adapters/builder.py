@@ -17,7 +17,8 @@ import aiodocker
 import aiohttp
 import orjson
 
-from daemons.runner.adapters import context, engine
+from daemons.runner.adapters import engine
+from daemons.runner.adapters.context import Contexts
 from daemons.runner.domain.failures import WorkFailed, disk_is_full, plain
 from daemons.runner.ports import BuildOrder, LogSink
 from protocol.errors import JobReason
@@ -25,10 +26,10 @@ from protocol.names import image_registry
 
 logger = logging.getLogger(__name__)
 
-_BUILD_SECONDS: Final = 1800.0
 _PUSH_SECONDS: Final = 900.0
 _REMOVE_SECONDS: Final = 30.0
 _CPU_SHARES: Final = 256
+_CPU_PERIOD: Final = 100_000
 _OUTPUT_CHARACTERS: Final = 4_000
 
 
@@ -50,22 +51,32 @@ class RegistryAccount:
 
 @dataclass(frozen=True, slots=True)
 class BuildPolicy:
-    """How every build is run: `pull` looks for newer base images, `memory_bytes` bounds each instruction (0: none)."""
+    """How every build is run.
+
+    `pull` looks for newer base images; `memory_bytes` and `cpus` bound each instruction (0: no bound); `seconds` bounds
+    the whole; without `network` instructions reach nothing.
+    """
 
     pull: bool
-    npm_registry: str
+    arguments: Mapping[str, str] = field(default_factory=dict)
     memory_bytes: int = 0
+    cpus: float = 0
+    seconds: float = 1800.0
+    network: bool = True
 
-    def query(self, order: BuildOrder) -> list[tuple[str, str]]:
+    def query(self, order: BuildOrder, dockerfile: str) -> list[tuple[str, str]]:
         """The engine's build parameters. A build that competes with others, or with apps, yields the processor."""
-        arguments = {"NPM_REGISTRY": self.npm_registry} if self.npm_registry else {}
         limits = {"memory": str(self.memory_bytes), "memswap": str(self.memory_bytes)} if self.memory_bytes else {}
+        if self.cpus:
+            limits |= {"cpuperiod": str(_CPU_PERIOD), "cpuquota": str(int(self.cpus * _CPU_PERIOD))}
+        if not self.network:
+            limits |= {"networkmode": "none"}
         fixed = {
-            "dockerfile": "Dockerfile",
+            "dockerfile": dockerfile,
             "rm": "1",
             "forcerm": "1",
             "pull": "1" if self.pull else "0",
-            "buildargs": orjson.dumps(arguments).decode(),
+            "buildargs": orjson.dumps(dict(self.arguments)).decode(),
             "labels": orjson.dumps(dict(order.labels)).decode(),
             "cpushares": str(_CPU_SHARES),
             **limits,
@@ -76,21 +87,21 @@ class BuildPolicy:
 class EngineBuilder:
     """One Docker engine, or a compatible one."""
 
-    def __init__(self, docker_host: str, account: RegistryAccount, policy: BuildPolicy) -> None:
+    def __init__(self, docker_host: str, account: RegistryAccount, policy: BuildPolicy, contexts: Contexts) -> None:
         self._docker_host = docker_host
+        self._contexts = contexts
         self._account = account
         self._policy = policy
 
     async def build(self, order: BuildOrder, log: LogSink) -> None:
         """Build `order.folder/source` and give it both names."""
-        archive = order.folder / "context.tar"
         seen = _Seen()
-        async with _step(JobReason.BUILD_FAILED, "the build", _BUILD_SECONDS, seen):
-            await context.pack(order.folder / "source", archive)
+        async with _step(JobReason.BUILD_FAILED, "the build", self._policy.seconds, seen):
+            packed = await self._contexts.pack(order, log)
             headers = {"Content-Type": "application/x-tar"}
-            query = self._policy.query(order)
+            query = self._policy.query(order, packed.dockerfile)
             async with aiodocker.Docker(url=self._docker_host) as docker:
-                items = engine.stream(docker, "build", query, headers, engine.chunks(archive))
+                items = engine.stream(docker, "build", query, headers, engine.chunks(packed.archive))
                 async with aclosing(items):
                     async for item in items:
                         await log.write(seen.text(item))

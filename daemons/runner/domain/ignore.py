@@ -1,8 +1,8 @@
 """Which files of a repository stay out of the build context, by its `.dockerignore`.
 
 Supported is what Docker documents: one pattern a line, `#` comments, `!` exceptions with the last match winning,
-`*`, `?`, `[...]` within a path segment, `**` across segments, a matching folder taking its content with it. The
-Dockerfile and the `.dockerignore` always go along, because the engine reads them.
+`*`, `?`, `[...]` within a path segment, `**` across segments, a matching folder taking its content with it. What a
+builder itself reads (the Dockerfile, the `.dockerignore`) goes along whatever they say; the caller sees to that.
 
 Patterns are a stranger's: matching is done segment by segment without backtracking, so none of them can take long.
 """
@@ -14,7 +14,6 @@ from typing import Final
 
 MOST_PATTERNS: Final = 200
 _MOST_CHARACTERS: Final = 512
-_ALWAYS: Final = frozenset({"Dockerfile", ".dockerignore"})
 #: One pattern of a segment; None stands for `**`.
 _Segment = re.Pattern[str] | None
 
@@ -41,8 +40,6 @@ class Ignore:
 
     def excludes(self, path: str) -> bool:
         """Whether a path (relative, with `/`) stays out."""
-        if path in _ALWAYS:
-            return False
         segments = path.split("/")
         excluded = False
         for rule in self.rules:

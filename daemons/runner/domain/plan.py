@@ -122,6 +122,8 @@ class BuildPlan:
     repository: str
     tag: str
     registry: str
+    dockerfile: str | None = None
+    context: str | None = None
     pushed: Pushed | None = None
 
     @property
@@ -246,6 +248,8 @@ def _build(job: ClaimedJob, registry: RegistryPolicy) -> BuildPlan:
         tag=payload.image_tag or _DEFAULT_TAG,
         registry=host,
         pushed=_pushed(job, repository) if host else None,
+        dockerfile=payload.dockerfile_path,
+        context=payload.build_context,
     )
 
 

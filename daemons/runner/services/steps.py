@@ -148,7 +148,7 @@ class Steps:
         await self._log.write(f"commit {commit}\n")
         names = build.names(commit, self._plan.serial)
         labels = {"funai.managed": "1", "funai.app-id": self._plan.app_id, "funai.user-id": self._plan.user_id}
-        order = BuildOrder(self._folder.path, names, labels)
+        order = BuildOrder(self._folder.path, names, labels, build.dockerfile, build.context)
         self._built = names
         await self._step(
             JobPhase.BUILD, f"building {names.immutable}", lambda: self._tools.builder.build(order, self._log)

@@ -1,0 +1,1 @@
+"""Dockerfiles for repositories that bring none, each with its `.dockerignore`; `@NAME@` is filled in."""

@@ -1,0 +1,101 @@
+"""What goes into a build context, and that nothing of it leads out of the repository."""
+
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from daemons.runner.adapters.context import Contexts
+from daemons.runner.domain.failures import WorkFailed
+from daemons.runner.domain.plan import ImageNames
+from daemons.runner.domain.projects import BaseImages
+from daemons.runner.ports import BuildOrder
+from tests.contract.test_runner_git import Lines
+
+CONTEXTS = Contexts(BaseImages("node:test", "python:test", "go:test", "static:test"))
+NAMES = ImageNames("a/b:1", "a/b:latest")
+
+
+def order(
+    folder: Path, files: Mapping[str, str], dockerfile: str | None = None, context: str | None = None
+) -> BuildOrder:
+    for name, text in files.items():
+        (folder / "source" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "source" / name).write_text(text)
+    return BuildOrder(folder, NAMES, {}, dockerfile, context)
+
+
+def members(path: Path) -> set[str]:
+    with tarfile.open(path) as tar:
+        return {member.name for member in tar if not member.isdir()}
+
+
+async def test_a_context_is_a_folder_of_the_repository(tmp_path: Path) -> None:
+    files = {"web/Dockerfile": "FROM a\n", "web/index.html": "", "Dockerfile": "FROM b\n", "secret": ""}
+    packed = await CONTEXTS.pack(order(tmp_path, files, context="web"), Lines())
+    assert (packed.dockerfile, packed.text) == ("Dockerfile", "FROM a\n")
+    assert members(packed.archive) == {"Dockerfile", "index.html"}
+
+
+async def test_a_dockerfile_from_beside_the_context_is_not_copied_with_it(tmp_path: Path) -> None:
+    files = {"deploy/app.Dockerfile": "FROM a\n", "web/index.html": "", "web/.dockerignore": "*.log\n"}
+    packed = await CONTEXTS.pack(order(tmp_path, files, "deploy/app.Dockerfile", "web"), Lines())
+    assert packed.text == "FROM a\n" and packed.dockerfile in packed.hidden
+    assert members(packed.archive) == {packed.dockerfile, ".dockerignore", "index.html"}
+    with tarfile.open(packed.archive) as tar:
+        ignore = tar.extractfile(".dockerignore")
+        assert ignore is not None and ignore.read().decode().splitlines() == ["*.log", "", packed.dockerfile]
+
+
+async def test_the_dockerfile_goes_along_whatever_is_ignored(tmp_path: Path) -> None:
+    files = {"build/Dockerfile": "FROM a\n", "build/x": "", "x": "", ".dockerignore": "*\n"}
+    packed = await CONTEXTS.pack(order(tmp_path, files, "build/Dockerfile"), Lines())
+    assert members(packed.archive) == {"build/Dockerfile", ".dockerignore"}
+    assert packed.hidden == (".dockerignore", "build/Dockerfile")
+
+
+async def test_a_project_without_a_dockerfile_is_built_from_a_template_and_the_log_says_why(tmp_path: Path) -> None:
+    log = Lines()
+    packed = await CONTEXTS.pack(order(tmp_path, {"site/public/index.html": "x"}, context="site"), log)
+    assert members(packed.archive) == {"Dockerfile", ".dockerignore", "public/index.html"}
+    assert "ARG BASE_IMAGE=static:test\n" in packed.text
+    assert log.text == "no Dockerfile: the template static is used, because of\n  public/index.html: static files\n"
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "context", "words"),
+    [
+        ("deploy/Dockerfile", None, "dockerfilePath deploy/Dockerfile is no file"),
+        (None, "web", "buildContext web is no folder"),
+        ("out/x", None, "dockerfilePath out/x leads out of the repository"),
+        (None, "out", "buildContext out leads out of the repository"),
+        ("far/etc/hostname", None, "leads out of the repository"),
+        (None, "far", "leads out of the repository"),
+        (".git/config", None, "leads out of the repository"),
+        ("hidden/config", None, "leads out of the repository"),
+        ("../source/../outside/x", None, "leads out of the repository"),
+        ("loop/x", None, "a loop of links|no file"),
+        (None, "loop", "a loop of links|no folder"),
+        ("folder", None, "no file"),
+    ],
+)
+async def test_what_leads_out_of_the_repository_is_refused_by_name(
+    tmp_path: Path, dockerfile: str | None, context: str | None, words: str
+) -> None:
+    asked = order(tmp_path, {"a": "", ".git/config": "FROM a\n", "folder/x": ""}, dockerfile, context)
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "x").write_text("FROM a\n")
+    source = tmp_path / "source"
+    for link, target in {"out": "../outside", "far": "/", "hidden": ".git", "loop": "loop"}.items():
+        (source / link).symlink_to(target)
+    with pytest.raises(WorkFailed, match=words):
+        await CONTEXTS.pack(asked, Lines())
+    assert not (tmp_path / "context.tar").exists()
+
+
+async def test_a_link_within_the_repository_leads_where_it_says(tmp_path: Path) -> None:
+    asked = order(tmp_path, {"apps/web/Dockerfile": "FROM a\n", "apps/web/x": ""}, context="current")
+    (tmp_path / "source" / "current").symlink_to("apps/web")
+    packed = await CONTEXTS.pack(asked, Lines())
+    assert members(packed.archive) == {"Dockerfile", "x"}
