@@ -41,6 +41,7 @@ missing_for_testing() {
     has podman || echo podman
     has ip || echo iproute2
     has tmux || echo tmux
+    has buildah || echo buildah
 }
 
 # install_packages LISTING_FUNCTION: installs what the function prints.

@@ -5,6 +5,7 @@ import logging
 import signal
 import socket
 import sys
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,14 +16,12 @@ from aiohttp import web
 
 from daemons.kit.clock import SystemClock
 from daemons.kit.daemon import EX_CONFIG
-from daemons.kit.health import HealthRoutes
+from daemons.kit.health import Check, HealthRoutes
 from daemons.kit.logs import Redactor, spellings
 from daemons.kit.metrics import Metrics
 from daemons.kit.problems import problem_middleware
 from daemons.kit.settings import revealed
 from daemons.runner.adapters.app_host import HttpAppHost
-from daemons.runner.adapters.builder import BuildPolicy, EngineBuilder, RegistryAccount
-from daemons.runner.adapters.context import Contexts
 from daemons.runner.adapters.control_plane import HttpControlPlane
 from daemons.runner.adapters.git import GitPolicy, GitRepository
 from daemons.runner.adapters.git_process import GitKeys
@@ -30,11 +29,12 @@ from daemons.runner.adapters.meter import PrometheusMeter
 from daemons.runner.adapters.project_files import init
 from daemons.runner.adapters.registry import OciImages
 from daemons.runner.adapters.workplace import DiskWorkplace
+from daemons.runner.composition import make_builder, template_images
+from daemons.runner.domain.builders import NoBuilder
 from daemons.runner.domain.failures import WorkFailed
 from daemons.runner.domain.plan import RegistryPolicy
-from daemons.runner.domain.projects import BaseImages
 from daemons.runner.domain.tree import TreeLimits
-from daemons.runner.ports import NoFolder
+from daemons.runner.ports import NoFolder, ReadyBuilder
 from daemons.runner.services.execute import Executor
 from daemons.runner.services.pace import MachinePacer
 from daemons.runner.services.steps import Tools
@@ -64,7 +64,7 @@ def run(settings: RunnerSettings) -> None:
 def write_template(folder: Path, settings: TemplateSettings) -> None:
     """Write a Dockerfile and a `.dockerignore` for the project in a folder and say so; ends with 1 when none fits."""
     try:
-        lines = init(folder, _images(settings))
+        lines = init(folder, template_images(settings))
     except WorkFailed as error:
         raise SystemExit(f"funai: {error.text}\n{error.advice or ''}".rstrip()) from None
     except OSError as error:
@@ -86,14 +86,17 @@ async def _live(settings: RunnerSettings) -> None:
         token = revealed(settings.runner_token)[0]
         transport = await stack.enter_async_context(Transport(settings.deploy_url, {RUNNER_TOKEN: token}))
         metrics = Metrics()
-        builder = _builder(settings)
+        try:
+            builder, kind = await make_builder(settings)
+        except NoBuilder as error:
+            raise _CannotStart(f"the runner cannot start: {error}. Mend that or change RUNNER_BUILDER.") from None
         worker = _worker(settings, RunnerClient(transport), builder, workplace, metrics)
-        await stack.enter_async_context(_Site(settings, _application(settings, worker, builder, metrics)))
+        await stack.enter_async_context(_Site(settings, _application(settings, worker, {kind: builder.ping}, metrics)))
         await _until_stopped(worker, settings.drain_seconds)
 
 
 def _worker(
-    settings: RunnerSettings, client: RunnerClient, builder: EngineBuilder, workplace: DiskWorkplace, metrics: Metrics
+    settings: RunnerSettings, client: RunnerClient, builder: ReadyBuilder, workplace: DiskWorkplace, metrics: Metrics
 ) -> Worker:
     pacer = MachinePacer()
     meter = PrometheusMeter(metrics.registry, settings.slots)
@@ -136,24 +139,9 @@ def _images(settings: RunnerSettings) -> OciImages:
     return OciImages(settings.registry, login, settings.plain_http)
 
 
-def _builder(settings: RunnerSettings) -> EngineBuilder:
-    account = RegistryAccount(settings.registry, settings.username, settings.password)
-    policy = BuildPolicy(
-        settings.pull,
-        settings.build_arguments,
-        memory_bytes=settings.build_memory_bytes,
-        cpus=settings.build_cpus,
-        seconds=settings.build_seconds,
-        network=settings.build_network != "none",
-    )
-    return EngineBuilder(settings.docker_host, account, policy, Contexts(_base_images(settings)))
-
-
-def _base_images(settings: TemplateSettings) -> BaseImages:
-    return BaseImages(settings.template_node_image, settings.python_image, settings.go_image, settings.static_image)
-
-
-def _application(settings: RunnerSettings, worker: Worker, builder: EngineBuilder, metrics: Metrics) -> web.Application:
+def _application(
+    settings: RunnerSettings, worker: Worker, builder: Mapping[str, Check], metrics: Metrics
+) -> web.Application:
     async def control_plane() -> None:
         if worker.trouble is not None:
             raise ConnectionError(worker.trouble)
@@ -163,7 +151,7 @@ def _application(settings: RunnerSettings, worker: Worker, builder: EngineBuilde
             if not await asyncio.to_thread(path.is_file):
                 raise FileNotFoundError(f"{path} is not there")
 
-    checks = {"control plane": control_plane, "engine": builder.ping, "git keys": keys}
+    checks = {"control plane": control_plane, **builder, "git keys": keys}
     app = web.Application(middlewares=[metrics.middleware(), problem_middleware({})])
     app.add_routes(HealthRoutes(_SERVICE, SystemClock(), checks).table())
     app.add_routes(metrics.table())

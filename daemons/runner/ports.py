@@ -150,6 +150,14 @@ class Images(Protocol):
         ...
 
 
+class ReadyBuilder(Builder, Protocol):
+    """A builder that can be asked how it is."""
+
+    async def ping(self) -> None:
+        """Raises when it could not build now."""
+        ...
+
+
 class AppHost(Protocol):
     """A runtime node's agent."""
 

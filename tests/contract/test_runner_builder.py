@@ -1,11 +1,8 @@
 """The runner's builder: the real engine, and a real registry."""
 
-import asyncio
 import base64
 import os
-import subprocess
 import tarfile
-import urllib.request
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -19,7 +16,6 @@ from daemons.runner.domain.failures import WorkFailed
 from daemons.runner.domain.plan import ImageNames
 from daemons.runner.domain.projects import BaseImages
 from daemons.runner.ports import BuildOrder
-from protocol.errors import JobReason
 from tests.contract.test_runner_git import Lines
 from tests.support import real
 
@@ -59,36 +55,6 @@ def put(order: BuildOrder, files: Mapping[str, str]) -> None:
         path.write_text(content)
 
 
-async def test_an_image_is_built_named_labelled_and_logged(docker_url: str, order: BuildOrder) -> None:
-    run = "RUN echo built-with $NPM_REGISTRY"
-    put(order, {"Dockerfile": f"FROM busybox:1.36\nARG NPM_REGISTRY\n{run}\nLABEL funai.managed=no\n"})
-    log = Lines()
-    await builder(docker_url, npm="http://npm.example").build(order, log)
-    async with aiodocker.Docker(url=docker_url) as docker:
-        first, second = [await docker.images.inspect(name) for name in order.names.all]
-    assert first["Id"] == second["Id"]
-    assert LABELS.items() <= first["Config"]["Labels"].items()
-    assert f"Step 3/10 : {run}" in log.text or f" : {run}" in log.text
-    assert "built-with http://npm.example\n" in log.text
-
-
-async def test_a_failing_instruction_is_named_with_its_exit_code(docker_url: str, order: BuildOrder) -> None:
-    put(order, {"Dockerfile": f"FROM busybox:1.36\nRUN echo {uuid.uuid4()} && exit 3\n"})
-    with pytest.raises(WorkFailed, match=r"Step 2/\d+ : RUN .*exit 3") as failed:
-        await builder(docker_url).build(order, Lines())
-    assert failed.value.reason is JobReason.BUILD_FAILED
-    assert failed.value.exit_code == 3
-
-
-async def test_an_instruction_gets_no_more_memory_than_allowed(docker_url: str, order: BuildOrder) -> None:
-    limit = 64 * 1024 * 1024
-    read = "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null; true"
-    put(order, {"Dockerfile": f"FROM busybox:1.36\nRUN echo {uuid.uuid4()}; {read}\n"})
-    log = Lines()
-    await builder(docker_url, memory=limit).build(order, log)
-    assert f"\n{limit}\n" in log.text
-
-
 async def test_a_build_that_prints_bytes_without_end_of_line_is_followed(docker_url: str, order: BuildOrder) -> None:
     put(order, {"Dockerfile": f"FROM busybox:1.36\nRUN : {uuid.uuid4()}; dd if=/dev/zero bs=1M count=2 2>/dev/null\n"})
     log = Lines()
@@ -125,13 +91,6 @@ async def test_a_dockerfile_that_links_out_of_the_sources_is_refused(
         await builder(docker_url).build(order, Lines())
 
 
-async def test_a_link_out_of_the_context_reads_nothing_of_the_runner(docker_url: str, order: BuildOrder) -> None:
-    put(order, {"Dockerfile": "FROM busybox:1.36\nCOPY stolen /stolen\n"})
-    (order.folder / "source" / "stolen").symlink_to("/etc/passwd")
-    with pytest.raises(WorkFailed):
-        await builder(docker_url).build(order, Lines())
-
-
 async def test_the_context_leaves_out_git_and_what_is_ignored(tmp_path: Path) -> None:
     source = tmp_path / "source"
     files = (".git/config", "Dockerfile", "node_modules/x/y.js", "src/a.js", "src/secret.env", ".dockerignore")
@@ -155,49 +114,6 @@ async def test_folders_nested_without_end_are_refused(tmp_path: Path) -> None:
         await Contexts(IMAGES).pack(BuildOrder(tmp_path, NAMES, LABELS), Lines())
 
 
-async def test_a_cancelled_build_ends_in_the_engine(docker_url: str, order: BuildOrder) -> None:
-    mark = f"sleep 86{uuid.uuid4().int % 10**6:06d}"
-    put(order, {"Dockerfile": f"FROM busybox:1.36\nRUN {mark}\n"})
-    async with asyncio.TaskGroup() as group:
-        building = group.create_task(builder(docker_url).build(order, Lines()))
-        await asyncio.to_thread(
-            real.wait_until, lambda: bool(containers(docker_url, mark)), "the build container's start"
-        )
-        building.cancel()
-    await asyncio.to_thread(real.wait_until, lambda: not containers(docker_url, mark), "the build container's end", 5)
-
-
-async def test_a_pushed_image_has_the_registrys_digest(docker_url: str, registry_host: str, order: BuildOrder) -> None:
-    put(order, {"Dockerfile": "FROM busybox:1.36\nENV A=1\n"})
-    repository = f"{registry_host}/{order.names.immutable.partition(':')[0]}"
-    remote = BuildOrder(order.folder, ImageNames(f"{repository}:abc-7", f"{repository}:latest"), LABELS)
-    account = RegistryAccount(registry_host, "robot", "not-asked-for")
-    working = builder(docker_url, account=account)
-    log = Lines()
-    await working.build(remote, log)
-    digests = [await working.push(name, log) for name in remote.names.all]
-    assert digests[0] == digests[1] == await asyncio.to_thread(_digest, repository, "latest")
-    await working.remove(remote.names.all)
-    async with aiodocker.Docker(url=docker_url) as docker:
-        with pytest.raises(aiodocker.DockerError) as gone:
-            await docker.images.inspect(remote.names.immutable)
-    assert gone.value.status == 404
-
-
-async def test_a_registry_that_is_not_there_fails_the_push(docker_url: str, order: BuildOrder) -> None:
-    put(order, {"Dockerfile": "FROM busybox:1.36\nENV B=1\n"})
-    repository = f"127.0.0.1:{real.free_port()}/{order.names.immutable.partition(':')[0]}"
-    remote = BuildOrder(order.folder, ImageNames(f"{repository}:abc-7", f"{repository}:latest"), LABELS)
-    working = builder(docker_url)
-    await working.build(remote, Lines())
-    try:
-        with pytest.raises(WorkFailed, match="push") as failed:
-            await working.push(remote.names.immutable, Lines())
-        assert failed.value.reason is JobReason.PUSH_FAILED
-    finally:
-        await working.remove(remote.names.all)
-
-
 async def test_credentials_go_to_their_own_registry_only() -> None:
     account = RegistryAccount("registry.example:5000", "robot", "secret")
     assert b"secret" in base64.urlsafe_b64decode(account.header("registry.example:5000/a/b:1"))
@@ -212,22 +128,3 @@ async def test_an_engine_that_is_not_there_fails_the_build_and_not_the_clean_up(
     with pytest.raises(WorkFailed, match="the build failed"):
         await absent.build(order, Lines())
     await absent.remove(order.names.all)
-
-
-def containers(docker_url: str, mark: str) -> list[str]:
-    listed = subprocess.run(
-        ["docker", "-H", docker_url, "ps", "--no-trunc", "--format", "{{.ID}} {{.Command}}"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    return [line for line in listed.splitlines() if mark in line]
-
-
-def _digest(repository: str, tag: str) -> str | None:
-    host, _, path = repository.partition("/")
-    request = urllib.request.Request(f"http://{host}/v2/{path}/manifests/{tag}", method="HEAD")
-    request.add_header("Accept", "application/vnd.docker.distribution.manifest.v2+json")
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        found: str | None = answer.headers["Docker-Content-Digest"]
-        return found

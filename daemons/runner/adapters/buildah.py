@@ -1,0 +1,262 @@
+"""Builds and pushes with buildah: no daemon, no privileges, one storage for this runner.
+
+Every call runs in an enclosure. Layers stay in the storage for the next build; working containers of a build that was
+ended are removed by the mark that they carry. Base images that need the registry's account are fetched before the
+build, so that no instruction runs while credentials are there. Credentials are in a file of mode 0600 in a folder of
+the one call that needs them, gone with it.
+"""
+
+import asyncio
+import base64
+import contextlib
+import logging
+import os
+import re
+import shutil
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from daemons.runner.adapters.builder import BuildPolicy, RegistryAccount
+from daemons.runner.adapters.context import Contexts, Packed
+from daemons.runner.adapters.enclosure import FIRST_ID, NEEDED, Enclosure, give
+from daemons.runner.domain.dockerfile import base_images
+from daemons.runner.domain.failures import WorkFailed, disk_is_full, plain
+from daemons.runner.ports import BuildOrder, LogSink
+from protocol.errors import JobReason
+from protocol.names import image_registry
+
+logger = logging.getLogger(__name__)
+
+_PUSH_SECONDS: Final = 900.0
+_TIDY_SECONDS: Final = 60.0
+_DRIVERS: Final = ("overlay", "vfs")
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+_EXIT: Final = re.compile(r"exit status (\d+)")
+_LOOPBACK: Final = re.compile(r"(?:localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3})(?::\d+)?")
+#: What a RUN needs no more: leaving a chroot, raw packets, device nodes, the audit log.
+_DROPPED: Final = ("CAP_SYS_CHROOT", "CAP_NET_RAW", "CAP_MKNOD", "CAP_AUDIT_WRITE", "CAP_NET_BIND_SERVICE")
+#: The enclosure's user has nothing outside, so that the program must take itself for one without privileges.
+_ENVIRONMENT: Final = {
+    "BUILDAH_ISOLATION": "chroot",
+    "_CONTAINERS_USERNS_CONFIGURED": "done",
+    "_CONTAINERS_ROOTLESS_UID": str(FIRST_ID),
+    "_CONTAINERS_ROOTLESS_GID": str(FIRST_ID),
+}
+
+
+class BuildahBuilder:
+    """One storage. `plain_http` lists the registries without TLS, besides those of this machine."""
+
+    def __init__(
+        self,
+        enclosure: Enclosure,
+        account: RegistryAccount,
+        policy: BuildPolicy,
+        contexts: Contexts,
+        *,
+        driver: str = "overlay",
+        plain_http: Sequence[str] = (),
+    ) -> None:
+        self._enclosure = enclosure
+        self._account = account
+        self._policy = policy
+        self._contexts = contexts
+        self._driver = driver
+        self._plain_http = frozenset(plain_http)
+
+    async def prepare(self) -> None:
+        """Make the storage and free it of what a killed runner left in it. Raises OSError."""
+        await self._enclosure.prepare()
+        async with self._enclosure.job() as job:
+            await self._quietly(job, "rm", "--all")
+
+    async def ping(self) -> None:
+        """Raises when buildah is not there."""
+        if await asyncio.to_thread(shutil.which, "buildah") is None:
+            raise FileNotFoundError("buildah is not installed")
+
+    async def build(self, order: BuildOrder, log: LogSink) -> None:
+        """Build the sources and give the image both names."""
+        async with _step(JobReason.BUILD_FAILED, "the build", self._policy.seconds):
+            packed = await self._contexts.pack(order, log)
+            async with self._enclosure.job() as job:
+                await asyncio.to_thread(_bring, packed, job)
+                await self._unpack(job)
+                await self._fetch_bases(packed, job, log)
+                async with self._tidied(job):
+                    code, output = await self._call(job, log, *self._build(order, packed, job.name), trusted=False)
+                if code != 0:
+                    raise _failed(JobReason.BUILD_FAILED, "the build", code, output)
+
+    async def push(self, image: str, log: LogSink) -> str:
+        """Push one name; answers its digest."""
+        what = f"the push of {image}"
+        async with _step(JobReason.PUSH_FAILED, what, _PUSH_SECONDS), self._enclosure.job() as job:
+            arguments = [
+                "--digestfile",
+                "/mnt/job/digest",
+                *await self._registry(image, job),
+                image,
+                f"docker://{image}",
+            ]
+            code, output = await self._call(job, log, "push", *arguments)
+            if code != 0:
+                raise _failed(JobReason.PUSH_FAILED, what, code, output)
+            digest = await asyncio.to_thread((job / "digest").read_text)
+        if not _DIGEST.fullmatch(digest.strip()):
+            raise WorkFailed(JobReason.PUSH_FAILED, f"buildah ended {what} without naming a digest")
+        return digest.strip()
+
+    async def remove(self, images: Sequence[str]) -> None:
+        """Remove local names; failures are logged, never raised."""
+        try:
+            async with asyncio.timeout(_TIDY_SECONDS), self._enclosure.job() as job:
+                for image in images:
+                    await self._quietly(job, "rmi", image)
+        except (TimeoutError, OSError) as error:
+            logger.warning("images could not be removed", extra={"images": list(images), "error": str(error)})
+
+    def _build(self, order: BuildOrder, packed: Packed, mark: str) -> list[str]:
+        arguments = (f"--build-arg={name}={value}" for name, value in self._policy.arguments.items())
+        return [
+            "build",
+            "--layers",
+            "--format=docker",
+            # Without a network base images are there by now, or never; with one, those of other registries are not.
+            f"--pull={'true' if self._policy.pull else 'false'}" if self._policy.network else "--pull=never",
+            f"--cgroup-parent={mark}",
+            *(f"--cap-drop={capability}" for capability in _DROPPED),
+            *arguments,
+            *(f"--label={name}={value}" for name, value in order.labels.items()),
+            *(f"--tag={name}" for name in order.names.all),
+            "--ignorefile=/mnt/job/hidden",
+            f"--file=/mnt/job/context/{packed.dockerfile}",
+            "/mnt/job/context",
+        ]
+
+    async def _unpack(self, job: Path) -> None:
+        """In the enclosure, so that the files belong to its root and no name leads out of it."""
+        argv = ["tar", "--extract", "--no-same-owner", "--file=context.tar", "--directory=context"]
+        code, output = await self._enclosure.run(["env", "--chdir=/mnt/job", *argv], job, None, env={}, network=False)
+        if code != 0:
+            raise _failed(JobReason.BUILD_FAILED, "unpacking the build context", code, output)
+
+    async def _fetch_bases(self, packed: Packed, job: Path, log: LogSink) -> None:
+        """Fetch what the build itself could not: it has neither an account nor leave to speak plain HTTP."""
+        for image in base_images(packed.text, self._policy.arguments):
+            registry = image_registry(image)
+            ours = registry is not None and (registry == self._account.host or self._is_plain(registry))
+            if not ours and self._policy.network:
+                continue
+            policy = "newer" if self._policy.pull else "missing"
+            code, output = await self._call(
+                job, log, "pull", f"--policy={policy}", *await self._registry(image, job), image
+            )
+            if code != 0:
+                raise _failed(JobReason.BUILD_FAILED, f"fetching the base image {plain(image)[:300]}", code, output)
+
+    async def _registry(self, image: str, job: Path) -> list[str]:
+        """Options of a call that talks to an image's registry; its account goes to its own registry only."""
+        registry = image_registry(image)
+        options = ["--tls-verify=false"] if registry and self._is_plain(registry) else []
+        if self._account.username and registry == self._account.host:
+            proof = base64.b64encode(f"{self._account.username}:{self._account.password}".encode()).decode()
+            text = orjson.dumps({"auths": {registry: {"auth": proof}}})
+            with contextlib.suppress(FileExistsError):
+                await asyncio.to_thread(give, job / "auth.json", text)
+            options.append("--authfile=/mnt/job/auth.json")
+        return options
+
+    def _is_plain(self, registry: str) -> bool:
+        return registry in self._plain_http or _LOOPBACK.fullmatch(registry) is not None
+
+    @asynccontextmanager
+    async def _tidied(self, job: Path) -> AsyncIterator[None]:
+        """However the block ends, its working containers are gone."""
+        await asyncio.to_thread((job / "auth.json").unlink, missing_ok=True)
+        try:
+            yield
+        finally:
+            await asyncio.shield(self._remove_containers(job))
+
+    async def _remove_containers(self, job: Path) -> None:
+        ours = await asyncio.to_thread(_marked, self._enclosure.store / "root" / f"{self._driver}-containers", job.name)
+        if ours:
+            await self._quietly(job, "rm", *ours)
+
+    async def _quietly(self, job: Path, *arguments: str) -> None:
+        code, output = await self._call(job, None, *arguments)
+        if code != 0:
+            logger.warning("buildah could not tidy up", extra={"arguments": arguments, "output": output[-500:]})
+
+    async def _call(self, job: Path, log: LogSink | None, *arguments: str, trusted: bool = True) -> tuple[int, str]:
+        storage = ("--root=/mnt/store/root", "--runroot=/mnt/job/run", f"--storage-driver={self._driver}")
+        # Only a build runs what strangers wrote; the rest needs the network to speak to registries.
+        network = self._policy.network or trusted
+        return await self._enclosure.run(["buildah", *storage, *arguments], job, log, env=_ENVIRONMENT, network=network)
+
+
+async def storage_driver(enclosure: Enclosure) -> str:
+    """The storage driver that works here: `overlay`, or the slow and large `vfs`. Raises OSError that says why none."""
+    if os.geteuid() != 0:
+        raise OSError("its enclosure needs a runner that is root; what it runs is not")
+    for program in ("buildah", "tar", *NEEDED):
+        if await asyncio.to_thread(shutil.which, program) is None:
+            raise OSError(f"{program} is not installed")
+    await enclosure.prepare()
+    output = ""
+    for driver in _DRIVERS:
+        async with enclosure.job() as job:
+            # A storage of its own: the first driver that touches one stays its driver.
+            argv = ["buildah", "--root=/mnt/job/root", "--runroot=/mnt/job/run", f"--storage-driver={driver}", "images"]
+            code, output = await enclosure.run(argv, job, None, env=_ENVIRONMENT)
+        if code == 0:
+            return driver
+    raise OSError(plain(output).strip()[-300:] or "it ends without a word")
+
+
+def _bring(packed: Packed, job: Path) -> None:
+    os.chown(shutil.move(packed.archive, job / "context.tar"), FIRST_ID, FIRST_ID)
+    (job / "context").mkdir()
+    os.chown(job / "context", FIRST_ID, FIRST_ID)
+    give(job / "hidden", "".join(f"{name}\n" for name in packed.hidden))
+
+
+def _marked(containers: Path, mark: str) -> list[str]:
+    """The ids of working containers that carry a mark, from what buildah wrote down of each."""
+    wanted = f'"CgroupParent":"{mark}"'.encode()
+    found = []
+    for path in containers.glob("*/userdata/buildah.json"):
+        with contextlib.suppress(OSError):
+            if wanted in path.read_bytes():
+                found.append(path.parent.parent.name)
+    return found
+
+
+def _failed(reason: JobReason, what: str, code: int, output: str) -> WorkFailed:
+    """Buildah's own last words, and of a command its exit code."""
+    lines = [line.strip() for line in plain(output).splitlines() if line.strip()]
+    said = next((line for line in reversed(lines) if line.lower().startswith("error:")), lines[-1] if lines else "")
+    full = disk_is_full(output) and not disk_is_full(said)
+    inner = _EXIT.search(said)
+    text = f"{what} failed: {said.removeprefix('Error: ')[:1000] or 'buildah said nothing'}"
+    return WorkFailed(
+        reason,
+        f"{text}{' (its output says: no space left on device)' if full else ''}",
+        exit_code=int(inner[1]) if inner else code,
+    )
+
+
+@asynccontextmanager
+async def _step(reason: JobReason, what: str, seconds: float) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise WorkFailed(reason, f"{what} took longer than {seconds:g} s and was stopped") from None
+    except OSError as error:
+        raise WorkFailed(reason, f"{what} failed, because buildah could not be run: {error}") from error
