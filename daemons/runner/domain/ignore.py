@@ -1,8 +1,8 @@
 """Which files of a repository stay out of the build context, by its `.dockerignore`.
 
 Supported is what Docker documents: one pattern a line, `#` comments, `!` exceptions with the last match winning,
-`*`, `?`, `[...]` within a path segment, `**` across segments, a matching folder taking its content with it. What a
-builder itself reads (the Dockerfile, the `.dockerignore`) goes along whatever they say; the caller sees to that.
+`*`, `?`, `[...]`, `\\` within a path segment, `**` across segments, a matching folder taking its content with it.
+What a builder itself reads (the Dockerfile, the `.dockerignore`) goes along whatever they say; the caller sees to that.
 
 Patterns are a stranger's: matching is done segment by segment without backtracking, so none of them can take long.
 """
@@ -16,6 +16,11 @@ MOST_PATTERNS: Final = 200
 _MOST_CHARACTERS: Final = 512
 #: One pattern of a segment; None stands for `**`.
 _Segment = re.Pattern[str] | None
+_ANY: Final = re.compile(".*", re.DOTALL)
+#: An escaped character, a class of characters, stars, or any other character.
+_TOKEN: Final = re.compile(r"\\.|\[\^?[^\[\]\\/]+\]|\*+|.", re.DOTALL)
+#: What Python would take for more than a list of characters, and Go does not.
+_SET_OPERATION: Final = re.compile(r"--|&&|\|\||~~")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +60,9 @@ def parse(lines: Iterable[str]) -> Ignore:
         text = line.strip()
         if not text or text.startswith("#") or len(text) > _MOST_CHARACTERS:
             continue
-        parts = [part for part in text.removeprefix("!").strip().split("/") if part not in ("", ".")]
-        if parts and ".." not in parts:
-            rules.append(_Rule(tuple(_segment(part) for part in parts), not text.startswith("!")))
+        parts = _clean(text.removeprefix("!").strip())
+        if parts:
+            rules.append(_Rule(_segments(parts), not text.startswith("!")))
         if len(rules) == MOST_PATTERNS:
             break
     return Ignore(tuple(rules))
@@ -80,28 +85,45 @@ def _match(pattern: Sequence[_Segment], path: Sequence[str]) -> bool:
     return all(segment is None for segment in pattern[at:])
 
 
-def _segment(part: str) -> _Segment:
-    if part == "**":
-        return None
-    # `re` is split at stars; each piece but the last is matched at its first place and never reconsidered.
-    pieces = [_piece(piece) for piece in re.split(r"\*+", part)]
+def _segments(parts: Sequence[str]) -> tuple[_Segment, ...]:
+    made = [None if part == "**" else _segment(part) for part in parts]
+    # At the end, `**` stands for what is in a folder and not for the folder.
+    return (*made[:-1], _ANY, None) if made[-1] is None else tuple(made)
+
+
+def _segment(part: str) -> re.Pattern[str]:
+    # The text is split at stars; each piece but the last is matched at its first place and never reconsidered.
+    pieces = [""]
+    for token in _TOKEN.findall(part):
+        if token[0] == "*":
+            pieces.append("")
+        else:
+            pieces[-1] += _translated(token)
     if len(pieces) == 1:
         return re.compile(pieces[0], re.DOTALL)
     middle = "".join(f"(?>.*?{piece})" for piece in pieces[1:-1] if piece)
     return re.compile(f"{pieces[0]}{middle}.*{pieces[-1]}", re.DOTALL)
 
 
-def _piece(text: str) -> str:
-    out, index = "", 0
-    while index < len(text):
-        found = re.compile(r"\[\^?[A-Za-z0-9_.-]+\]").match(text, index)
-        if found and not re.search(r"--|\[\^?-|-\]|\.-|-\.|_-|-_", found[0]) and _compiles(found[0]):
-            out += found[0]
-            index = found.end()
-            continue
-        out += "." if text[index] == "?" else re.escape(text[index])
-        index += 1
-    return out
+def _translated(piece: str) -> str:
+    if piece == "?":
+        return "."
+    if len(piece) == 2 and piece[0] == "\\":
+        return re.escape(piece[1])
+    if len(piece) > 1 and not _SET_OPERATION.search(piece) and _compiles(piece):
+        return piece
+    return re.escape(piece)
+
+
+def _clean(text: str) -> list[str]:
+    """The pattern's segments without empty ones and `.`, each `..` taking the one before it along."""
+    parts: list[str] = []
+    for part in text.split("/"):
+        if part == ".." and parts and parts[-1] != "..":
+            parts.pop()
+        elif part not in ("", "."):
+            parts.append(part)
+    return parts
 
 
 def _compiles(character_class: str) -> bool:

@@ -102,6 +102,17 @@ def test_a_job_id_that_cannot_name_a_folder_is_refused(job_id: str) -> None:
         (["../x"], "x", False),
         (["*.min.*"], "a.min.js", True),
         (["a[b"], "a[b", True),
+        ([r"\[a\]"], "[a]", True),
+        ([r"a\*"], "a*", True),
+        ([r"a\*"], "ab", False),
+        (["[!a]"], "a", True),
+        (["[!a]"], "b", False),
+        (["a/**"], "a", False),
+        (["a/**"], "a/b/c", True),
+        (["**"], "a", True),
+        (["a/../b"], "b", True),
+        (["a/../../b"], "b", False),
+        (["[a-]x", "[z-a]", "[--a]"], "ax", True),
     ],
 )
 def test_dockerignore_follows_its_documented_rules(lines: list[str], path: str, out: bool) -> None:
