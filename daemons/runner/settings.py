@@ -25,7 +25,6 @@ def _arguments(values: tuple[str, ...]) -> tuple[str, ...]:
 
 #: Build arguments stand in an image's history, where everybody who has the image reads them: not for secrets.
 BuildArguments = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_arguments)]
-HostList = Annotated[tuple[RegistryHost, ...], NoDecode, BeforeValidator(_split)]
 LabelList = Annotated[Labels, NoDecode, BeforeValidator(_split)]
 GitHosts = Annotated[tuple[GitHost, ...], NoDecode, BeforeValidator(_split)]
 HostList = Annotated[tuple[RegistryHost, ...], NoDecode, BeforeValidator(_split)]
@@ -96,8 +95,6 @@ class RunnerSettings(TemplateSettings):
     build_args: BuildArguments = Field((), alias="RUNNER_BUILD_ARGS")
     #: What builds: "engine", "buildah", or by what is there.
     builder: Literal["auto", "engine", "buildah"] = Field("auto", alias="RUNNER_BUILDER")
-    #: Registries that buildah speaks plain HTTP to, besides those on this machine; an engine has a list of its own.
-    plain_http: HostList = Field((), alias="RUNNER_PLAIN_HTTP_REGISTRIES")
     #: Processes one build of buildah's may have at a time; 0: no bound.
     build_processes: Annotated[int, Field(ge=0, le=1_000_000)] = Field(4096, alias="RUNNER_BUILD_PIDS")
     #: Processors one build may use; 0: as many as there are.
