@@ -29,7 +29,7 @@ from daemons.runner.adapters.meter import PrometheusMeter
 from daemons.runner.adapters.project_files import init
 from daemons.runner.adapters.registry import OciImages
 from daemons.runner.adapters.workplace import DiskWorkplace
-from daemons.runner.composition import make_builder, template_images
+from daemons.runner.composition import hidden_words_of, make_builder, template_images
 from daemons.runner.domain.builders import NoBuilder
 from daemons.runner.domain.failures import WorkFailed
 from daemons.runner.domain.plan import RegistryPolicy
@@ -87,16 +87,22 @@ async def _live(settings: RunnerSettings) -> None:
         transport = await stack.enter_async_context(Transport(settings.deploy_url, {RUNNER_TOKEN: token}))
         metrics = Metrics()
         try:
+            hidden = await hidden_words_of(settings)
             builder, kind = await make_builder(settings)
         except NoBuilder as error:
             raise _CannotStart(f"the runner cannot start: {error}. Mend that or change RUNNER_BUILDER.") from None
-        worker = _worker(settings, RunnerClient(transport), builder, workplace, metrics)
+        worker = _worker(settings, RunnerClient(transport), builder, workplace, metrics, hidden)
         await stack.enter_async_context(_Site(settings, _application(settings, worker, {kind: builder.ping}, metrics)))
         await _until_stopped(worker, settings.drain_seconds)
 
 
 def _worker(
-    settings: RunnerSettings, client: RunnerClient, builder: ReadyBuilder, workplace: DiskWorkplace, metrics: Metrics
+    settings: RunnerSettings,
+    client: RunnerClient,
+    builder: ReadyBuilder,
+    workplace: DiskWorkplace,
+    metrics: Metrics,
+    hidden: tuple[str, ...],
 ) -> Worker:
     pacer = MachinePacer()
     meter = PrometheusMeter(metrics.registry, settings.slots)
@@ -110,7 +116,7 @@ def _worker(
         host=socket.gethostname(),
     )
     hosts = HttpAppHost(revealed(settings.agent_token)[0], pacer)
-    secrets = spellings(settings.secret_values())
+    secrets = spellings((*settings.secret_values(), *hidden))
     executor = Executor(
         control,
         Tools(_repository(settings), builder, hosts, _images(settings), pacer, meter),

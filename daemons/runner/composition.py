@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable
+from pathlib import Path
 from typing import Final, TypeVar
 
 import aiodocker
@@ -13,6 +14,7 @@ from daemons.runner.adapters.builder import BuildPolicy, EngineBuilder, Registry
 from daemons.runner.adapters.cgroups import Cgroups, Limits
 from daemons.runner.adapters.context import Contexts
 from daemons.runner.adapters.enclosure import Enclosure
+from daemons.runner.domain.build_secrets import hidden_words
 from daemons.runner.domain.builders import BuilderKind, NoBuilder, choose_builder
 from daemons.runner.domain.projects import BaseImages
 from daemons.runner.ports import ReadyBuilder
@@ -26,25 +28,36 @@ T = TypeVar("T")
 
 async def make_builder(settings: RunnerSettings) -> tuple[ReadyBuilder, str]:
     """The builder and its name; the log says why this one. Raises NoBuilder."""
-    engine = EngineBuilder(
-        settings.docker_host, _account(settings), _policy(settings), Contexts(template_images(settings))
-    )
-    limits = Limits(settings.build_memory_bytes, settings.build_cpus, settings.build_processes)
-    unbounded = await Cgroups(limits).problem()
-    enclosure = Enclosure(settings.workdir.absolute() / ".buildah", None if unbounded else Cgroups(limits))
+    engine = EngineBuilder(settings.docker_host, _account(settings), _policy(settings), _contexts(settings))
+    storage = settings.workdir.absolute() / ".buildah"
     problems: dict[BuilderKind, str | None] = dict.fromkeys((BuilderKind.ENGINE, BuilderKind.BUILDAH))
     driver: str | None = None
     if settings.builder == "auto":
         _, problems[BuilderKind.ENGINE] = await _probe(engine.ping())
-    if settings.builder == "buildah" or problems[BuilderKind.ENGINE] is not None:
-        driver, problems[BuilderKind.BUILDAH] = await _probe(storage_driver(enclosure))
+    if settings.registry and (settings.builder == "buildah" or problems[BuilderKind.ENGINE] is not None):
+        driver, problems[BuilderKind.BUILDAH] = await _probe(storage_driver(Enclosure(storage, None)))
     chosen = choose_builder(BuilderKind(settings.builder), problems, registry=settings.registry)
     logger.info("images are built by %s", chosen.kind.value, extra={"why": chosen.why, "storage": driver})
     if chosen.kind is BuilderKind.ENGINE or driver is None:
+        if settings.build_secrets:
+            logger.warning(
+                "RUNNER_BUILD_SECRETS is of no use: the engine's builder cannot hand secrets to instructions"
+            )
         return engine, BuilderKind.ENGINE.value
-    if unbounded:
-        logger.warning("builds are not bounded in memory, processors and processes", extra={"why": unbounded})
-    return await _buildah(settings, enclosure, driver), chosen.kind.value
+    return await _buildah(settings, storage, driver), chosen.kind.value
+
+
+async def hidden_words_of(settings: RunnerSettings) -> tuple[str, ...]:
+    """What logs must not show of the build secrets. Raises NoBuilder when one cannot be read."""
+    words: list[str] = []
+    for name, path in settings.secret_files.items():
+        try:
+            words += hidden_words(await asyncio.to_thread(path.read_text, "utf-8", "replace"))
+        except OSError as error:
+            raise NoBuilder(
+                f"the build secret {name} cannot be read: {error.strerror}. See RUNNER_BUILD_SECRETS"
+            ) from None
+    return tuple(words)
 
 
 def template_images(settings: TemplateSettings) -> BaseImages:
@@ -52,10 +65,23 @@ def template_images(settings: TemplateSettings) -> BaseImages:
     return BaseImages(settings.template_node_image, settings.python_image, settings.go_image, settings.static_image)
 
 
-async def _buildah(settings: RunnerSettings, enclosure: Enclosure, driver: str) -> BuildahBuilder:
-    contexts = Contexts(template_images(settings))
+def _contexts(settings: RunnerSettings) -> Contexts:
+    return Contexts(template_images(settings), settings.build_arguments)
+
+
+async def _buildah(settings: RunnerSettings, storage: Path, driver: str) -> BuildahBuilder:
+    cgroups = Cgroups(Limits(settings.build_memory_bytes, settings.build_cpus, settings.build_processes))
+    unbounded = await cgroups.problem()
+    if unbounded:
+        logger.warning("builds are not bounded in memory, processors and processes", extra={"why": unbounded})
+    enclosure = Enclosure(storage, None if unbounded else cgroups)
     builder = BuildahBuilder(
-        enclosure, _account(settings), _policy(settings), contexts, driver=driver, plain_http=settings.plain_http
+        enclosure,
+        _account(settings),
+        _policy(settings),
+        _contexts(settings),
+        driver=driver,
+        plain_http=settings.plain_http,
     )
     try:
         await builder.prepare()
@@ -76,6 +102,7 @@ def _policy(settings: RunnerSettings) -> BuildPolicy:
         cpus=settings.build_cpus,
         seconds=settings.build_seconds,
         network=settings.build_network != "none",
+        secrets=settings.secret_files,
     )
 
 

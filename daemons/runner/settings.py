@@ -10,6 +10,7 @@ from pydantic_settings import NoDecode
 from daemons.kit.settings import Settings, Tokens
 from protocol.names import BaseUrl, GitHost, ImageRef, Labels, Namespace, Port, RegistryHost, RunnerId
 
+_SECRET_FILE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}=/[^\x00-\x1f\x7f]{1,255}")
 _ARGUMENT: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}=[^\x00-\x1f\x7f]{0,1024}")
 
 
@@ -23,8 +24,15 @@ def _arguments(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
+def _secret_files(values: tuple[str, ...]) -> tuple[str, ...]:
+    if any(not _SECRET_FILE.fullmatch(value) for value in values):
+        raise ValueError("must be NAME=/path/of/a/file, separated by commas")
+    return values
+
+
 #: Build arguments stand in an image's history, where everybody who has the image reads them: not for secrets.
 BuildArguments = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_arguments)]
+SecretFiles = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_secret_files)]
 LabelList = Annotated[Labels, NoDecode, BeforeValidator(_split)]
 GitHosts = Annotated[tuple[GitHost, ...], NoDecode, BeforeValidator(_split)]
 HostList = Annotated[tuple[RegistryHost, ...], NoDecode, BeforeValidator(_split)]
@@ -93,6 +101,8 @@ class RunnerSettings(TemplateSettings):
     npm_registry: str = Field("", alias="NPM_REGISTRY")
     #: More build arguments for every build, such as PIP_INDEX_URL or GOPROXY: "NAME=value, NAME=value".
     build_args: BuildArguments = Field((), alias="RUNNER_BUILD_ARGS")
+    #: Files that instructions may mount as secrets (RUN --mount=type=secret,id=NAME), with buildah: "NAME=/path".
+    build_secrets: SecretFiles = Field((), alias="RUNNER_BUILD_SECRETS")
     #: What builds: "engine", "buildah", or by what is there.
     builder: Literal["auto", "engine", "buildah"] = Field("auto", alias="RUNNER_BUILDER")
     #: Processes one build of buildah's may have at a time; 0: no bound.
@@ -127,6 +137,11 @@ class RunnerSettings(TemplateSettings):
         """The build arguments of every build."""
         given = dict(argument.split("=", 1) for argument in self.build_args)
         return {"NPM_REGISTRY": self.npm_registry, **given} if self.npm_registry else given
+
+    @property
+    def secret_files(self) -> dict[str, Path]:
+        """The files of build secrets by name."""
+        return {name: Path(path) for name, path in (value.split("=", 1) for value in self.build_secrets)}
 
     @property
     def username(self) -> str:

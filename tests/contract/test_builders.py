@@ -269,6 +269,21 @@ async def test_a_project_without_a_dockerfile_becomes_an_image_that_serves_it(wo
     assert made["Cmd"] == ["httpd", "-f", "-p", "3000", "-h", "/www"]
 
 
+async def test_an_instruction_mounts_a_secret_that_is_in_no_layer(
+    buildah: ByBuildah, registry_host: str, tmp_path: Path
+) -> None:
+    secret = tmp_path / "npmrc"
+    secret.write_text(f"token={uuid.uuid4()}\n")
+    asked = BuildOrder(tmp_path, names(registry_host), LABELS)
+    run = "RUN --mount=type=secret,id=npmrc wc -c < /run/secrets/npmrc"
+    put(asked, {"Dockerfile": f"FROM busybox:1.36\n{run}\nRUN test ! -s /run/secrets/npmrc\n"})
+    log = Lines()
+    working = buildah.builder(BuildPolicy(False, secrets={"npmrc": secret}))
+    await working.build(asked, log)
+    await working.remove(asked.names.all)
+    assert "\n43\n" in log.text and secret.read_text() not in log.text
+
+
 async def test_a_build_reads_nothing_of_the_runner(world: World, order: BuildOrder) -> None:
     put(order, {"Dockerfile": "FROM busybox:1.36\nCOPY stolen /stolen\n"})
     (order.folder / "source" / "stolen").symlink_to("/etc/passwd")

@@ -13,7 +13,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -84,7 +84,7 @@ class BuildahBuilder:
         async with _step(JobReason.BUILD_FAILED, "the build", self._policy.seconds):
             packed = await self._contexts.pack(order, log)
             async with self._enclosure.job() as job:
-                await asyncio.to_thread(_bring, packed, job)
+                await asyncio.to_thread(_bring, packed, job, self._policy.secrets)
                 await self._unpack(job)
                 await self._fetch_bases(packed, job, log)
                 async with self._tidied(job):
@@ -114,10 +114,9 @@ class BuildahBuilder:
     async def remove(self, images: Sequence[str]) -> None:
         """Remove local names; failures are logged, never raised."""
         try:
-            async with asyncio.timeout(_TIDY_SECONDS), self._enclosure.job() as job:
-                for image in images:
-                    await self._quietly(job, "rmi", image)
-        except (TimeoutError, OSError) as error:
+            async with self._enclosure.job() as job:
+                await self._quietly(job, "rmi", *images)
+        except OSError as error:
             logger.warning("images could not be removed", extra={"images": list(images), "error": str(error)})
 
     def _build(self, order: BuildOrder, packed: Packed, mark: str) -> list[str]:
@@ -133,6 +132,7 @@ class BuildahBuilder:
             *arguments,
             *(f"--label={name}={value}" for name, value in order.labels.items()),
             *(f"--tag={name}" for name in order.names.all),
+            *(f"--secret=id={name},src=/mnt/job/secret.{name}" for name in self._policy.secrets),
             "--ignorefile=/mnt/job/hidden",
             f"--file=/mnt/job/context/{packed.dockerfile}",
             "/mnt/job/context",
@@ -189,8 +189,13 @@ class BuildahBuilder:
             await self._quietly(job, "rm", *ours)
 
     async def _quietly(self, job: Path, *arguments: str) -> None:
-        code, output = await self._call(job, None, *arguments)
-        if code != 0:
+        try:
+            async with asyncio.timeout(_TIDY_SECONDS):
+                code, output = await self._call(job, None, *arguments)
+        except (TimeoutError, OSError) as error:
+            code, output = 1, str(error) or f"no end within {_TIDY_SECONDS:g} s"
+        # A build that failed gave no names, and those are asked to be removed all the same.
+        if code != 0 and "image not known" not in output:
             logger.warning("buildah could not tidy up", extra={"arguments": arguments, "output": output[-500:]})
 
     async def _call(self, job: Path, log: LogSink | None, *arguments: str, trusted: bool = True) -> tuple[int, str]:
@@ -219,11 +224,13 @@ async def storage_driver(enclosure: Enclosure) -> str:
     raise OSError(plain(output).strip()[-300:] or "it ends without a word")
 
 
-def _bring(packed: Packed, job: Path) -> None:
+def _bring(packed: Packed, job: Path, secrets: Mapping[str, Path]) -> None:
     os.chown(shutil.move(packed.archive, job / "context.tar"), FIRST_ID, FIRST_ID)
     (job / "context").mkdir()
     os.chown(job / "context", FIRST_ID, FIRST_ID)
     give(job / "hidden", "".join(f"{name}\n" for name in packed.hidden))
+    for name, path in secrets.items():
+        give(job / f"secret.{name}", path.read_bytes())
 
 
 def _marked(containers: Path, mark: str) -> list[str]:

@@ -11,6 +11,7 @@ import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import aiodocker
@@ -54,7 +55,8 @@ class BuildPolicy:
     """How every build is run.
 
     `pull` looks for newer base images; `memory_bytes` and `cpus` bound each instruction (0: no bound); `seconds` bounds
-    the whole; without `network` instructions reach nothing.
+    the whole; without `network` instructions reach nothing. `secrets` are files that instructions may mount by
+    name, where the builder can.
     """
 
     pull: bool
@@ -63,6 +65,7 @@ class BuildPolicy:
     cpus: float = 0
     seconds: float = 1800.0
     network: bool = True
+    secrets: Mapping[str, Path] = field(default_factory=dict)
 
     def query(self, order: BuildOrder, dockerfile: str) -> list[tuple[str, str]]:
         """The engine's build parameters. A build that competes with others, or with apps, yields the processor."""

@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 _PERIOD: Final = 100_000
 _PREFIX: Final = "funai-build-"
 _LOOKS: Final = 100
+_JOINED_SECONDS: Final = 60.0
 _LOOK_SECONDS: Final = 0.02
 
 
@@ -60,9 +61,10 @@ class Cgroups:
         self._own = own
 
     async def problem(self) -> str | None:
-        """Why the limits cannot be set on this machine, or None."""
+        """Why the limits cannot be set on this machine, or None. Groups of runners that were killed are removed."""
         try:
-            async with self.group():
+            async with self.group() as folders:
+                await asyncio.to_thread(_sweep, folders)
                 return None
         except OSError as error:
             return f"{error.filename}: {error.strerror}" if error.filename else str(error)
@@ -116,6 +118,16 @@ def _write(path: Path, value: str) -> None:
     if "sw" in path.name and not path.exists():
         return
     path.write_text(value)
+
+
+def _sweep(folders: tuple[Path, ...]) -> None:
+    """Empty groups, beside these, that were made long before them: a build joins its group at once."""
+    for folder in folders:
+        newest = folder.stat().st_mtime - _JOINED_SECONDS
+        for path in folder.parent.glob(f"{_PREFIX}*"):
+            with contextlib.suppress(OSError):
+                if path.stat().st_mtime < newest:
+                    path.rmdir()
 
 
 async def _remove(groups: list[Path]) -> None:

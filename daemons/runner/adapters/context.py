@@ -12,12 +12,13 @@ import os
 import stat
 import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from daemons.runner.adapters.project_files import DOCKERFILE, IGNORE_FILE, recipe, write_new
+from daemons.runner.domain.dockerfile import images_of_others
 from daemons.runner.domain.failures import WorkFailed
 from daemons.runner.domain.ignore import Ignore, parse
 from daemons.runner.domain.projects import BaseImages
@@ -42,10 +43,11 @@ class Packed:
 
 
 class Contexts:
-    """Makes the context of a build; `images` are what templates stand on."""
+    """Makes the context of a build; `images` are what templates stand on, `arguments` what every build is given."""
 
-    def __init__(self, images: BaseImages) -> None:
+    def __init__(self, images: BaseImages, arguments: Mapping[str, str] | None = None) -> None:
         self._images = images
+        self._arguments = arguments or {}
 
     async def pack(self, order: BuildOrder, log: LogSink) -> Packed:
         """Write the context's tar beside the sources. Raises WorkFailed.
@@ -58,11 +60,19 @@ class Contexts:
             context, dockerfile, why = await asyncio.to_thread(_find, root, order, self._images)
             if why:
                 await log.write(why)
-            return await asyncio.to_thread(_pack, context, dockerfile, order.folder / "context.tar", stop)
+            packed = await asyncio.to_thread(_pack, context, dockerfile, order.folder / "context.tar", stop)
         except OSError as error:
             raise _refused(f"the build context could not be packed: {error.strerror or error}") from error
         finally:
             stop.set()
+        own = order.names.immutable.rpartition(":")[0]
+        if others := images_of_others(packed.text, self._arguments, own):
+            raise WorkFailed(
+                JobReason.BUILD_FAILED,
+                f"the Dockerfile names {others[0][:300]}, which is the image of another app",
+                advice="Begin from a base image, or copy what you need into the repository.",
+            )
+        return packed
 
 
 def _find(root: Path, order: BuildOrder, images: BaseImages) -> tuple[Path, Path, str]:

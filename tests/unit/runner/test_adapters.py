@@ -13,6 +13,7 @@ from daemons.kit.settings import Misconfigured, load
 from daemons.runner.adapters.app_host import HttpAppHost
 from daemons.runner.adapters.control_plane import HttpControlPlane
 from daemons.runner.adapters.workplace import DiskWorkplace
+from daemons.runner.domain.build_secrets import hidden_words
 from daemons.runner.domain.failures import WorkFailed
 from daemons.runner.domain.plan import Attempt
 from daemons.runner.ports import ControlPlaneDown, LeaseLost, LogGap, LogRefused, NoFolder, Outcome
@@ -178,6 +179,13 @@ NEEDED = {"DEPLOY_RUNNER_TOKEN": "runner-token-for-tests", "RUNTIME_AGENT_TOKEN"
         ({"RUNNER_SLOTS": "0"}, "RUNNER_SLOTS"),
         ({"DEPLOY_BASE_URL": "ftp://x"}, "DEPLOY_BASE_URL"),
         ({"RUNNER_BUILD_MEMORY": "much"}, "RUNNER_BUILD_MEMORY"),
+        ({"RUNNER_BUILDER": "kaniko"}, "RUNNER_BUILDER"),
+        ({"RUNNER_BUILD_ARGS": "NAME"}, "RUNNER_BUILD_ARGS"),
+        ({"RUNNER_BUILD_ARGS": "A-B=1"}, "RUNNER_BUILD_ARGS"),
+        ({"RUNNER_BUILD_SECRETS": "npmrc=relative"}, "RUNNER_BUILD_SECRETS"),
+        ({"RUNNER_BUILD_SECRETS": "a/b=/etc/x"}, "RUNNER_BUILD_SECRETS"),
+        ({"RUNNER_NODE_IMAGE": "-v"}, "RUNNER_NODE_IMAGE"),
+        ({"RUNNER_PLAIN_HTTP_REGISTRIES": "http://x"}, "RUNNER_PLAIN_HTTP_REGISTRIES"),
     ],
 )
 def test_settings_that_must_be_mended_are_named(
@@ -196,5 +204,25 @@ def test_documented_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (settings.username, settings.password, settings.pull) == ("robot", "pw", True)
     assert (settings.lease_seconds, settings.poll_seconds, settings.namespace) == (30, 3, "funaistudio")
     assert settings.build_memory_bytes == 2 * 1024**3
+    assert settings.template_node_image == "reg:5000/funaistudio/base-node:latest-curl1"
+    assert (settings.builder, settings.build_seconds, settings.build_arguments) == ("auto", 1800, {})
     monkeypatch.setenv("RUNNER_DOCKER_BUILD_PULL", "false")
     assert load(RunnerSettings).pull is False
+
+
+def test_what_every_build_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {
+        "NPM_REGISTRY": "http://npm:4873",
+        "RUNNER_BUILD_ARGS": "PIP_INDEX_URL=http://pip:3141/a?b=c, GOPROXY=",
+        "RUNNER_BUILD_SECRETS": "npmrc=/etc/funai/npmrc",
+    }
+    for name, value in {**NEEDED, **given}.items():
+        monkeypatch.setenv(name, value)
+    settings = load(RunnerSettings)
+    arguments = {"NPM_REGISTRY": "http://npm:4873", "PIP_INDEX_URL": "http://pip:3141/a?b=c", "GOPROXY": ""}
+    assert settings.build_arguments == arguments
+    assert settings.secret_files == {"npmrc": Path("/etc/funai/npmrc")}
+    assert hidden_words("//reg/:_authToken=abcdefgh12\n") == (
+        "//reg/:_authToken=abcdefgh12",
+        "abcdefgh12",
+    )

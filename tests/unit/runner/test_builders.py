@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from daemons.runner.adapters.cgroups import Limits
 from daemons.runner.domain.builders import BuilderKind, NoBuilder, choose_builder
-from daemons.runner.domain.dockerfile import base_images
+from daemons.runner.domain.dockerfile import base_images, images_of_others
 
 AUTO, ENGINE, BUILDAH = BuilderKind.AUTO, BuilderKind.ENGINE, BuilderKind.BUILDAH
 
@@ -46,17 +46,45 @@ def test_a_builder_that_cannot_be_used_is_refused_by_name(problem: str | None, r
         ('arg B="a:1"\nfrom $B as build\nFROM Build\nFROM c:2', ("a:1", "c:2")),
         ("ARG B=a:1\nARG GIVEN\nFROM $B\nFROM $GIVEN\n", ("a:1", "given:3")),
         ("FROM --platform=$BUILDPLATFORM a:1\nFROM scratch\n", ("a:1",)),
-        ("FROM ${B:-a}\nFROM $UNKNOWN\nRUN FROM x\n", ()),
+        ("FROM ${B:-a:9}\nFROM $UNKNOWN\nFROM ${B:+a}\nRUN FROM x\n", ("a:9",)),
+        ("FROM \\\n# why\n  a:1\nCOPY --from=b:2 / /\n", ("a:1",)),
         ("FROM a:1\nARG B=b:2\nFROM $B\n", ("a:1",)),
+        ("ARG B=--authfile=/x\nFROM $B\nFROM --authfile=/x\nFROM -v AS x\nFROM a;b\n", ()),
     ],
 )
 def test_base_images_are_those_that_are_written_down(text: str, images: tuple[str, ...]) -> None:
     assert base_images(text, {"GIVEN": "given:3"}) == images
 
 
-@given(st.text())
-def test_any_text_has_base_images(text: str) -> None:
-    base_images(text, {})
+OWN = "r:5000/n/u1-app7"
+
+
+@pytest.mark.parametrize(
+    ("text", "others"),
+    [
+        ("FROM r:5000/n/u2-app9:latest\n", ("r:5000/n/u2-app9:latest",)),
+        ("ARG X=u2-app9\nFROM n/${X}\n", ("n/u2-app9",)),
+        ("FROM ${Y:-n/u2-app9@sha256:aa}\n", ("n/u2-app9@sha256:aa",)),
+        ("FROM a\nCOPY --from=r:5000/n/u2-app9:1 / /\n", ("r:5000/n/u2-app9:1",)),
+        ("FROM a\nRUN --mount=type=bind,from=n/u2-app9,target=/x true\n", ("n/u2-app9",)),
+        ("FROM \\\n n/u2-app9\n", ("n/u2-app9",)),
+        (f"FROM {OWN}:latest AS old\nCOPY --from=old / /\n", ()),
+        ("FROM r:5000/n/base-node:1\nCOPY --from=0 / /\n", ()),
+        ("FROM a AS u2-app9\nFROM u2-app9\n", ()),
+    ],
+)
+def test_images_of_other_apps_are_found(text: str, others: tuple[str, ...]) -> None:
+    assert images_of_others(text, {}, OWN) == others
+
+
+@given(
+    st.text()
+    | st.lists(st.sampled_from(["FROM ", "ARG ", "$", "{", "}", "X", "=", "\n", "\\", "--from=", " AS "])).map("".join)
+)
+def test_any_text_names_images(text: str) -> None:
+    assert set(images_of_others(text, {"X": "n/u2-app9"}, OWN)) <= {"n/u2-app9"} | set(
+        base_images(text, {"X": "n/u2-app9"})
+    )
 
 
 def test_limits_in_both_layouts_of_control_groups() -> None:

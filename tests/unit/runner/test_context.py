@@ -94,6 +94,11 @@ async def test_what_leads_out_of_the_repository_is_refused_by_name(
     assert not (tmp_path / "context.tar").exists()
 
 
+async def test_the_image_of_another_app_is_no_base(tmp_path: Path) -> None:
+    with pytest.raises(WorkFailed, match="names n/u2-app9:1, which is the image of another app"):
+        await CONTEXTS.pack(order(tmp_path, {"Dockerfile": "FROM n/u2-app9:1\n"}), Lines())
+
+
 async def test_a_link_within_the_repository_leads_where_it_says(tmp_path: Path) -> None:
     asked = order(tmp_path, {"apps/web/Dockerfile": "FROM a\n", "apps/web/x": ""}, context="current")
     (tmp_path / "source" / "current").symlink_to("apps/web")
