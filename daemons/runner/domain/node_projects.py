@@ -123,7 +123,8 @@ def _tool(manager: _Manager) -> str:
     package = f"{manager.name}@{manager.version}" if manager.version else manager.name
     if manager.name == "yarn" and manager.version.partition(".")[0] not in ("", "0", "1"):
         package = "yarn"  # Its second and later generations come with the repository; the first one starts them.
-    return f"command -v {manager.name} || npm install --global {package}"
+    # What is installed globally does not heed the project's .npmrc.
+    return f"command -v {manager.name} || npm install --global ${{NPM_REGISTRY:+--registry=$NPM_REGISTRY}} {package}"
 
 
 def _install(tree: Tree, manager: _Manager) -> str:

@@ -78,7 +78,10 @@ def test_nothing_that_fits_is_told_with_what_was_looked_for_and_found() -> None:
     ("files", "lines"),
     [
         ({"package-lock.json": ""}, ["COPY package.json package-lock.json ./", "RUN npm ci || npm install"]),
-        ({"pnpm-lock.yaml": ""}, ["RUN command -v pnpm || npm install --global pnpm", "install --frozen-lockfile"]),
+        (
+            {"pnpm-lock.yaml": ""},
+            ["command -v pnpm || npm install --global ${NPM_REGISTRY:+", "install --frozen-lockfile"],
+        ),
         ({"yarn.lock": "", ".npmrc": ""}, ["COPY package.json yarn.lock .npmrc ./", "yarn install --frozen-lockfile"]),
         ({"yarn.lock": "", ".yarnrc.yml": ""}, ["COPY . ./", "RUN yarn install --immutable"]),
         ({}, ["RUN npm install"]),
