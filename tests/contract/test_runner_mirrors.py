@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -119,10 +120,18 @@ def _spoil_shallow(mirror: Path) -> None:
     (mirror / "shallow").write_text("nonsense\n")
 
 
+def _no_folder(mirror: Path) -> None:
+    """It cannot even be made anew."""
+    shutil.rmtree(mirror)
+    mirror.write_bytes(b"")
+
+
 @pytest.mark.parametrize(
-    "spoil", [_truncate, _lose_packs, _zero_refs, _spoil_config, _spoil_shallow], ids=lambda each: each.__name__
+    "spoil",
+    [_truncate, _lose_packs, _zero_refs, _spoil_config, _spoil_shallow, _no_folder],
+    ids=lambda each: each.__name__,
 )
-async def test_a_broken_mirror_is_noticed_and_made_anew(desk: Desk, spoil: Callable[[Path], None]) -> None:
+async def test_a_broken_mirror_is_made_anew_or_done_without(desk: Desk, spoil: Callable[[Path], None]) -> None:
     commit, _ = await desk.checkout()
     spoil(desk.mirror)
     again, tree = await desk.checkout()

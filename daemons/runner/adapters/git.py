@@ -178,8 +178,9 @@ class GitRepository:
 
     async def _one(self, source: Source, place: "_Place", limits: TreeLimits, log: LogSink) -> "_Found":
         await asyncio.to_thread(place.make)
+        keep = self._policy.mirror_bytes > 0
         while True:
-            async with self._mirror(source, place) as mirror:
+            async with self._mirror(source, place, keep=keep) as mirror:
                 git = await self._git(mirror, source, place, log)
                 try:
                     return await self._take(git, source, limits, fresh=mirror.fresh)
@@ -188,14 +189,14 @@ class GitRepository:
                         raise WorkFailed(JobReason.CLONE_FAILED, str(error)) from None
                     logger.warning("a git mirror is broken; it is made anew", extra={"error": str(error)})
                     await log.write("the kept copy of the repository was not usable and is fetched anew\n")
-                    await mirrors.forget(mirror)
+                    keep = await mirrors.forget(mirror)
                     await asyncio.to_thread(place.clear)
 
     @asynccontextmanager
-    async def _mirror(self, source: Source, place: "_Place") -> AsyncIterator[Mirror]:
+    async def _mirror(self, source: Source, place: "_Place", *, keep: bool) -> AsyncIterator[Mirror]:
         """The kept one, or where none is kept or to be had one of the attempt's own."""
         own = Mirror(place.mirror, None, fresh=True)
-        if self._policy.mirror_bytes <= 0:
+        if not keep:
             yield own
             return
         async with AsyncExitStack() as stack:

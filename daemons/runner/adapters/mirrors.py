@@ -76,10 +76,14 @@ class Mirrors:
             logger.warning("the git mirrors could not be tidied", extra={"error": str(error)})
 
 
-async def forget(mirror: Mirror) -> None:
-    """Empty a mirror that turned out to be broken; its lock stays."""
-    await asyncio.to_thread(shutil.rmtree, mirror.path, ignore_errors=True)
-    await asyncio.to_thread(mirror.path.mkdir, parents=True, exist_ok=True)
+async def forget(mirror: Mirror) -> bool:
+    """Remove a mirror that turned out to be broken; its lock stays. False when that is not possible."""
+    try:
+        await asyncio.to_thread(shutil.rmtree, mirror.path)
+    except OSError as error:
+        logger.warning("a git mirror cannot be removed", extra={"path": str(mirror.path), "error": str(error)})
+        return False
+    return True
 
 
 def largest_pack(repository: Path) -> int:
@@ -132,7 +136,8 @@ def _try_lock(place: Path) -> int | None:
 def _ready(repository: Path) -> bool:
     """Clear what a killed git left; whether the mirror has to be made first."""
     if not (repository / "HEAD").is_file() or len(list((repository / "objects" / "pack").glob("*.pack"))) > _MOST_PACKS:
-        shutil.rmtree(repository, ignore_errors=True)
+        if repository.exists():
+            shutil.rmtree(repository)
         repository.mkdir(parents=True)
         return True
     for path in _leavings(repository):
