@@ -11,8 +11,9 @@ from daemons.deploy.adapters.store import open_store
 from daemons.deploy.domain.events import Actor, NewEvent
 from daemons.deploy.domain.jobs import Job
 from daemons.deploy.domain.nodes import AppRun, Placement, Runner, RuntimeNode
+from daemons.deploy.domain.stages import Stage
 from daemons.deploy.ports import Store, Transaction
-from protocol.jobs import JobStatus, JobType
+from protocol.jobs import JobStatus, JobType, StageOutcome
 from tests.support.line import claimable
 
 NODE = RuntimeNode(0, "rt-node-01", "http://10.0.0.1:7005", "http://10.0.0.1", created_at=1000, updated_at=1000)
@@ -82,6 +83,10 @@ async def test_a_job_comes_back_as_it_was_written(store: Store) -> None:
         priority=-10,
         requires=("arm64", "gpu"),
         claim_key="0" * 64,
+        stages=(
+            Stage(2, "PUSH", StageOutcome.DONE, 1_700_000_000_123, 1_700_000_000_456, 2**53, "i", "d", "é 漢"),
+            Stage(3, "CLONE", StageOutcome.RUNNING, 1_700_000_000_789),
+        ),
         version=12,
     )
     await insert(store, full)
@@ -117,6 +122,7 @@ async def test_a_save_writes_every_field_that_can_change(store: Store) -> None:
         commit="c",
         log_expected=9,
         claim_key="1" * 64,
+        stages=(Stage(1, "CLONE", StageOutcome.FAILED, 5, 6),),
         version=1,
     )
 
