@@ -137,6 +137,7 @@ class StartDeployment(Wire):
 
     container_port: Port | None = None
     git_ref: GitRef | None = None
+    git_submodules: bool | None = None
     base_path: HttpPath | None = None
     health_check_path: HttpPath | None = None
     image_tag: ImageTag | None = None

@@ -51,6 +51,7 @@ MODELS: dict[str, Wire] = {
         config=AppConfig(secrets={"API_KEY": "of the tests"}, memory_bytes=268_435_456),
         container_port=3000,
         git_ref="main",
+        git_submodules=True,
         base_path="/runtime/20001",
         health_check_path="/healthz",
         image_tag="latest",

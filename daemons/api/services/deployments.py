@@ -111,6 +111,7 @@ class Deployments:
             app_name=app.name,
             repo_ssh_url=self._hosting.repository_url(app.user_id, app.id),
             git_ref=order.git_ref or self._hosting.git_ref,
+            git_submodules=order.git_submodules,
             base_path=base_path,
             container_port=order.container_port or _PORT,
             health_check_path=order.health_check_path,
