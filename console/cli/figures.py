@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from console.cli.listing import Output, OutputOption, table
 from console.cli.outcome import USAGE, Failure, run
-from console.cli.running import checked
+from console.cli.releases import app_id_of
 from console.live.cells import Column, Row, cell, size
 from protocol.client.deploy import AdminClient
 from protocol.names import NodeName
@@ -40,9 +40,11 @@ def app_stats(
     """Processor, memory, traffic and disk of one app, or of every app of a node."""
     if bool(app_id) == bool(node):
         raise typer.BadParameter("give an app's id or --node, one of them")
+    if app_id:
+        app_id_of(app_id)
 
     async def work(client: AdminClient) -> None:
-        found = await (client.node_stats(_node(node)) if node else client.app_stats(checked(app_id)))
+        found = await (client.node_stats(_node(node)) if node else client.app_stats(app_id))
         if output is Output.JSON:
             data = orjson.dumps([item.to_data() for item in found.items], option=orjson.OPT_INDENT_2).decode()
             sys.stdout.write(data + "\n")

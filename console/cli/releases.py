@@ -32,14 +32,17 @@ _COLUMNS: Final = (
 )
 
 
-def _app_id(text: str) -> str:
+def app_id_of(text: str) -> str:
+    """The text, if it can be an app's id. Raises BadParameter."""
     try:
         return TypeAdapter[str](AppId).validate_python(text)
     except ValidationError:
-        raise typer.BadParameter("must be 1 to 40 lower-case letters, digits or '-'") from None
+        raise typer.BadParameter(
+            f"{text!r} is not an app's id: it must be 1 to 40 lower-case letters, digits or '-'"
+        ) from None
 
 
-AppArgument = Annotated[str, typer.Argument(metavar="APP", help="The app's id.", callback=_app_id)]
+AppArgument = Annotated[str, typer.Argument(metavar="APP", help="The app's id.", callback=app_id_of)]
 
 
 @app.command()

@@ -6,21 +6,17 @@ from contextlib import aclosing
 from typing import Annotated, Final
 
 import typer
-from pydantic import TypeAdapter, ValidationError
 
-from console.cli.outcome import USAGE, Failure, run
+from console.cli.outcome import Failure, run
+from console.cli.releases import AppArgument
 from console.live.plain import PlainText, line
 from protocol.client.deploy import AdminClient
 from protocol.client.stream import backoff
 from protocol.client.transport import Refused, Unreachable
-from protocol.names import AppId
 from protocol.running import AppLogEvent, AppLogKind, AppLogQuery, OutputStream
 
 app = typer.Typer(rich_markup_mode=None)
-_APP: Final = TypeAdapter[str](AppId)
 _TOO_MANY: Final = 429
-
-AppArgument = Annotated[str, typer.Argument(metavar="APP", help="The app's id.")]
 
 
 @app.command("app-logs")
@@ -36,21 +32,13 @@ def app_logs(
         shown = _Shown()
         try:
             if follow:
-                await _follow(client, checked(app_id), wanted, shown)
+                await _follow(client, app_id, wanted, shown)
             else:
-                await _once(client, checked(app_id), wanted, shown)
+                await _once(client, app_id, wanted, shown)
         finally:
             shown.finish()
 
     run(work, f"the log of app {app_id} cannot be read")
-
-
-def checked(app_id: str) -> str:
-    """The app's id. Raises Failure for what cannot be one."""
-    try:
-        return _APP.validate_python(app_id)
-    except ValidationError:
-        raise Failure(f"{app_id!r} is not an app's id", USAGE) from None
 
 
 async def _once(client: AdminClient, app_id: str, wanted: AppLogQuery, shown: "_Shown") -> None:

@@ -15,7 +15,7 @@ import typer
 from pydantic import ValidationError
 
 from console.cli.outcome import FAILED, UNREACHABLE, USAGE, Failure, run
-from console.cli.running import AppArgument, checked
+from console.cli.releases import AppArgument
 from console.live.plain import line as one_line
 from protocol.client.deploy import AdminClient
 from protocol.client.socket import ClientLine
@@ -44,7 +44,7 @@ def app_shell(
 
     async def work(client: AdminClient) -> None:
         start = _start(command or [])
-        async with client.app_shell(checked(app_id)) as line:
+        async with client.app_shell(app_id) as line:
             await line.send(start.to_json().decode())
             with _raw(sys.stdin.fileno()):
                 end = await _carried(line)

@@ -6,7 +6,7 @@ minute counts while we wait for it, not while we are busy: a side that is slow t
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final, Protocol
 
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -80,11 +80,9 @@ class ServerLine:
 
     async def close(self, code: WSCloseCode) -> None:
         """Say goodbye; who does not answer at once is cut off."""
-        try:
+        with suppress(TimeoutError, ConnectionError):
             async with asyncio.timeout(_CLOSE_SECONDS):
                 await self.response.close(code=code)
-        except (TimeoutError, ConnectionError):
-            pass
         if self._request.transport is not None:
             self._request.transport.close()
 

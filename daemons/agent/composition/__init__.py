@@ -1,1 +1,1 @@
-"""Pieces of the composition root that would make `app.py` too long. Only `app.py` reads them."""
+"""Pieces of the composition root that would make `app.py` too long: what is outside, and the services over it."""

@@ -7,7 +7,6 @@ from typing import Final
 from protocol.errors import NodeReason
 from protocol.nodes import (
     AppHealth,
-    DiskCollection,
     DiskLevel,
     NodeHealth,
     NodeHeartbeat,
@@ -226,12 +225,12 @@ def happenings(node: RuntimeNode, beat: NodeHeartbeat) -> tuple[str, ...]:
     found = ["moved"] if moved(node, beat) else []
     if beat.disk_level is not None and beat.disk_level.value != (node.disk_level or DiskLevel.OK.value):
         found.append("disk_level")
-    collection = beat.vitals.collection if beat.vitals is not None else None
-    if collection is not None and collection != _collection(node):
-        found.append("collected")
-    ill = _health(beat.vitals)
-    if beat.vitals is not None and ill != _health(_vitals(node)):
-        found.append("apps_unwell" if ill else "apps_well")
+    if beat.vitals is not None:
+        was, now = vitals_of(node) or NodeVitals(), beat.vitals
+        if now.collection is not None and now.collection != was.collection:
+            found.append("collected")
+        if _health(now) != _health(was):
+            found.append("apps_unwell" if now.unwell else "apps_well")
     return tuple(found)
 
 
@@ -331,21 +330,17 @@ def held_back(node: RuntimeNode, levels: Collection[str]) -> tuple[Reason, ...]:
 
 def unwell(node: RuntimeNode, app_id: str) -> UnwellApp | None:
     """What the node says of an app that does not serve as it should; None when it says nothing of it."""
-    vitals = _vitals(node)
+    vitals = vitals_of(node)
     return next((app for app in vitals.unwell if app.app_id == app_id), None) if vitals is not None else None
 
 
-def _collection(node: RuntimeNode) -> DiskCollection | None:
-    vitals = _vitals(node)
-    return vitals.collection if vitals is not None else None
-
-
-def _vitals(node: RuntimeNode) -> NodeVitals | None:
+def vitals_of(node: RuntimeNode) -> NodeVitals | None:
+    """What the node said of itself last."""
     return NodeVitals.model_validate_json(node.vitals) if node.vitals is not None else None
 
 
-def _health(vitals: NodeVitals | None) -> Mapping[str, AppHealth]:
-    return {app.app_id: app.health for app in vitals.unwell} if vitals is not None else {}
+def _health(vitals: NodeVitals) -> Mapping[str, AppHealth]:
+    return {app.app_id: app.health for app in vitals.unwell}
 
 
 def runner_health(runner: Runner, stale_ms: int, now: int) -> RunnerHealth:

@@ -17,6 +17,7 @@ from daemons.deploy.domain.nodes import (
     RuntimeNode,
     health,
     runner_health,
+    vitals_of,
 )
 from daemons.deploy.domain.operations import Operation
 from daemons.deploy.domain.singletons import Holding
@@ -32,7 +33,6 @@ from protocol.nodes import (
     NodeHealth,
     NodeId,
     NodeView,
-    NodeVitals,
     PlacementView,
     RawNode,
     RunnerView,
@@ -212,7 +212,7 @@ def node_view(node: RuntimeNode, policy: NodePolicy, now: int, placements: int) 
         inodes_free=node.inodes_free,
         labels=node.labels,
         disk_level=DiskLevel(node.disk_level) if node.disk_level is not None else None,
-        vitals=NodeVitals.model_validate_json(node.vitals) if node.vitals is not None else None,
+        vitals=vitals_of(node),
     )
 
 
