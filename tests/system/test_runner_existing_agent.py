@@ -165,10 +165,12 @@ async def test_with_a_registry_the_pushed_digest_is_deployed(platform: Platform,
     assert job.status is JobStatus.SUCCEEDED, job.error_message
     assert job.image == f"{registry_host}/{NAMESPACE}/u1-app20001@{job.image_digest}"
     assert platform.agent.deployments[0]["image"] == job.image
-    # The runner tidies up after its report.
-    async with aiodocker.Docker(url=platform.docker_url) as docker, asyncio.timeout(30):
-        while await docker.images.list(filters={"reference": [f"{registry_host}/{NAMESPACE}/*"]}):
-            await asyncio.sleep(0.1)
+    wanted = ["docker", "-H", platform.docker_url, "images", "-q", f"{registry_host}/{NAMESPACE}/*"]
+
+    def tidy() -> bool:
+        return not subprocess.run(wanted, capture_output=True, check=True).stdout
+
+    await asyncio.to_thread(real.wait_until, tidy, "the end of what the runner does after its report")
 
 
 async def test_a_ready_image_is_deployed_without_a_build(platform: Platform) -> None:
