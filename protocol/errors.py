@@ -114,6 +114,17 @@ class NodeReason(StrEnum):
     UNWATCHED = "unwatched"
 
 
+class RunnerPause(StrEnum):
+    """Why a runner claims no jobs now; `reason` of the `pause` of `RunnerVitals`. More may come.
+
+    - `disk`: a disk that its builds fill is fuller than the line above which it takes no more work.
+    - `stopping`: it was told to stop, and finishes what it holds.
+    """
+
+    DISK = "disk"
+    STOPPING = "stopping"
+
+
 class WaitReason(StrEnum):
     """Why a pending job is not running; `reason` of `WaitingFor`. More may come: readers show one they do not know by
     its message.
@@ -125,6 +136,7 @@ class WaitReason(StrEnum):
     - `no_runner`: no runner calls.
     - `no_runner_with_labels`: no runner that calls offers every label that the job requires.
     - `runners_busy`: every runner that could take it has all of its slots in use.
+    - `runners_paused`: every runner that could take it says that it takes no work now, and why.
     - `warm_runner`: until `until` it is kept for the runner that built the app last and still has the layers of that
       build.
     - `queued`: nothing is in the way; it is its turn when a runner asks.
@@ -139,5 +151,6 @@ class WaitReason(StrEnum):
     NO_RUNNER = "no_runner"
     NO_RUNNER_WITH_LABELS = "no_runner_with_labels"
     RUNNERS_BUSY = "runners_busy"
+    RUNNERS_PAUSED = "runners_paused"
     WARM_RUNNER = "warm_runner"
     QUEUED = "queued"

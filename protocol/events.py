@@ -22,8 +22,8 @@ from protocol.webhooks import DeliveryView
 
 
 class JobEvent(Wire):
-    """A job changed: `change` is created, claimed, phase, confirmed (it may go live), requeued, succeeded, failed
-    or cancelled.
+    """A job changed: `change` is created, claimed, phase, confirmed (it may go live), requeued, returned (its
+    runner was stopped and handed it back), succeeded, failed or cancelled.
 
     Without `seq` and with `change` waiting: a pending job waits for something else now, and nothing else of it changed.
     """

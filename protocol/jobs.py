@@ -24,6 +24,7 @@ from protocol.names import (
     ImageDigest,
     ImageRef,
     ImageTag,
+    InstanceId,
     Labels,
     LongText,
     Namespace,
@@ -250,8 +251,10 @@ class TransitionJob(Wire):
 class ClaimJob(Wire):
     """`POST /deploy/jobs/claim`. With `waitSeconds` the request is parked until a job is there or the time is up.
 
-    `slots` is how many jobs the runner carries out at once, in all; it is never handed more. A claim whose answer was
-    lost may be sent again with the same `claimToken`: it gets the job of the lost answer while that one's lease lasts.
+    `slots` is how many jobs the runner carries out at once, in all; it is never handed more. `instanceId` is the
+    runner's process: what it claims, no other one may renew, report or hand back, also under the same `runnerId`. A
+    claim whose answer was lost may be sent again with the same `claimToken`: it gets the job of the lost answer while
+    that one's lease lasts.
     """
 
     runner_id: RunnerId
@@ -262,6 +265,7 @@ class ClaimJob(Wire):
     host: ShortText | None = None
     labels: Labels = ()
     claim_token: ClaimToken | None = None
+    instance_id: InstanceId | None = None
 
 
 class RenewLease(Wire):
@@ -278,6 +282,7 @@ class RenewLease(Wire):
     phase: ShortText | None = None
     phase_message: LongText | None = None
     stages: StageReports = ()
+    instance_id: InstanceId | None = None
 
 
 class ReportJob(Wire):
@@ -297,6 +302,7 @@ class ReportJob(Wire):
     commit: ShortText | None = None
     log_length: Annotated[int, Field(ge=0)] | None = None
     stages: StageReports = ()
+    instance_id: InstanceId | None = None
 
 
 class WaitingFor(Wire):
@@ -327,7 +333,8 @@ class JobView(Wire):
 
     `logComplete`: the job ended and every byte of its log is here; `logGaps` counts the places where some are missing,
     each of which has a line of its own in the log. `logRemoved` says why there is no log any more. `supersededBy` is
-    the newer job of the app that this one gave way to, `retryOf` the ended one whose order it repeats.
+    the newer job of the app that this one gave way to, `retryOf` the ended one whose order it repeats. Runners that
+    were stopped handed the job back `returns` times, the last time `returnedBy`.
     """
 
     id: str
@@ -361,6 +368,8 @@ class JobView(Wire):
     requires: tuple[str, ...] = ()
     waiting_for: WaitingFor | None = None
     stages: tuple[StageView, ...] = ()
+    returns: int = 0
+    returned_by: str | None = None
 
 
 class JobPage(Wire):

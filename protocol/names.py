@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 _APP_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _USER_ID = re.compile(r"[1-9][0-9]{0,18}")
+_INSTANCE = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
 _GIT_REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
@@ -126,6 +127,8 @@ UserId = Annotated[
 ]
 NodeName = Annotated[str, _matching(_NAME, "must be 1 to 128 letters, digits, '.', '_' or '-'")]
 RunnerId = Annotated[str, _matching(_NAME, "must be 1 to 128 letters, digits, '.', '_' or '-'")]
+#: One process: chosen anew at each start.
+InstanceId = Annotated[str, _matching(_INSTANCE, "must be 8 to 64 letters, digits, '_' or '-'")]
 Label = Annotated[
     str, _matching(_LABEL, "must be 1 to 32 lower-case letters, digits, '.', '_' or '-', not '.', '_' or '-' at an end")
 ]

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AwareDatetime, Field, StringConstraints
 
 from protocol.base import Wire
-from protocol.names import AppId, BaseUrl, Labels, NodeName, ShortText
+from protocol.names import AppId, BaseUrl, InstanceId, Labels, NodeName, RunnerId, ShortText
 
 Percent = Annotated[float, Field(ge=0, le=100)]
 #: A node's id as callers may name it: above 2^53 - 1 a reader in JavaScript would see another number.
@@ -251,8 +251,52 @@ class DrainResult(Wire):
     target_node_id: int
 
 
+class RunnerDisk(Wire):
+    """A file system that a runner's builds fill: `place` says what the runner keeps there."""
+
+    place: ShortText
+    free_bytes: Count
+    total_bytes: Count
+
+
+class RunnerWork(Wire):
+    """A job that a runner carries out, and what it does of it now."""
+
+    job_id: ShortText
+    phase: ShortText | None = None
+
+
+class PausedBecause(Wire):
+    """Why a runner claims no jobs now: a stable slug (`protocol.errors.RunnerPause`), and words for people."""
+
+    reason: ShortText
+    message: ShortText
+
+
+class RunnerVitals(Wire):
+    """How a runner's process sees itself. It claims jobs unless `pause` says why not."""
+
+    instance_id: InstanceId
+    up_seconds: Count = 0
+    pause: PausedBecause | None = None
+    disks: Annotated[tuple[RunnerDisk, ...], Field(max_length=4)] = ()
+    work: Annotated[tuple[RunnerWork, ...], Field(max_length=64)] = ()
+
+
+class RunnerHeartbeat(Wire):
+    """`POST /deploy/runners/heartbeat`: a runner tells how it is, also while it claims nothing and holds nothing."""
+
+    runner_id: RunnerId
+    slots: Annotated[int, Field(ge=1, le=256)] | None = None
+    version: ShortText | None = None
+    host: ShortText | None = None
+    labels: Labels = ()
+    vitals: RunnerVitals
+
+
 class RunnerView(Wire):
-    """A runner as operators see it; the jobs it holds are found by `runnerId` among the running jobs."""
+    """A runner as operators see it; the jobs it holds are found by `runnerId` among the running jobs. `vitals` are
+    those that it told lately."""
 
     runner_id: str
     last_seen_at_ms: int
@@ -261,6 +305,7 @@ class RunnerView(Wire):
     version: str | None = None
     host: str | None = None
     labels: tuple[str, ...] = ()
+    vitals: RunnerVitals | None = None
 
 
 class ServiceHealth(Wire):

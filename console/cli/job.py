@@ -48,6 +48,7 @@ def _facts(job: JobView, now: datetime) -> list[str]:
         "app": f"{job.app_id} of user {job.user_id}",
         "status": f"{job.status.value}{f': {line(why(job))}' if why(job) else ''}",
         "attempt": f"{job.attempt}{f' on {job.runner_id}' if job.runner_id else ''}" if job.attempt else "",
+        "returned": f"{job.returns} times, last by {job.returned_by}, which was stopped" if job.returns else "",
         "age": span(seconds_between(now, job.created_at)),
         "source": source,
         "commit": job.commit or "",

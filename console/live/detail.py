@@ -124,5 +124,17 @@ def _runner(model: Model, runner: RunnerView, now: datetime) -> Lines:
             f"{len(held)} of {runner.slots or '?'} slots in use · heard {seen} ago"
         ),
         line(jobs or "runs nothing now"),
-        "",
+        line(_self_report(runner)),
     )
+
+
+def _self_report(runner: RunnerView) -> str:
+    """What the runner's process tells of itself."""
+    vitals = runner.vitals
+    if vitals is None:
+        return ""
+    pause = f"takes no work: {vitals.pause.message} · " if vitals.pause else ""
+    disks = " · ".join(
+        f"{disk.place} {size(disk.free_bytes)} of {size(disk.total_bytes)} free" for disk in vitals.disks
+    )
+    return f"{pause}process {vitals.instance_id}, up {span(vitals.up_seconds)} · {disks}".removesuffix(" · ")

@@ -253,18 +253,28 @@ def _runner_row(model: Model, runner: RunnerView, now: datetime) -> Row:
     jobs = "  ".join(
         f"{job.app_id} {job.payload.phase or ''} {short(job.id)} {lease_text(job, now).text}" for job in held
     )
+    pause = runner.vitals.pause if runner.vitals and healthy else None
+    doing = cell(jobs, Tone.BUSY) if held else Cell("idle", Tone.QUIET)
+    if pause:
+        doing = cell(f"takes no work: {pause.message}  {jobs}".rstrip(), Tone.WARN)
     return Row(
         runner.runner_id,
         (
             cell(runner.runner_id, Tone.STRONG),
-            Cell("✓ HEALTHY", Tone.GOOD) if healthy else Cell("? STALE", Tone.BAD),
+            _runner_label(healthy=healthy, paused=pause is not None),
             Cell(slots, Tone.BUSY if held else Tone.QUIET),
             Cell(span(seconds_between(now, since(runner.last_seen_at_ms)))),
             cell(runner.host, Tone.QUIET),
             cell(runner.version, Tone.QUIET),
-            cell(jobs, Tone.BUSY) if held else Cell("idle", Tone.QUIET),
+            doing,
         ),
     )
+
+
+def _runner_label(*, healthy: bool, paused: bool) -> Cell:
+    if not healthy:
+        return Cell("? STALE", Tone.BAD)
+    return Cell("‖ PAUSED", Tone.WARN) if paused else Cell("✓ HEALTHY", Tone.GOOD)
 
 
 _ROWS: Final[Mapping[View, Callable[[Model, datetime], tuple[Row, ...]]]] = {

@@ -37,6 +37,7 @@ from protocol.nodes import (
     NodeView,
     PlacementPage,
     ReassignApp,
+    RunnerHeartbeat,
     RunnerView,
     ServiceHealth,
     UpsertNode,
@@ -44,6 +45,7 @@ from protocol.nodes import (
 from protocol.operations import OperationPage, OperationState, OperationView
 from protocol.releases import ReleasePage, ReleaseView, RollbackApp, RollbackJob
 from protocol.replicas import SingletonView
+from protocol.returns import ReturnJob
 from protocol.webhooks import DeliveryPage, DeliveryState, DeliveryView
 
 _JOBS: Final = TypeAdapter(tuple[JobView, ...])
@@ -352,13 +354,35 @@ class RunnerClient(_Client):
         """End the attempt. Repeating the same report is answered with the stored job."""
         return await self.transport.call("POST", f"/deploy/jobs/{job_id}/report", JobView, body=order)
 
+    async def hand_back(self, job_id: str, order: ReturnJob) -> JobView:
+        """End the attempt without an outcome: another runner may have the job at once. Repeating it is answered with
+        the stored job. Raises Refused 404 from control planes that do not know the call."""
+        return await self.transport.call("POST", f"/deploy/jobs/{job_id}/return", JobView, body=order)
+
+    async def heartbeat(self, order: RunnerHeartbeat) -> None:
+        """Tell how the runner is. Raises Refused 404 from control planes that do not know the call."""
+        await self.transport.call("POST", "/deploy/runners/heartbeat", type(None), body=order)
+
     async def upload_log(
-        self, job_id: str, runner_id: str, lease_token: str | None, *, offset: int, data: bytes, last: bool = False
+        self,
+        job_id: str,
+        runner_id: str,
+        lease_token: str | None,
+        *,
+        offset: int,
+        data: bytes,
+        last: bool = False,
+        instance_id: str | None = None,
     ) -> LogPosition:
         """Append bytes at `offset`; `last` from a runner that was stopped before it could report: this is all. Raises
         Refused 409 `log_gap` whose data says the length the server has, or `log_closed`."""
         path = f"/deploy/jobs/{job_id}/log"
-        query: Mapping[str, str | int | None] = {"offset": offset, "runnerId": runner_id, "last": 1 if last else None}
+        query: Mapping[str, str | int | None] = {
+            "offset": offset,
+            "runnerId": runner_id,
+            "instanceId": instance_id,
+            "last": 1 if last else None,
+        }
         proof = {headers.LEASE_TOKEN: lease_token} if lease_token else {}
         kind = {"Content-Type": "application/octet-stream"}
         response = await self.transport.send("PUT", path, content=data, query=query, headers=proof | kind)

@@ -9,11 +9,13 @@ import pytest
 
 from daemons.deploy.adapters.store import open_store
 from daemons.deploy.domain.events import Actor, NewEvent
+from daemons.deploy.domain.holders import Holders
 from daemons.deploy.domain.jobs import Job
 from daemons.deploy.domain.nodes import AppRun, Placement, Runner, RuntimeNode
 from daemons.deploy.domain.stages import Stage
 from daemons.deploy.ports import Store, Transaction
 from protocol.jobs import JobStatus, JobType, StageOutcome
+from protocol.nodes import PausedBecause, RunnerVitals
 from tests.support.line import claimable
 
 NODE = RuntimeNode(0, "rt-node-01", "http://10.0.0.1:7005", "http://10.0.0.1", created_at=1000, updated_at=1000)
@@ -123,6 +125,7 @@ async def test_a_save_writes_every_field_that_can_change(store: Store) -> None:
         log_expected=9,
         claim_key="1" * 64,
         stages=(Stage(1, "CLONE", StageOutcome.FAILED, 5, 6),),
+        holders=Holders("process-1", 2, "r0", "2" * 64),
         version=1,
     )
 
@@ -419,11 +422,18 @@ async def test_a_runner_keeps_what_it_does_not_repeat(store: Store) -> None:
     await store.transact(lambda tx: tx.touch_runners([]))
 
     kept = Runner("b", 2000, 2, "1.0", "ci-1", ("gpu",))
-    assert await store.transact(lambda tx: tx.runners()) == [Runner("a", 500, labels=()), kept, Runner("c", 2000)]
+    vitals = RunnerVitals(instance_id="process-1", pause=PausedBecause(reason="disk", message="it's \\ full"))
+    await store.transact(lambda tx: tx.touch_runners([Runner("d", 3000, vitals=vitals, vitals_at=3000)]))
+    await store.transact(lambda tx: tx.touch_runners([Runner("d", 4000)]))
+    told = Runner("d", 4000, vitals=vitals, vitals_at=3000)
+    assert await store.transact(lambda tx: tx.runners_named({"d"})) == {"d": told}
+    await store.transact(lambda tx: tx.touch_runners([Runner("d", 4000, vitals=vitals, vitals_at=4000)]))
+    assert (await store.transact(lambda tx: tx.runners()))[-1].vitals_at == 4000
+    assert (await store.transact(lambda tx: tx.runners()))[:3] == [Runner("a", 500, labels=()), kept, Runner("c", 2000)]
     assert await store.transact(lambda tx: tx.runners_named({"b", "none"})) == {"b": kept}
     assert await store.transact(lambda tx: tx.runners_named([])) == {}
     assert await store.transact(lambda tx: tx.forget_runners(2000)) == 1
-    assert [runner.id for runner in await store.transact(lambda tx: tx.runners())] == ["b", "c"]
+    assert [runner.id for runner in await store.transact(lambda tx: tx.runners())] == ["b", "c", "d"]
 
 
 async def test_events_are_numbered_timed_and_read_in_order(store: Store) -> None:

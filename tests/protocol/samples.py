@@ -15,6 +15,7 @@ from protocol import (
     operations,
     releases,
     replicas,
+    returns,
     running,
     shell,
     webhooks,
@@ -163,6 +164,12 @@ NODE = nodes.NodeView(
     disk_level=nodes.DiskLevel.NO_NEW_APPS,
     vitals=VITALS,
 )
+RUNNER_DISK = nodes.RunnerDisk(place="RUNNER_WORKDIR", free_bytes=2_000_000_000, total_bytes=100_000_000_000)
+RUNNER_WORK = nodes.RunnerWork(job_id=JOB_ID, phase="BUILD")
+PAUSED_BECAUSE = nodes.PausedBecause(reason="disk", message="RUNNER_WORKDIR is 98 % full")
+RUNNER_VITALS = nodes.RunnerVitals(
+    instance_id="4f9a-instance", up_seconds=61, pause=PAUSED_BECAUSE, disks=(RUNNER_DISK,), work=(RUNNER_WORK,)
+)
 RUNNER = nodes.RunnerView(
     runner_id="runner-01",
     last_seen_at_ms=1767323045678,
@@ -171,6 +178,7 @@ RUNNER = nodes.RunnerView(
     version="0.1.0",
     host="builder",
     labels=("arm64", "gpu"),
+    vitals=RUNNER_VITALS,
 )
 PLACED_BECAUSE = nodes.Explanation(reason="only_node", message="rt-node-01 was the only node that could take it")
 PLACEMENT = nodes.PlacementView(app_id="20001", node_id=1, last_active_at=1767323045678, reasons=(PLACED_BECAUSE,))
@@ -241,6 +249,8 @@ CLAIMED = jobs.ClaimedJob(
     log_length=4096,
     retry_of=OLDER_ID,
     stages=(CLONED,),
+    returns=1,
+    returned_by="runner-02",
     lease_token=TOKEN,
     lease_seconds=30,
 )
@@ -439,6 +449,7 @@ SAMPLES: tuple[Wire, ...] = (
         host="builder",
         labels=("arm64", "gpu"),
         claim_token="claim-token-of-one-claim",
+        instance_id="4f9a-instance",
     ),
     jobs.RenewLease(
         runner_id="runner-01",
@@ -448,6 +459,17 @@ SAMPLES: tuple[Wire, ...] = (
         phase="BUILD",
         phase_message="step 3 of 9",
         stages=(PUSHED,),
+        instance_id="4f9a-instance",
+    ),
+    returns.ReturnJob(
+        runner_id="runner-01", lease_token=TOKEN, log_length=5, stages=(PUSHED,), instance_id="4f9a-instance"
+    ),
+    RUNNER_DISK,
+    RUNNER_WORK,
+    PAUSED_BECAUSE,
+    RUNNER_VITALS,
+    nodes.RunnerHeartbeat(
+        runner_id="runner-01", slots=2, version="0.1.0", host="builder", labels=("gpu",), vitals=RUNNER_VITALS
     ),
     jobs.ReportJob(
         runner_id="runner-01",
@@ -459,6 +481,7 @@ SAMPLES: tuple[Wire, ...] = (
         image_digest=DIGEST,
         commit="0123456789abcdef0123456789abcdef01234567",
         log_length=4096,
+        instance_id="4f9a-instance",
     ),
     PUSHED,
     CLONED,

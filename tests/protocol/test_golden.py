@@ -27,6 +27,7 @@ MODULES = (
     "protocol.webhooks",
     "protocol.configuration",
     "protocol.databases",
+    "protocol.returns",
     "protocol.running",
     "protocol.shell",
 )

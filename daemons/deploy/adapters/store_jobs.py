@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Final
 
+from daemons.deploy.domain.holders import NOBODY, Holders
 from daemons.deploy.domain.jobs import Job
 from daemons.deploy.domain.line import rank
 from daemons.deploy.domain.stages import Stage
@@ -175,6 +176,7 @@ def _columns(job: Job) -> dict[str, str | int | None]:
         "superseded_by": job.superseded_by,
         "claim_key": job.claim_key,
         "stages_json": json.dumps([asdict(stage) for stage in job.stages]) if job.stages else None,
+        "holders_json": None if job.holders == NOBODY else json.dumps(asdict(job.holders)),
         "update_time": job.updated_at,
     }
 
@@ -222,5 +224,6 @@ def job_of(row: Row) -> Job:
         requires=tuple(filter(None, row["requires_csv"].split(","))),
         claim_key=row["claim_key"],
         stages=_stages(row["stages_json"]),
+        holders=Holders(**json.loads(row["holders_json"])) if row["holders_json"] else NOBODY,
         version=row["version"],
     )

@@ -10,6 +10,7 @@ import orjson
 
 from daemons.deploy.domain.nodes import AppRun, Runner, RuntimeNode
 from daemons.kit.sql import Duplicate, Row, Session
+from protocol.nodes import RunnerVitals
 
 _RECENT_SECONDS: Final = 2.0
 #: Places in the list that the statement `nodes` answers, which has the order of the fields of `RuntimeNode`.
@@ -295,11 +296,17 @@ def _runner_columns(runner: Runner) -> dict[str, str | int]:
         "runner_version": runner.version,
         "host": runner.host,
         "labels_csv": None if runner.labels is None else ",".join(runner.labels),
+        "vitals_json": None if runner.vitals is None else _told(runner.vitals, runner.vitals_at),
     }
     return {name: value for name, value in said.items() if value is not None}
 
 
+def _told(vitals: RunnerVitals, at: int) -> str:
+    return orjson.dumps({"at": at, "vitals": vitals.to_data()}).decode()
+
+
 def _runner(row: Row) -> Runner:
+    told = orjson.loads(row["vitals_json"]) if row["vitals_json"] else None
     return Runner(
         id=row["id"],
         last_seen_at=row["last_seen_at"],
@@ -307,4 +314,6 @@ def _runner(row: Row) -> Runner:
         version=row["runner_version"],
         host=row["host"],
         labels=None if row["labels_csv"] is None else _split(row["labels_csv"]),
+        vitals=RunnerVitals.model_validate(told["vitals"], strict=False) if told else None,
+        vitals_at=told["at"] if told else 0,
     )

@@ -1,7 +1,7 @@
 """A job and its life.
 
 `PENDING -> RUNNING -> SUCCEEDED | FAILED | CANCELLED`, `PENDING -> CANCELLED`, and `RUNNING -> PENDING` only by
-lease expiry (or when a claim's answer could not be delivered).
+lease expiry, by a runner that hands the job back, or when a claim's answer could not be delivered.
 Every change makes a new value; the store writes it only if the row still is the one the change started from.
 A function that finds nothing to change answers the job it was given.
 """
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from daemons.deploy.domain.holders import NOBODY, Holders, lease_key
 from daemons.deploy.domain.stages import Stage, recorded
 from protocol.errors import JobReason
 from protocol.jobs import JobPayload, JobStatus, JobType, StageReport
@@ -107,6 +108,7 @@ class Job:
     requires: tuple[str, ...] = ()
     claim_key: str | None = None
     stages: tuple[Stage, ...] = ()
+    holders: Holders = NOBODY
     version: int = 0
 
 
@@ -119,17 +121,19 @@ class Lease:
     fence: int
     milliseconds: int
     claim_key: str | None = None
+    instance: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
     """What a runner shows to act on a job, and where it called from. `tokenless` admits one without a token by its id
-    alone."""
+    alone. `instance` is the process that calls; existing runners tell none."""
 
     runner_id: str
     lease_token: str | None
     tokenless: bool = False
     address: str | None = None
+    instance: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +181,7 @@ def claim(job: Job, lease: Lease, now: int) -> Job:
         runner_id=lease.runner_id,
         lease_token=lease.token,
         claim_key=lease.claim_key,
+        holders=job.holders.held_by(lease.instance),
         lease_expire_at=now + lease.milliseconds,
         started_at=now,
         confirmed_at=None,
@@ -200,9 +205,37 @@ def give_back(job: Job, now: int) -> Job:
     return _requeued(job, now, not_before=now, attempt=job.attempt - 1)
 
 
+def hand_back(job: Job, proof: Proof, log_length: int | None, stages: tuple[StageReport, ...], now: int) -> Job:
+    """A runner that is being stopped gives its job back: PENDING again at once. The attempt counts, but not against
+    the most that are allowed.
+
+    The same once more, and a job that ended meanwhile, are answered unchanged. Raises LeaseLost. `log_length` is how
+    many bytes the attempt logged: `log_expected` says so when some have not arrived.
+    """
+    key = lease_key(proof.runner_id, proof.instance, proof.lease_token)
+    if job.holders.returned_key is not None and hmac.compare_digest(job.holders.returned_key, key):
+        return job
+    if not holds(job, proof):
+        raise LeaseLost(job.id)
+    if job.status is not JobStatus.RUNNING:
+        return job
+    expected = min(log_start(job) + (log_length or 0), _MOST_BYTES)
+    return replace(
+        _requeued(job, now, not_before=now, attempt=job.attempt),
+        holders=job.holders.returned(proof.runner_id, key),
+        stages=_stages(job, stages),
+        log_expected=expected if expected > job.log_length else None,
+    )
+
+
+def is_last_attempt(job: Job, max_attempts: int) -> bool:
+    """Whether no attempt may follow this one when its runner is lost; attempts that were handed back do not count."""
+    return job.attempt - job.holders.returns >= max_attempts
+
+
 def expire(job: Job, max_attempts: int, now: int) -> Job:
     """The lease ran out: PENDING again after a back-off, or FAILED after the last attempt."""
-    if job.attempt < max_attempts:
+    if not is_last_attempt(job, max_attempts):
         delay = _BACKOFF_MS[min(max(job.attempt, 1), len(_BACKOFF_MS)) - 1]
         return _requeued(job, now, not_before=now + delay, attempt=job.attempt)
     text = f"runner {job.runner_id} stopped renewing its lease in attempt {job.attempt} of {max_attempts}"
@@ -217,7 +250,7 @@ def time_out(job: Job, limit_seconds: int, now: int) -> Job:
 
 def holds(job: Job, proof: Proof) -> bool:
     """Whether the runner holds the job, or held it when it ended. Tokens are compared in constant time."""
-    if job.runner_id != proof.runner_id or job.lease_token is None:
+    if job.runner_id != proof.runner_id or job.lease_token is None or job.holders.instance != proof.instance:
         return False
     if proof.lease_token is None:
         return proof.tokenless
@@ -353,6 +386,7 @@ def _requeued(job: Job, now: int, *, not_before: int, attempt: int) -> Job:
         phase_message=None,
         fence=None,
         claim_key=None,
+        holders=job.holders.held_by(None),
     )
 
 

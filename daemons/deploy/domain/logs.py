@@ -131,8 +131,10 @@ def end_line(job: Job) -> bytes:
 
 
 def interrupted(was: Job, job: Job) -> tuple[Job, bytes]:
-    """The job whose attempt ended because its runner was silent, and the line that the log gets in this place; without
-    one for every other change."""
+    """The job whose attempt ended before its runner could say that its log is whole, and the line that the log gets in
+    this place; without one for every other change."""
+    if job.holders.returns > was.holders.returns:
+        return _returned(was, job)
     if was.status is not JobStatus.RUNNING or job.log_expected is not None or not _silent(was, job):
         return job, b""
     line = (
@@ -142,6 +144,15 @@ def interrupted(was: Job, job: Job) -> tuple[Job, bytes]:
     length = job.log_length + len(line)
     expected = length if job.status.terminal else None
     return replace(job, log_length=length, log_expected=expected, log_gaps=job.log_gaps + 1), line
+
+
+def _returned(was: Job, job: Job) -> tuple[Job, bytes]:
+    """A job that was handed back; a PENDING one expects no more of its log."""
+    if job.log_expected is None:
+        return job, b""
+    count = job.log_expected - job.log_length
+    line = f"\n[gap] {count} more bytes of attempt {was.attempt} were written and never arrived\n".encode()
+    return replace(job, log_length=job.log_length + len(line), log_expected=None, log_gaps=job.log_gaps + 1), line
 
 
 def removed(job: Job, why: Removal, now: int) -> Job:

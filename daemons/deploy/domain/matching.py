@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from daemons.deploy.domain.line import Candidate
-from daemons.deploy.domain.nodes import Runner, runner_health
+from daemons.deploy.domain.nodes import Runner, runner_health, runner_pause
 from protocol.nodes import RunnerHealth
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Offer:
     """A runner that waits for a job: `slots` is how many it carries out at once (None: it did not say), `key` what the
-    same claim is known by when it is sent again."""
+    same claim is known by when it is sent again, `instance` the runner's process."""
 
     runner_id: str
     lease_ms: int
@@ -25,6 +25,7 @@ class Offer:
     slots: int | None = None
     key: str | None = None
     address: str | None = None
+    instance: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,5 +78,7 @@ def warm_until(job: Candidate, warm: Runner | None, stale_ms: int, warm_ms: int,
     if not job.builds or warm is None or not job.due_at <= now < job.due_at + warm_ms:
         return None
     if runner_health(warm, stale_ms, now) is not RunnerHealth.HEALTHY or not job.requires <= set(warm.labels or ()):
+        return None
+    if runner_pause(warm, stale_ms, now) is not None:
         return None
     return job.due_at + warm_ms

@@ -11,7 +11,9 @@ from protocol.nodes import (
     NodeHealth,
     NodeHeartbeat,
     NodeVitals,
+    PausedBecause,
     RunnerHealth,
+    RunnerVitals,
     UnwellApp,
     UpsertNode,
 )
@@ -148,7 +150,8 @@ class AppRun:
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """A runner as last heard of; `labels` is None while it did not say what it offers."""
+    """A runner as last heard of; `labels` is None while it did not say what it offers. `vitals` are what it told of
+    itself, at `vitals_at` (epoch ms)."""
 
     id: str
     last_seen_at: int
@@ -156,6 +159,8 @@ class Runner:
     version: str | None = None
     host: str | None = None
     labels: tuple[str, ...] | None = None
+    vitals: RunnerVitals | None = None
+    vitals_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,3 +351,15 @@ def _health(vitals: NodeVitals) -> Mapping[str, AppHealth]:
 def runner_health(runner: Runner, stale_ms: int, now: int) -> RunnerHealth:
     """Whether the runner was heard of recently enough."""
     return RunnerHealth.HEALTHY if runner.last_seen_at > now - stale_ms else RunnerHealth.STALE
+
+
+def runner_vitals(runner: Runner, stale_ms: int, now: int) -> RunnerVitals | None:
+    """What the runner told of itself lately. What it told before does not count: it may have been replaced since by one
+    that tells nothing."""
+    return runner.vitals if runner.vitals_at > now - stale_ms else None
+
+
+def runner_pause(runner: Runner, stale_ms: int, now: int) -> PausedBecause | None:
+    """Why the runner claims nothing now; None when it does."""
+    vitals = runner_vitals(runner, stale_ms, now)
+    return vitals.pause if vitals else None

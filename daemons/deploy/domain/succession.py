@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from daemons.deploy.domain import jobs
-from daemons.deploy.domain.jobs import AppBusy, Job, Outcome
+from daemons.deploy.domain.jobs import AppBusy, Job, Outcome, Proof
 from protocol.errors import JobReason
-from protocol.jobs import JobPayload, JobStatus, JobType, OnConflict
+from protocol.jobs import JobPayload, JobStatus, JobType, OnConflict, StageReport
 
 _SUBMITTED: Final = frozenset(field.alias or name for name, field in JobPayload.model_fields.items())
 _RETRIED: Final = (JobStatus.FAILED, JobStatus.CANCELLED)
@@ -78,7 +78,7 @@ def supersede(job: Job, successor_id: str, now: int) -> Job:
 
 def expire(job: Job, successor_id: str | None, max_attempts: int, now: int) -> Job:
     """The lease ran out: as `jobs.expire`, but a job that a newer one waits behind is not tried again."""
-    if successor_id is None or job.attempt >= max_attempts:
+    if successor_id is None or jobs.is_last_attempt(job, max_attempts):
         return jobs.expire(job, max_attempts, now)
     if job.confirmed_at is None:
         return supersede(job, successor_id, now)
@@ -90,3 +90,22 @@ def expire(job: Job, successor_id: str | None, max_attempts: int, now: int) -> J
 def give_back(job: Job, successor_id: str | None, now: int) -> Job:
     """A claim whose answer nobody received: as `jobs.give_back`, but a job that a newer one waits behind makes room."""
     return jobs.give_back(job, now) if successor_id is None else supersede(job, successor_id, now)
+
+
+def hand_back(
+    job: Job,
+    proof: Proof,
+    log_length: int | None,
+    stages: tuple[StageReport, ...],
+    successor_id: str | None,
+    now: int,
+) -> Job:
+    """A stopped runner gives its job back: as `jobs.hand_back`, but a job that a newer one waits behind makes room."""
+    after = jobs.hand_back(job, proof, log_length, stages, now)
+    if after is job or successor_id is None:
+        return after
+    if job.confirmed_at is None:
+        return supersede(job, successor_id, now)
+    text = f"runner {job.runner_id} was stopped while the app went live; job {successor_id} is next"
+    failed = jobs.finish(job, Outcome(JobStatus.FAILED, text, JobReason.RUNNER_STOPPED.value), now)
+    return replace(failed, superseded_by=successor_id)

@@ -17,6 +17,7 @@ from daemons.deploy.domain.nodes import (
     RuntimeNode,
     health,
     runner_health,
+    runner_vitals,
     vitals_of,
 )
 from daemons.deploy.domain.operations import Operation
@@ -113,6 +114,8 @@ def job_view(job: Job, node: RuntimeNode | None = None, waiting: WaitingFor | No
         requires=job.requires,
         waiting_for=waiting,
         stages=tuple(_stage(job, stage) for stage in job.stages),
+        returns=job.holders.returns,
+        returned_by=job.holders.returned_by,
     )
 
 
@@ -226,6 +229,7 @@ def runner_view(runner: Runner, stale_ms: int, now: int) -> RunnerView:
         version=runner.version,
         host=runner.host,
         labels=runner.labels or (),
+        vitals=runner_vitals(runner, stale_ms, now),
     )
 
 

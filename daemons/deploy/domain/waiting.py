@@ -12,7 +12,7 @@ from daemons.deploy.domain.jobs import Job
 from daemons.deploy.domain.line import Candidate
 from daemons.deploy.domain.matching import warm_until
 from daemons.deploy.domain.moves import obstacle_to_move, target_of
-from daemons.deploy.domain.nodes import NodePolicy, Placement, Runner, RuntimeNode, roughly, runner_health
+from daemons.deploy.domain.nodes import NodePolicy, Placement, Runner, RuntimeNode, roughly, runner_health, runner_pause
 from daemons.deploy.domain.placement import Obstacle, obstacle_to_new_app, obstacle_to_redeploy, obstacle_to_return
 from daemons.deploy.domain.views import when
 from protocol.errors import WaitReason
@@ -65,7 +65,7 @@ def explain(job: Job, running: Job | None, placement: Placement | None, around: 
         text = f"attempt {job.attempt} lost its runner; the next one may start after a pause"
         return WaitingFor(reason=WaitReason.BACKOFF.value, message=text, until=when(job.not_before))
     node = _destination(job, around) if job.type is JobType.MIGRATE_APP else _node(job, placement, around)
-    return node or _runner(job, around) or _line(around)
+    return node or _runner(job, around) or _line(job, around)
 
 
 def _destination(job: Job, around: Surroundings) -> WaitingFor | None:
@@ -135,11 +135,13 @@ def _runner(job: Job, around: Surroundings) -> WaitingFor | None:
 
 
 def _slots(job: Job, able: Sequence[Runner], around: Surroundings) -> WaitingFor | None:
+    willing = [each for each in able if runner_pause(each, around.runner_stale_ms, around.now) is None]
+    if not willing:
+        return _paused(able, around)
+    able = willing
     free = [each for each in able if each.slots is None or around.held.get(each.id, 0) < each.slots]
     if not free:
-        names = ", ".join(each.id for each in able[:_RUNNERS_NAMED])
-        more = f" and {len(able) - _RUNNERS_NAMED} more" if len(able) > _RUNNERS_NAMED else ""
-        text = f"all slots of the runners that could take it are in use: {names}{more}"
+        text = f"all slots of the runners that could take it are in use: {_named([each.id for each in able], ', ')}"
         return WaitingFor(reason=WaitReason.RUNNERS_BUSY.value, message=text)
     past = around.pasts.get(job.app_id, Past())
     warm = next((each for each in able if each.id == past.built_by), None)
@@ -150,6 +152,18 @@ def _slots(job: Job, able: Sequence[Runner], around: Surroundings) -> WaitingFor
         return None
     text = f"kept for a moment for runner {warm.id}, which built the app last"
     return WaitingFor(reason=WaitReason.WARM_RUNNER.value, message=text, until=when(until))
+
+
+def _paused(able: Sequence[Runner], around: Surroundings) -> WaitingFor:
+    pauses = [(each, runner_pause(each, around.runner_stale_ms, around.now)) for each in able]
+    words = _named([f"{each.id}: {pause.message}" for each, pause in pauses if pause], "; ")
+    text = f"the runners that could take it take no work now: {words}"
+    return WaitingFor(reason=WaitReason.RUNNERS_PAUSED.value, message=text)
+
+
+def _named(names: Sequence[str], between: str) -> str:
+    more = f" and {len(names) - _RUNNERS_NAMED} more" if len(names) > _RUNNERS_NAMED else ""
+    return between.join(names[:_RUNNERS_NAMED]) + more
 
 
 def _candidate(job: Job, past: Past) -> Candidate:
@@ -176,10 +190,12 @@ def _labels(requires: frozenset[str], offered: Sequence[Collection[str]]) -> Wai
     return WaitingFor(reason=WaitReason.NO_RUNNER_WITH_LABELS.value, message=text)
 
 
-def _line(around: Surroundings) -> WaitingFor:
+def _line(job: Job, around: Surroundings) -> WaitingFor:
     text = "next in line for a runner"
     if around.pending > 1:
         text = f"in line for a runner, {_how_many(around.pending)} are pending"
+    if job.holders.returned_by is not None:
+        text = f"runner {job.holders.returned_by} was stopped and handed the job back; {text}"
     return WaitingFor(reason=WaitReason.QUEUED.value, message=text)
 
 

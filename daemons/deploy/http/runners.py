@@ -1,5 +1,7 @@
 """What runners call: claim, heartbeat, report, and the upload of a log."""
 
+from typing import Protocol
+
 import orjson
 from aiohttp import web
 
@@ -16,11 +18,23 @@ from daemons.kit.bodies import InvalidRequest, number, parse, read, reply
 from protocol.base import Wire
 from protocol.headers import LEASE_TOKEN
 from protocol.jobs import ClaimJob, LogPosition, RenewLease, ReportJob
-from protocol.names import RunnerId
+from protocol.names import InstanceId, RunnerId
+from protocol.nodes import RunnerHeartbeat
+from protocol.returns import ReturnJob
 
 
 class _Holder(Wire):
     runner_id: RunnerId
+    instance_id: InstanceId | None = None
+
+
+class _Calls(Protocol):
+    """Which process calls."""
+
+    @property
+    def runner_id(self) -> str: ...
+    @property
+    def instance_id(self) -> str | None: ...
 
 
 class RunnerRoutes:
@@ -36,11 +50,26 @@ class RunnerRoutes:
     def table(self) -> list[web.RouteDef]:
         """The routes."""
         return [
+            web.post("/deploy/runners/heartbeat", self.hear),
             web.post("/deploy/jobs/claim", self.claim),
             web.post("/deploy/jobs/{job_id}/heartbeat", self.heartbeat),
             web.post("/deploy/jobs/{job_id}/report", self.report),
+            web.post("/deploy/jobs/{job_id}/return", self.hand_back),
             web.put("/deploy/jobs/{job_id}/log", self.append_log),
         ]
+
+    async def hear(self, request: web.Request) -> web.Response:
+        """How a runner is."""
+        told = await read(request, RunnerHeartbeat)
+        self._runners.heard(
+            told.runner_id,
+            slots=told.slots,
+            version=told.version,
+            host=told.host,
+            labels=told.labels,
+            vitals=told.vitals,
+        )
+        return reply(None)
 
     async def claim(self, request: web.Request) -> web.Response:
         """A job for this runner, or null; parked for `waitSeconds` until there is one."""
@@ -63,7 +92,7 @@ class RunnerRoutes:
     async def heartbeat(self, request: web.Request) -> web.Response:
         """Renew the lease; parked for `waitSeconds` until the job is no longer the runner's."""
         order = await read(request, RenewLease)
-        proof = self._proof(request, order.runner_id, order.lease_token)
+        proof = self._proof(request, order, order.lease_token)
         progress = Progress(order.phase, order.phase_message, order.stages)
         self._runners.heard(order.runner_id)
         job = await self._leases.renew(job_id(request), proof, order.extend_seconds, order.wait_seconds, progress)
@@ -85,8 +114,16 @@ class RunnerRoutes:
             order.log_length,
             order.stages,
         )
-        proof = self._proof(request, order.runner_id, order.lease_token)
+        proof = self._proof(request, order, order.lease_token)
         job, node = await self._leases.report(job_id(request), proof, outcome)
+        return reply(job_view(job, node))
+
+    async def hand_back(self, request: web.Request) -> web.Response:
+        """The attempt ends without an outcome, because its runner is being stopped: another one may have the job."""
+        order = await read(request, ReturnJob)
+        self._runners.heard(order.runner_id)
+        proof = self._proof(request, order, order.lease_token)
+        job, node = await self._leases.hand_back(job_id(request), proof, order.log_length, order.stages)
         return reply(job_view(job, node))
 
     async def append_log(self, request: web.Request) -> web.Response:
@@ -94,16 +131,25 @@ class RunnerRoutes:
         runner that was stopped before it could report says that this is all."""
         holder = parse(orjson.dumps(dict(request.query)), _Holder)
         offset = number(request, "offset", default=0, low=0, high=2**62)
-        proof = self._proof(request, holder.runner_id, request.headers.get(LEASE_TOKEN))
+        proof = self._proof(request, holder, request.headers.get(LEASE_TOKEN))
         last = request.query.get("last") in ("1", "true")
         taken = await self._logs.append(job_id(request), proof, offset, await request.read(), last=last)
         length = attempt_length(taken.job)
         return reply(LogPosition(length=length, complete=complete(taken.job), followed=taken.followed))
 
-    def _proof(self, request: web.Request, runner_id: str, lease_token: str | None) -> Proof:
-        return Proof(runner_id, lease_token, self._tokenless, caller(request).address)
+    def _proof(self, request: web.Request, holder: _Calls, lease_token: str | None) -> Proof:
+        address = caller(request).address
+        return Proof(holder.runner_id, lease_token, self._tokenless, address, holder.instance_id)
 
 
 def _offer(order: ClaimJob, address: str | None) -> Offer:
     key = claim_key(order.runner_id, order.claim_token) if order.claim_token else None
-    return Offer(order.runner_id, order.lease_seconds * 1000, frozenset(order.labels), order.slots, key, address)
+    return Offer(
+        order.runner_id,
+        order.lease_seconds * 1000,
+        frozenset(order.labels),
+        order.slots,
+        key,
+        address,
+        order.instance_id,
+    )

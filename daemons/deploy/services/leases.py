@@ -3,7 +3,7 @@
 import asyncio
 from typing import Final
 
-from daemons.deploy.domain import jobs
+from daemons.deploy.domain import jobs, succession
 from daemons.deploy.domain.events import Actor
 from daemons.deploy.domain.jobs import Job, LeaseLost, Outcome, Progress, Proof
 from daemons.deploy.domain.nodes import RuntimeNode
@@ -11,7 +11,7 @@ from daemons.deploy.ports import Store, Transaction
 from daemons.deploy.services.bells import Bell, Bells
 from daemons.deploy.services.journal import node_of, write_job
 from daemons.deploy.services.queue import found, locked
-from protocol.jobs import JobStatus
+from protocol.jobs import JobStatus, StageReport
 
 _POLL_SECONDS: Final = 1.0
 
@@ -75,6 +75,25 @@ class Leases:
 
         job, node = await self._store.transact(work)
         self._bells.changed(job.id, arrived=not job.status.terminal)
+        return job, node
+
+    async def hand_back(
+        self, job_id: str, proof: Proof, log_length: int | None, stages: tuple[StageReport, ...]
+    ) -> tuple[Job, RuntimeNode | None]:
+        """End the attempt without an outcome: the job waits for another runner from now on. The same once more is
+        answered with the stored job. With the node its app is on. Raises JobNotFound or LeaseLost."""
+
+        async def work(tx: Transaction) -> tuple[Job, RuntimeNode | None]:
+            before = await locked(tx, job_id)
+            newer = (await tx.pending_of({before.app_id})).get(before.app_id)
+            successor = newer.id if newer and newer.id != before.id else None
+            after = succession.hand_back(before, proof, log_length, stages, successor, await tx.now())
+            change = "returned" if after.status is JobStatus.PENDING else after.status.value.lower()
+            job = await write_job(tx, after, before, change, _actor(proof))
+            return job, await node_of(tx, job.app_id)
+
+        job, node = await self._store.transact(work)
+        self._bells.changed(job.id)
         return job, node
 
     async def confirm(self, app_id: str, fence: int, actor: Actor) -> bool:

@@ -11,7 +11,7 @@ from daemons.deploy.ports import Store, Transaction
 from daemons.deploy.services.bells import Bells
 from daemons.deploy.services.heartbeats import APART_SECONDS, Heartbeats, named, tell
 from daemons.deploy.services.journal import NodeChange
-from protocol.nodes import NodeHeartbeat, UpsertNode
+from protocol.nodes import NodeHeartbeat, RunnerVitals, UpsertNode
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,7 @@ class RunnerRegistry:
         version: str | None = None,
         host: str | None = None,
         labels: tuple[str, ...] | None = None,
+        vitals: RunnerVitals | None = None,
     ) -> None:
         """Note that a runner called; what it did not say this time stays as it was."""
         before = self._heard.get(runner_id) or Runner(runner_id, 0)
@@ -126,6 +127,7 @@ class RunnerRegistry:
             version or before.version,
             host or before.host,
             before.labels if labels is None else labels,
+            vitals or before.vitals,
         )
 
     async def write(self) -> None:
@@ -136,7 +138,7 @@ class RunnerRegistry:
 
         async def work(tx: Transaction) -> None:
             now = await tx.now()
-            await tx.touch_runners([replace(runner, last_seen_at=now) for runner in heard.values()])
+            await tx.touch_runners([replace(runner, last_seen_at=now, vitals_at=now) for runner in heard.values()])
 
         await self._store.transact(work)
 

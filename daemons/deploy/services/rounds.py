@@ -201,7 +201,7 @@ class Round:
                 self._running[offer.runner_id] -= 1
                 continue
             token = secrets.token_urlsafe(24)
-            lease = Lease(offer.runner_id, token, fences[job.app_id] + 1, offer.lease_ms, offer.key)
+            lease = Lease(offer.runner_id, token, fences[job.app_id] + 1, offer.lease_ms, offer.key, offer.instance)
             claimed = jobs.claim(moves.bound(job, home.serving, home.node.id), lease, self.now)
             gifts.append((offer, job, Handed(claimed, home.node)))
         await self._write(homes, gifts, placements)

@@ -10,6 +10,8 @@ import pytest
 from protocol.client.transport import Refused
 from protocol.errors import JobReason
 from protocol.jobs import ClaimJob, CreateJob, JobPayload, JobStatus, JobType, JobView, RenewLease, ReportJob
+from protocol.nodes import PausedBecause, RunnerHeartbeat, RunnerVitals
+from protocol.returns import ReturnJob
 from tests.http.deploy.plane import Plane, serving
 
 IMAGE = "127.0.0.1:5000/funaistudio/u1-app20001:abc"
@@ -191,6 +193,60 @@ async def test_a_cancel_wakes_the_parked_heartbeat_and_frees_the_app() -> None:
         assert (await plane.api.cancel(job.id)).status is JobStatus.CANCELLED
         assert await refused(plane.runners.report(job.id, done(job, job.lease_token))) == (409, "illegal_transition")
         assert (await plane.create()).status is JobStatus.PENDING
+
+
+async def test_a_job_that_is_handed_back_goes_to_the_next_runner_and_says_so() -> None:
+    async with serving() as plane:
+        job = await plane.claimed()
+        back = ReturnJob(runner_id="r1", lease_token=job.lease_token)
+        for wrong in ({"runner_id": "r2"}, {"lease_token": "another"}, {"instance_id": "another-process"}):
+            stranger = back.model_copy(update=wrong)
+            assert await refused(plane.runners.hand_back(job.id, stranger)) == (409, "lease_lost")
+        for _ in range(2):
+            returned = await plane.runners.hand_back(job.id, back)
+            assert (returned.status, returned.returns, returned.returned_by) == (JobStatus.PENDING, 1, "r1")
+        assert await refused(plane.runners.report(job.id, done(job, job.lease_token))) == (409, "lease_lost")
+        await plane.admin.runners()
+        waiting = (await plane.api.get(job.id)).waiting_for
+        assert waiting is not None and "r1 was stopped and handed the job back" in waiting.message
+        second = await plane.claim("r2")
+        assert second is not None and (second.id, second.attempt, second.returns) == (job.id, 2, 1)
+
+
+async def test_what_one_process_claimed_another_of_the_same_name_cannot_touch() -> None:
+    async with serving() as plane:
+        await plane.beat()
+        await plane.create()
+        claim = ClaimJob(runner_id="r1", instance_id="first-process")
+        job = await plane.runners.claim(claim)
+        assert job is not None
+        beat = RenewLease(runner_id="r1", lease_token=job.lease_token, instance_id="first-process")
+        assert (await plane.runners.renew(job.id, beat)).status is JobStatus.RUNNING
+        for other in ("other-process", None):
+            stranger = beat.model_copy(update={"instance_id": other})
+            assert await refused(plane.runners.renew(job.id, stranger)) == (409, "lease_lost")
+            upload = plane.runners.upload_log(job.id, "r1", job.lease_token, offset=0, data=b"x", instance_id=other)
+            assert await refused(upload) == (409, "lease_lost")
+        place = await plane.runners.upload_log(
+            job.id, "r1", job.lease_token, offset=0, data=b"x", instance_id="first-process"
+        )
+        assert place.length == 1
+
+
+async def test_a_runner_that_takes_no_work_is_shown_with_its_reason() -> None:
+    async with serving() as plane:
+        await plane.beat()
+        job = await plane.create()
+        pause = PausedBecause(reason="disk", message="RUNNER_WORKDIR is 96 % full")
+        vitals = RunnerVitals(instance_id="first-process", pause=pause)
+        await plane.runners.heartbeat(RunnerHeartbeat(runner_id="r1", slots=2, host="builder", vitals=vitals))
+        (runner,) = await plane.admin.runners()
+        assert (runner.slots, runner.host, runner.vitals) == (2, "builder", vitals)
+        waiting = (await plane.api.get(job.id)).waiting_for
+        assert waiting is not None and (waiting.reason, "r1: RUNNER_WORKDIR is 96 % full" in waiting.message) == (
+            "runners_paused",
+            True,
+        )
 
 
 async def test_an_ended_job_cannot_be_cancelled() -> None:

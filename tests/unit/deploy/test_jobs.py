@@ -173,3 +173,38 @@ def test_a_message_is_cut_to_its_limit_and_short_ones_are_not_touched(text: str)
         assert kept == data
     else:
         assert kept[:4000].decode("utf-8", "ignore") in text or "?" in kept.decode()
+
+
+def test_a_stopped_runner_hands_its_job_back_and_the_attempt_does_not_count_against_the_most() -> None:
+    returned = jobs.hand_back(RUNNING, MINE, 5, (), 9000)
+    assert (returned.status, returned.not_before, returned.attempt) == (JobStatus.PENDING, 9000, 1)
+    assert (returned.runner_id, returned.lease_token, returned.fence) == (None, None, None)
+    assert (returned.holders.returns, returned.holders.returned_by, returned.log_expected) == (1, "r1", 5)
+    assert jobs.hand_back(returned, MINE, 5, (), 9001) is returned
+    with pytest.raises(LeaseLost):
+        jobs.hand_back(returned, Proof("r1", "other"), 5, (), 9001)
+
+    second = jobs.claim(returned, Lease("r2", "next", 8, 30_000), 10_000)
+    assert jobs.hand_back(second, MINE, 5, (), 10_001) is second, "said again after another runner has it"
+    assert second.attempt == 2 and jobs.expire(second, 2, 99_000).status is JobStatus.PENDING
+    third = jobs.claim(jobs.expire(second, 2, 99_000), Lease("r3", "last", 9, 30_000), 200_000)
+    assert jobs.expire(third, 2, 300_000).status is JobStatus.FAILED
+
+
+@pytest.mark.parametrize("status", [JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED])
+def test_a_job_that_ended_is_not_handed_back(status: JobStatus) -> None:
+    assert jobs.hand_back(IN_STATE[status], MINE, None, (), 9000) is IN_STATE[status]
+
+
+def test_two_processes_of_one_runner_id_cannot_touch_each_others_jobs() -> None:
+    mine = jobs.claim(NEW, Lease("r1", "token", 7, 30_000, instance="first-process"), 2000)
+    assert jobs.renew(mine, Proof("r1", "token", instance="first-process"), 1, Progress(), 2001) is not mine
+    for other in ("other-process", None):
+        proof = Proof("r1", "token", tokenless=True, instance=other)
+        with pytest.raises(LeaseLost):
+            jobs.renew(mine, proof, 1, Progress(), 2001)
+        with pytest.raises(LeaseLost):
+            jobs.report(mine, proof, Outcome(JobStatus.SUCCEEDED), 2001)
+        with pytest.raises(LeaseLost):
+            jobs.hand_back(mine, proof, None, (), 2001)
+    assert not jobs.holds(mine, Proof("r1", None, tokenless=True, instance="other-process"))

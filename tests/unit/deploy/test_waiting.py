@@ -5,10 +5,12 @@ from dataclasses import replace
 
 import pytest
 
+from daemons.deploy.domain.holders import Holders
 from daemons.deploy.domain.nodes import Placement, Runner
 from daemons.deploy.domain.views import when
 from daemons.deploy.domain.waiting import Past, Surroundings, explain
 from protocol.errors import WaitReason
+from protocol.nodes import PausedBecause, RunnerVitals
 from tests.unit.deploy.test_nodes import JOB, NODE, NOW, around
 
 HOME = Placement("a", 1, NOW)
@@ -19,6 +21,11 @@ GONE = Runner("r1", NOW - 600_000)
 HERE = Runner("r1", NOW)
 TWO = (HERE, replace(HERE, id="r2", slots=1))
 HELD = {"r1": 2, "r2": 1}
+PAUSED = replace(
+    HERE,
+    vitals=RunnerVitals(instance_id="process-1", pause=PausedBecause(reason="disk", message="RUNNER_WORKDIR is full")),
+    vitals_at=NOW,
+)
 STATES = {
     WaitReason.NODE_DISABLED: around(nodes=(DISABLED,), settled={"a"}),
     WaitReason.NODE_STALE: around(nodes=(STALE,), settled={"a"}),
@@ -26,6 +33,7 @@ STATES = {
     WaitReason.NO_NODE: around(nodes=(DISABLED, replace(STALE, id=2), replace(FULL, id=3))),
     WaitReason.NO_RUNNER: around(runners=(GONE,)),
     WaitReason.RUNNERS_BUSY: around(runners=(replace(HERE, slots=2), replace(HERE, id="r2", slots=1)), held=HELD),
+    WaitReason.RUNNERS_PAUSED: around(runners=(PAUSED, replace(PAUSED, id="r2"))),
     WaitReason.WARM_RUNNER: around(runners=TWO, pasts={"a": Past("r2")}, warm_ms=2000),
     WaitReason.QUEUED: around(pending=7),
 }
@@ -62,6 +70,24 @@ def test_slots_are_in_use_only_where_every_runner_that_could_take_the_job_has_no
     many = tuple(replace(HERE, id=f"r{number}", slots=1) for number in range(8))
     found = explain(JOB, None, HOME, around(runners=many, held={each.id: 1 for each in many}))
     assert found.message.endswith("r0, r1, r2, r3, r4 and 3 more")
+
+
+def test_a_runner_that_takes_no_work_is_named_with_its_reason_only_where_no_other_could_take_the_job() -> None:
+    found = explain(JOB, None, HOME, around(runners=(PAUSED,)))
+    assert found.message == "the runners that could take it take no work now: r1: RUNNER_WORKDIR is full"
+    for runners, reason in (
+        ((PAUSED, replace(HERE, id="r2")), "queued"),
+        ((PAUSED, replace(HERE, id="r2", slots=1)), "runners_busy"),
+        ((replace(PAUSED, vitals_at=NOW - 600_000),), "queued"),
+    ):
+        assert explain(JOB, None, HOME, around(runners=runners, held={"r2": 1})).reason == reason
+    warm = around(runners=(replace(PAUSED, id="r2"), HERE), pasts={"a": Past("r2", NOW - 500)}, warm_ms=2000)
+    assert explain(JOB, None, HOME, warm).reason == "queued"
+
+
+def test_a_job_that_was_handed_back_says_by_whom() -> None:
+    found = explain(replace(JOB, holders=Holders(None, 1, "r9", "0" * 64)), None, HOME, around())
+    assert found.reason == "queued" and found.message.startswith("runner r9 was stopped and handed the job back; ")
 
 
 def test_a_job_is_kept_for_its_warm_runner_as_long_as_the_claim_keeps_it() -> None:

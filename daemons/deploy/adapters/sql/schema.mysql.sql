@@ -53,6 +53,7 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_job (
     log_removed_at BIGINT NULL,
     log_followed_until BIGINT NOT NULL DEFAULT 0,
     stages_json TEXT NULL,
+    holders_json TEXT NULL,
     PRIMARY KEY (id),
     UNIQUE KEY uk_fun_ai_deploy_job_running_app (running_app),
     UNIQUE KEY uk_fun_ai_deploy_job_pending_app (pending_app),
@@ -141,6 +142,7 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_runner (
     runner_version VARCHAR(256) NULL,
     host VARCHAR(256) NULL,
     labels_csv VARCHAR(1024) CHARACTER SET ascii COLLATE ascii_bin NULL,
+    vitals_json TEXT NULL,
     PRIMARY KEY (id),
     KEY idx_fun_ai_deploy_runner_last_seen_at (last_seen_at)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;

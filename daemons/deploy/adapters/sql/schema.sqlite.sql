@@ -46,7 +46,8 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_job (
     log_removed TEXT NULL,
     log_removed_at INTEGER NULL,
     log_followed_until INTEGER NOT NULL DEFAULT 0,
-    stages_json TEXT NULL
+    stages_json TEXT NULL,
+    holders_json TEXT NULL
 ) STRICT;
 CREATE UNIQUE INDEX IF NOT EXISTS uk_fun_ai_deploy_job_running_app ON fun_ai_deploy_job (running_app);
 CREATE UNIQUE INDEX IF NOT EXISTS uk_fun_ai_deploy_job_pending_app ON fun_ai_deploy_job (pending_app);
@@ -128,7 +129,8 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_runner (
     slots INTEGER NULL,
     runner_version TEXT NULL,
     host TEXT NULL,
-    labels_csv TEXT NULL
+    labels_csv TEXT NULL,
+    vitals_json TEXT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS idx_fun_ai_deploy_runner_last_seen_at ON fun_ai_deploy_runner (last_seen_at);
 

@@ -27,15 +27,16 @@ ON DUPLICATE KEY UPDATE
 
 -- touch_runners --
 -- Runners were heard of, given as a JSON list in the order of their ids; what one did not say keeps its value.
-INSERT INTO fun_ai_deploy_runner (id, last_seen_at, slots, runner_version, host, labels_csv)
-SELECT t.id, t.last_seen_at, t.slots, t.runner_version, t.host, t.labels_csv
+INSERT INTO fun_ai_deploy_runner (id, last_seen_at, slots, runner_version, host, labels_csv, vitals_json)
+SELECT t.id, t.last_seen_at, t.slots, t.runner_version, t.host, t.labels_csv, t.vitals_json
 FROM JSON_TABLE(:runners, '$[*]' COLUMNS (
     id VARCHAR(128) PATH '$.id', last_seen_at BIGINT PATH '$.last_seen_at', slots INT PATH '$.slots',
     runner_version VARCHAR(256) PATH '$.runner_version', host VARCHAR(256) PATH '$.host',
-    labels_csv VARCHAR(1024) PATH '$.labels_csv'
+    labels_csv VARCHAR(1024) PATH '$.labels_csv', vitals_json VARCHAR(12000) PATH '$.vitals_json'
 )) AS t
 ON DUPLICATE KEY UPDATE
     last_seen_at = VALUES(last_seen_at), slots = COALESCE(VALUES(slots), fun_ai_deploy_runner.slots),
     runner_version = COALESCE(VALUES(runner_version), fun_ai_deploy_runner.runner_version),
     host = COALESCE(VALUES(host), fun_ai_deploy_runner.host),
-    labels_csv = COALESCE(VALUES(labels_csv), fun_ai_deploy_runner.labels_csv);
+    labels_csv = COALESCE(VALUES(labels_csv), fun_ai_deploy_runner.labels_csv),
+    vitals_json = COALESCE(VALUES(vitals_json), fun_ai_deploy_runner.vitals_json);

@@ -38,11 +38,11 @@ ON CONFLICT (app_id) DO UPDATE SET
 
 -- touch_runners --
 -- Runners were heard of, given as a JSON list; what one did not say keeps its value.
-INSERT INTO fun_ai_deploy_runner (id, last_seen_at, slots, runner_version, host, labels_csv)
+INSERT INTO fun_ai_deploy_runner (id, last_seen_at, slots, runner_version, host, labels_csv, vitals_json)
 SELECT value ->> 'id', value ->> 'last_seen_at', value ->> 'slots', value ->> 'runner_version', value ->> 'host',
-    value ->> 'labels_csv'
+    value ->> 'labels_csv', value ->> 'vitals_json'
 FROM json_each(:runners) WHERE true
 ON CONFLICT (id) DO UPDATE SET
     last_seen_at = excluded.last_seen_at, slots = COALESCE(excluded.slots, slots),
     runner_version = COALESCE(excluded.runner_version, runner_version), host = COALESCE(excluded.host, host),
-    labels_csv = COALESCE(excluded.labels_csv, labels_csv);
+    labels_csv = COALESCE(excluded.labels_csv, labels_csv), vitals_json = COALESCE(excluded.vitals_json, vitals_json);

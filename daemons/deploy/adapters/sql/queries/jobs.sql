@@ -7,12 +7,13 @@ INSERT INTO fun_ai_deploy_job (
     id, type, status, app_id, user_id, payload_json, attempt, fence, runner_id, lease_token, lease_expire_at,
     not_before, started_at, confirmed_at, finished_at, phase, phase_message, error_message, reason, image,
     image_digest, commit_sha, log_length, log_expected, superseded_by, retry_of, create_time, update_time, version,
-    priority, requires_csv, queue_rank, claim_key, stages_json
+    priority, requires_csv, queue_rank, claim_key, stages_json, holders_json
 ) VALUES (
     :id, :type, :status, :app_id, :user_id, :payload_json, :attempt, :fence, :runner_id, :lease_token,
     :lease_expire_at, :not_before, :started_at, :confirmed_at, :finished_at, :phase, :phase_message,
     :error_message, :reason, :image, :image_digest, :commit_sha, :log_length, :log_expected, :superseded_by,
-    :retry_of, :create_time, :update_time, :version, :priority, :requires_csv, :queue_rank, :claim_key, :stages_json
+    :retry_of, :create_time, :update_time, :version, :priority, :requires_csv, :queue_rank, :claim_key, :stages_json,
+    :holders_json
 );
 
 -- save_job --
@@ -23,7 +24,8 @@ SET status = :status, payload_json = :payload_json, attempt = :attempt, fence = 
     started_at = :started_at, confirmed_at = :confirmed_at, finished_at = :finished_at, phase = :phase,
     phase_message = :phase_message, error_message = :error_message, reason = :reason, image = :image,
     image_digest = :image_digest, commit_sha = :commit_sha, log_expected = :log_expected,
-    superseded_by = :superseded_by, claim_key = :claim_key, stages_json = :stages_json, update_time = :update_time, version = :version
+    superseded_by = :superseded_by, claim_key = :claim_key, stages_json = :stages_json,
+    holders_json = :holders_json, update_time = :update_time, version = :version
 WHERE id = :id AND version = :was_version;
 
 -- job --
