@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import secrets
 import signal
 import socket
 import sys
@@ -22,21 +23,26 @@ from daemons.kit.metrics import Metrics
 from daemons.kit.problems import problem_middleware
 from daemons.kit.settings import revealed
 from daemons.runner.adapters.app_host import HttpAppHost
+from daemons.runner.adapters.aside import OwnThread
 from daemons.runner.adapters.control_plane import HttpControlPlane
+from daemons.runner.adapters.disks import MachineDisks, engine_root
 from daemons.runner.adapters.git import GitPolicy, GitRepository
 from daemons.runner.adapters.git_process import GitKeys
+from daemons.runner.adapters.leash import Leashes
 from daemons.runner.adapters.meter import PrometheusMeter
 from daemons.runner.adapters.project_files import init
 from daemons.runner.adapters.registry import OciImages
 from daemons.runner.adapters.workplace import DiskWorkplace
 from daemons.runner.composition import hidden_words_of, make_builder, template_images
-from daemons.runner.domain.builders import NoBuilder
+from daemons.runner.domain.builders import BuilderKind, NoBuilder
 from daemons.runner.domain.failures import WorkFailed
 from daemons.runner.domain.plan import RegistryPolicy
 from daemons.runner.domain.tree import TreeLimits
+from daemons.runner.domain.watermarks import Watermarks
 from daemons.runner.ports import NoFolder, ReadyBuilder
-from daemons.runner.services.execute import Executor
+from daemons.runner.services.execute import Executor, Holding
 from daemons.runner.services.pace import MachinePacer
+from daemons.runner.services.presence import Presence, Roster
 from daemons.runner.services.steps import Tools
 from daemons.runner.services.worker import Worker
 from daemons.runner.settings import RunnerSettings, TemplateSettings
@@ -52,7 +58,8 @@ _MOST_FILES: Final = 200_000
 
 
 def run(settings: RunnerSettings) -> None:
-    """Run until a signal. SIGTERM or SIGINT: no more claims, running jobs finish; a second one ends them at once."""
+    """Run until a signal. SIGTERM or SIGINT: no more claims, running jobs finish; a second one hands
+    them back."""
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     try:
         asyncio.run(_live(settings))
@@ -91,22 +98,59 @@ async def _live(settings: RunnerSettings) -> None:
             builder, kind = await make_builder(settings)
         except NoBuilder as error:
             raise _CannotStart(f"the runner cannot start: {error}. Mend that or change RUNNER_BUILDER.") from None
-        worker = _worker(settings, RunnerClient(transport), builder, workplace, metrics, hidden)
-        await stack.enter_async_context(_Site(settings, _application(settings, worker, {kind: builder.ping}, metrics)))
-        await _until_stopped(worker, settings.drain_seconds)
+        instance = secrets.token_hex(8)
+        logger.info("this process is known by its own id", extra={"runner": settings.runner_id, "instance": instance})
+        aside = await stack.enter_async_context(OwnThread("leases"))
+        renewals = Transport(settings.deploy_url, {RUNNER_TOKEN: token})
+        stack.push_async_callback(aside.run, renewals.close)
+        control = _control(settings, RunnerClient(transport), instance)
+        pacer, roster = MachinePacer(), Roster()
+        disks = await _disks(settings, kind)
+        presence = Presence(control, disks, _marks(settings), pacer, roster, instance=instance)
+        await presence.look()
+        holding = Holding(_control(settings, RunnerClient(renewals), instance), aside, Leashes(), roster)
+        worker = _worker(settings, control, builder, workplace, metrics, hidden, holding, presence)
+        checks = {kind: builder.ping, "disk": _room(presence)}
+        await stack.enter_async_context(_Site(settings, _application(settings, worker, checks, metrics)))
+        await _until_stopped(worker, presence, settings.drain_seconds)
 
 
 def _worker(
     settings: RunnerSettings,
-    client: RunnerClient,
+    control: HttpControlPlane,
     builder: ReadyBuilder,
     workplace: DiskWorkplace,
     metrics: Metrics,
     hidden: tuple[str, ...],
+    holding: Holding,
+    presence: Presence,
 ) -> Worker:
     pacer = MachinePacer()
     meter = PrometheusMeter(metrics.registry, settings.slots)
-    control = HttpControlPlane(
+    hosts = HttpAppHost(revealed(settings.agent_token)[0], pacer)
+    hidden_words = spellings((*settings.secret_values(), *hidden))
+    executor = Executor(
+        control,
+        Tools(_repository(settings), builder, hosts, _images(settings), pacer, meter),
+        workplace,
+        RegistryPolicy(settings.registry, settings.namespace),
+        lease_seconds=settings.lease_seconds,
+        redactor=lambda more: Redactor((*hidden_words, *spellings(more))),
+        holding=holding,
+    )
+    return Worker(
+        control,
+        executor,
+        pacer,
+        meter,
+        slots=settings.slots,
+        poll_seconds=settings.poll_seconds,
+        full=lambda: presence.full,
+    )
+
+
+def _control(settings: RunnerSettings, client: RunnerClient, instance: str) -> HttpControlPlane:
+    return HttpControlPlane(
         client,
         runner_id=settings.runner_id,
         lease_seconds=settings.lease_seconds,
@@ -114,18 +158,26 @@ def _worker(
         labels=settings.labels,
         version=_version(),
         host=socket.gethostname(),
+        instance=instance,
     )
-    hosts = HttpAppHost(revealed(settings.agent_token)[0], pacer)
-    secrets = spellings((*settings.secret_values(), *hidden))
-    executor = Executor(
-        control,
-        Tools(_repository(settings), builder, hosts, _images(settings), pacer, meter),
-        workplace,
-        RegistryPolicy(settings.registry, settings.namespace),
-        lease_seconds=settings.lease_seconds,
-        redactor=lambda more: Redactor((*secrets, *spellings(more))),
-    )
-    return Worker(control, executor, pacer, meter, slots=settings.slots, poll_seconds=settings.poll_seconds)
+
+
+async def _disks(settings: RunnerSettings, kind: str) -> MachineDisks:
+    root = await engine_root(settings.docker_host) if kind == BuilderKind.ENGINE.value else None
+    folders = {"RUNNER_WORKDIR": settings.workdir.absolute()} | ({"the engine's data folder": root} if root else {})
+    return MachineDisks(folders)
+
+
+def _marks(settings: RunnerSettings) -> Watermarks:
+    return Watermarks(settings.disk_stop_pct, settings.disk_resume_pct, settings.disk_enough_gb * 1024**3)
+
+
+def _room(presence: Presence) -> Check:
+    async def room() -> None:
+        if presence.full is not None:
+            raise OSError(presence.full)
+
+    return room
 
 
 def _repository(settings: RunnerSettings) -> GitRepository:
@@ -188,14 +240,21 @@ class _Site:
         await self._runner.cleanup()
 
 
-async def _until_stopped(worker: Worker, drain_seconds: float) -> None:
+async def _until_stopped(worker: Worker, presence: Presence, drain_seconds: float) -> None:
     loop = asyncio.get_running_loop()
+    ended = False
     async with asyncio.TaskGroup() as group:
+        telling = group.create_task(presence.run(), name="presence")
         working = group.create_task(worker.run(), name="slots")
+        working.add_done_callback(lambda _: telling.cancel())
 
         def end() -> None:
+            nonlocal ended
+            if ended:
+                return
+            ended = True
             if worker.busy:
-                logger.warning("stopping with jobs running; their leases will expire", extra={"jobs": worker.busy})
+                logger.warning("stopping with jobs running; they are handed back", extra={"jobs": worker.busy})
             working.cancel()
 
         def stop() -> None:
@@ -204,6 +263,7 @@ async def _until_stopped(worker: Worker, drain_seconds: float) -> None:
                 return
             logger.info("stopping: no more claims, running jobs finish", extra={"jobs": worker.busy})
             worker.drain()
+            presence.stop()
             loop.call_later(drain_seconds, end)
 
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,15 +1,19 @@
 """What the runner needs of the world, each as the narrowest protocol that serves it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from daemons.runner.domain.plan import Attempt, ImageNames, Source
+from daemons.runner.domain.watermarks import Disk
 from protocol.apps import DeployApp
 from protocol.errors import JobReason
 from protocol.jobs import ClaimedJob, JobPhase, JobStatus, StageReport
+from protocol.nodes import RunnerVitals
+
+T = TypeVar("T")
 
 
 class ControlPlaneDown(Exception):
@@ -80,8 +84,53 @@ class ControlPlane(Protocol):
         """End the attempt; repeating it is harmless. Raises LeaseLost when it is not ours to end."""
         ...
 
+    async def hand_back(self, attempt: Attempt, log_length: int, stages: tuple[StageReport, ...]) -> JobStatus:
+        """End the attempt without an outcome, so that another runner has the job at once; repeating it is harmless.
+        Raises LeaseLost when it is not ours to end, or when this cannot be said: then its lease ends by itself."""
+        ...
+
     async def upload(self, attempt: Attempt, offset: int, data: bytes, *, last: bool = False) -> Uploaded:
         """Append to the job's log; `last` when the attempt was stopped and this is all. Raises LogGap, LogRefused."""
+        ...
+
+
+class Front(Protocol):
+    """Where a runner tells how it is."""
+
+    async def tell(self, vitals: RunnerVitals) -> bool:
+        """False when the control plane does not know what this is. Raises ControlPlaneDown."""
+        ...
+
+
+class Aside(Protocol):
+    """Where what must not stand still is done."""
+
+    async def run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """The work's result; cancelling the call cancels the work."""
+        ...
+
+
+class Leash(Protocol):
+    """Everything outside this process that works for one attempt."""
+
+    def cut(self) -> None:
+        """End it all now. For any thread."""
+        ...
+
+
+class Leashes(Protocol):
+    """Hands out leashes."""
+
+    def held(self, name: str) -> AbstractAsyncContextManager[Leash]:
+        """What is started within the block is on the leash; nothing of it is left after the block."""
+        ...
+
+
+class Disks(Protocol):
+    """The file systems that builds fill."""
+
+    async def look(self) -> tuple[Disk, ...]:
+        """How full they are; those that cannot be looked at are left out."""
         ...
 
 

@@ -85,6 +85,11 @@ class RunnerSettings(TemplateSettings):
     #: How much is kept of repositories between jobs, in RUNNER_WORKDIR; 0 keeps nothing.
     git_cache_mb: Annotated[int, Field(ge=0, le=10_000_000)] = Field(10_240, alias="RUNNER_GIT_CACHE_MB")
     workdir: Path = Field(Path("/data/funai/runner/workdir"), alias="RUNNER_WORKDIR")
+    #: With less than so much percent of a disk free that builds fill, no job is claimed, until so much is free again.
+    disk_stop_pct: Annotated[float, Field(ge=0, le=100)] = Field(10, alias="RUNNER_DISK_STOP_PCT")
+    disk_resume_pct: Annotated[float, Field(ge=0, le=100)] = Field(15, alias="RUNNER_DISK_RESUME_PCT")
+    #: Where so many GiB are free, percentages do not count.
+    disk_enough_gb: Annotated[int, Field(ge=0, le=1_000_000)] = Field(20, alias="RUNNER_DISK_ENOUGH_GB")
     docker_host: str = Field("unix:///var/run/docker.sock", alias="DOCKER_HOST")
     #: Documented default: true. Without a registry, base images may exist in the shared engine only, and a pull
     #: would fail the build, so the default follows the registry.
@@ -119,6 +124,12 @@ class RunnerSettings(TemplateSettings):
         """A job may name a registry of its own; credentials must never be sent to any but the one they are for."""
         if self.username and not self.registry:
             raise ValueError("REGISTRY_USERNAME is set without ACR_REGISTRY; set ACR_REGISTRY to the host it is for")
+        return self
+
+    @model_validator(mode="after")
+    def _claims_again_above_the_line_where_it_stops(self) -> Self:
+        if self.disk_resume_pct < self.disk_stop_pct:
+            raise ValueError("RUNNER_DISK_RESUME_PCT is below RUNNER_DISK_STOP_PCT; it must not be")
         return self
 
     @property

@@ -9,9 +9,13 @@ from protocol.client.deploy import RunnerClient
 from protocol.client.transport import ClientError, Refused
 from protocol.errors import ErrorReason
 from protocol.jobs import ClaimedJob, ClaimJob, JobPhase, JobStatus, LogPosition, RenewLease, ReportJob, StageReport
+from protocol.nodes import RunnerHeartbeat, RunnerVitals
+from protocol.returns import ReturnJob
 
 #: No such job, or not ours, or ended: nothing that is tried again can change it.
 _SETTLED: Final = (404, 409)
+#: Of a path that is not there, or is there for other methods.
+_UNKNOWN: Final = (404, 405)
 _TRANSIENT: Final = (401, 403, 408, 429)
 
 
@@ -28,6 +32,7 @@ class HttpControlPlane:
         version: str,
         host: str,
         labels: tuple[str, ...] = (),
+        instance: str | None = None,
     ) -> None:
         self._client = client
         self._runner_id = runner_id
@@ -37,6 +42,7 @@ class HttpControlPlane:
         self._unanswered: list[str] = []
         self._version = version
         self._host = host
+        self._instance = instance
 
     async def claim(self, wait_seconds: float) -> ClaimedJob | None:
         """A job, or None.
@@ -55,6 +61,7 @@ class HttpControlPlane:
             host=self._host,
             labels=self._labels,
             claim_token=token,
+            instance_id=self._instance,
         )
         try:
             return await self._client.claim(order)
@@ -73,6 +80,7 @@ class HttpControlPlane:
             wait_seconds=wait_seconds,
             phase=phase.value if phase else None,
             stages=stages,
+            instance_id=self._instance,
         )
         try:
             return (await self._client.renew(attempt.job_id, order)).status
@@ -92,17 +100,58 @@ class HttpControlPlane:
             commit=outcome.commit,
             log_length=outcome.log_length,
             stages=outcome.stages,
+            instance_id=self._instance,
         )
         try:
             await self._client.report(attempt.job_id, order)
         except ClientError as error:
             raise _settled_or_down(error) from error
 
+    async def hand_back(self, attempt: Attempt, log_length: int, stages: tuple[StageReport, ...]) -> JobStatus:
+        """Give the job back. A control plane that does not know the call answers 404, as for a job that is gone."""
+        order = ReturnJob(
+            runner_id=self._runner_id,
+            lease_token=attempt.lease_token,
+            log_length=log_length,
+            stages=stages,
+            instance_id=self._instance,
+        )
+        try:
+            return (await self._client.hand_back(attempt.job_id, order)).status
+        except ClientError as error:
+            raise _settled_or_down(error) from error
+
+    async def tell(self, vitals: RunnerVitals) -> bool:
+        """How this runner is."""
+        beat = RunnerHeartbeat(
+            runner_id=self._runner_id,
+            slots=self._slots,
+            version=self._version,
+            host=self._host,
+            labels=self._labels,
+            vitals=vitals,
+        )
+        try:
+            await self._client.heartbeat(beat)
+        except Refused as error:
+            if error.status in _UNKNOWN:
+                return False
+            raise ControlPlaneDown(str(error)) from error
+        except ClientError as error:
+            raise ControlPlaneDown(str(error)) from error
+        return True
+
     async def upload(self, attempt: Attempt, offset: int, data: bytes, *, last: bool = False) -> Uploaded:
         """Append to the log."""
         try:
             position = await self._client.upload_log(
-                attempt.job_id, self._runner_id, attempt.lease_token, offset=offset, data=data, last=last
+                attempt.job_id,
+                self._runner_id,
+                attempt.lease_token,
+                offset=offset,
+                data=data,
+                last=last,
+                instance_id=self._instance,
             )
         except Refused as error:
             if error.reason == ErrorReason.LOG_GAP and isinstance(error.data, LogPosition):

@@ -61,7 +61,9 @@ class Enclosure:
             groups = await stack.enter_async_context(self._cgroups.group()) if self._cgroups else ()
             places = (str(job), str(self.store), ":".join(str(path) for path in groups))
             script = ("sh", str(_SCRIPT), str(FIRST_ID), str(_COUNT), *places)
-            return await process.run(["unshare", *namespaces, "--", *script, *argv], cwd=job, env=within, log=log)
+            argv = ["unshare", *namespaces, "--", *script, *argv]
+            # The first process of a namespace heeds no SIGTERM: to wait for it would be a second lost.
+            return await process.run(argv, cwd=job, env=within, log=log, grace=0)
 
     def _prepare(self) -> None:
         self._jobs.mkdir(mode=0o700, parents=True, exist_ok=True)

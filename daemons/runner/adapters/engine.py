@@ -6,13 +6,18 @@ API: Docker Engine API 1.41, "Build an image" and "Push an image".
 """
 
 import asyncio
+import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+import os
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import aiodocker
 import aiohttp
+
+from daemons.runner.adapters.leash import leashed
 
 _CHUNK_BYTES: Final = 256 * 1024
 #: The engine passes on 32 KiB of output at a time, and JSON may write each byte as six.
@@ -47,11 +52,31 @@ async def stream(
     ) as response:
         if response.status >= 400:
             raise StreamFailed(_message(await response.text()))
-        async for line in response.content:
-            item = json.loads(line)
-            if "error" in item or "errorDetail" in item:
-                raise _failure(item)
-            yield item
+        with _on_the_leash(response):
+            async for line in response.content:
+                item = json.loads(line)
+                if "error" in item or "errorDetail" in item:
+                    raise _failure(item)
+                yield item
+
+
+@contextlib.contextmanager
+def _on_the_leash(response: aiohttp.ClientResponse) -> Iterator[None]:
+    """Within the block the connection, and with it the call, ends with the attempt's lease: the engine sees its client
+    go away. The socket is one more name of the same connection, which any thread may shut."""
+    transport = response.connection.transport if response.connection else None
+    there = transport.get_extra_info("socket") if transport else None
+    if there is None:
+        yield
+        return
+    with socket.socket(fileno=os.dup(there.fileno())) as own:
+
+        def shut() -> None:
+            with contextlib.suppress(OSError):
+                own.shutdown(socket.SHUT_RDWR)
+
+        with leashed(shut):
+            yield
 
 
 async def chunks(path: Path) -> AsyncIterator[bytes]:

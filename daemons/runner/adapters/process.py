@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from daemons.runner.adapters.leash import leashed, marked
 from daemons.runner.ports import LogSink
 
 _GRACE_SECONDS: Final = 1.0
@@ -32,17 +33,23 @@ def writing_at_most(file_bytes: int) -> tuple[str, ...]:
 
 
 async def run(
-    argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], log: LogSink | None, keep: Sequence[int] = ()
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    log: LogSink | None,
+    keep: Sequence[int] = (),
+    grace: float = _GRACE_SECONDS,
 ) -> tuple[int, str]:
     """The exit code and the last 4,000 characters of the output, all of which goes to the log, if there is one.
 
-    When the call is cancelled, the whole group gets SIGTERM and within a second SIGKILL before it returns. Raises
+    When the call is cancelled, the whole group gets SIGTERM and `grace` seconds later SIGKILL before it returns. Raises
     OSError when the program cannot be started; setpriv, where it is used, says so instead, with code 127. The program
     inherits the descriptors to `keep`.
     """
     process = await _started(argv, cwd, env, keep)
     tail = ""
-    async with _ending(process):
+    async with _ending(process, grace):
         async for text in _output(process):
             tail = (tail + text)[-4000:]
             if log is not None:
@@ -56,7 +63,7 @@ async def read(
 ) -> int:
     """As `run`, but `take` gets the output as it comes, in pieces of any size; what it raises ends the program."""
     process = await _started(argv, cwd, env, keep)
-    async with _ending(process):
+    async with _ending(process, _GRACE_SECONDS):
         assert process.stdout is not None  # noqa: S101 - it is a pipe
         while chunk := await process.stdout.read(_CHUNK_BYTES):
             take(chunk)
@@ -68,7 +75,7 @@ async def _started(argv: Sequence[str], cwd: Path, env: Mapping[str, str], keep:
         *MORTAL,
         *argv,
         cwd=cwd,
-        env=dict(env),
+        env=marked(env),
         stdin=DEVNULL,
         stdout=PIPE,
         stderr=STDOUT,
@@ -78,16 +85,18 @@ async def _started(argv: Sequence[str], cwd: Path, env: Mapping[str, str], keep:
 
 
 @contextlib.asynccontextmanager
-async def _ending(process: Process) -> AsyncIterator[None]:
+async def _ending(process: Process, grace: float) -> AsyncIterator[None]:
     try:
-        yield
+        with leashed(lambda: _signal_group(process, signal.SIGKILL)):
+            yield
     finally:
         if process.returncode is None:
-            _signal_group(process, signal.SIGTERM)
             try:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_GRACE_SECONDS):
-                        await process.wait()
+                if grace:
+                    _signal_group(process, signal.SIGTERM)
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(grace):
+                            await process.wait()
             finally:
                 _signal_group(process, signal.SIGKILL)
             await process.wait()

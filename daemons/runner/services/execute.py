@@ -7,19 +7,21 @@ one terminal report leaves, and it is repeated, never changed, until it is answe
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
-from dataclasses import replace
-from typing import Final, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol
 
 from daemons.kit.logs import Redactor
 from daemons.kit.tasks import shielded
 from daemons.runner.domain.failures import WorkFailed, explain
 from daemons.runner.domain.plan import Attempt, RegistryPolicy, attempt_of, plan
 from daemons.runner.ports import (
+    Aside,
     ControlPlane,
     ControlPlaneDown,
     LeaseLost,
+    Leashes,
     NoFolder,
     Outcome,
     WorkFolder,
@@ -28,6 +30,7 @@ from daemons.runner.ports import (
 from daemons.runner.services.joblog import JobLog, LogUploader
 from daemons.runner.services.lease import LeaseKeeper
 from daemons.runner.services.pace import backoff
+from daemons.runner.services.presence import Roster
 from daemons.runner.services.stages import StageBook
 from daemons.runner.services.steps import Desk, Steps, Tools
 from protocol.errors import JobReason
@@ -41,6 +44,16 @@ _LAST_REPORT_SECONDS: Final = 2.0
 _MOST_PAUSE_SECONDS: Final = 10.0
 _FOLDER_ADVICE: Final = "Check that RUNNER_WORKDIR exists, is writable and has free space, then deploy again."
 ABANDONED: Final = "abandoned"
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """How leases are held: `control` is for what is done `aside`, where no work can hold it up."""
+
+    control: ControlPlane
+    aside: Aside
+    leashes: Leashes
+    roster: Roster
 
 
 class Executes(Protocol):
@@ -63,6 +76,7 @@ class Executor:
         *,
         lease_seconds: float,
         redactor: Callable[[tuple[str, ...]], Redactor],
+        holding: Holding,
     ) -> None:
         self._control = control
         self._tools = tools
@@ -70,6 +84,7 @@ class Executor:
         self._registry = registry
         self._lease_seconds = lease_seconds
         self._redactor = redactor
+        self._holding = holding
 
     async def run(self, job: ClaimedJob) -> None:
         """Carry out a job and report it once."""
@@ -101,11 +116,22 @@ class Executor:
         log = JobLog(folder.spool, redactor)
         uploader = LogUploader(self._control, attempt, log, self._tools.pacer)
         stages = StageBook(self._tools.pacer)
-        keeper = LeaseKeeper(self._control, attempt, self._tools.pacer, stages)
-        desk = Desk(folder, log, keeper.enter, stages)
-        outcome = await _beside_the_lease(
-            attempt, keeper, uploader, lambda: self._work(job, desk, log, redactor, afterwards)
-        )
+        held = self._holding
+        keeper = LeaseKeeper(held.control, attempt, self._tools.pacer, stages)
+        desk = Desk(folder, log, lambda phase: held.aside.run(lambda: keeper.enter(phase)), stages)
+        try:
+            async with held.leashes.held(attempt.folder_name) as leash:
+                with held.roster.entered(attempt.job_id, stages):
+                    outcome = await _beside_the_lease(
+                        attempt,
+                        keeper,
+                        lambda: held.aside.run(lambda: keeper.keep(leash)),
+                        uploader,
+                        lambda: self._work(job, desk, log, redactor, afterwards),
+                    )
+        except asyncio.CancelledError:
+            await self._hand_back(attempt, log, uploader, stages)
+            raise
         if outcome is None:
             await log.write("[stopped] the job was cancelled or is no longer this runner's\n")
             await uploader.finish(_FLUSH_SECONDS, stopped=True)
@@ -130,6 +156,30 @@ class Executor:
             await log.write(f"[failed] {failure.reason.value}: {redactor.text(failure.text)}\n")
             return Outcome(JobStatus.FAILED, failure.reason, message)
 
+    async def _hand_back(self, attempt: Attempt, log: JobLog, uploader: LogUploader, stages: StageBook) -> None:
+        """The runner is being stopped, and the work has ended: let another one have the job."""
+        await log.write("[stopped] the runner was stopped and hands the job back\n")
+        await uploader.finish(_FLUSH_SECONDS)
+        keys = {"job_id": attempt.job_id}
+        try:
+            async with self._tools.pacer.limit(_FLUSH_SECONDS):
+                status = await self._hand_back_until_answered(attempt, log, stages)
+        except (LeaseLost, TimeoutError) as error:
+            logger.warning("a job was not handed back; its lease will expire", extra=keys | {"error": str(error)})
+            return
+        logger.info("a job was handed back", extra=keys | {"status": status.value})
+        if status.terminal:
+            await uploader.finish(_FLUSH_SECONDS, stopped=True)
+
+    async def _hand_back_until_answered(self, attempt: Attempt, log: JobLog, stages: StageBook) -> JobStatus:
+        pauses = backoff(0.2, 1.0)
+        while True:
+            try:
+                return await self._control.hand_back(attempt, log.length, stages.told)
+            except ControlPlaneDown as error:
+                logger.info("a return was not answered", extra={"job_id": attempt.job_id, "error": str(error)})
+                await self._tools.pacer.sleep(next(pauses))
+
     async def _report(self, attempt: Attempt, outcome: Outcome) -> bool:
         """Whether the control plane took the report; false when the attempt turned out not to be ours any more."""
         pauses = backoff(0.5, _MOST_PAUSE_SECONDS)
@@ -147,14 +197,21 @@ class Executor:
 
 
 async def _beside_the_lease(
-    attempt: Attempt, keeper: LeaseKeeper, uploader: LogUploader, work: Callable[[], Awaitable[Outcome]]
+    attempt: Attempt,
+    keeper: LeaseKeeper,
+    keep: Callable[[], Coroutine[Any, Any, None]],
+    uploader: LogUploader,
+    work: Callable[[], Awaitable[Outcome]],
 ) -> Outcome | None:
     """The work's outcome, or None when the work was stopped because the job is no longer ours."""
     outcome: Outcome | None = None
     try:
         async with asyncio.TaskGroup() as group:
-            beside = [group.create_task(keeper.keep()), group.create_task(uploader.run())]
+            beside = [group.create_task(keep()), group.create_task(uploader.run())]
             outcome = await work()
+            if keeper.lost is not None:
+                # What looks like a failure of the work may be that it was ended.
+                raise keeper.lost
             for task in beside:
                 task.cancel()
     except* LeaseLost as lost:

@@ -8,7 +8,7 @@ import logging
 from typing import Final
 
 from daemons.runner.domain.plan import Attempt
-from daemons.runner.ports import ControlPlane, ControlPlaneDown, LeaseLost, Pacer
+from daemons.runner.ports import ControlPlane, ControlPlaneDown, LeaseLost, Leash, Pacer
 from daemons.runner.services.pace import backoff
 from daemons.runner.services.stages import StageBook
 from protocol.jobs import JobPhase, JobStatus
@@ -35,6 +35,8 @@ class LeaseKeeper:
         self._wait = min(attempt.lease_seconds * _WAIT_SHARE, _MOST_WAIT_SECONDS)
         self._held_since = pacer.now()
         self._phase: JobPhase | None = None
+        #: Why the work must end, from the moment it is known.
+        self.lost: LeaseLost | None = None
 
     async def enter(self, phase: JobPhase) -> None:
         """Announce the next phase and ask leave for it. Raises LeaseLost; no answer is no refusal."""
@@ -48,8 +50,18 @@ class LeaseKeeper:
                 extra={"job_id": self._attempt.job_id, "phase": phase.value, "error": str(error)},
             )
 
-    async def keep(self) -> None:
-        """Renew for ever. Raises LeaseLost when the job left RUNNING, the lease was lost or could not be renewed."""
+    async def keep(self, leash: Leash) -> None:
+        """Renew for ever. When the job left RUNNING, the lease was lost or could not be renewed, everything on the
+        leash is ended, and LeaseLost raised."""
+        try:
+            await self._keep()
+        except LeaseLost as error:
+            # In this order: who sees the work fail must be able to know why.
+            self.lost = error
+            leash.cut()
+            raise
+
+    async def _keep(self) -> None:
         pauses = backoff(0.5, max(self._wait / 2, 0.5))
         while True:
             started = self._pacer.now()

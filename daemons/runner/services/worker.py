@@ -6,6 +6,7 @@ for each slot and try.
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Final
 
 from daemons.runner.ports import ControlPlane, ControlPlaneDown, Meter, Pacer
@@ -31,6 +32,7 @@ class Worker:
         *,
         slots: int,
         poll_seconds: float,
+        full: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._control = control
         self._executor = executor
@@ -38,6 +40,7 @@ class Worker:
         self._meter = meter
         self._slots = slots
         self._poll_seconds = poll_seconds
+        self._full = full
         self._stopping = False
         self._idle: set[asyncio.Task[None]] = set()
         self._busy = 0
@@ -77,6 +80,9 @@ class Worker:
         while not self._stopping:
             self._idle.add(task)
             try:
+                if self._full() is not None:
+                    await self._pacer.sleep(self._poll_seconds)
+                    continue
                 job = await self._claim()
                 self._note(None)
                 pauses = backoff(self._poll_seconds, _MOST_PAUSE_SECONDS)

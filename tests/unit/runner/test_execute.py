@@ -292,3 +292,53 @@ async def test_a_stopped_runner_still_delivers_a_report_under_way() -> None:
         await running
     assert bench.control.statuses[JOB_ID] is JobStatus.SUCCEEDED
     assert bench.workplace.closed
+
+
+async def stopped_while_building(bench: Bench) -> None:
+    building = asyncio.Event()
+
+    async def build(order: BuildOrder) -> None:
+        building.set()
+        await forever(order)
+
+    bench.builder.during = build
+    running = asyncio.ensure_future(bench.run_next())
+    await building.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_a_stopped_runner_hands_its_job_back_behind_the_whole_log() -> None:
+    bench = Bench(claimed())
+    await stopped_while_building(bench)
+    log = bench.control.log()
+    assert bench.builder.stopped and bench.control.reports == [] and bench.hosts.orders == []
+    assert bench.control.returned == [(JOB_ID, len(log.encode()))]
+    assert log.endswith("[stopped] the runner was stopped and hands the job back\n")
+    assert bench.control.statuses[JOB_ID] is JobStatus.PENDING
+    assert bench.builder.removed == [f"{LOCAL}:{COMMIT[:12]}-7"]
+    assert bench.workplace.closed == [f"{JOB_ID}-1"] and bench.roster.work() == ()
+
+
+@pytest.mark.parametrize("fault", ["down", "unknown"])
+async def test_a_job_that_cannot_be_handed_back_is_left_to_its_lease(fault: str) -> None:
+    bench = Bench(claimed())
+    bench.control.knows_returns = fault != "unknown"
+    bench.control.returns_down = fault == "down"
+    await stopped_while_building(bench)
+    assert bench.control.returned == [] and bench.control.reports == []
+    assert bench.workplace.closed
+
+
+async def test_a_build_that_the_lost_lease_ended_is_not_reported_as_a_failed_one() -> None:
+    bench = Bench(claimed())
+
+    async def ended_from_the_other_thread(_order: BuildOrder) -> None:
+        await bench.control.take_away(JOB_ID)
+        await turns_until(lambda: bench.leashes.made[0].is_cut)
+        raise WorkFailed(JobReason.BUILD_FAILED, "buildah was killed")
+
+    bench.builder.during = ended_from_the_other_thread
+    await bench.run_next()
+    assert bench.control.reports == [] and bench.meter.results == ["abandoned"]

@@ -7,7 +7,7 @@ from daemons.runner.ports import ControlPlaneDown, LeaseLost
 from daemons.runner.services.lease import LeaseKeeper
 from daemons.runner.services.stages import StageBook
 from protocol.jobs import JobPhase, JobStatus, StageReport
-from tests.unit.runner.twins import FakePacer, MemoryControlPlane
+from tests.unit.runner.twins import FakePacer, MemoryControlPlane, MemoryLeash
 
 
 class ParkingControlPlane(MemoryControlPlane):
@@ -39,7 +39,7 @@ async def test_a_long_job_keeps_its_lease(lease_seconds: float, latency_share: f
     plane = ParkingControlPlane(pacer, latency=latency, renewals=50, fail_every=fail_every)
     keeper = LeaseKeeper(plane, Attempt("job", 1, "token", lease_seconds), pacer, StageBook(pacer))
     with pytest.raises(LeaseLost, match="CANCELLED"):
-        await keeper.keep()
+        await keeper.keep(MemoryLeash())
     assert plane.answered == 50
     assert pacer.now() - 1000 > 2 * lease_seconds
 
@@ -48,4 +48,4 @@ async def test_answers_that_come_too_late_to_count_end_the_work() -> None:
     pacer = FakePacer()
     plane = ParkingControlPlane(pacer, latency=40, renewals=50)
     with pytest.raises(LeaseLost, match="could not be renewed"):
-        await LeaseKeeper(plane, Attempt("job", 1, "token", 30), pacer, StageBook(pacer)).keep()
+        await LeaseKeeper(plane, Attempt("job", 1, "token", 30), pacer, StageBook(pacer)).keep(MemoryLeash())

@@ -1,11 +1,11 @@
 """In-memory twins of the runner's ports, and jobs to feed them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from daemons.kit.logs import Redactor
 from daemons.runner.domain.failures import WorkFailed
@@ -23,11 +23,13 @@ from daemons.runner.ports import (
     Uploaded,
     WorkFolder,
 )
-from daemons.runner.services.execute import Executor
+from daemons.runner.services.execute import Executor, Holding
+from daemons.runner.services.presence import Roster
 from daemons.runner.services.steps import Tools
 from protocol.apps import DeployApp
 from protocol.jobs import ClaimedJob, JobPhase, JobStatus, StageReport
 
+T = TypeVar("T")
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 DIGEST = "sha256:" + "a" * 64
 JOB_ID = "6f1c1a52-0000-4000-8000-000000000001"
@@ -121,6 +123,9 @@ class MemoryControlPlane:
         self.statuses: dict[str, JobStatus] = {}
         self.logs: dict[str, bytearray] = {}
         self.ends: list[int] = []
+        self.returned: list[tuple[str, int]] = []
+        self.knows_returns = True
+        self.returns_down = False
         self.followed: bool | None = None
         self.reports: list[tuple[str, Outcome]] = []
         self.phases: list[JobPhase] = []
@@ -195,6 +200,17 @@ class MemoryControlPlane:
         if self._settled(attempt.job_id) and self.statuses[attempt.job_id] is not outcome.status:
             raise LeaseLost("not yours to end")
         self.statuses[attempt.job_id] = outcome.status
+
+    async def hand_back(self, attempt: Attempt, log_length: int, stages: tuple[StageReport, ...]) -> JobStatus:
+        await asyncio.sleep(0)
+        if self.down or self.returns_down:
+            raise ControlPlaneDown("connection refused")
+        if not self.knows_returns or attempt.job_id in self.gone:
+            raise LeaseLost("no such call, or not yours")
+        self.returned.append((attempt.job_id, log_length))
+        if not self._settled(attempt.job_id):
+            self.statuses[attempt.job_id] = JobStatus.PENDING
+        return self.statuses[attempt.job_id]
 
     async def upload(self, attempt: Attempt, offset: int, data: bytes, *, last: bool = False) -> Uploaded:
         await asyncio.sleep(0)
@@ -349,6 +365,38 @@ class MemoryMeter:
         self.steps.append(phase)
 
 
+class Here:
+    """Work that is not done aside, but here."""
+
+    async def run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        return await work()
+
+
+class MemoryLeash:
+    """Nothing is on it; says whether it was cut."""
+
+    def __init__(self) -> None:
+        self.is_cut = False
+
+    def cut(self) -> None:
+        self.is_cut = True
+
+
+class MemoryLeashes:
+    """The leashes of all attempts."""
+
+    def __init__(self) -> None:
+        self.made: list[MemoryLeash] = []
+
+    def held(self, name: str) -> AbstractAsyncContextManager[MemoryLeash]:
+        return self._held()
+
+    @asynccontextmanager
+    async def _held(self) -> AsyncIterator[MemoryLeash]:
+        self.made.append(MemoryLeash())
+        yield self.made[-1]
+
+
 class Bench:
     """An executor on twins."""
 
@@ -361,6 +409,8 @@ class Bench:
         self.workplace = MemoryWorkplace()
         self.pacer = FakePacer()
         self.meter = MemoryMeter()
+        self.leashes = MemoryLeashes()
+        self.roster = Roster()
         self.executor = Executor(
             self.control,
             Tools(self.repository, self.builder, self.hosts, self.images, self.pacer, self.meter),
@@ -368,6 +418,7 @@ class Bench:
             RegistryPolicy(registry, "funaistudio"),
             lease_seconds=30,
             redactor=lambda more: Redactor((*secrets, *more)),
+            holding=Holding(self.control, Here(), self.leashes, self.roster),
         )
 
     async def run_next(self) -> None:
