@@ -3,6 +3,7 @@
 import asyncio
 import os
 import subprocess
+import threading
 import urllib.request
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -18,6 +19,7 @@ from daemons.runner.adapters.builder import BuildPolicy, EngineBuilder, Registry
 from daemons.runner.adapters.cgroups import Cgroups, Limits
 from daemons.runner.adapters.context import Contexts
 from daemons.runner.adapters.enclosure import FIRST_ID, Enclosure
+from daemons.runner.adapters.leash import Leashes
 from daemons.runner.domain.failures import WorkFailed
 from daemons.runner.domain.plan import ImageNames
 from daemons.runner.domain.projects import BaseImages
@@ -25,6 +27,7 @@ from daemons.runner.ports import BuildOrder, ReadyBuilder
 from protocol.errors import JobReason
 from tests.contract.test_runner_git import Lines
 from tests.support import real
+from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.real
 
@@ -205,7 +208,7 @@ async def test_a_cancelled_build_is_gone_with_all_it_started_and_others_go_on(
     world: World, order: BuildOrder, tmp_path: Path
 ) -> None:
     mark = f"86{uuid.uuid4().int % 10**6:06d}"
-    put(order, {"Dockerfile": f"FROM busybox:1.36\nRUN (sleep {mark} &) ; sleep {mark}1\n"})
+    put(order, {"Dockerfile": f"FROM busybox:1.36\nRUN {_stubborn(mark)}\n"})
     beside = BuildOrder(tmp_path / "beside", names("127.0.0.1:1"), LABELS)
     put(beside, {"Dockerfile": f"FROM busybox:1.36\nRUN sleep 3; echo {mark} ended\n"})
     working, log = world.builder(), Lines()
@@ -220,6 +223,32 @@ async def test_a_cancelled_build_is_gone_with_all_it_started_and_others_go_on(
     assert f"\n{mark} ended\n" in log.text
     await working.remove(beside.names.all)
     assert await world.leftovers(mark) == []
+    assert await world.images(order.names.immutable) == []
+
+
+async def test_a_build_ends_with_its_lease_although_the_loop_stands_still(world: World, order: BuildOrder) -> None:
+    mark = f"85{uuid.uuid4().int % 10**6:06d}"
+    put(order, {"Dockerfile": f"FROM busybox:1.36\nRUN {_stubborn(mark)}\n"})
+    async with Leashes().held("attempt") as leash, asyncio.TaskGroup() as group:
+        building = group.create_task(world.builder().build(order, Lines()))
+        await asyncio.to_thread(real.wait_until, lambda: running(f"sleep {mark}1"), "the instruction's start")
+        threading.Timer(0.1, leash.cut).start()
+        # Here, on the loop: until the end of what was started nothing else is done by it.
+        real.wait_until(lambda: not running(f"sleep {mark}"), "the end of all it started")
+        building.cancel()
+        await asyncio.wait({building})
+
+    async def nothing_is_left() -> bool:
+        return await world.leftovers(mark) == []
+
+    await eventually(nothing_is_left)
+
+
+def _stubborn(mark: str) -> str:
+    """A command whose last part is `sleep {mark}1`, with processes in the background, in sessions of their own and
+    orphaned, none of which heeds SIGTERM."""
+    orphans = f"(sleep {mark} &) ; setsid sleep {mark}2 & (setsid sh -c 'sleep {mark}3 & sleep {mark}4' &)"
+    return f"trap '' TERM HUP INT; {orphans} ; sleep {mark}1"
 
 
 async def test_a_build_that_takes_too_long_is_ended_and_told(world: World, order: BuildOrder) -> None:
