@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,6 +87,11 @@ class Runner:
             self.kill()
 
     @property
+    def ended(self) -> bool:
+        """Whether the process is gone."""
+        return self._process is None or self._process.poll() is not None
+
+    @property
     def said(self) -> str:
         """Its log so far."""
         return self._log.read_text("utf-8", "replace")
@@ -129,11 +134,11 @@ class WholePath:
         self.git.push(f"HEAD:refs/heads/{branch}")
         return commit
 
-    def create(self, app_id: str, **payload: object) -> str:
+    def create(self, app_id: str, *, requires: Sequence[str] = (), **payload: object) -> str:
         """The id of a new job of user 7, from the repository unless the payload names an image."""
         source = {} if "image" in payload else {"repoSshUrl": self.git.url(), "gitRef": f"app-{app_id}"}
         order = {"userId": 7, "appId": app_id, **source, **payload}
-        job = self.call("POST", "/deploy/jobs", {"type": "BUILD_AND_DEPLOY", "payload": order})
+        job = self.call("POST", "/deploy/jobs", {"type": "BUILD_AND_DEPLOY", "payload": order, "requires": requires})
         return str(job["id"])
 
     def publish(self, app_id: str, files: Mapping[str, str], **payload: object) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 
@@ -205,3 +206,56 @@ def test_a_runner_killed_while_it_deploys_is_followed_by_one_that_deploys_the_sa
     container = f"rt-u-7-8-r{job['fence']}"
     real.wait_until(lambda: path.node.settled("8", container), "the end of the first attempt's container")
     assert path.node.page("/runtime/8/").text == "slow\n"
+
+
+@pytest.mark.parametrize(("app_id", "drain_seconds", "signals"), [("11", "600", 2), ("12", "0.5", 1)])
+def test_a_runner_that_is_stopped_hands_its_job_to_the_next_one_at_once(
+    path: WholePath, app_id: str, drain_seconds: str, signals: int
+) -> None:
+    """The lease is so long that its end could not be what frees the job."""
+    mark = a_mark()
+    ours = {"RUNNER_LABELS": "stops", "JOB_LEASE_SECONDS": "3600", "RUNNER_DRAIN_SECONDS": drain_seconds}
+    path.push(f"app-{app_id}", page("handed on", f"RUN sleep 3 && echo {mark}"))
+    with path.running("runner-c", **ours) as first:
+        job_id = path.create(app_id, requires=("stops",))
+        real.wait_until(lambda: path.builds(mark), "the build's start")
+        for number in range(signals):
+            first.signal(signal.SIGTERM)
+            told = "no more claims" if number == 0 else "they are handed back"
+            real.wait_until(lambda told=told: told in first.said, "what the signal leads to")  # type: ignore[misc]
+        real.wait_until(lambda: path.job(job_id)["returns"] == 1, "the return")
+        real.wait_until(lambda: first.ended, "the runner's end")
+        assert not path.builds(mark) and (first.folders(), first.tools()) == ([], [])
+    assert path.job(job_id)["status"] == "PENDING"
+    with path.running("runner-d", RUNNER_LABELS="stops"):
+        job = path.succeeded(job_id)
+    assert (job["attempt"], job["returns"], job["returnedBy"]) == (2, 1, "runner-c")
+    made = [("created", "api"), ("claimed", "runner:runner-c"), ("returned", "runner:runner-c")]
+    made += [("claimed", "runner:runner-d"), ("confirmed", f"node:{path.namespace}")]
+    assert path.history(job_id) == [*made, ("succeeded", "runner:runner-d")]
+    log = path.log(job_id)
+    assert "hands the job back\n" in log and "[gap]" not in log
+
+
+def test_a_runner_on_a_full_disk_claims_nothing_and_says_so_everywhere(path: WholePath) -> None:
+    full = {"RUNNER_DISK_STOP_PCT": "100", "RUNNER_DISK_RESUME_PCT": "100", "RUNNER_DISK_ENOUGH_GB": "1000000"}
+    job_id = path.create("13", image="busybox:1.36", requires=("small",))
+    with path.running("runner-e", RUNNER_LABELS="small", **full) as runner:
+
+        def waits_for_room() -> bool:
+            waiting = path.job(job_id)["waitingFor"] or {}
+            return bool(
+                waiting.get("reason") == "runners_paused" and "runner-e: RUNNER_WORKDIR has" in waiting["message"]
+            )
+
+        real.wait_until(waits_for_room, "the explanation")
+        told = next(
+            each
+            for each in path.call("GET", "/admin/runners/list", secret="Admin-Token")
+            if each["runnerId"] == "runner-e"
+        )
+        assert (told["health"], told["vitals"]["pause"]["reason"]) == ("HEALTHY", "disk")
+        assert told["vitals"]["disks"][0]["freeBytes"] > 0 and "no job is claimed: a disk gets full" in runner.said
+        ready = httpx.get(f"http://127.0.0.1:{runner.port}/internal/ready", trust_env=False)
+        assert ready.status_code == 503 and "disk" in ready.json()["data"]["checks"]
+    path.call("POST", f"/deploy/jobs/{job_id}/cancel")

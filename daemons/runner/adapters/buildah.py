@@ -23,6 +23,7 @@ import orjson
 from daemons.runner.adapters.builder import BuildPolicy, RegistryAccount
 from daemons.runner.adapters.context import Contexts, Packed
 from daemons.runner.adapters.enclosure import FIRST_ID, NEEDED, Enclosure, give
+from daemons.runner.adapters.leash import off_the_leash
 from daemons.runner.domain.dockerfile import base_images
 from daemons.runner.domain.failures import WorkFailed, disk_is_full, plain
 from daemons.runner.ports import BuildOrder, LogSink
@@ -181,7 +182,8 @@ class BuildahBuilder:
         try:
             yield
         finally:
-            await asyncio.shield(self._remove_containers(job))
+            with off_the_leash():
+                await asyncio.shield(self._remove_containers(job))
 
     async def _remove_containers(self, job: Path) -> None:
         ours = await asyncio.to_thread(_marked, self._enclosure.store / "root" / f"{self._driver}-containers", job.name)

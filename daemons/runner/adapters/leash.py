@@ -89,6 +89,16 @@ def leashed(end: Callable[[], None]) -> Iterator[None]:
         leash.remove(number)
 
 
+@contextlib.contextmanager
+def off_the_leash() -> Iterator[None]:
+    """For what is tidied up behind an attempt: it must not end with it."""
+    token = _HELD.set(None)
+    try:
+        yield
+    finally:
+        _HELD.reset(token)
+
+
 def marked(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment of a program of the present attempt."""
     leash = _HELD.get()
