@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,7 +134,7 @@ class WholePath:
         self.git.push(f"HEAD:refs/heads/{branch}")
         return commit
 
-    def create(self, app_id: str, *, requires: Sequence[str] = (), **payload: object) -> str:
+    def create(self, app_id: str, *, requires: object = (), **payload: object) -> str:
         """The id of a new job of user 7, from the repository unless the payload names an image."""
         source = {} if "image" in payload else {"repoSshUrl": self.git.url(), "gitRef": f"app-{app_id}"}
         order = {"userId": 7, "appId": app_id, **source, **payload}
