@@ -41,6 +41,8 @@ logger = logging.getLogger(__name__)
 _FLUSH_SECONDS: Final = 5.0
 _LATE_FLUSH_SECONDS: Final = 20.0
 _LAST_REPORT_SECONDS: Final = 2.0
+#: For the rest of the log, and again for the return itself: who stops a runner does not wait for long.
+_RETURN_SECONDS: Final = 2.0
 _MOST_PAUSE_SECONDS: Final = 10.0
 _FOLDER_ADVICE: Final = "Check that RUNNER_WORKDIR exists, is writable and has free space, then deploy again."
 ABANDONED: Final = "abandoned"
@@ -137,9 +139,13 @@ class Executor:
             await uploader.finish(_FLUSH_SECONDS, stopped=True)
             return ABANDONED
         # The lease is no longer renewed here; the rest of it must suffice for the last bytes and the report.
-        await uploader.finish(min(_FLUSH_SECONDS, attempt.lease_seconds / 6))
-        reporting = self._report(attempt, replace(outcome, log_length=log.length, stages=stages.told))
-        if not await shielded(reporting, seconds=_LAST_REPORT_SECONDS):
+        patience = min(_FLUSH_SECONDS, attempt.lease_seconds / 6)
+
+        async def delivered() -> bool:
+            await uploader.finish(patience)
+            return await self._report(attempt, replace(outcome, log_length=log.length, stages=stages.told))
+
+        if not await shielded(delivered(), seconds=patience + _LAST_REPORT_SECONDS):
             return ABANDONED
         await uploader.finish(_LATE_FLUSH_SECONDS)
         return outcome.status.value
@@ -159,17 +165,17 @@ class Executor:
     async def _hand_back(self, attempt: Attempt, log: JobLog, uploader: LogUploader, stages: StageBook) -> None:
         """The runner is being stopped, and the work has ended: let another one have the job."""
         await log.write("[stopped] the runner was stopped and hands the job back\n")
-        await uploader.finish(_FLUSH_SECONDS)
+        await uploader.finish(_RETURN_SECONDS)
         keys = {"job_id": attempt.job_id}
         try:
-            async with self._tools.pacer.limit(_FLUSH_SECONDS):
+            async with self._tools.pacer.limit(_RETURN_SECONDS):
                 status = await self._hand_back_until_answered(attempt, log, stages)
         except (LeaseLost, TimeoutError) as error:
             logger.warning("a job was not handed back; its lease will expire", extra=keys | {"error": str(error)})
             return
         logger.info("a job was handed back", extra=keys | {"status": status.value})
         if status.terminal:
-            await uploader.finish(_FLUSH_SECONDS, stopped=True)
+            await uploader.finish(_RETURN_SECONDS, stopped=True)
 
     async def _hand_back_until_answered(self, attempt: Attempt, log: JobLog, stages: StageBook) -> JobStatus:
         pauses = backoff(0.2, 1.0)
