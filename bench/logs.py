@@ -25,7 +25,8 @@ from daemons.runner.domain.plan import Attempt, attempt_of
 from daemons.runner.services.joblog import JobLog, LogUploader
 from daemons.runner.services.pace import MachinePacer
 from protocol import headers
-from protocol.client.deploy import JobsClient, RunnerClient
+from protocol.client.deploy import JobsClient
+from protocol.client.runner import RunnerClient
 from protocol.client.transport import Transport
 from protocol.jobs import ClaimJob, CreateJob, JobPayload, JobType
 

@@ -46,7 +46,7 @@ from daemons.runner.services.presence import Presence, Roster
 from daemons.runner.services.steps import Tools
 from daemons.runner.services.worker import Worker
 from daemons.runner.settings import RunnerSettings, TemplateSettings
-from protocol.client.deploy import RunnerClient
+from protocol.client.runner import RunnerClient
 from protocol.client.transport import Transport
 from protocol.headers import RUNNER_TOKEN
 

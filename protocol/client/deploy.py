@@ -3,30 +3,23 @@
 from collections.abc import AsyncIterator, Mapping
 from typing import Final
 
-import httpx
 from pydantic import TypeAdapter
 
 from protocol import headers
 from protocol.apps import AppCleaned, AppCommand, AppPage, AppPurged, AppStopped, AppView
 from protocol.audit import AuditPage, AuditQuery
-from protocol.base import Wire
 from protocol.client.running import RunningCalls
 from protocol.client.shell import ShellCalls
 from protocol.client.stream import events
-from protocol.client.transport import Refused, Transport
+from protocol.client.transport import Transport
 from protocol.drains import DrainDetail, DrainPage, DrainPreview, PreviewDrain, StartDrain
 from protocol.events import AnyEvent, Snapshot
 from protocol.inventory import AppInventory, InventoryResult, StrayReport
 from protocol.jobs import (
-    ClaimedJob,
-    ClaimJob,
     CreateJob,
     JobPage,
     JobStatus,
     JobView,
-    LogPosition,
-    RenewLease,
-    ReportJob,
     RetryJob,
     TransitionJob,
 )
@@ -37,7 +30,6 @@ from protocol.nodes import (
     NodeView,
     PlacementPage,
     ReassignApp,
-    RunnerHeartbeat,
     RunnerView,
     ServiceHealth,
     UpsertNode,
@@ -45,15 +37,12 @@ from protocol.nodes import (
 from protocol.operations import OperationPage, OperationState, OperationView
 from protocol.releases import ReleasePage, ReleaseView, RollbackApp, RollbackJob
 from protocol.replicas import SingletonView
-from protocol.returns import ReturnJob
 from protocol.webhooks import DeliveryPage, DeliveryState, DeliveryView
 
 _JOBS: Final = TypeAdapter(tuple[JobView, ...])
 _NODES: Final = TypeAdapter(tuple[NodeView, ...])
 _RUNNERS: Final = TypeAdapter(tuple[RunnerView, ...])
 _SINGLETONS: Final = TypeAdapter(tuple[SingletonView, ...])
-_CLAIM: Final[TypeAdapter[ClaimedJob | None]] = TypeAdapter(ClaimedJob | None)
-_PARKED_MARGIN_SECONDS: Final = 10.0
 _QUIET_BUILD_SECONDS: Final = 1800.0
 
 
@@ -61,7 +50,9 @@ def _once(idempotency_key: str | None) -> dict[str, str]:
     return {headers.IDEMPOTENCY_KEY: idempotency_key} if idempotency_key else {}
 
 
-class _Client:
+class PlaneClient:
+    """What every caller may ask; the transport holds its secret."""
+
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
 
@@ -74,7 +65,7 @@ class _Client:
         return await self.transport.call("GET", "/internal/ready", ServiceHealth)
 
 
-class JobsClient(_Client):
+class JobsClient(PlaneClient):
     """Jobs and apps, for the API (deploy secret) and for operators (admin token): both open these routes."""
 
     async def create(self, order: CreateJob, *, idempotency_key: str | None = None) -> JobView:
@@ -333,71 +324,3 @@ class AdminClient(RunningCalls, ShellCalls, JobsClient):
         async with self.transport.stream("/admin/events", headers=last, silence_seconds=15) as response:
             async for event in events(response):
                 yield event
-
-
-class RunnerClient(_Client):
-    """What runners call."""
-
-    async def claim(self, order: ClaimJob) -> ClaimedJob | None:
-        """A job, or None after `waitSeconds` without one."""
-        seconds = order.wait_seconds + _PARKED_MARGIN_SECONDS
-        return await self.transport.call("POST", "/deploy/jobs/claim", _CLAIM, body=order, seconds=seconds)
-
-    async def renew(self, job_id: str, order: RenewLease) -> JobView:
-        """Extend the lease; the answer's status says whether to go on. Raises Refused 409 `lease_lost`."""
-        seconds = order.wait_seconds + _PARKED_MARGIN_SECONDS
-        return await self.transport.call(
-            "POST", f"/deploy/jobs/{job_id}/heartbeat", JobView, body=order, seconds=seconds
-        )
-
-    async def report(self, job_id: str, order: ReportJob) -> JobView:
-        """End the attempt. Repeating the same report is answered with the stored job."""
-        return await self.transport.call("POST", f"/deploy/jobs/{job_id}/report", JobView, body=order)
-
-    async def hand_back(self, job_id: str, order: ReturnJob) -> JobView:
-        """End the attempt without an outcome: another runner may have the job at once. Repeating it is answered with
-        the stored job. Raises Refused 404 from control planes that do not know the call."""
-        return await self.transport.call("POST", f"/deploy/jobs/{job_id}/return", JobView, body=order)
-
-    async def heartbeat(self, order: RunnerHeartbeat) -> None:
-        """Tell how the runner is. Raises Refused 404 from control planes that do not know the call."""
-        await self.transport.call("POST", "/deploy/runners/heartbeat", type(None), body=order)
-
-    async def upload_log(
-        self,
-        job_id: str,
-        runner_id: str,
-        lease_token: str | None,
-        *,
-        offset: int,
-        data: bytes,
-        last: bool = False,
-        instance_id: str | None = None,
-    ) -> LogPosition:
-        """Append bytes at `offset`; `last` from a runner that was stopped before it could report: this is all. Raises
-        Refused 409 `log_gap` whose data says the length the server has, or `log_closed`."""
-        path = f"/deploy/jobs/{job_id}/log"
-        query: Mapping[str, str | int | None] = {
-            "offset": offset,
-            "runnerId": runner_id,
-            "instanceId": instance_id,
-            "last": 1 if last else None,
-        }
-        proof = {headers.LEASE_TOKEN: lease_token} if lease_token else {}
-        kind = {"Content-Type": "application/octet-stream"}
-        response = await self.transport.send("PUT", path, content=data, query=query, headers=proof | kind)
-        return _position(response)
-
-
-class _PositionAnswer(Wire):
-    code: int
-    message: str
-    reason: str | None = None
-    data: LogPosition | None = None
-
-
-def _position(response: httpx.Response) -> LogPosition:
-    answer = _PositionAnswer.model_validate_json(response.content)
-    if not response.is_success or answer.data is None:
-        raise Refused(response.status_code, answer.message, answer.reason, answer.data)
-    return answer.data

@@ -14,8 +14,9 @@ from pydantic import SecretStr
 from daemons.deploy.app import open_app
 from daemons.deploy.settings import DeploySettings
 from protocol import headers
-from protocol.client.deploy import AdminClient, RunnerClient
+from protocol.client.deploy import AdminClient
 from protocol.client.node import NodeClient
+from protocol.client.runner import RunnerClient
 from protocol.client.transport import Transport
 from protocol.errors import JobReason
 from protocol.jobs import (

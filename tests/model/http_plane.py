@@ -10,8 +10,9 @@ from aiohttp import web
 
 from daemons.deploy.app import build_app
 from protocol.apps import AppCommand, ConfirmFence
-from protocol.client.deploy import JobsClient, RunnerClient
+from protocol.client.deploy import JobsClient
 from protocol.client.node import NodeClient
+from protocol.client.runner import RunnerClient
 from protocol.client.transport import ClientError, Refused, Transport
 from protocol.errors import ErrorReason
 from protocol.jobs import ClaimJob, JobStatus, JobView, RenewLease, ReportJob, TransitionJob

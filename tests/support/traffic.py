@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from uuid import uuid4
 
 from protocol import headers
-from protocol.client.deploy import AdminClient, JobsClient, RunnerClient
+from protocol.client.deploy import AdminClient, JobsClient
 from protocol.client.node import NodeClient
+from protocol.client.runner import RunnerClient
 from protocol.client.transport import ClientError, Refused, Transport
 from protocol.jobs import (
     ClaimedJob,

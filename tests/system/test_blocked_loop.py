@@ -27,7 +27,7 @@ from daemons.runner.services.execute import Executor, Holding
 from daemons.runner.services.pace import MachinePacer
 from daemons.runner.services.presence import Roster
 from daemons.runner.services.steps import Tools
-from protocol.client.deploy import RunnerClient
+from protocol.client.runner import RunnerClient
 from protocol.client.transport import Transport
 from protocol.headers import RUNNER_TOKEN
 from protocol.jobs import JobStatus, JobView

@@ -5,7 +5,7 @@ from typing import Final
 
 from daemons.runner.domain.plan import Attempt
 from daemons.runner.ports import ControlPlaneDown, LeaseLost, LogGap, LogRefused, Outcome, Uploaded
-from protocol.client.deploy import RunnerClient
+from protocol.client.runner import RunnerClient
 from protocol.client.transport import ClientError, Refused
 from protocol.errors import ErrorReason
 from protocol.jobs import ClaimedJob, ClaimJob, JobPhase, JobStatus, LogPosition, RenewLease, ReportJob, StageReport

@@ -16,8 +16,9 @@ from daemons.deploy.ports import AgentFailed, ImageRegistry, Receiver, Store
 from daemons.deploy.settings import DeploySettings
 from daemons.kit.settings import load
 from protocol import headers
-from protocol.client.deploy import AdminClient, JobsClient, RunnerClient
+from protocol.client.deploy import AdminClient, JobsClient
 from protocol.client.node import NodeClient
+from protocol.client.runner import RunnerClient
 from protocol.client.transport import Transport
 from protocol.jobs import ClaimedJob, ClaimJob, CreateJob, JobPayload, JobType, JobView
 from protocol.nodes import NodeHeartbeat, RawNode

@@ -19,7 +19,7 @@ from daemons.runner.domain.plan import Attempt
 from daemons.runner.ports import ControlPlaneDown, LeaseLost, LogGap, LogRefused, NoFolder, Outcome
 from daemons.runner.settings import RunnerSettings
 from protocol.apps import DeployApp
-from protocol.client.deploy import RunnerClient
+from protocol.client.runner import RunnerClient
 from protocol.client.transport import Transport
 from protocol.jobs import JobStatus
 from tests.support.existing_agent import existing_agent
