@@ -28,6 +28,7 @@ class ErrorReason(StrEnum):
     TOO_LATE = "too_late"
     LOG_GAP = "log_gap"
     LOG_CLOSED = "log_closed"
+    LOG_LATER = "log_later"
     LOG_REMOVED = "log_removed"
     NO_NODE = "no_node"
     NODE_DISABLED = "node_disabled"

@@ -289,7 +289,8 @@ class ReportJob(Wire):
     """`POST /deploy/jobs/{id}/report`: the one report that ends an attempt; repeating it is answered, not rewritten.
 
     `errorMessage` has no limit of its own: existing runners send all output of the failing command, and the control
-    plane keeps its head and tail.
+    plane keeps its head and tail. `logLength` counts the bytes of the attempt's log, `logDropped` those that its runner
+    left out of it because it was too long or its disk was full.
     """
 
     runner_id: RunnerId
@@ -301,6 +302,7 @@ class ReportJob(Wire):
     image_digest: ImageDigest | None = None
     commit: ShortText | None = None
     log_length: Annotated[int, Field(ge=0)] | None = None
+    log_dropped: Annotated[int, Field(ge=0)] = 0
     stages: StageReports = ()
     instance_id: InstanceId | None = None
 

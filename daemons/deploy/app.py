@@ -26,6 +26,7 @@ from daemons.deploy.domain.idempotency import IdempotencyMismatch
 from daemons.deploy.domain.images import RegistryPlace
 from daemons.deploy.domain.inventory import InventoryRefused, TooManyOrphans
 from daemons.deploy.domain.jobs import AppBusy, IllegalTransition, JobNotFound, LeaseLost, TooLate
+from daemons.deploy.domain.late_logs import LogLater
 from daemons.deploy.domain.logs import LogClosed, LogFull, LogGap, LogRemoved
 from daemons.deploy.domain.nodes import NodeDeleted, NodeInUse, NodeNotFound, NodePolicy
 from daemons.deploy.domain.operations import OperationEnded, OperationNotFound
@@ -136,6 +137,7 @@ PROBLEMS: Final[Problems] = {
     TooLate: (409, ErrorReason.TOO_LATE),
     LogGap: (409, ErrorReason.LOG_GAP),
     LogClosed: (409, ErrorReason.LOG_CLOSED),
+    LogLater: (409, ErrorReason.LOG_LATER),
     NodeDisabled: (409, ErrorReason.NODE_DISABLED),
     NodeStale: (409, ErrorReason.NODE_STALE),
     NodeInUse: (409, ErrorReason.NODE_IN_USE),

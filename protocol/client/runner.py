@@ -55,16 +55,19 @@ class RunnerClient(PlaneClient):
         offset: int,
         data: bytes,
         last: bool = False,
+        late: bool = False,
         instance_id: str | None = None,
     ) -> LogPosition:
-        """Append bytes at `offset`; `last` from a runner that was stopped before it could report: this is all. Raises
-        Refused 409 `log_gap` whose data says the length the server has, or `log_closed`."""
+        """Append bytes at `offset`; `last` from a runner that was stopped before it could report: this is all. `late`
+        for an attempt that the runner works on no more. Raises Refused 409 `log_gap` whose data says the length the
+        server has, `log_later` when another attempt is writing, or `log_closed`."""
         path = f"/deploy/jobs/{job_id}/log"
         query: Mapping[str, str | int | None] = {
             "offset": offset,
             "runnerId": runner_id,
             "instanceId": instance_id,
             "last": 1 if last else None,
+            "late": 1 if late else None,
         }
         proof = {headers.LEASE_TOKEN: lease_token} if lease_token else {}
         kind = {"Content-Type": "application/octet-stream"}

@@ -15,6 +15,7 @@ from daemons.deploy.adapters import store_logs
 from daemons.deploy.adapters.store import SqlTransaction, open_store
 from daemons.deploy.adapters.store_logs import MOST_PIECES, SEGMENT_BYTES
 from daemons.deploy.domain.jobs import Job
+from daemons.deploy.domain.late_logs import LogPart
 from daemons.deploy.ports import Store, Transaction
 from daemons.deploy.ports.history import EndedLog, LogPosition
 from protocol.jobs import JobStatus, JobType
@@ -150,3 +151,21 @@ async def test_what_a_job_says_of_its_log_is_written_by_these_methods_alone(stor
 
 def test_a_piece_of_a_runner_fits_a_packet_of_every_server() -> None:
     assert store_logs.SEGMENT_BYTES * 2 + 1000 < 1024 * 1024
+
+
+async def test_closed_parts_are_known_by_their_holder_and_go_with_the_log(store: Store) -> None:
+    part = LogPart("job-1", "a" * 64, 2, 5, 100, 3000, gap=True)
+    other = replace(part, holder="b" * 64, attempt=3)
+    for each in (part, other):
+        await store.transact(partial(put, each))
+    assert await store.transact(lambda tx: tx.log_part("job-1", "c" * 64)) is None
+    more = replace(part, received=9, end=104, whole=True)
+    await store.transact(partial(put, more))
+    assert await store.transact(lambda tx: tx.log_part("job-1", "a" * 64)) == more
+    assert await store.transact(lambda tx: tx.log_part("job-1", "b" * 64)) == other
+    await store.transact(lambda tx: tx.delete_logs(["job-1"]))
+    assert await store.transact(lambda tx: tx.log_part("job-1", "a" * 64)) is None
+
+
+async def put(part: LogPart, tx: Transaction) -> None:
+    await tx.put_log_part(part)

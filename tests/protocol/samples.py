@@ -482,6 +482,7 @@ SAMPLES: tuple[Wire, ...] = (
         commit="0123456789abcdef0123456789abcdef01234567",
         log_length=4096,
         instance_id="4f9a-instance",
+        log_dropped=512,
     ),
     PUSHED,
     CLONED,

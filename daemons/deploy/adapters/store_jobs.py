@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Final
 
+from daemons.deploy.adapters.store_logs import DELETE_LOGS
 from daemons.deploy.domain.holders import NOBODY, Holders
 from daemons.deploy.domain.jobs import Job
 from daemons.deploy.domain.line import rank
@@ -136,7 +137,7 @@ class JobStatements:
             ids = [str(row["id"]) for row in rows]
             # Jobs before logs: whoever appends to a log holds the job's row first, too.
             deleted += await self._session.change("delete_jobs", ids=ids)
-            for of_logs in ("delete_log_segments", "delete_old_log_segments", "delete_logs"):
+            for of_logs in DELETE_LOGS:
                 await self._session.change(of_logs, ids=ids)
 
     async def count_jobs(self) -> Mapping[str, int]:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from daemons.deploy.domain.jobs import Job
+from daemons.deploy.domain.late_logs import LogPart
 from daemons.deploy.ports.history import EndedLog, LogPosition
 from daemons.kit.sql import Row, Session
 from protocol.jobs import JobStatus
@@ -19,6 +20,8 @@ from protocol.jobs import JobStatus
 SEGMENT_BYTES: Final = 256 * 1024
 MOST_PIECES: Final = 64
 _LEVEL: Final = 6
+#: All that there is of logs, but for what their jobs say of them.
+DELETE_LOGS: Final = ("delete_log_segments", "delete_old_log_segments", "delete_log_parts", "delete_logs")
 
 
 class LogStatements:
@@ -129,8 +132,38 @@ class LogStatements:
 
     async def delete_logs(self, job_ids: Collection[str]) -> None:
         """Delete these logs."""
-        for query in ("delete_log_segments", "delete_old_log_segments", "delete_logs"):
+        for query in DELETE_LOGS:
             await self._session.change(query, ids=sorted(job_ids))
+
+    async def log_part(self, job_id: str, holder: str) -> LogPart | None:
+        """That holder's part of the log, if it was closed."""
+        row = await self._session.row("log_part", job_id=job_id, holder=holder)
+        if row is None:
+            return None
+        return LogPart(
+            job_id=job_id,
+            holder=holder,
+            attempt=int(row["attempt"]),
+            received=int(row["received"]),
+            end=int(row["end_offset"]),
+            closed_at=int(row["closed_at"]),
+            gap=bool(row["gap"]),
+            whole=bool(row["whole"]),
+        )
+
+    async def put_log_part(self, part: LogPart) -> None:
+        """Write a part, new or known."""
+        await self._session.change(
+            "put_log_part",
+            job_id=part.job_id,
+            holder=part.holder,
+            attempt=part.attempt,
+            received=part.received,
+            end_offset=part.end,
+            gap=int(part.gap),
+            whole=int(part.whole),
+            closed_at=part.closed_at,
+        )
 
 
 def _content(row: Row) -> bytes:

@@ -138,7 +138,7 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an attempt ended; `log_length` is how many bytes its holder logged."""
+    """How an attempt ended; `log_length` is how many bytes its holder logged, `log_dropped` how many it left out."""
 
     status: JobStatus
     error_message: str | None = None
@@ -147,6 +147,7 @@ class Outcome:
     image_digest: str | None = None
     commit: str | None = None
     log_length: int | None = None
+    log_dropped: int = 0
     stages: tuple[StageReport, ...] = ()
 
 
@@ -299,6 +300,7 @@ def finish(job: Job, outcome: Outcome, now: int) -> Job:
     else:
         text = text if text and text.strip() else "the deployment failed; its runner gave no reason"
         reason = reason or JobReason.REPORTED.value
+    expected = job.log_expected if outcome.log_length is None else min(log_start(job) + outcome.log_length, _MOST_BYTES)
     return replace(
         _touched(job, now),
         status=outcome.status,
@@ -307,7 +309,8 @@ def finish(job: Job, outcome: Outcome, now: int) -> Job:
         image=outcome.image or job.image,
         image_digest=outcome.image_digest or job.image_digest,
         commit=outcome.commit or job.commit,
-        log_expected=None if outcome.log_length is None else min(log_start(job) + outcome.log_length, _MOST_BYTES),
+        log_expected=expected,
+        log_gaps=job.log_gaps + 1 if outcome.log_dropped else job.log_gaps,
         finished_at=now,
         claim_key=None,
         stages=_stages(job, outcome.stages),
@@ -387,6 +390,7 @@ def _requeued(job: Job, now: int, *, not_before: int, attempt: int) -> Job:
         fence=None,
         claim_key=None,
         holders=job.holders.held_by(None),
+        log_expected=None,
     )
 
 

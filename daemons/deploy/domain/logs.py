@@ -74,11 +74,11 @@ def tail(job: Job, proof: Proof, offset: int, data: bytes) -> bytes:
     return new
 
 
-def grown(job: Job, size: int, *, last: bool = False) -> Job:
+def grown(job: Job, size: int, *, last: bool = False, left: bool = False) -> Job:
     """The job with `size` more bytes of log; `last` when its runner, stopped before it could report, says that this is
-    all."""
+    all. `left`: it says so of an attempt that it works on no more, whether the job has ended or not."""
     length = job.log_length + size
-    ends = last and job.status.terminal and job.log_expected is None
+    ends = last and (job.status.terminal or left) and job.log_expected is None
     return replace(job, log_length=length, log_expected=length if ends else job.log_expected)
 
 
@@ -135,7 +135,8 @@ def interrupted(was: Job, job: Job) -> tuple[Job, bytes]:
     this place; without one for every other change."""
     if job.holders.returns > was.holders.returns:
         return _returned(was, job)
-    if was.status is not JobStatus.RUNNING or job.log_expected is not None or not _silent(was, job):
+    said_all = was.log_expected is not None or job.log_expected is not None
+    if was.status is not JobStatus.RUNNING or said_all or not _silent(was, job):
         return job, b""
     line = (
         f"\n[gap] runner {was.runner_id} was lost in attempt {was.attempt}; "

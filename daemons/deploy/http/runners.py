@@ -6,7 +6,7 @@ import orjson
 from aiohttp import web
 
 from daemons.deploy.domain.jobs import Outcome, Progress, Proof
-from daemons.deploy.domain.logs import attempt_length, complete
+from daemons.deploy.domain.logs import complete
 from daemons.deploy.domain.matching import Offer, claim_key
 from daemons.deploy.domain.views import claimed_view, job_view
 from daemons.deploy.http.requests import caller, job_id
@@ -112,6 +112,7 @@ class RunnerRoutes:
             order.image_digest,
             order.commit,
             order.log_length,
+            order.log_dropped,
             order.stages,
         )
         proof = self._proof(request, order, order.lease_token)
@@ -128,14 +129,15 @@ class RunnerRoutes:
 
     async def append_log(self, request: web.Request) -> web.Response:
         """Raw bytes at `offset` of the attempt's log; what is stored already is not stored twice. With `last=1` a
-        runner that was stopped before it could report says that this is all."""
+        runner that was stopped before it could report says that this is all. With `late=1` a runner brings what it has
+        of an attempt that it works on no more, also when that attempt's part of the log was closed."""
         holder = parse(orjson.dumps(dict(request.query)), _Holder)
         offset = number(request, "offset", default=0, low=0, high=2**62)
         proof = self._proof(request, holder, request.headers.get(LEASE_TOKEN))
-        last = request.query.get("last") in ("1", "true")
-        taken = await self._logs.append(job_id(request), proof, offset, await request.read(), last=last)
-        length = attempt_length(taken.job)
-        return reply(LogPosition(length=length, complete=complete(taken.job), followed=taken.followed))
+        last, late = (request.query.get(name) in ("1", "true") for name in ("last", "late"))
+        append = self._logs.append_late if late else self._logs.append
+        taken = await append(job_id(request), proof, offset, await request.read(), last=last)
+        return reply(LogPosition(length=taken.length, complete=complete(taken.job), followed=taken.followed))
 
     def _proof(self, request: web.Request, holder: _Calls, lease_token: str | None) -> Proof:
         address = caller(request).address

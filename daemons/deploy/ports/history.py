@@ -6,6 +6,7 @@ from typing import Protocol
 
 from daemons.deploy.domain.events import Event, NewEvent, Search
 from daemons.deploy.domain.jobs import Job
+from daemons.deploy.domain.late_logs import LogPart
 from daemons.deploy.domain.releases import Release, Review
 
 
@@ -64,7 +65,7 @@ class EndedLog:
 
 
 class LogRows(Protocol):
-    """Tables `fun_ai_deploy_log` and `fun_ai_deploy_log_segment`; and what a job's own row says of its log, which
+    """Tables `fun_ai_deploy_log`, `..._log_segment` and `..._log_part`; and what a job's own row says of its log, which
     nobody but these methods writes."""
 
     async def append_log(self, job_id: str, offset: int, data: bytes) -> None:
@@ -105,6 +106,14 @@ class LogRows(Protocol):
 
     async def delete_logs(self, job_ids: Collection[str]) -> None:
         """Delete all bytes of these logs."""
+        ...
+
+    async def log_part(self, job_id: str, holder: str) -> LogPart | None:
+        """That holder's part of the log, if it was closed."""
+        ...
+
+    async def put_log_part(self, part: LogPart) -> None:
+        """Write a part, new or known; the caller holds the job's row."""
         ...
 
 

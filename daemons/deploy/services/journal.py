@@ -5,7 +5,7 @@ from typing import Protocol
 
 import orjson
 
-from daemons.deploy.domain import drains, logs, moves, webhooks
+from daemons.deploy.domain import drains, late_logs, logs, moves, webhooks
 from daemons.deploy.domain.events import CONTROL_PLANE, Actor, NewEvent
 from daemons.deploy.domain.jobs import Job
 from daemons.deploy.domain.nodes import AppRun, NodePolicy, Placement, RuntimeNode
@@ -68,6 +68,10 @@ async def _mark_interruption(tx: LogRows, job: Job, was: Job) -> Job:
     after, line = logs.interrupted(was, job)
     if line:
         await tx.append_log(job.id, job.log_length, line)
+        part = late_logs.part_of(was, job.updated_at, gap=True)
+        if part is not None:
+            await tx.put_log_part(part)
+    if after.log_gaps != was.log_gaps or line:
         await tx.save_log(after)
     return after
 

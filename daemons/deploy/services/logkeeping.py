@@ -1,11 +1,12 @@
 """Closes the logs of ended jobs, and removes logs that are too old or too many. Bounded portions, by one replica."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from daemons.deploy.domain import logs
 from daemons.deploy.domain.events import Actor
+from daemons.deploy.domain.late_logs import part_of
 from daemons.deploy.domain.logs import Removal
 from daemons.deploy.ports import Store, Transaction
 from daemons.deploy.ports.history import EndedLog
@@ -55,6 +56,9 @@ class LogKeeper:
             if line:
                 await tx.append_log(job_id, job.log_length, line)
                 await tx.save_log(after)
+                part = part_of(replace(job, log_expected=None), await tx.now(), gap=True)
+                if part is not None:
+                    await tx.put_log_part(part)
             await tx.settle_log(job_id, job.finished_at or before)
         return len(ids)
 

@@ -14,10 +14,11 @@ from typing import Final
 
 from daemons.deploy.domain import logs
 from daemons.deploy.domain.jobs import Job, Proof
-from daemons.deploy.domain.logs import LogClosed, LogRemoved
+from daemons.deploy.domain.logs import LogRemoved
 from daemons.deploy.ports import Store, Transaction
 from daemons.deploy.ports.history import LogPosition
 from daemons.deploy.services.bells import Bells
+from daemons.deploy.services.late_logs import Appended, append_late, append_piece
 from daemons.deploy.services.logtails import Tails
 from daemons.deploy.services.queue import found, locked
 from daemons.kit.clock import Clock
@@ -32,9 +33,11 @@ _MOST_LOOKED_AT: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What an append led to; `followed` when somebody reads the log as it grows."""
+    """What an append led to: the length of the attempt's part in bytes; `followed` when somebody reads the log as it
+    grows."""
 
     job: Job
+    length: int
     followed: bool
 
 
@@ -55,24 +58,29 @@ class Logs:
         """Store `data` at `offset`, less what is stored already; `last` when a runner that was stopped says that this
         is all. Raises JobNotFound, LeaseLost, LogGap, LogFull or LogClosed."""
 
-        async def work(tx: Transaction) -> tuple[Job, bytes]:
+        async def work(tx: Transaction) -> Appended:
             before = await locked(tx, job_id)
             piece = logs.tail(before, proof, offset, data)
-            after = logs.grown(before, len(piece), last=last)
-            if after == before:
-                return before, b""
-            if before.status.terminal and logs.closed(before, await tx.now()):
-                raise LogClosed(job_id)
-            await tx.append_log(job_id, before.log_length, piece)
-            await tx.save_log(after)
-            return after, piece
+            return await append_piece(tx, before, piece, logs.grown(before, len(piece), last=last))
 
-        job, piece = await self._store.transact(work)
-        if job_id in self._readers and piece:
-            self._tails.add(job_id, job.log_length - len(piece), piece)
-        self._bells.log(job_id)
+        return self._told(await self._store.transact(work))
+
+    async def append_late(self, job_id: str, proof: Proof, offset: int, data: bytes, *, last: bool = False) -> Taken:
+        """As `append`, for an attempt that its runner works on no more; also after its part was closed. Raises LogLater
+        too, while another attempt writes."""
+
+        async def work(tx: Transaction) -> Appended:
+            return await append_late(tx, await locked(tx, job_id), proof, offset, data, last=last)
+
+        return self._told(await self._store.transact(work))
+
+    def _told(self, done: Appended) -> Taken:
+        job, piece = done.job, done.piece
+        if job.id in self._readers and piece:
+            self._tails.add(job.id, job.log_length - len(piece), piece)
+        self._bells.log(job.id)
         now_ms = int(self._clock.now().timestamp() * 1000)
-        return Taken(job, job_id in self._readers or job.log_followed_until > now_ms)
+        return Taken(job, done.length, job.id in self._readers or job.log_followed_until > now_ms)
 
     async def require(self, job_id: str) -> None:
         """Raises JobNotFound or LogRemoved."""

@@ -15,6 +15,7 @@ from daemons.deploy.services.logkeeping import LogLimits
 from protocol.client.transport import Refused
 from protocol.jobs import ClaimedJob, JobStatus, JobView, LogPosition, ReportJob
 from tests.http.deploy.plane import Plane, serving
+from tests.support.eventually import eventually
 
 
 async def put(plane: Plane, job: ClaimedJob, offset: int, data: bytes) -> LogPosition:
@@ -236,3 +237,104 @@ async def test_a_follower_of_a_quiet_job_is_let_go_at_shutdown() -> None:
             async for chunk in plane.api.log(job.id, follow=True):
                 assert chunk == b"x"
                 await plane.runner.cleanup()
+
+
+async def late(plane: Plane, job: ClaimedJob, offset: int, data: bytes, *, last: bool = False) -> LogPosition:
+    return await plane.runners.upload_log(
+        job.id, job.runner_id or "", job.lease_token, offset=offset, data=data, last=last, late=True
+    )
+
+
+async def test_what_a_lost_attempt_wrote_is_taken_when_no_other_attempt_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving() as plane:
+        first = await plane.claimed(lease_seconds=1)
+        await put(plane, first, 0, b"first\n")
+        second = await plane.claim("r2", wait_seconds=20)
+        assert second is not None
+        await put(plane, second, 0, b"second\n")
+        with pytest.raises(Refused) as caught:
+            await late(plane, first, 6, b"and more\n", last=True)
+        assert (caught.value.status, caught.value.reason) == (409, "log_later")
+        await put(plane, second, 7, b"the same attempt\n")
+        await end(plane, second, logged=24)
+        monkeypatch.setattr(logs, "LATE_MS", 0)
+        with pytest.raises(Refused) as caught:
+            await late(plane, first, 20, b"x")
+        assert caught.value.reason == "log_gap" and caught.value.data == LogPosition(length=6)
+        assert (await late(plane, first, 0, b"first\nand ")).length == 10
+        assert (await late(plane, first, 10, b"more\n", last=True)).length == 15
+        assert (await late(plane, first, 10, b"more\n", last=True)).length == 15, "its answer may get lost"
+        gap = b"\n[gap] runner r1 was lost in attempt 1; what it wrote after this, if anything, never arrived\n"
+        head = b"\n[late] this is of attempt 1, whose runner brought it later:\n"
+        foot = b"\n[late] the log of attempt 1 ends here; nothing of it is missing\n"
+        own = b"second\nthe same attempt\n"
+        assert await read(plane, first.id, follow=True) == b"first\n" + gap + own + head + b"and more\n" + foot
+        view = await plane.api.get(first.id)
+        assert (view.log_gaps, view.log_complete) == (0, True)
+        with pytest.raises(Refused) as caught:
+            await plane.runners.upload_log(first.id, "r1", "not-its-token", offset=0, data=b"x", late=True)
+        assert caught.value.reason == "lease_lost"
+
+
+async def test_a_pending_job_takes_them_at_once_and_the_next_attempt_begins_after_them() -> None:
+    async with serving() as plane:
+        first = await plane.claimed(lease_seconds=1)
+        await put(plane, first, 0, b"one\n")
+
+        async def pending() -> bool:
+            return (await plane.api.get(first.id)).status is JobStatus.PENDING
+
+        await eventually(pending)
+        await late(plane, first, 4, b"two\n", last=True)
+        second = await plane.claim("r2", wait_seconds=20)
+        assert second is not None
+        assert (await put(plane, second, 0, b"three\n")).length == 6
+        text = await read(plane, first.id)
+        assert text.index(b"two\n") < text.index(b"three\n") and (await plane.api.get(first.id)).log_gaps == 0
+
+
+async def test_a_runner_that_came_back_within_its_lease_leaves_no_gap() -> None:
+    async with serving() as plane:
+        first = await plane.claimed(lease_seconds=1)
+        assert (await late(plane, first, 0, b"all of it\n", last=True)).length == 10
+        second = await plane.claim("r2", wait_seconds=20)
+        assert second is not None and second.attempt == 2
+        assert await read(plane, first.id) == b"all of it\n"
+        assert (await plane.api.get(first.id)).log_gaps == 0
+
+
+@pytest.mark.parametrize("sent", [b"one\n", b""])
+async def test_what_follows_a_closed_log_is_still_taken(monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
+    monkeypatch.setattr(logs, "LATE_MS", 0)
+    monkeypatch.setattr(logkeeping, "_SETTLE_AFTER_MS", -1)
+    async with serving() as plane:
+        job = await plane.claimed()
+        await put(plane, job, 0, sent)
+        await plane.api.cancel(job.id)
+        if sent:
+            with pytest.raises(Refused) as caught:
+                await late(plane, job, 0, b"one\ntwo\n", last=True)
+            assert caught.value.reason == "log_later", "its gap is about to be written down"
+        await logkeeping.LogKeeper(plane.store, Bells(), LogLimits()).step()
+        assert (await late(plane, job, 0, b"one\ntwo\n", last=True)).length == 8
+        text = await read(plane, job.id)
+        assert text.count(b"one\n") == 1 and b"two\n" in text
+        view = await plane.api.get(job.id)
+        assert (view.log_gaps, view.log_complete, view.log_length) == (0, True, len(text))
+
+
+async def test_what_a_runner_left_out_of_its_log_is_a_gap() -> None:
+    async with serving() as plane:
+        job = await plane.claimed()
+        await put(plane, job, 0, b"the beginning\n")
+        report = ReportJob(
+            runner_id=job.runner_id or "",
+            lease_token=job.lease_token,
+            status=JobStatus.SUCCEEDED,
+            log_length=14,
+            log_dropped=99,
+        )
+        view = await plane.runners.report(job.id, report)
+        assert (view.log_gaps, view.log_complete) == (1, False)
+        again = await plane.api.get(job.id)
+        assert (again.log_gaps, again.log_complete) == (1, False)

@@ -274,6 +274,18 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_log_segment (
     PRIMARY KEY (job_id, start_offset)
 ) STRICT;
 
+CREATE TABLE IF NOT EXISTS fun_ai_deploy_log_part (
+    job_id TEXT NOT NULL,
+    holder TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    received INTEGER NOT NULL,
+    end_offset INTEGER NOT NULL,
+    gap INTEGER NOT NULL,
+    whole INTEGER NOT NULL,
+    closed_at INTEGER NOT NULL,
+    PRIMARY KEY (job_id, holder)
+) STRICT;
+
 CREATE TABLE IF NOT EXISTS fun_ai_deploy_node_tombstone (
     name TEXT NOT NULL PRIMARY KEY,
     node_id INTEGER NOT NULL,

@@ -9,3 +9,9 @@ ON DUPLICATE KEY UPDATE stored_bytes = stored_bytes + :more;
 -- One more segment.
 INSERT INTO fun_ai_deploy_log_segment (job_id, start_offset, packed, content)
 VALUES (:job_id, :start_offset, :packed, UNHEX(:content));
+
+-- put_log_part --
+-- A part that is closed, or that got more bytes later.
+INSERT INTO fun_ai_deploy_log_part (job_id, holder, attempt, received, end_offset, gap, whole, closed_at)
+VALUES (:job_id, :holder, :attempt, :received, :end_offset, :gap, :whole, :closed_at)
+ON DUPLICATE KEY UPDATE received = :received, end_offset = :end_offset, whole = :whole;

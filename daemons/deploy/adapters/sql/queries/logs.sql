@@ -90,3 +90,12 @@ DELETE FROM fun_ai_deploy_log_segment WHERE job_id IN (:ids);
 -- delete_old_log_segments --
 -- Those in the table of before.
 DELETE FROM fun_ai_deploy_job_log WHERE job_id IN (:ids);
+
+-- delete_log_parts --
+-- What is known of their closed parts.
+DELETE FROM fun_ai_deploy_log_part WHERE job_id IN (:ids);
+
+-- log_part --
+-- One holder's part of a log, after it was closed.
+SELECT attempt, received, end_offset, gap, whole, closed_at FROM fun_ai_deploy_log_part
+WHERE job_id = :job_id AND holder = :holder;
