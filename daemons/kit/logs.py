@@ -6,33 +6,55 @@ message, an exception or a URL is replaced before a line is written.
 
 import base64
 import logging
+import re
 import sys
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable, Iterator, MutableMapping
 from typing import Any, Final
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 import structlog
 
-_REDACTED: Final = "[secret]"
+from daemons.kit import token_shapes
+
+REDACTED: Final = "[secret]"
+_PERCENT: Final = re.compile("%[0-9A-F]{2}")
+#: Shorter ones stand in other words, too.
+_LEAST_OF_BASE64: Final = 10
 
 
 class Redactor:
-    """Replaces known secret values in every string of a log record. Shorter than 8 characters are not replaced."""
+    """Replaces known secret values in every string of a log record, and with `shapes` whatever looks like a credential.
+    Values shorter than 8 characters are not replaced."""
 
-    def __init__(self, secrets: Iterable[str]) -> None:
+    def __init__(self, secrets: Iterable[str], *, shapes: bool = False) -> None:
         self._secrets = tuple(sorted({secret for secret in secrets if len(secret) >= 8}, key=len, reverse=True))
+        self._shapes = shapes
 
     @property
     def longest(self) -> int:
         """How many characters the longest secret has; 0 without any."""
         return len(self._secrets[0]) if self._secrets else 0
 
+    def spans(self, value: str) -> list[tuple[int, int]]:
+        """Where secrets stand, in order; those that overlap are one."""
+        found = [place for secret in self._secrets if secret in value for place in _places(secret, value)]
+        if self._shapes:
+            found += token_shapes.spans(value)
+        merged: list[tuple[int, int]] = []
+        for start, end in sorted(found):
+            if merged and start < merged[-1][1]:
+                merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+            else:
+                merged.append((start, end))
+        return merged
+
     def text(self, value: str) -> str:
-        """The text without any known secret."""
-        for secret in self._secrets:
-            if secret in value:
-                value = value.replace(secret, _REDACTED)
-        return value
+        """The text without any secret."""
+        done, parts = 0, []
+        for start, end in self.spans(value):
+            parts += [value[done:start], REDACTED]
+            done = end
+        return "".join((*parts, value[done:])) if parts else value
 
     def __call__(self, _logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         """The structlog processor."""
@@ -43,12 +65,32 @@ class Redactor:
 
 
 def spellings(secrets: Iterable[str]) -> tuple[str, ...]:
-    """The secrets as they are and as URLs and base64 write them; of one with several lines, each line, as it is printed
-    line by line, and of a URL its password."""
+    """The secrets as they are and as URLs and base64 write them, also within something longer that is encoded; of one
+    with several lines, each line, as it is printed line by line, and of a URL its password."""
     plain = [part for secret in secrets for part in _parts(secret)]
-    quoted = [quote(secret, safe="") for secret in plain]
-    encoded = [base64.b64encode(secret.encode("utf-8", "replace")).decode().rstrip("=") for secret in plain]
-    return (*plain, *quoted, *encoded)
+    quoted = [each for secret in plain for each in (quote(secret, safe=""), quote_plus(secret), quote(secret))]
+    lower = [_PERCENT.sub(lambda match: match[0].lower(), each) for each in quoted]
+    encoded = [each for secret in plain for each in _in_base64(secret.encode("utf-8", "replace"))]
+    return tuple(dict.fromkeys((*plain, *quoted, *lower, *encoded)))
+
+
+def _places(secret: str, text: str) -> Iterator[tuple[int, int]]:
+    start = text.find(secret)
+    while start >= 0:
+        yield start, start + len(secret)
+        start = text.find(secret, start + len(secret))
+
+
+def _in_base64(secret: bytes) -> Iterator[str]:
+    """What is common to the base64 of everything that has the secret in it: it begins at one of three places of a
+    group, and the characters that its neighbours have a share in are left out."""
+    yield base64.b64encode(secret).decode().rstrip("=")
+    for before, shared in ((0, 0), (1, 2), (2, 3)):
+        size = (before + len(secret)) * 8 // 6
+        text = base64.b64encode(bytes(before) + secret).decode()[shared:size]
+        if len(text) >= _LEAST_OF_BASE64:
+            yield text
+            yield text.replace("+", "-").replace("/", "_")
 
 
 def _parts(secret: str) -> list[str]:
