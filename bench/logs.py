@@ -20,7 +20,7 @@ from bench.load import load_on
 from bench.servers import control_planes, echo, mariadb
 from daemons.kit.logs import Redactor
 from daemons.runner.adapters.control_plane import HttpControlPlane
-from daemons.runner.adapters.workplace import FileSpool
+from daemons.runner.adapters.spools import FileSpool
 from daemons.runner.domain.plan import Attempt, attempt_of
 from daemons.runner.services.joblog import JobLog, LogUploader
 from daemons.runner.services.pace import MachinePacer

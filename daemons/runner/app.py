@@ -22,6 +22,7 @@ from daemons.kit.logs import Redactor, spellings
 from daemons.kit.metrics import Metrics
 from daemons.kit.problems import problem_middleware
 from daemons.kit.settings import revealed
+from daemons.kit.tasks import running
 from daemons.runner.adapters.app_host import HttpAppHost
 from daemons.runner.adapters.aside import OwnThread
 from daemons.runner.adapters.control_plane import HttpControlPlane
@@ -32,15 +33,18 @@ from daemons.runner.adapters.leash import Leashes
 from daemons.runner.adapters.meter import PrometheusMeter
 from daemons.runner.adapters.project_files import init
 from daemons.runner.adapters.registry import OciImages
+from daemons.runner.adapters.spools import DiskSpools
 from daemons.runner.adapters.workplace import DiskWorkplace
 from daemons.runner.composition import hidden_words_of, make_builder, template_images
 from daemons.runner.domain.builders import BuilderKind, NoBuilder
 from daemons.runner.domain.failures import WorkFailed
+from daemons.runner.domain.leftovers import Keeping
 from daemons.runner.domain.plan import RegistryPolicy
 from daemons.runner.domain.tree import TreeLimits
 from daemons.runner.domain.watermarks import Watermarks
 from daemons.runner.ports import NoFolder, ReadyBuilder
 from daemons.runner.services.execute import Executor, Holding
+from daemons.runner.services.leftovers import Leftovers
 from daemons.runner.services.pace import MachinePacer
 from daemons.runner.services.presence import Presence, Roster
 from daemons.runner.services.steps import Tools
@@ -55,6 +59,8 @@ logger = logging.getLogger(__name__)
 _SERVICE: Final = "fun-ai-studio-runner"
 _MIRRORS: Final = ".mirrors"
 _MOST_FILES: Final = 200_000
+_LOGS: Final = ".logs"
+_LOGS_SECONDS: Final = 5.0
 
 
 def run(settings: RunnerSettings) -> None:
@@ -109,17 +115,22 @@ async def _live(settings: RunnerSettings) -> None:
         presence = Presence(control, disks, _marks(settings), pacer, roster, instance=instance)
         await presence.look()
         holding = Holding(_control(settings, RunnerClient(renewals), instance), aside, Leashes(), roster)
-        worker = _worker(settings, control, builder, workplace, metrics, hidden, holding, presence)
+        spools = DiskSpools(settings.workdir.absolute() / _LOGS, settings.runner_id, SystemClock())
+        leftovers = Leftovers(spools, control, pacer, _keeping(settings))
+        worker = _worker(settings, control, builder, (workplace, spools), metrics, hidden, holding, presence)
         checks = {kind: builder.ping, "disk": _room(presence)}
         await stack.enter_async_context(_Site(settings, _application(settings, worker, checks, metrics)))
-        await _until_stopped(worker, presence, settings.drain_seconds)
+        await leftovers.deliver(_LOGS_SECONDS)
+        async with running(leftovers.run):
+            await _until_stopped(worker, presence, settings.drain_seconds)
+        await leftovers.deliver(_LOGS_SECONDS)
 
 
 def _worker(
     settings: RunnerSettings,
     control: HttpControlPlane,
     builder: ReadyBuilder,
-    workplace: DiskWorkplace,
+    places: tuple[DiskWorkplace, DiskSpools],
     metrics: Metrics,
     hidden: tuple[str, ...],
     holding: Holding,
@@ -127,6 +138,7 @@ def _worker(
 ) -> Worker:
     pacer = MachinePacer()
     meter = PrometheusMeter(metrics.registry, settings.slots)
+    workplace, spools = places
     hosts = HttpAppHost(revealed(settings.agent_token)[0], pacer)
     hidden_words = spellings((*settings.secret_values(), *hidden))
     executor = Executor(
@@ -134,8 +146,10 @@ def _worker(
         Tools(_repository(settings), builder, hosts, _images(settings), pacer, meter),
         workplace,
         RegistryPolicy(settings.registry, settings.namespace),
+        spools=spools,
+        log_bytes=settings.log_most_mb * 1024**2,
         lease_seconds=settings.lease_seconds,
-        redactor=lambda more: Redactor((*hidden_words, *spellings(more))),
+        redactor=lambda more: Redactor((*hidden_words, *spellings(more)), shapes=True),
         holding=holding,
     )
     return Worker(
@@ -160,6 +174,10 @@ def _control(settings: RunnerSettings, client: RunnerClient, instance: str) -> H
         host=socket.gethostname(),
         instance=instance,
     )
+
+
+def _keeping(settings: RunnerSettings) -> Keeping:
+    return Keeping(settings.log_kept_hours * 3600, settings.log_kept_mb * 1024**2)
 
 
 async def _disks(settings: RunnerSettings, kind: str) -> MachineDisks:

@@ -1,11 +1,13 @@
 """What the runner needs of the world, each as the narrowest protocol that serves it."""
 
+import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from daemons.runner.domain.leftovers import Leftover
 from daemons.runner.domain.plan import Attempt, ImageNames, Source
 from daemons.runner.domain.watermarks import Disk
 from protocol.apps import DeployApp
@@ -44,9 +46,13 @@ class LogRefused(Exception):
     """The control plane takes no further bytes of this log."""
 
 
+class LogLater(Exception):
+    """The control plane takes these bytes, but not now."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an attempt ended, as it is reported; `log_length` in bytes."""
+    """How an attempt ended, as it is reported; of its log so many bytes are there, and so many were left out."""
 
     status: JobStatus
     reason: JobReason | None = None
@@ -55,6 +61,7 @@ class Outcome:
     image_digest: str | None = None
     commit: str | None = None
     log_length: int | None = None
+    log_dropped: int = 0
     stages: tuple[StageReport, ...] = ()
 
 
@@ -89,8 +96,11 @@ class ControlPlane(Protocol):
         Raises LeaseLost when it is not ours to end, or when this cannot be said: then its lease ends by itself."""
         ...
 
-    async def upload(self, attempt: Attempt, offset: int, data: bytes, *, last: bool = False) -> Uploaded:
-        """Append to the job's log; `last` when the attempt was stopped and this is all. Raises LogGap, LogRefused."""
+    async def upload(
+        self, attempt: Attempt, offset: int, data: bytes, *, last: bool = False, late: bool = False
+    ) -> Uploaded:
+        """Append to the job's log; `late` for an attempt that is over, `last` when this is all of it. Raises LogGap,
+        LogRefused, and for one that is over LogLater."""
         ...
 
 
@@ -226,13 +236,49 @@ class Spool(Protocol):
         """At most `most` bytes from `offset`."""
         ...
 
+    async def finish(self) -> None:
+        """Nothing follows; returns when it outlasts a crash of the machine. Raises OSError."""
+        ...
+
+
+class OpenSpool(Spool, Protocol):
+    """One that an attempt writes into. `delivered`: the control plane has all of it."""
+
+    delivered: bool
+
+
+class NewSpools(Protocol):
+    """Makes logs."""
+
+    def opened(self, attempt: Attempt) -> AbstractAsyncContextManager[OpenSpool]:
+        """An empty log; left to be delivered at the end of the block, unless it was. Raises NoFolder on entering."""
+        ...
+
+
+class Spools(Protocol):
+    """Logs of ended attempts that wait to be delivered, in one `place`; `news` is set when there may be more."""
+
+    news: asyncio.Event
+    place: str
+
+    async def left(self) -> Sequence[Leftover]:
+        """The oldest first."""
+        ...
+
+    async def read(self, left: Leftover, offset: int, most: int) -> bytes:
+        """At most `most` bytes from `offset`. Raises OSError."""
+        ...
+
+    async def remove(self, left: Leftover) -> None:
+        """It is not needed any more."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class WorkFolder:
-    """The attempt's own folder and its log."""
+    """The attempt's own folder."""
 
     path: Path
-    spool: Spool
 
 
 class Workplace(Protocol):

@@ -119,6 +119,11 @@ class RunnerSettings(TemplateSettings):
     #: fetched either way.
     build_network: Literal["default", "none"] = Field("default", alias="RUNNER_BUILD_NETWORK")
 
+    #: The most that is kept of a job's log, but for its end, and how long and how much waits for the control plane.
+    log_most_mb: Annotated[int, Field(ge=1, le=60)] = Field(16, alias="RUNNER_LOG_MOST_MB")
+    log_kept_hours: Annotated[float, Field(gt=0, le=24 * 365)] = Field(24, alias="RUNNER_LOG_KEPT_HOURS")
+    log_kept_mb: Annotated[int, Field(ge=1, le=10_000_000)] = Field(1024, alias="RUNNER_LOG_KEPT_MB")
+
     @model_validator(mode="after")
     def _credentials_name_their_registry(self) -> Self:
         """A job may name a registry of its own; credentials must never be sent to any but the one they are for."""

@@ -4,7 +4,7 @@ import secrets
 from typing import Final
 
 from daemons.runner.domain.plan import Attempt
-from daemons.runner.ports import ControlPlaneDown, LeaseLost, LogGap, LogRefused, Outcome, Uploaded
+from daemons.runner.ports import ControlPlaneDown, LeaseLost, LogGap, LogLater, LogRefused, Outcome, Uploaded
 from protocol.client.runner import RunnerClient
 from protocol.client.transport import ClientError, Refused
 from protocol.errors import ErrorReason
@@ -99,6 +99,7 @@ class HttpControlPlane:
             image_digest=outcome.image_digest,
             commit=outcome.commit,
             log_length=outcome.log_length,
+            log_dropped=outcome.log_dropped,
             stages=outcome.stages,
             instance_id=self._instance,
         )
@@ -141,19 +142,25 @@ class HttpControlPlane:
             raise ControlPlaneDown(str(error)) from error
         return True
 
-    async def upload(self, attempt: Attempt, offset: int, data: bytes, *, last: bool = False) -> Uploaded:
+    async def upload(
+        self, attempt: Attempt, offset: int, data: bytes, *, last: bool = False, late: bool = False
+    ) -> Uploaded:
         """Append to the log."""
+        runner_id = attempt.runner_id or self._runner_id
         try:
             position = await self._client.upload_log(
                 attempt.job_id,
-                self._runner_id,
+                runner_id,
                 attempt.lease_token,
                 offset=offset,
                 data=data,
                 last=last,
+                late=late,
                 instance_id=self._instance,
             )
         except Refused as error:
+            if error.reason == ErrorReason.LOG_LATER:
+                raise LogLater(str(error)) from error
             if error.reason == ErrorReason.LOG_GAP and isinstance(error.data, LogPosition):
                 raise LogGap(error.data.length) from error
             if error.status < 500 and error.status not in _TRANSIENT:

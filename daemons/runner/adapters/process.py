@@ -41,7 +41,8 @@ async def run(
     keep: Sequence[int] = (),
     grace: float = _GRACE_SECONDS,
 ) -> tuple[int, str]:
-    """The exit code and the last 4,000 characters of the output, all of which goes to the log, if there is one.
+    """The exit code and the last 4,000 characters of the output, all of which goes to the log, if there is one, as it
+    is; in what is answered a line that a progress meter rewrote is there once.
 
     When the call is cancelled, the whole group gets SIGTERM and `grace` seconds later SIGKILL before it returns. Raises
     OSError when the program cannot be started; setpriv, where it is used, says so instead, with code 127. The program
@@ -51,11 +52,11 @@ async def run(
     tail = ""
     async with _ending(process, grace):
         async for text in _output(process):
-            tail = (tail + text)[-4000:]
+            tail = (tail + text)[-_CHUNK_BYTES:]
             if log is not None:
                 await log.write(text)
         code = await process.wait()
-    return code, tail
+    return code, _last_versions(tail)[-4000:]
 
 
 async def read(
@@ -118,14 +119,14 @@ def _signal_group(process: Process, number: signal.Signals) -> None:
 
 
 async def _output(process: Process) -> AsyncIterator[str]:
-    """Text as it comes; of a line that a progress meter rewrote only the last version is kept."""
+    """Text as it comes."""
     assert process.stdout is not None  # noqa: S101 - it is a pipe
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-    line = ""
     while chunk := await process.stdout.read(_CHUNK_BYTES):
-        *whole, line = (line + decoder.decode(chunk)).split("\n")
-        line = line[-_CHUNK_BYTES:].rpartition("\r")[2] if not line.endswith("\r") else line[-_CHUNK_BYTES:]
-        if whole:
-            yield "".join(f"{text.rstrip(chr(13)).rpartition(chr(13))[2]}\n" for text in whole)
-    if line:
-        yield f"{line.rstrip(chr(13)).rpartition(chr(13))[2]}\n"
+        yield decoder.decode(chunk)
+    yield decoder.decode(b"", True)
+
+
+def _last_versions(text: str) -> str:
+    """Of each line that a progress meter rewrote what it was last."""
+    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))

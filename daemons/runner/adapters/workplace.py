@@ -14,25 +14,9 @@ from daemons.runner.ports import NoFolder, WorkFolder
 
 logger = logging.getLogger(__name__)
 
-_LOG_NAME: Final = "job.log"
 #: Only folders that carry it are ever removed at start: the root is a setting, and settings can be wrong.
 _MARK: Final = ".attempt"
 _LOCK: Final = ".runner.lock"
-
-
-class FileSpool:
-    """A log in a file. Every call opens the file anew, so that none stays open when work is cancelled."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    async def append(self, data: bytes) -> int:
-        """Add bytes at the end; answers the length."""
-        return await asyncio.to_thread(_append, self._path, data)
-
-    async def read(self, offset: int, most: int) -> bytes:
-        """At most `most` bytes from `offset`."""
-        return await asyncio.to_thread(_read, self._path, offset, most)
 
 
 class DiskWorkplace:
@@ -65,22 +49,9 @@ class DiskWorkplace:
         except OSError as error:
             raise NoFolder(f"the work folder {path} cannot be made: {error.strerror or error}") from error
         try:
-            yield WorkFolder(path, FileSpool(path / _LOG_NAME))
+            yield WorkFolder(path)
         finally:
             await asyncio.shield(asyncio.to_thread(_remove, path))
-
-
-def _append(path: Path, data: bytes) -> int:
-    with path.open("ab") as file:
-        file.write(data)
-        file.flush()
-        return file.tell()
-
-
-def _read(path: Path, offset: int, most: int) -> bytes:
-    with path.open("rb") as file:
-        file.seek(offset)
-        return file.read(most)
 
 
 def _lock(root: Path) -> int:
@@ -105,7 +76,6 @@ def _fresh(path: Path) -> None:
         shutil.rmtree(path)
     path.mkdir(parents=True, mode=0o700)
     (path / _MARK).touch()
-    (path / _LOG_NAME).touch()
 
 
 def _remove(path: Path) -> None:

@@ -39,12 +39,14 @@ class RegistryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One claim of a job: who it is and what proves that it is ours. The lease is in seconds."""
+    """One claim of a job: who it is and what proves that it is ours. The lease is in seconds; `runner_id` is who made
+    the claim, where that was another process than this one."""
 
     job_id: str
     number: int
     lease_token: str | None
     lease_seconds: float
+    runner_id: str | None = None
 
     @property
     def folder_name(self) -> str:

@@ -22,12 +22,14 @@ from daemons.runner.ports import (
     ControlPlaneDown,
     LeaseLost,
     Leashes,
+    NewSpools,
     NoFolder,
+    OpenSpool,
     Outcome,
     WorkFolder,
     Workplace,
 )
-from daemons.runner.services.joblog import JobLog, LogUploader
+from daemons.runner.services.joblog import MOST_BYTES, JobLog, LogUploader
 from daemons.runner.services.lease import LeaseKeeper
 from daemons.runner.services.pace import backoff
 from daemons.runner.services.presence import Roster
@@ -39,7 +41,7 @@ from protocol.jobs import ClaimedJob, JobStatus
 logger = logging.getLogger(__name__)
 
 _FLUSH_SECONDS: Final = 5.0
-_LATE_FLUSH_SECONDS: Final = 20.0
+_LAST_WRITE_SECONDS: Final = 5.0
 _LAST_REPORT_SECONDS: Final = 2.0
 #: For the rest of the log, and again for the return itself: who stops a runner does not wait for long.
 _RETURN_SECONDS: Final = 2.0
@@ -76,6 +78,8 @@ class Executor:
         workplace: Workplace,
         registry: RegistryPolicy,
         *,
+        spools: NewSpools,
+        log_bytes: int = MOST_BYTES,
         lease_seconds: float,
         redactor: Callable[[tuple[str, ...]], Redactor],
         holding: Holding,
@@ -84,6 +88,8 @@ class Executor:
         self._tools = tools
         self._workplace = workplace
         self._registry = registry
+        self._spools = spools
+        self._log_bytes = log_bytes
         self._lease_seconds = lease_seconds
         self._redactor = redactor
         self._holding = holding
@@ -106,21 +112,25 @@ class Executor:
 
     async def _in_folder(self, job: ClaimedJob, attempt: Attempt) -> str:
         try:
-            async with self._workplace.folder(attempt.folder_name) as folder, AsyncExitStack() as afterwards:
-                return await self._attempt(job, attempt, folder, afterwards)
+            async with (
+                self._spools.opened(attempt) as spool,
+                self._workplace.folder(attempt.folder_name) as folder,
+                AsyncExitStack() as afterwards,
+            ):
+                return await self._attempt(job, attempt, _Places(folder, spool), afterwards)
         except NoFolder as error:
             failure = WorkFailed(JobReason.CLONE_FAILED, str(error), advice=_FOLDER_ADVICE)
             outcome = Outcome(JobStatus.FAILED, failure.reason, explain(failure, ()), log_length=0)
             return outcome.status.value if await self._report(attempt, outcome) else ABANDONED
 
-    async def _attempt(self, job: ClaimedJob, attempt: Attempt, folder: WorkFolder, afterwards: AsyncExitStack) -> str:
+    async def _attempt(self, job: ClaimedJob, attempt: Attempt, places: "_Places", afterwards: AsyncExitStack) -> str:
         redactor = self._redactor(_secrets(job, attempt))
-        log = JobLog(folder.spool, redactor)
+        log = JobLog(places.spool, redactor, self._log_bytes)
         uploader = LogUploader(self._control, attempt, log, self._tools.pacer)
         stages = StageBook(self._tools.pacer)
         held = self._holding
         keeper = LeaseKeeper(held.control, attempt, self._tools.pacer, stages)
-        desk = Desk(folder, log, lambda phase: held.aside.run(lambda: keeper.enter(phase)), stages)
+        desk = Desk(places.folder, log, lambda phase: held.aside.run(lambda: keeper.enter(phase)), stages)
         try:
             async with held.leashes.held(attempt.folder_name) as leash:
                 with held.roster.entered(attempt.job_id, stages):
@@ -131,23 +141,26 @@ class Executor:
                         uploader,
                         lambda: self._work(job, desk, log, redactor, afterwards),
                     )
+            if outcome is None:
+                await log.write("[stopped] the job was cancelled or is no longer this runner's\n")
         except asyncio.CancelledError:
-            await self._hand_back(attempt, log, uploader, stages)
+            places.spool.delivered = await self._hand_back(attempt, log, uploader, stages)
             raise
+        finally:
+            await shielded(log.end(), seconds=_LAST_WRITE_SECONDS)
         if outcome is None:
-            await log.write("[stopped] the job was cancelled or is no longer this runner's\n")
-            await uploader.finish(_FLUSH_SECONDS, stopped=True)
             return ABANDONED
         # The lease is no longer renewed here; the rest of it must suffice for the last bytes and the report.
         patience = min(_FLUSH_SECONDS, attempt.lease_seconds / 6)
+        outcome = replace(outcome, log_length=log.length, log_dropped=log.dropped, stages=stages.told)
 
         async def delivered() -> bool:
             await uploader.finish(patience)
-            return await self._report(attempt, replace(outcome, log_length=log.length, stages=stages.told))
+            return await self._report(attempt, outcome)
 
         if not await shielded(delivered(), seconds=patience + _LAST_REPORT_SECONDS):
             return ABANDONED
-        await uploader.finish(_LATE_FLUSH_SECONDS)
+        places.spool.delivered = uploader.whole
         return outcome.status.value
 
     async def _work(
@@ -162,9 +175,11 @@ class Executor:
             await log.write(f"[failed] {failure.reason.value}: {redactor.text(failure.text)}\n")
             return Outcome(JobStatus.FAILED, failure.reason, message)
 
-    async def _hand_back(self, attempt: Attempt, log: JobLog, uploader: LogUploader, stages: StageBook) -> None:
-        """The runner is being stopped, and the work has ended: let another one have the job."""
+    async def _hand_back(self, attempt: Attempt, log: JobLog, uploader: LogUploader, stages: StageBook) -> bool:
+        """The runner is being stopped, and the work has ended: let another one have the job. Whether that was done, and
+        all of the log is there; else what is missing of it is brought later."""
         await log.write("[stopped] the runner was stopped and hands the job back\n")
+        await log.end()
         await uploader.finish(_RETURN_SECONDS)
         keys = {"job_id": attempt.job_id}
         try:
@@ -172,10 +187,9 @@ class Executor:
                 status = await self._hand_back_until_answered(attempt, log, stages)
         except (LeaseLost, TimeoutError) as error:
             logger.warning("a job was not handed back; its lease will expire", extra=keys | {"error": str(error)})
-            return
+            return False
         logger.info("a job was handed back", extra=keys | {"status": status.value})
-        if status.terminal:
-            await uploader.finish(_RETURN_SECONDS, stopped=True)
+        return uploader.whole and not status.terminal
 
     async def _hand_back_until_answered(self, attempt: Attempt, log: JobLog, stages: StageBook) -> JobStatus:
         pauses = backoff(0.2, 1.0)
@@ -200,6 +214,12 @@ class Executor:
                 await self._tools.pacer.sleep(next(pauses))
             else:
                 return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    folder: WorkFolder
+    spool: OpenSpool
 
 
 async def _beside_the_lease(

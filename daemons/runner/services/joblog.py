@@ -1,15 +1,18 @@
 """A job's log: redacted, spooled to the runner's disk first, uploaded by offset beside the work.
 
-Text is redacted line by line, because a secret may arrive in two pieces. Neither a full disk nor an absent control
-plane may hold up the work: what cannot be kept is dropped, and the log says so.
+Neither a full disk nor an absent control plane may hold up the work. What cannot be kept is left out, counted, and the
+log says so in its place; of a log that is too long the end is kept, because that is where builds say why they failed.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from typing import Final
 
+from daemons.kit.log_stream import LogStream
 from daemons.kit.logs import Redactor
+from daemons.kit.tasks import running, shielded
 from daemons.runner.domain.plan import Attempt
 from daemons.runner.ports import ControlPlane, ControlPlaneDown, LeaseLost, LogGap, LogRefused, Pacer, Spool
 from daemons.runner.services.pace import backoff
@@ -17,51 +20,58 @@ from daemons.runner.services.pace import backoff
 logger = logging.getLogger(__name__)
 
 MOST_BYTES: Final = 16 * 1024 * 1024
-_PIECE_BYTES: Final = 256 * 1024
+PIECE_BYTES: Final = 256 * 1024
 _UNSPOOLED_BYTES: Final = 64 * 1024
-_LONGEST_LINE: Final = 8 * 1024
-_OVERLAP: Final = 1024
+#: Of a log that is too long, what is kept of its end.
+_END_BYTES: Final = 64 * 1024
+_GAP: Final = b"\n[gap] %d bytes of this log are left out here, because it was too long or the runner's disk full\n"
 _TAIL_LINES: Final = 200
+_TAIL_LINE: Final = 4 * 1024
+_SPOOL_SECONDS: Final = 0.05
+_DISK_SECONDS: Final = 30.0
 #: Seconds between two uploads: while nobody reads along, while somebody does, and when the control plane does not tell.
 _PAUSES: Final = {False: 1.0, True: 0.05, None: 0.2}
-_CUT: Final = b"\n[the log is too long; the rest is not kept]\n"
 
 
 class JobLog:
-    """The one place a job's output goes to."""
+    """The one place a job's output goes to. At most 200 KiB of it and the last 200 lines are held in memory."""
 
     def __init__(self, spool: Spool, redactor: Redactor, most_bytes: int = MOST_BYTES) -> None:
         self.news = asyncio.Event()
+        self.spooled = asyncio.Event()
         self.length = 0
+        #: So many bytes were left out, because the log was too long or the disk full.
+        self.dropped = 0
         self._spool = spool
-        self._redact = redactor.text
-        # A secret of which only the beginning has come is in the part of an endless line that is held back.
-        self._overlap = max(_OVERLAP, redactor.longest)
+        self._stream = LogStream(redactor)
         self._room = most_bytes
-        self._line = ""
         self._pending = bytearray()
+        self._end = bytearray()
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
+        self._line = ""
+        self._ended = False
         self._writing = asyncio.Lock()
 
     async def write(self, text: str) -> None:
         """Take a piece of output."""
-        whole, newline, rest = (self._line + text).rpartition("\n")
-        self._line = rest
-        if newline:
-            self._take(self._redact(whole) + "\n")
-        if len(self._line) > _LONGEST_LINE + self._overlap:
-            redacted = self._redact(self._line)
-            self._take(redacted[: -self._overlap])
-            self._line = redacted[-self._overlap :]
+        self._take(self._stream.feed(text))
         if len(self._pending) > _UNSPOOLED_BYTES:
             await self.spool()
 
-    async def spool(self, *, last: bool = False) -> None:
-        """Bring what was taken to the disk; with `last` an unfinished line too."""
-        if last and self._line:
-            self._take(self._redact(self._line) + "\n")
-            self._line = ""
+    async def keep(self) -> None:
+        """Bring to the disk what comes, at once or soon after, until cancelled."""
+        while True:
+            await self.news.wait()
+            await self.spool()
+            await asyncio.sleep(_SPOOL_SECONDS)
+
+    async def spool(self) -> None:
+        """Bring what was taken to the disk; who is cancelled meanwhile goes when it is there, and not before."""
+        await shielded(self._append(), seconds=_DISK_SECONDS)
+
+    async def _append(self) -> None:
         async with self._writing:
+            self.news.clear()
             data = bytes(self._pending)
             self._pending.clear()
             if not data:
@@ -70,31 +80,57 @@ class JobLog:
                 self.length = await self._spool.append(data)
             except OSError as error:
                 self._room = 0
+                self.dropped += len(data)
                 logger.warning("a job's log could not be kept", extra={"error": str(error)})
+        self.spooled.set()
+
+    async def end(self) -> None:
+        """Nothing follows: bring the rest to the disk, for good. Once more it does nothing."""
+        if self._ended:
+            return
+        self._ended = True
+        self._take(self._stream.end())
+        if self.dropped:
+            self._pending += _GAP % self.dropped
+        self._pending += self._end
+        self._end.clear()
+        await self.spool()
+        try:
+            await self._spool.finish()
+        except OSError as error:
+            logger.warning("a job's log may not outlast a crash of this machine", extra={"error": str(error)})
 
     async def read(self, offset: int) -> bytes:
         """The next bytes to upload."""
-        return await self._spool.read(offset, _PIECE_BYTES)
+        return await self._spool.read(offset, PIECE_BYTES)
 
     def tail(self) -> tuple[str, ...]:
-        """The last lines."""
-        unfinished = (self._redact(self._line),) if self._line else ()
-        return (*self._tail, *unfinished)
+        """The last lines; of one that was rewritten what it was last."""
+        unfinished = self._line + self._stream.held
+        return (*self._tail, _last_version(unfinished)) if unfinished else tuple(self._tail)
 
     def _take(self, text: str) -> None:
-        self._tail.extend(text.rstrip("\n").split("\n"))
+        if not text:
+            return
+        *whole, line = (self._line + text).split("\n")
+        self._line = line[-_TAIL_LINE:]
+        self._tail.extend(map(_last_version, whole[-_TAIL_LINES:]))
         data = text.encode(errors="replace")
-        if self._room > 0:
-            self._pending += data if len(data) <= self._room else data[: self._room] + _CUT
-            self._room -= len(data)
+        self._pending += data[: self._room]
+        beyond = data[self._room :]
+        self._room -= len(data) - len(beyond)
+        self._end += beyond
+        if len(self._end) > _END_BYTES:
+            self.dropped += len(self._end) - _END_BYTES
+            del self._end[:-_END_BYTES]
         self.news.set()
 
 
 class LogUploader:
-    """Brings the spooled log to the control plane, from wherever that stands.
+    """Brings the spooled log to the control plane while the work goes on, from wherever that stands.
 
     While somebody reads along, lines leave at once; else they are gathered for up to a second, so that hundreds of
-    chatty builds that nobody watches cost the control plane little.
+    chatty builds that nobody watches cost the control plane little. What it does not bring is `leftovers`' to bring.
     """
 
     def __init__(self, control: ControlPlane, attempt: Attempt, log: JobLog, pacer: Pacer) -> None:
@@ -106,42 +142,42 @@ class LogUploader:
         self._offset = 0
         self._refused = False
 
+    @property
+    def whole(self) -> bool:
+        """Whether the control plane has every byte that was spooled."""
+        return not self._refused and self._offset >= self._log.length
+
     async def run(self) -> None:
-        """Upload what comes, until cancelled; ends early when the control plane takes no more."""
-        try:
-            while not self._refused:
-                await self._log.news.wait()
-                await self._send_all()
-                await self._pacer.sleep(_PAUSES[self._followed])
-        except Exception:
-            logger.exception("a log's upload crashed", extra={"job_id": self._attempt.job_id})
-
-    async def finish(self, seconds: float, *, stopped: bool = False) -> None:
-        """Upload the rest, for at most so long; after an attempt that was stopped, say that this was all, because no
-        report will. Never raises for what the control plane does."""
-        await self._log.spool(last=True)
-        try:
-            async with self._pacer.limit(seconds):
-                await self._send_all(last=stopped)
-        except TimeoutError:
-            logger.warning(
-                "a job's log is not uploaded whole",
-                extra={"job_id": self._attempt.job_id, "uploaded": self._offset, "length": self._log.length},
-            )
-
-    async def _send_all(self, *, last: bool = False) -> None:
-        pauses = backoff(0.2, 5.0)
-        self._log.news.clear()
-        await self._log.spool()
-        while not self._refused and (self._offset < self._log.length or last):
-            data = await self._log.read(self._offset)
-            if not data and (not last or self._offset < self._log.length):
-                return
-            ends = last and self._offset + len(data) >= self._log.length
+        """Spool and upload what comes, until cancelled."""
+        async with running(self._log.keep):
             try:
-                there = await self._control.upload(self._attempt, self._offset, data, last=ends)
+                await self._upload()
+            except Exception:
+                logger.exception("a log's upload crashed", extra={"job_id": self._attempt.job_id})
+            await asyncio.Event().wait()
+
+    async def finish(self, seconds: float) -> None:
+        """Upload the rest, for at most so long. Never raises for what the control plane does."""
+        with contextlib.suppress(TimeoutError):
+            async with self._pacer.limit(seconds):
+                await self._send_all()
+
+    async def _upload(self) -> None:
+        while not self._refused:
+            await self._log.spooled.wait()
+            self._log.spooled.clear()
+            await self._send_all()
+            await self._pacer.sleep(_PAUSES[self._followed])
+
+    async def _send_all(self) -> None:
+        pauses = backoff(0.2, 5.0)
+        while not self._refused and self._offset < self._log.length:
+            data = await self._log.read(self._offset)
+            if not data:
+                return
+            try:
+                there = await self._control.upload(self._attempt, self._offset, data)
                 self._offset, self._followed = there.length, there.followed
-                last = last and not ends
                 pauses = backoff(0.2, 5.0)
             except LogGap as gap:
                 self._offset = min(gap.length, self._log.length)
@@ -151,3 +187,7 @@ class LogUploader:
                 logger.warning("a job's log is not taken", extra={"job_id": self._attempt.job_id, "error": str(error)})
             except ControlPlaneDown:
                 await self._pacer.sleep(next(pauses))
+
+
+def _last_version(line: str) -> str:
+    return line.rstrip("\r").rpartition("\r")[2][-_TAIL_LINE:]

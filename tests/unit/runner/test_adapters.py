@@ -16,7 +16,7 @@ from daemons.runner.adapters.workplace import DiskWorkplace
 from daemons.runner.domain.build_secrets import hidden_words
 from daemons.runner.domain.failures import WorkFailed
 from daemons.runner.domain.plan import Attempt
-from daemons.runner.ports import ControlPlaneDown, LeaseLost, LogGap, LogRefused, NoFolder, Outcome
+from daemons.runner.ports import ControlPlaneDown, LeaseLost, LogGap, LogLater, LogRefused, NoFolder, Outcome
 from daemons.runner.settings import RunnerSettings
 from protocol.apps import DeployApp
 from protocol.client.runner import RunnerClient
@@ -97,6 +97,11 @@ async def test_a_gap_in_the_log_names_where_to_resume() -> None:
     assert gap.value.length == 17
 
 
+async def test_a_log_that_is_not_taken_now_is_kept() -> None:
+    with pytest.raises(LogLater):
+        await plane(409, refusal(409, "log_later")).upload(ATTEMPT, 0, b"x", late=True)
+
+
 @pytest.mark.parametrize("status", [404, 409, 413])
 async def test_a_log_that_is_not_taken_is_given_up(status: int) -> None:
     with pytest.raises(LogRefused):
@@ -141,11 +146,9 @@ async def test_an_agent_that_is_not_there_is_tried_again_before_the_job_fails() 
     assert pacer.time > began
 
 
-async def test_a_work_folder_is_gone_afterwards_and_its_log_is_kept_by_offset(tmp_path: Path) -> None:
+async def test_a_work_folder_is_gone_afterwards(tmp_path: Path) -> None:
     async with DiskWorkplace(tmp_path).folder("job-1") as folder:
-        assert await folder.spool.append(b"abc") == 3
-        assert await folder.spool.append(b"def") == 6
-        assert await folder.spool.read(2, 3) == b"cde"
+        (folder.path / "source").mkdir()
     assert names(tmp_path) == set()
 
 

@@ -22,7 +22,7 @@ async def logged(pieces: list[str]) -> str:
     log = JobLog(spool, Redactor(SECRETS))
     for piece in pieces:
         await log.write(piece)
-    await log.spool(last=True)
+    await log.end()
     return spool.data.decode()
 
 
@@ -68,3 +68,90 @@ async def test_lines_leave_at_once_while_somebody_reads_along_and_are_gathered_o
         await turns_until(lambda number=number: f"line {number}".encode() in control.logs[job.id])  # type: ignore[misc]
     running.cancel()
     assert pacer.now() - began == pytest.approx(3 * seconds, abs=seconds + 0.001)
+
+
+async def test_of_a_log_that_is_too_long_the_beginning_and_the_end_are_kept_and_the_rest_is_counted() -> None:
+    spool = MemorySpool()
+    log = JobLog(spool, Redactor(()), most_bytes=100_000)
+    for number in range(20_000):
+        await log.write(f"line {number} of a build that prints\n")
+    await log.write("npm error the reason\n")
+    await log.end()
+    text = spool.data.decode()
+    written = len("".join(f"line {number} of a build that prints\n" for number in range(20_000))) + 21
+    head, gap, end = text.partition("\n[gap] ")
+    assert gap and len(head) == 100_000 and end.endswith("npm error the reason\n")
+    assert end.startswith(f"{log.dropped} bytes of this log are left out here")
+    assert len(head) + log.dropped + len(end.partition("\n")[2]) == written
+    assert log.length == len(spool.data) < 170_000
+    assert log.tail()[-1] == "npm error the reason"
+
+
+async def test_a_log_that_just_fits_has_no_gap() -> None:
+    spool = MemorySpool()
+    log = JobLog(spool, Redactor(()), most_bytes=10)
+    await log.write("0123456789abc\n")
+    await log.end()
+    assert (bytes(spool.data), log.dropped) == (b"0123456789abc\n", 0)
+
+
+async def test_a_full_disk_is_a_gap_that_the_log_tells_when_there_is_room_again() -> None:
+    spool = MemorySpool()
+    log = JobLog(spool, Redactor(()))
+    await log.write("before\n")
+    await log.spool()
+    spool.full = True
+    await log.write("lost\n")
+    await log.spool()
+    spool.full = False
+    await log.write("after\n")
+    await log.end()
+    assert log.dropped == 5 and b"[gap] 5 bytes" in spool.data
+    assert spool.data.startswith(b"before\n") and spool.data.endswith(b"after\n")
+
+
+@pytest.mark.parametrize("unit", ["a line of a build\n", "\r 12% [====>    ]", "x"])
+async def test_what_is_held_of_a_log_does_not_grow(unit: str) -> None:
+    """Ten MB; what counts is what this process holds after each piece, beside the spool."""
+    spool, most = MemorySpool(), 0
+    log = JobLog(spool, Redactor(()), most_bytes=1024 * 1024)
+    piece = (unit * 16_384)[:16_384]
+    for _ in range(640):
+        await log.write(piece)
+        most = max(most, len(log._pending) + len(log._end) + len(log._stream.held) + sum(map(len, log.tail())))
+    await log.end()
+    assert most < 1024 * 1024 and log.length < 1.2 * 1024 * 1024
+
+
+async def test_a_progress_bar_is_kept_as_it_is_and_told_once() -> None:
+    spool = MemorySpool()
+    log = JobLog(spool, Redactor(()))
+    for piece in ("\x1b[32mok\x1b[0m\n", " 1%\r", " 2%\r", " 3%", "\r\nnext\n"):
+        await log.write(piece)
+    assert log.tail() == ("\x1b[32mok\x1b[0m", " 3%", "next")
+    await log.end()
+    assert spool.data == b"\x1b[32mok\x1b[0m\n 1%\r 2%\r 3%\r\nnext\n"
+
+
+async def test_bytes_that_are_being_written_when_the_work_is_cancelled_keep_their_place() -> None:
+    class SlowSpool(MemorySpool):
+        gate = asyncio.Event()
+
+        async def append(self, data: bytes) -> int:
+            await self.gate.wait()
+            return await super().append(data)
+
+    spool = SlowSpool()
+    log = JobLog(spool, Redactor(()))
+    await log.write("first\n")
+    spooling = asyncio.create_task(log.spool())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    spooling.cancel()
+    await asyncio.sleep(0)
+    spool.gate.set()
+    with pytest.raises(asyncio.CancelledError):
+        await spooling
+    await log.write("second\n")
+    await log.end()
+    assert (bytes(spool.data), log.length) == (b"first\nsecond\n", 13)

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from daemons.kit.logs import Redactor
 from daemons.runner.domain.failures import WorkFailed
+from daemons.runner.domain.leftovers import Keeping, Leftover
 from daemons.runner.domain.plan import Attempt, RegistryPolicy, Source
 from daemons.runner.ports import (
     BuildOrder,
@@ -16,6 +18,8 @@ from daemons.runner.ports import (
     ControlPlaneDown,
     LeaseLost,
     LogGap,
+    LogLater,
+    LogRefused,
     LogSink,
     NoFolder,
     Outcome,
@@ -24,6 +28,7 @@ from daemons.runner.ports import (
     WorkFolder,
 )
 from daemons.runner.services.execute import Executor, Holding
+from daemons.runner.services.leftovers import Leftovers
 from daemons.runner.services.presence import Roster
 from daemons.runner.services.steps import Tools
 from protocol.apps import DeployApp
@@ -126,6 +131,7 @@ class MemoryControlPlane:
         self.returned: list[tuple[str, int]] = []
         self.knows_returns = True
         self.returns_down = False
+        self.sent = 0
         self.followed: bool | None = None
         self.reports: list[tuple[str, Outcome]] = []
         self.phases: list[JobPhase] = []
@@ -135,6 +141,8 @@ class MemoryControlPlane:
         self.down = False
         self.renewals_down = False
         self.uploads_down = False
+        self.busy = False
+        self.refuses = False
         self.lost_answers = 0
         self.forget_log_once = False
         self._changed = asyncio.Condition()
@@ -212,17 +220,25 @@ class MemoryControlPlane:
             self.statuses[attempt.job_id] = JobStatus.PENDING
         return self.statuses[attempt.job_id]
 
-    async def upload(self, attempt: Attempt, offset: int, data: bytes, *, last: bool = False) -> Uploaded:
+    async def upload(
+        self, attempt: Attempt, offset: int, data: bytes, *, last: bool = False, late: bool = False
+    ) -> Uploaded:
         await asyncio.sleep(0)
         if self.down or self.uploads_down:
             raise ControlPlaneDown("connection refused")
+        if late and self.busy:
+            raise LogLater("another attempt writes")
+        if self.refuses:
+            raise LogRefused("no")
         log = self.logs[attempt.job_id]
         if self.forget_log_once and log:
             self.forget_log_once = False
             del log[len(log) // 2 :]
         if offset > len(log):
             raise LogGap(len(log))
-        log[offset:] = data
+        if len(data) > len(log) - offset:
+            log[offset:] = data
+        self.sent += len(data)
         if last:
             self.ends.append(len(log))
         return Uploaded(len(log), self.followed)
@@ -314,6 +330,8 @@ class MemorySpool:
     def __init__(self) -> None:
         self.data = bytearray()
         self.full = False
+        self.finished = False
+        self.delivered = False
 
     async def append(self, data: bytes) -> int:
         if self.full:
@@ -323,6 +341,59 @@ class MemorySpool:
 
     async def read(self, offset: int, most: int) -> bytes:
         return bytes(self.data[offset : offset + most])
+
+    async def finish(self) -> None:
+        self.finished = True
+
+
+class MemorySpools:
+    """Logs in memory; `kill` is a crash of the runner."""
+
+    def __init__(self, runner_id: str = "r1") -> None:
+        self.news = asyncio.Event()
+        self.place = "memory"
+        self.age = 0.0
+        self._runner_id = runner_id
+        self._spools: dict[str, tuple[Attempt, MemorySpool]] = {}
+        self._in_use: set[str] = set()
+
+    def opened(self, attempt: Attempt) -> AbstractAsyncContextManager[MemorySpool]:
+        return self._opened(replace(attempt, runner_id=attempt.runner_id or self._runner_id))
+
+    @asynccontextmanager
+    async def _opened(self, attempt: Attempt) -> AsyncIterator[MemorySpool]:
+        name, spool = f"{attempt.folder_name}-{attempt.lease_token}", MemorySpool()
+        self._spools[name] = attempt, spool
+        self._in_use.add(name)
+        try:
+            yield spool
+        finally:
+            if spool.delivered:
+                self._spools.pop(name)
+            self._in_use.discard(name)
+            self.news.set()
+
+    def kill(self) -> None:
+        self._in_use.clear()
+
+    async def left(self) -> Sequence[Leftover]:
+        return [
+            Leftover(name, attempt, len(self._closed(spool)), self.age)
+            for name, (attempt, spool) in self._spools.items()
+            if name not in self._in_use
+        ]
+
+    async def read(self, left: Leftover, offset: int, most: int) -> bytes:
+        return await self._spools[left.name][1].read(offset, most)
+
+    async def remove(self, left: Leftover) -> None:
+        self._spools.pop(left.name, None)
+
+    def _closed(self, spool: MemorySpool) -> bytes:
+        if not spool.finished and spool.data:
+            spool.data += b"\n[stopped] the runner was ended here, in the middle of its work\n"
+        spool.finished = True
+        return bytes(spool.data)
 
 
 class MemoryWorkplace:
@@ -342,7 +413,7 @@ class MemoryWorkplace:
             raise self.failure
         self.opened.append(name)
         try:
-            yield WorkFolder(Path("/nowhere") / name, MemorySpool())
+            yield WorkFolder(Path("/nowhere") / name)
         finally:
             self.closed.append(name)
 
@@ -407,6 +478,7 @@ class Bench:
         self.hosts = MemoryAppHost()
         self.images = MemoryImages()
         self.workplace = MemoryWorkplace()
+        self.spools = MemorySpools()
         self.pacer = FakePacer()
         self.meter = MemoryMeter()
         self.leashes = MemoryLeashes()
@@ -416,14 +488,17 @@ class Bench:
             Tools(self.repository, self.builder, self.hosts, self.images, self.pacer, self.meter),
             self.workplace,
             RegistryPolicy(registry, "funaistudio"),
+            spools=self.spools,
             lease_seconds=30,
-            redactor=lambda more: Redactor((*secrets, *more)),
+            redactor=lambda more: Redactor((*secrets, *more), shapes=True),
             holding=Holding(self.control, Here(), self.leashes, self.roster),
         )
+        self.leftovers = Leftovers(self.spools, self.control, self.pacer, Keeping())
 
     async def run_next(self) -> None:
-        """Carry out the job that is queued."""
+        """Carry out the job that is queued, and deliver what is left of its log."""
         await self.executor.run(await self.control.queue.get())
+        await self.leftovers.round()
 
     @property
     def report(self) -> Outcome:
