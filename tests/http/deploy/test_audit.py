@@ -14,6 +14,7 @@ from protocol.drains import StartDrain
 from protocol.jobs import JobStatus, RenewLease, ReportJob
 from protocol.nodes import NodeHeartbeat
 from protocol.releases import RollbackApp
+from protocol.returns import ReturnJob
 from tests.http.deploy.plane import Plane, serving
 from tests.http.deploy.test_access import routes
 from tests.http.deploy.test_inventory import deployed_long_ago, listing
@@ -41,6 +42,11 @@ async def fails(plane: Plane) -> str:
 async def phase(plane: Plane) -> None:
     job = await plane.claimed()
     await plane.runners.renew(job.id, RenewLease(runner_id="r1", lease_token=job.lease_token, phase="BUILD"))
+
+
+async def give_back(plane: Plane) -> None:
+    job = await plane.claimed()
+    await plane.runners.hand_back(job.id, ReturnJob(runner_id="r1", lease_token=job.lease_token))
 
 
 async def confirm(plane: Plane) -> None:
@@ -213,6 +219,7 @@ TOLD: Final[Mapping[str, tuple[Scenario, str, str, str]]] = {
     "POST /deploy/jobs/claim": (claim, "job", "claimed", "runner:r1"),
     "POST /deploy/jobs/{job_id}/heartbeat": (phase, "job", "phase", "runner:r1"),
     "POST /deploy/jobs/{job_id}/report": (deployed, "job", "succeeded", "runner:r1"),
+    "POST /deploy/jobs/{job_id}/return": (give_back, "job", "returned", "runner:r1"),
     "POST /deploy/apps/stop": (stop, "operation", "asked", "api"),
     "POST /deploy/apps/purge": (purge, "app", "purged", "api"),
     "POST /deploy/apps/cleanup": (cleanup, "operation", "asked", "api"),
@@ -236,9 +243,10 @@ TOLD: Final[Mapping[str, tuple[Scenario, str, str, str]]] = {
     "POST /admin/operations/{number}/abandon": (abandon, "operation", "abandoned", "admin"),
     "POST /admin/webhooks/{number}/retry": (send_again, "webhook", "retried", "admin"),
 }
-#: What is no event: a log is its own record, and a preview changes nothing.
+#: What is no event: a log is its own record, a runner's figures are watched, and a preview changes nothing.
 UNTOLD: Final = {
     "PUT /deploy/jobs/{job_id}/log",
+    "POST /deploy/runners/heartbeat",
     "POST /admin/drains/preview",
     "POST /internal/runtime-nodes/images",
 }
