@@ -20,6 +20,8 @@ OPEN_TO = {
     "POST /deploy/jobs/claim": {"runner"},
     "POST /deploy/jobs/{job_id}/heartbeat": {"runner"},
     "POST /deploy/jobs/{job_id}/report": {"runner"},
+    "POST /deploy/jobs/{job_id}/return": {"runner"},
+    "POST /deploy/runners/heartbeat": {"runner"},
     "POST /deploy/apps/inventory": {"api", "admin"},
     "GET /deploy/apps": {"api", "admin"},
     "GET /deploy/apps/{app_id}": {"api", "admin"},
