@@ -15,11 +15,13 @@ from typing import Any
 import pytest
 from blockbuster import BlockBuster
 
+from daemons.kit.clock import SystemClock
 from daemons.kit.logs import Redactor
 from daemons.runner.adapters import process
 from daemons.runner.adapters.aside import OwnThread
 from daemons.runner.adapters.control_plane import HttpControlPlane
 from daemons.runner.adapters.leash import Leashes
+from daemons.runner.adapters.spools import DiskSpools
 from daemons.runner.adapters.workplace import DiskWorkplace
 from daemons.runner.domain.plan import RegistryPolicy
 from daemons.runner.ports import BuildOrder
@@ -105,6 +107,7 @@ async def world(folder: Path) -> AsyncIterator[World]:
             Tools(MemoryRepository(), builder, MemoryAppHost(), MemoryImages(), MachinePacer(), MemoryMeter()),
             DiskWorkplace(folder),
             RegistryPolicy("", "funaistudio"),
+            spools=DiskSpools(folder.with_name(f"{folder.name}-logs"), "r1", SystemClock()),
             lease_seconds=LEASE_SECONDS,
             redactor=Redactor,
             holding=Holding(_control(renewals), aside, Leashes(), Roster()),
