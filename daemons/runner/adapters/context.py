@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from daemons.runner.adapters.project_files import DOCKERFILE, IGNORE_FILE, recipe, write_new
-from daemons.runner.domain.dockerfile import images_of_others
+from daemons.runner.domain.dockerfile import images_by_id, images_of_others
 from daemons.runner.domain.failures import WorkFailed
 from daemons.runner.domain.ignore import Ignore, parse
 from daemons.runner.domain.projects import BaseImages
@@ -65,6 +65,12 @@ class Contexts:
             raise _refused(f"the build context could not be packed: {error.strerror or error}") from error
         finally:
             stop.set()
+        if ids := images_by_id(packed.text, self._arguments):
+            raise WorkFailed(
+                JobReason.BUILD_FAILED,
+                f"the Dockerfile names {ids[0][:100]}, which may be the id of an image and not its name",
+                advice=f"Name the image with its tag, such as {ids[0][:20]}:latest if that is its name.",
+            )
         own = order.names.immutable.rpartition(":")[0]
         if others := images_of_others(packed.text, self._arguments, own):
             raise WorkFailed(

@@ -14,6 +14,9 @@ _TAKEN: Final = re.compile(r"(?:\s--from=|[,=]from=)([^\s,]+)", re.I)
 _VARIABLE: Final = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)(?::?-([^{}]*))?\}|([A-Za-z_][A-Za-z0-9_]*))")
 #: Never an option of a program that is handed it.
 _REFERENCE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,300}")
+#: What a builder may take for the beginning of an id of any image that it has.
+_IMAGE_ID: Final = re.compile(r"(?:sha256:)?[0-9a-f]{1,64}", re.I)
+_STAGE_NUMBER: Final = re.compile(r"[0-9]{1,3}")
 _APP_IMAGE: Final = re.compile(r"(?:.+/)?u[1-9][0-9]*-app[a-z0-9-]+")
 
 
@@ -30,6 +33,16 @@ def images_of_others(text: str, arguments: Mapping[str, str], own: str) -> tuple
     """
     named = dict.fromkeys(image for image, _ in _images(text, arguments))
     return tuple(image for image in named if _repository(image) != own and _APP_IMAGE.fullmatch(_repository(image)))
+
+
+def images_by_id(text: str, arguments: Mapping[str, str]) -> tuple[str, ...]:
+    """What may be the id of an image instead of a name, and so lead to any image or layer that the builder has."""
+    named = dict.fromkeys(_images(text, arguments))
+    return tuple(
+        image
+        for image, begins in named
+        if _IMAGE_ID.fullmatch(image) and (begins or not _STAGE_NUMBER.fullmatch(image))
+    )
 
 
 def _repository(image: str) -> str:

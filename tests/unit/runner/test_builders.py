@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from daemons.runner.adapters.cgroups import Limits
 from daemons.runner.domain.builders import BuilderKind, NoBuilder, choose_builder
-from daemons.runner.domain.dockerfile import base_images, images_of_others
+from daemons.runner.domain.dockerfile import base_images, images_by_id, images_of_others
 
 AUTO, ENGINE, BUILDAH = BuilderKind.AUTO, BuilderKind.ENGINE, BuilderKind.BUILDAH
 
@@ -75,6 +75,21 @@ OWN = "r:5000/n/u1-app7"
 )
 def test_images_of_other_apps_are_found(text: str, others: tuple[str, ...]) -> None:
     assert images_of_others(text, {}, OWN) == others
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        ("FROM 3f2a91bc\n", ("3f2a91bc",)),
+        ("ARG X=sha256:3F2a\nFROM $X\n", ("sha256:3F2a",)),
+        ("FROM a AS b\nFROM b\n", ("a",)),
+        ("FROM base\nCOPY --from=94cd5612f20 / /\nCOPY --from=0 / /\n", ("94cd5612f20",)),
+        ("FROM base\nRUN --mount=type=bind,from=12345678901,target=/x true\n", ("12345678901",)),
+        ("FROM ada:latest\nFROM n/ada\nFROM busybox@sha256:aa\nFROM scratch\n", ()),
+    ],
+)
+def test_what_may_be_the_id_of_an_image_is_found(text: str, ids: tuple[str, ...]) -> None:
+    assert images_by_id(text, {}) == ids
 
 
 @given(

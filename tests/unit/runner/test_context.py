@@ -32,16 +32,16 @@ def members(path: Path) -> set[str]:
 
 
 async def test_a_context_is_a_folder_of_the_repository(tmp_path: Path) -> None:
-    files = {"web/Dockerfile": "FROM a\n", "web/index.html": "", "Dockerfile": "FROM b\n", "secret": ""}
+    files = {"web/Dockerfile": "FROM base\n", "web/index.html": "", "Dockerfile": "FROM other\n", "secret": ""}
     packed = await CONTEXTS.pack(order(tmp_path, files, context="web"), Lines())
-    assert (packed.dockerfile, packed.text) == ("Dockerfile", "FROM a\n")
+    assert (packed.dockerfile, packed.text) == ("Dockerfile", "FROM base\n")
     assert members(packed.archive) == {"Dockerfile", "index.html"}
 
 
 async def test_a_dockerfile_from_beside_the_context_is_not_copied_with_it(tmp_path: Path) -> None:
-    files = {"deploy/app.Dockerfile": "FROM a\n", "web/index.html": "", "web/.dockerignore": "*.log\n"}
+    files = {"deploy/app.Dockerfile": "FROM base\n", "web/index.html": "", "web/.dockerignore": "*.log\n"}
     packed = await CONTEXTS.pack(order(tmp_path, files, "deploy/app.Dockerfile", "web"), Lines())
-    assert packed.text == "FROM a\n" and packed.dockerfile in packed.hidden
+    assert packed.text == "FROM base\n" and packed.dockerfile in packed.hidden
     assert members(packed.archive) == {packed.dockerfile, ".dockerignore", "index.html"}
     with tarfile.open(packed.archive) as tar:
         ignore = tar.extractfile(".dockerignore")
@@ -49,7 +49,7 @@ async def test_a_dockerfile_from_beside_the_context_is_not_copied_with_it(tmp_pa
 
 
 async def test_the_dockerfile_goes_along_whatever_is_ignored(tmp_path: Path) -> None:
-    files = {"build/Dockerfile": "FROM a\n", "build/x": "", "x": "", ".dockerignore": "*\n"}
+    files = {"build/Dockerfile": "FROM base\n", "build/x": "", "x": "", ".dockerignore": "*\n"}
     packed = await CONTEXTS.pack(order(tmp_path, files, "build/Dockerfile"), Lines())
     assert members(packed.archive) == {"build/Dockerfile", ".dockerignore"}
     assert packed.hidden == (".dockerignore", "build/Dockerfile")
@@ -83,9 +83,9 @@ async def test_a_project_without_a_dockerfile_is_built_from_a_template_and_the_l
 async def test_what_leads_out_of_the_repository_is_refused_by_name(
     tmp_path: Path, dockerfile: str | None, context: str | None, words: str
 ) -> None:
-    asked = order(tmp_path, {"a": "", ".git/config": "FROM a\n", "folder/x": ""}, dockerfile, context)
+    asked = order(tmp_path, {"a": "", ".git/config": "FROM base\n", "folder/x": ""}, dockerfile, context)
     (tmp_path / "outside").mkdir()
-    (tmp_path / "outside" / "x").write_text("FROM a\n")
+    (tmp_path / "outside" / "x").write_text("FROM base\n")
     source = tmp_path / "source"
     for link, target in {"out": "../outside", "far": "/", "hidden": ".git", "loop": "loop"}.items():
         (source / link).symlink_to(target)
@@ -99,8 +99,14 @@ async def test_the_image_of_another_app_is_no_base(tmp_path: Path) -> None:
         await CONTEXTS.pack(order(tmp_path, {"Dockerfile": "FROM n/u2-app9:1\n"}), Lines())
 
 
+async def test_an_id_is_no_name_of_a_base(tmp_path: Path) -> None:
+    with pytest.raises(WorkFailed, match="names 3f2a91, which may be the id of an image and not its name") as failed:
+        await CONTEXTS.pack(order(tmp_path, {"Dockerfile": "FROM 3f2a91\n"}), Lines())
+    assert "3f2a91:latest" in (failed.value.advice or "")
+
+
 async def test_a_link_within_the_repository_leads_where_it_says(tmp_path: Path) -> None:
-    asked = order(tmp_path, {"apps/web/Dockerfile": "FROM a\n", "apps/web/x": ""}, context="current")
+    asked = order(tmp_path, {"apps/web/Dockerfile": "FROM base\n", "apps/web/x": ""}, context="current")
     (tmp_path / "source" / "current").symlink_to("apps/web")
     packed = await CONTEXTS.pack(asked, Lines())
     assert members(packed.archive) == {"Dockerfile", "x"}
