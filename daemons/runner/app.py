@@ -35,7 +35,7 @@ from daemons.runner.adapters.project_files import init
 from daemons.runner.adapters.registry import OciImages
 from daemons.runner.adapters.spools import DiskSpools
 from daemons.runner.adapters.workplace import DiskWorkplace
-from daemons.runner.composition import hidden_words_of, make_builder, template_images
+from daemons.runner.composition import hidden_words_of, make_builder, make_cache, template_images
 from daemons.runner.domain.builders import BuilderKind, NoBuilder
 from daemons.runner.domain.failures import WorkFailed
 from daemons.runner.domain.leftovers import Keeping
@@ -43,6 +43,7 @@ from daemons.runner.domain.plan import RegistryPolicy
 from daemons.runner.domain.tree import TreeLimits
 from daemons.runner.domain.watermarks import Watermarks
 from daemons.runner.ports import NoFolder, ReadyBuilder
+from daemons.runner.services.cache import CachedBuilder
 from daemons.runner.services.execute import Executor, Holding
 from daemons.runner.services.leftovers import Leftovers
 from daemons.runner.services.pace import MachinePacer
@@ -117,11 +118,13 @@ async def _live(settings: RunnerSettings) -> None:
         holding = Holding(_control(settings, RunnerClient(renewals), instance), aside, Leashes(), roster)
         spools = DiskSpools(settings.workdir.absolute() / _LOGS, settings.runner_id, SystemClock())
         leftovers = Leftovers(spools, control, pacer, _keeping(settings))
-        worker = _worker(settings, control, builder, (workplace, spools), metrics, hidden, holding, presence)
+        cache = await make_cache(settings, builder, metrics.registry)
+        cached = CachedBuilder(builder, cache)
+        worker = _worker(settings, control, cached, (workplace, spools), metrics, hidden, holding, presence)
         checks = {kind: builder.ping, "disk": _room(presence)}
         await stack.enter_async_context(_Site(settings, _application(settings, worker, checks, metrics)))
         await leftovers.deliver(_LOGS_SECONDS)
-        async with running(leftovers.run):
+        async with running(leftovers.run, cache.run):
             await _until_stopped(worker, presence, settings.drain_seconds)
         await leftovers.deliver(_LOGS_SECONDS)
 

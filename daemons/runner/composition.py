@@ -8,16 +8,24 @@ from typing import Final, TypeVar
 
 import aiodocker
 import aiohttp
+from prometheus_client import CollectorRegistry
 
+from daemons.kit.clock import SystemClock
 from daemons.runner.adapters.buildah import BuildahBuilder, storage_driver
 from daemons.runner.adapters.builder import BuildPolicy, EngineBuilder, RegistryAccount
 from daemons.runner.adapters.cgroups import Cgroups, Limits
 from daemons.runner.adapters.context import Contexts
 from daemons.runner.adapters.enclosure import Enclosure
+from daemons.runner.adapters.layer_notes import FileLayerNotes
+from daemons.runner.adapters.layers import BuildahLayers, EngineLayers
+from daemons.runner.adapters.meter import PrometheusLayerMeter
 from daemons.runner.domain.build_secrets import hidden_words
 from daemons.runner.domain.builders import BuilderKind, NoBuilder, choose_builder
 from daemons.runner.domain.projects import BaseImages
-from daemons.runner.ports import ReadyBuilder
+from daemons.runner.domain.room import RoomLine
+from daemons.runner.ports import LayerStore, ReadyBuilder
+from daemons.runner.services.cache import LayerCache
+from daemons.runner.services.pace import MachinePacer
 from daemons.runner.settings import RunnerSettings, TemplateSettings
 
 logger = logging.getLogger(__name__)
@@ -45,6 +53,21 @@ async def make_builder(settings: RunnerSettings) -> tuple[ReadyBuilder, str]:
             )
         return engine, BuilderKind.ENGINE.value
     return await _buildah(settings, storage, driver), chosen.kind.value
+
+
+async def make_cache(settings: RunnerSettings, builder: ReadyBuilder, registry: CollectorRegistry) -> LayerCache:
+    """The layers that the builder keeps."""
+    workdir = settings.workdir.absolute()
+    store: LayerStore = EngineLayers(settings.docker_host)
+    if isinstance(builder, BuildahBuilder):
+        store = BuildahLayers(builder, workdir)
+    notes = await asyncio.to_thread(FileLayerNotes, workdir / ".layers")
+    line = RoomLine(settings.cache_tidy_pct, settings.cache_enough_gb * 1024**3)
+    return LayerCache(store, notes, line, PrometheusLayerMeter(registry), MachinePacer(), _now)
+
+
+def _now() -> float:
+    return SystemClock().now().timestamp()
 
 
 async def hidden_words_of(settings: RunnerSettings) -> tuple[str, ...]:

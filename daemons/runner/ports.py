@@ -1,14 +1,16 @@
 """What the runner needs of the world, each as the narrowest protocol that serves it."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from daemons.runner.domain.layers import Layer, Use
 from daemons.runner.domain.leftovers import Leftover
 from daemons.runner.domain.plan import Attempt, ImageNames, Source
+from daemons.runner.domain.room import Room
 from daemons.runner.domain.watermarks import Disk
 from protocol.apps import DeployApp
 from protocol.errors import JobReason
@@ -214,6 +216,55 @@ class ReadyBuilder(Builder, Protocol):
 
     async def ping(self) -> None:
         """Raises when it could not build now."""
+        ...
+
+
+class NoLayers(Exception):
+    """Where layers are kept cannot be looked at; the text says why."""
+
+
+class LayerStore(Protocol):
+    """Where a builder keeps layers. Raises NoLayers from every method."""
+
+    async def room(self) -> Room:
+        """How much room is left there."""
+        ...
+
+    async def layers(self) -> Sequence[Layer]:
+        """All images there, with and without names."""
+        ...
+
+    async def drop(self, ids: Sequence[str]) -> None:
+        """Remove these layers, the first one first. What is in use, or stood on, stays."""
+        ...
+
+
+class LayerNotes(Protocol):
+    """What builds were seen to make and use, by the layers' keys; outlasts the runner."""
+
+    @property
+    def uses(self) -> Mapping[str, Use]:
+        """All that is known."""
+        ...
+
+    async def add(self, uses: Mapping[str, Use]) -> None:
+        """Remember these, in place of what was known of the same layers."""
+        ...
+
+    async def keep(self, keys: Collection[str]) -> None:
+        """Forget all but these."""
+        ...
+
+
+class LayerMeter(Protocol):
+    """Counts what becomes of layers."""
+
+    def room(self, free_bytes: int) -> None:
+        """So much is free where they are kept."""
+        ...
+
+    def dropped(self, layers: int) -> None:
+        """So many were removed."""
         ...
 
 

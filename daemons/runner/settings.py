@@ -84,6 +84,11 @@ class RunnerSettings(TemplateSettings):
     git_most_mb: Annotated[int, Field(ge=1, le=1_000_000)] = Field(2048, alias="RUNNER_GIT_MOST_MB")
     #: How much is kept of repositories between jobs, in RUNNER_WORKDIR; 0 keeps nothing.
     git_cache_mb: Annotated[int, Field(ge=0, le=10_000_000)] = Field(10_240, alias="RUNNER_GIT_CACHE_MB")
+    #: With less free than this where the builder keeps layers, in percent, those of former builds go; 0: never. It is
+    #: above the line at which an agent on the same disk takes no new apps, because these layers only save time.
+    cache_tidy_pct: Annotated[float, Field(ge=0, le=80)] = Field(30, alias="RUNNER_CACHE_TIDY_PCT")
+    #: With so many GB free they stay, whatever the share.
+    cache_enough_gb: Annotated[int, Field(ge=0, le=1_000_000)] = Field(60, alias="RUNNER_CACHE_ENOUGH_GB")
     workdir: Path = Field(Path("/data/funai/runner/workdir"), alias="RUNNER_WORKDIR")
     #: With less than so much percent of a disk free that builds fill, no job is claimed, until so much is free again.
     disk_stop_pct: Annotated[float, Field(ge=0, le=100)] = Field(10, alias="RUNNER_DISK_STOP_PCT")

@@ -32,6 +32,9 @@ from protocol.names import image_registry
 
 logger = logging.getLogger(__name__)
 
+#: With the last name of an image buildah removes all that it stands on, and there are no layers for the next build:
+#: the newest image of each app keeps a name here.
+KEPT: Final = "localhost/funai-kept"
 _PUSH_SECONDS: Final = 900.0
 _TIDY_SECONDS: Final = 60.0
 _DRIVERS: Final = ("overlay", "vfs")
@@ -120,6 +123,20 @@ class BuildahBuilder:
         except OSError as error:
             logger.warning("images could not be removed", extra={"images": list(images), "error": str(error)})
 
+    async def images(self) -> str:
+        """All images of the storage as buildah lists them in JSON. Raises OSError."""
+        listed = _Listed()
+        async with self._enclosure.job() as job:
+            code, output = await self._call(job, listed, "images", "--all", "--json")
+        if code != 0:
+            raise OSError(plain(output).strip()[-300:])
+        return "".join(listed.parts)
+
+    async def drop(self, images: Sequence[str]) -> None:
+        """Remove images by id that no container is made of and none stands on. Raises OSError."""
+        async with self._enclosure.job() as job:
+            await self._quietly(job, "rmi", *images)
+
     def _build(self, order: BuildOrder, packed: Packed, mark: str) -> list[str]:
         arguments = (f"--build-arg={name}={value}" for name, value in self._policy.arguments.items())
         return [
@@ -133,6 +150,7 @@ class BuildahBuilder:
             *arguments,
             *(f"--label={name}={value}" for name, value in order.labels.items()),
             *(f"--tag={name}" for name in order.names.all),
+            f"--tag={KEPT}/{order.names.immutable.rpartition(':')[0].rpartition('/')[2]}:newest",
             *(f"--secret=id={name},src=/mnt/job/secret.{name}" for name in self._policy.secrets),
             "--ignorefile=/mnt/job/hidden",
             f"--file=/mnt/job/context/{packed.dockerfile}",
@@ -224,6 +242,17 @@ async def storage_driver(enclosure: Enclosure) -> str:
         if code == 0:
             return driver
     raise OSError(plain(output).strip()[-300:] or "it ends without a word")
+
+
+class _Listed:
+    """Takes the output of a command that is read as a whole."""
+
+    def __init__(self) -> None:
+        self.parts: list[str] = []
+
+    async def write(self, text: str) -> None:
+        """Keep a piece."""
+        self.parts.append(text)
 
 
 def _bring(packed: Packed, job: Path, secrets: Mapping[str, Path]) -> None:

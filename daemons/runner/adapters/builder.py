@@ -188,7 +188,8 @@ def _status(item: Mapping[str, Any]) -> str:
 
 async def _remove(docker: aiodocker.Docker, image: str) -> None:
     try:
-        await docker.images.delete(image)
+        # What it stands on is what the next build begins from; LayerCache removes it.
+        await docker.images.delete(image, noprune=True)
     except aiodocker.DockerError as error:
         if error.status not in (404, 409):
             raise

@@ -31,3 +31,19 @@ class PrometheusMeter:
     def step(self, phase: JobPhase, seconds: float) -> None:
         """A step took so long."""
         self._seconds.labels(phase.value).observe(seconds)
+
+
+class PrometheusLayerMeter:
+    """Room where layers are kept, and what was removed to make it."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._free = Gauge("funai_runner_layer_room_bytes", "Free bytes where layers are kept", registry=registry)
+        self._dropped = Counter("funai_runner_layers_removed_total", "Layers removed to make room", registry=registry)
+
+    def room(self, free_bytes: int) -> None:
+        """So much is free where they are kept."""
+        self._free.set(free_bytes)
+
+    def dropped(self, layers: int) -> None:
+        """So many were removed."""
+        self._dropped.inc(layers)

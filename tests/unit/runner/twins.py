@@ -1,7 +1,7 @@
 """In-memory twins of the runner's ports, and jobs to feed them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 
 from daemons.kit.logs import Redactor
 from daemons.runner.domain.failures import WorkFailed
+from daemons.runner.domain.layers import Layer, Use
 from daemons.runner.domain.leftovers import Keeping, Leftover
 from daemons.runner.domain.plan import Attempt, RegistryPolicy, Source
+from daemons.runner.domain.room import Room
 from daemons.runner.ports import (
     BuildOrder,
     Checkout,
@@ -22,6 +24,7 @@ from daemons.runner.ports import (
     LogRefused,
     LogSink,
     NoFolder,
+    NoLayers,
     Outcome,
     RegistryDown,
     Uploaded,
@@ -505,3 +508,63 @@ class Bench:
         """The one report."""
         (only,) = self.control.reports
         return only[1]
+
+
+class MemoryLayers:
+    """Layers of one size on a disk of a hundred of them."""
+
+    size = 10
+
+    def __init__(self) -> None:
+        self.images: list[Layer] = []
+        self.down = False
+        self.stuck: set[str] = set()
+        self.drops: list[list[str]] = []
+
+    def made(self, image_id: str, created: int, parent: str = "", *, named: bool = False) -> str:
+        """One more; answers what a builder prints of it."""
+        self.images.append(Layer(image_id, created, parent, named=named))
+        return f" ---> {image_id}\n"
+
+    async def room(self) -> Room:
+        if self.down:
+            raise NoLayers("it is down")
+        return Room(1000 - self.size * len(self.images), 1000)
+
+    async def layers(self) -> Sequence[Layer]:
+        if self.down:
+            raise NoLayers("it is down")
+        return tuple(self.images)
+
+    async def drop(self, ids: Sequence[str]) -> None:
+        self.drops.append(list(ids))
+        for image_id in ids:
+            if image_id not in self.stuck and all(layer.parent != image_id for layer in self.images):
+                self.images = [layer for layer in self.images if layer.id != image_id]
+
+
+class MemoryNotes:
+    """Notes that are gone with the process."""
+
+    def __init__(self) -> None:
+        self.uses: dict[str, Use] = {}
+
+    async def add(self, uses: Mapping[str, Use]) -> None:
+        self.uses.update(uses)
+
+    async def keep(self, keys: Collection[str]) -> None:
+        self.uses = {each: use for each, use in self.uses.items() if each in keys}
+
+
+class LayerTally:
+    """What was counted."""
+
+    def __init__(self) -> None:
+        self.free = 0
+        self.gone = 0
+
+    def room(self, free_bytes: int) -> None:
+        self.free = free_bytes
+
+    def dropped(self, layers: int) -> None:
+        self.gone += layers
