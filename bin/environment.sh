@@ -42,6 +42,8 @@ missing_for_testing() {
     has ip || echo iproute2
     has tmux || echo tmux
     has buildah || echo buildah
+    has node || echo nodejs
+    has npm || echo npm
 }
 
 # install_packages LISTING_FUNCTION: installs what the function prints.

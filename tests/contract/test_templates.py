@@ -5,10 +5,8 @@ and leave a program that serves: what is proven of them is the Dockerfile, not t
 """
 
 import asyncio
-import ensurepip
 import json
 import subprocess
-import sys
 import urllib.request
 import uuid
 from collections.abc import Iterator, Mapping
@@ -79,23 +77,14 @@ PROJECTS: dict[str, tuple[dict[str, str], str, tuple[str, ...]]] = {
 def images(docker_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BaseImages]:
     """Base images made on this machine."""
     name, folder = f"templates/{uuid.uuid4().hex[:12]}", tmp_path_factory.mktemp("images")
-    bare, tools, python = (f"{name}:{tag}" for tag in ("bare", "tools", "python"))
-    python_image.build(docker_url, bare, "unused")
-    program = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
-    pip = next((Path(ensurepip.__file__).parent / "_bundled").glob("pip-*.whl"))
-    put(folder, {"npm": NPM, "go": GO})
-    (folder / "pip.whl").write_bytes(pip.read_bytes())
+    tools, python = (f"{name}:{tag}" for tag in ("tools", "python"))
+    python_image.with_pip(docker_url, python)
     copies = "".join(f"COPY npm /bin/{tool}\n" for tool in ("npm", "pnpm", "yarn"))
-    made = {
-        tools: f"FROM busybox:1.36\nRUN mkdir /srv\n{copies}COPY go /bin/go\nRUN chmod +x /bin/*pm /bin/yarn /bin/go\n",
-        python: f"FROM busybox:1.36\nCOPY --from={bare} / /\nCOPY pip.whl /pip.whl\nENV PYTHONPATH=/pip.whl\n"
-        f"RUN ln -s {program} /bin/python3\n",
-    }
-    for image, text in made.items():
-        put(folder, {"Dockerfile": text})
-        docker(docker_url, "build", "-q", "-t", image, str(folder))
+    text = f"FROM busybox:1.36\nRUN mkdir /srv\n{copies}COPY go /bin/go\nRUN chmod +x /bin/*pm /bin/yarn /bin/go\n"
+    put(folder, {"npm": NPM, "go": GO, "Dockerfile": text})
+    docker(docker_url, "build", "-q", "-t", tools, str(folder))
     yield BaseImages(tools, python, tools, "busybox:1.36")
-    docker(docker_url, "rmi", "-f", bare, tools, python)
+    docker(docker_url, "rmi", "-f", tools, python)
 
 
 @pytest.fixture
