@@ -298,6 +298,20 @@ async def test_a_project_without_a_dockerfile_becomes_an_image_that_serves_it(wo
     assert made["Cmd"] == ["httpd", "-f", "-p", "3000", "-h", "/www"]
 
 
+async def test_a_build_that_starts_processes_without_end_is_stopped_and_leaves_none(
+    buildah: ByBuildah, registry_host: str, tmp_path: Path
+) -> None:
+    mark = f"sleep 88{uuid.uuid4().int % 10**6:06d}"
+    asked = BuildOrder(tmp_path, names(registry_host), LABELS)
+    put(asked, {"Dockerfile": f"FROM busybox:1.36\nRUN while true; do {mark} & done\n"})
+    log = Lines()
+    with pytest.raises(WorkFailed, match="the build failed"):
+        await buildah.builder().build(asked, log)
+    assert "can't fork" in log.text
+    assert not running(mark)
+    assert await buildah.leftovers(mark) == []
+
+
 async def test_an_instruction_mounts_a_secret_that_is_in_no_layer(
     buildah: ByBuildah, registry_host: str, tmp_path: Path
 ) -> None:

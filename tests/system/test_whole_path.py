@@ -1,5 +1,7 @@
 """From a commit to a page, over real processes, and what is left when something goes wrong on the way."""
 
+import json
+import random
 import secrets
 import signal
 import uuid
@@ -259,3 +261,43 @@ def test_a_runner_on_a_full_disk_claims_nothing_and_says_so_everywhere(path: Who
         ready = httpx.get(f"http://127.0.0.1:{runner.port}/internal/ready", trust_env=False)
         assert ready.status_code == 503 and "disk" in ready.json()["data"]["checks"]
     path.call("POST", f"/deploy/jobs/{job_id}/cancel")
+
+
+def test_a_runner_without_an_engine_builds_with_buildah_what_brings_no_dockerfile(
+    path: WholePath, runner: Runner, registry_host: str
+) -> None:
+    real.program("buildah", "buildah")
+    base, mark = f"{registry_host}/{path.namespace}/busybox:1", str(random.randint(10**8, 10**9))
+    docker(path.engine, "tag", "busybox:1.36", base)
+    docker(path.engine, "push", base)
+    settings = {"DOCKER_HOST": "unix:///nowhere/docker.sock", "ACR_REGISTRY": registry_host, "RUNNER_LABELS": "buildah"}
+    second = path.runner("runner-c", RUNNER_STATIC_IMAGE=base, **settings)
+    try:
+        second.start()
+        assert "images are built by buildah" in second.said and "the engine does not answer" in second.said
+        job = path.succeeded(_required(path, "17", {"index.html": "no dockerfile"}))
+        assert "the template static is used" in path.log(job["id"])
+        assert path.node.page("/runtime/17/").text == "no dockerfile"
+        job_id = _required(path, "18", {"Dockerfile": f"FROM {base}\nRUN sleep {mark}\n"})
+        real.wait_until(lambda: _runs(f"sleep {mark}"), "the build's start")
+        second.kill()
+        real.wait_until(lambda: not _runs(mark), "the end of the build whose runner died", 2)
+        path.call("POST", f"/deploy/jobs/{job_id}/cancel")
+        second.start()
+        assert list((second.work / ".buildah" / "jobs").iterdir()) == []
+        containers = second.work / ".buildah" / "store" / "root" / "overlay-containers" / "containers.json"
+        assert json.loads(containers.read_text()) == []
+    finally:
+        second.close()
+
+
+def _required(path: WholePath, app_id: str, files: dict[str, str]) -> str:
+    """The id of a job that only a runner with buildah may take."""
+    path.push(f"app-{app_id}", files)
+    payload = {"userId": 7, "appId": app_id, "repoSshUrl": path.git.url(), "gitRef": f"app-{app_id}"}
+    order = {"type": "BUILD_AND_DEPLOY", "payload": payload, "requires": ["buildah"]}
+    return str(path.call("POST", "/deploy/jobs", order)["id"])
+
+
+def _runs(words: str) -> bool:
+    return any(words in " ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"]))

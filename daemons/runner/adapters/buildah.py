@@ -171,7 +171,8 @@ class BuildahBuilder:
             ours = registry is not None and (registry == self._account.host or self._is_plain(registry))
             if not ours and self._policy.network:
                 continue
-            policy = "newer" if self._policy.pull else "missing"
+            # Layers that are there already are not fetched again; `newer` is what later releases call it.
+            policy = "always" if self._policy.pull else "missing"
             code, output = await self._call(
                 job, log, "pull", f"--policy={policy}", *await self._registry(image, job), image
             )
