@@ -80,7 +80,9 @@ def images(docker_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     tools, python = (f"{name}:{tag}" for tag in ("tools", "python"))
     python_image.with_pip(docker_url, python)
     copies = "".join(f"COPY npm /bin/{tool}\n" for tool in ("npm", "pnpm", "yarn"))
-    text = f"FROM busybox:1.36\nRUN mkdir /srv\n{copies}COPY go /bin/go\nRUN chmod +x /bin/*pm /bin/yarn /bin/go\n"
+    # Another image in each run: what a former run built on it would be taken for built.
+    own = f"FROM busybox:1.36\nENV RUN={name}\nRUN mkdir /srv\n"
+    text = f"{own}{copies}COPY go /bin/go\nRUN chmod +x /bin/*pm /bin/yarn /bin/go\n"
     put(folder, {"npm": NPM, "go": GO, "Dockerfile": text})
     docker(docker_url, "build", "-q", "-t", tools, str(folder))
     yield BaseImages(tools, python, tools, "busybox:1.36")

@@ -30,7 +30,7 @@ WORKDIR /app
 COPY package.json package-lock.json ./
 COPY vendor vendor
 RUN npm ci
-COPY . .
+COPY *.mjs ./
 RUN npm run build
 ENV PORT=3000
 CMD ["node", "server.mjs"]
