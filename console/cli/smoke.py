@@ -12,7 +12,7 @@ import typer
 
 from console.cli.listing import Output
 from console.cli.outcome import FAILED, USAGE
-from console.cli.walk import Broken, Step, Walk
+from console.cli.walk import Broken, Skipped, Step, Walk
 from console.cli.working_copy import GitFailed
 from console.connect import admin
 from console.live.commands import explain
@@ -30,7 +30,10 @@ def smoke(
         Output, typer.Option("--output", "-o", help="table for people, json for programs.")
     ] = Output.TABLE,
 ) -> None:
-    """Walk the whole path: push, deploy, look, change under load, cancel; exit code 0 only if all held."""
+    """Walk the whole path: push, deploy, look, change under load, cancel, a project of each template.
+
+    The exit code is 0 only if all held. A template whose base image is not to be had is skipped and named.
+    """
     try:
         held = asyncio.run(_walk(as_json=output is Output.JSON))
     except NotConfigured as problem:
@@ -59,6 +62,9 @@ async def _all_hold(walk: Walk, report: "_Report") -> bool:
         started = time.monotonic()
         try:
             found = await work()
+        except Skipped as error:
+            report.skipped(name, str(error))
+            continue
         except Broken as error:
             report.broken(name, str(error), error.look_at)
             return False
@@ -77,11 +83,15 @@ class _Report:
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
-        self._document: dict[str, Any] = {"ok": False, "steps": []}
+        self._document: dict[str, Any] = {"ok": False, "steps": [], "skipped": []}
 
     def held(self, step: Step) -> None:
         self._document["steps"].append({"name": step.name, "seconds": round(step.seconds, 3), "found": step.found})
         self._line(f"ok      {step.name:<26} {step.seconds:6.2f} s  {step.found}")
+
+    def skipped(self, name: str, why: str) -> None:
+        self._document["skipped"].append({"name": name, "why": why})
+        self._line(f"SKIPPED {name:<26} {why}")
 
     def broken(self, name: str, problem: str, look_at: str) -> None:
         self._document["broken"] = {"name": name, "problem": problem, "lookAt": look_at}
@@ -93,7 +103,9 @@ class _Report:
             sys.stdout.write(orjson.dumps(self._document).decode() + "\n")
         else:
             total = sum(step["seconds"] for step in self._document["steps"])
-            self._line(f"everything held in {total:.1f} s" if held else "the path is broken at the step above")
+            names = ", ".join(each["name"] for each in self._document["skipped"])
+            beside = f", besides what was skipped: {names}" if names else ""
+            self._line(f"everything held in {total:.1f} s{beside}" if held else "the path is broken at the step above")
 
     def _line(self, text: str) -> None:
         if not self._as_json:

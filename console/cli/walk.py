@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from console.cli.projects import PROJECTS, no_base_image
 from console.cli.visitors import crowd, look
 from console.cli.working_copy import WorkingCopy
 from console.settings import OwnerSettings
@@ -35,6 +36,10 @@ class Broken(Exception):
     def __init__(self, message: str, look_at: str) -> None:
         super().__init__(message)
         self.look_at = look_at
+
+
+class Skipped(Exception):
+    """A step could not be walked, through no fault of the platform's; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,7 @@ class Walk:
             ("page shows the commit", self.page),
             ("redeploy under load", self.redeploy),
             ("cancel a running build", self.cancel),
+            *((f"template {name}", self._template(name)) for name in PROJECTS),
             ("jobs, nodes, runners", self.lists),
         )
 
@@ -154,13 +160,36 @@ class Walk:
             raise Broken("the snapshot lacks a job or the placement of this walk", "funai jobs; funai placements")
         return f"{len(snapshot.jobs)} jobs, {len(snapshot.nodes)} nodes, {len(snapshot.runners)} runners"
 
+    def _template(self, name: str) -> Callable[[], Awaitable[str]]:
+        """A project without a Dockerfile is built from the template that fits it, and serves."""
+
+        async def step() -> str:
+            version = f"{name} template's"
+            await self._commit(f"Say it with {name}", PROJECTS[name](self._text(version)))
+            job = await self._start()
+            ended = await self._until(job.id, lambda now: now.status.terminal)
+            if ended.status is JobStatus.FAILED and (why := no_base_image(ended.error_message or "")):
+                raise Skipped(f"its base image is not to be had: {why}")
+            await self._ended(job.id, JobStatus.SUCCEEDED)
+            log = b"".join([chunk async for chunk in self._admin.log(job.id)])
+            if f"the template {name} is used".encode() not in log:
+                raise Broken(f"the log of job {job.id} does not name the template {name}", f"funai logs {job.id}")
+            await self._shows(version)
+            return f"job {job.id[:8]} SUCCEEDED and its page is served"
+
+        return step
+
     async def _push(self, version: str, *, build: str = "") -> str:
+        page = {"index.html": f"<h1>{self._text(version)}</h1>\n"}
+        return await self._commit(f"Say {version}", {"Dockerfile": _DOCKERFILE.format(build=build)} | page)
+
+    async def _commit(self, message: str, files: dict[str, str]) -> str:
+        """Push these files and nothing else."""
         app = self._known_app()
         copy = WorkingCopy(
             self._folder, remote=app.repo_ssh_url, key=self._owner.key, known_hosts=self._owner.known_hosts
         )
-        files = {"Dockerfile": _DOCKERFILE.format(build=build), "index.html": f"<h1>{self._text(version)}</h1>\n"}
-        return await copy.push(files, f"Say {version}")
+        return await copy.push(files, message)
 
     async def _start(self) -> JobView:
         job = await self._api.deploy(self._app_id())

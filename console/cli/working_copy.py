@@ -26,8 +26,7 @@ class WorkingCopy:
 
     async def push(self, files: Mapping[str, str], message: str) -> str:
         """Commit exactly these files, push them to main and return the commit. Raises GitFailed."""
-        for name, text in files.items():
-            await asyncio.to_thread((self._folder / name).write_text, text, "utf-8")
+        await asyncio.to_thread(_put, self._folder, files)
         await self._git("init", "--quiet", "--initial-branch=main")
         await self._git("add", "--all")
         await self._git("commit", "--quiet", "--allow-empty", "--message", message)
@@ -65,3 +64,12 @@ class WorkingCopy:
         who = {f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER") for part, value in _WHO.items()}
         quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
         return {"PATH": os.defpath, "GIT_SSH_COMMAND": shlex.join(ssh), **who, **quiet}
+
+
+def _put(folder: Path, files: Mapping[str, str]) -> None:
+    """These files and no others, at the root of the working copy."""
+    for path in folder.iterdir():
+        if path.is_file() and path.name not in files:
+            path.unlink()
+    for name, text in files.items():
+        (folder / name).write_text(text, "utf-8")

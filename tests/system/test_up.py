@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import secrets
 import signal
 import sqlite3
 import subprocess
@@ -17,16 +18,27 @@ import httpx
 import psutil
 import pytest
 
-from tests.support import real
+from tests.support import node_image, python_image, real
 from tests.support.platform import CHILDREN, ROOT, Up, children_are_back, free_base
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(240)]
+#: A base image that nobody has.
+NO_GO = "127.0.0.1:1/no/go:1"
 
 
 @pytest.fixture(scope="module")
 def up(docker_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     real.program("haproxy", "haproxy")
-    platform = Up(tmp_path_factory.mktemp("up") / "data", free_base(), docker_url)
+    name = f"up-{secrets.token_hex(4)}"
+    settings = {
+        "RUNNER_NODE_IMAGE": f"{name}/node:1",
+        "RUNNER_PYTHON_IMAGE": f"{name}/python:1",
+        "RUNNER_GO_IMAGE": NO_GO,
+    }
+    real.busybox_image(docker_url)
+    node_image.build(docker_url, f"{name}/node:1")
+    python_image.with_pip(docker_url, f"{name}/python:1")
+    platform = Up(tmp_path_factory.mktemp("up") / "data", free_base(), docker_url, settings=settings)
     platform.remove_containers()
     platform.start()
     try:
@@ -34,6 +46,8 @@ def up(docker_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up
     finally:
         platform.stop()
         platform.remove_containers()
+        argv = ["docker", "-H", docker_url, "rmi", "-f", f"{name}/node:1", f"{name}/python:1"]
+        subprocess.run(argv, check=False, capture_output=True)
 
 
 @contextmanager
@@ -90,7 +104,10 @@ def test_the_whole_path_holds(up: Up) -> None:
         pytest.fail(f"{result.stdout}\n{result.stderr}\n{up.said[-6000:]}")
     report = json.loads(result.stdout)
     assert report["ok"] is True
-    assert len(report["steps"]) == 8
+    assert len(report["steps"]) == 11
+    assert {"template static", "template node", "template python"} < {step["name"] for step in report["steps"]}
+    assert [step["name"] for step in report["skipped"]] == ["template go"]
+    assert NO_GO in report["skipped"][0]["why"]
 
 
 def test_the_api_was_told_how_the_first_deployment_ended(up: Up) -> None:
