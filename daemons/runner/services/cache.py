@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 _LOOK_SECONDS: Final = 10.0
 _BATCH: Final = 20
+#: Buildah looks through all of them for each instruction.
+_MOST_LAYERS: Final = 2000
 #: As many lines of a build that may tell of layers are believed before the builder itself is asked which there are.
 _UNPROVEN: Final = 1000
 _APP_LABEL: Final = "funai.app-id"
@@ -59,6 +61,7 @@ class LayerCache:
         self._gate = asyncio.Condition()
         self._hurry = asyncio.Event()
         self._in_vain = False
+        self._left_last = 0
         self._problem: str | None = None
 
     @asynccontextmanager
@@ -118,35 +121,44 @@ class LayerCache:
 
     async def _look(self) -> None:
         room = await self._measure()
-        if not self._line.lacking(room):
-            self._lacking = ""
-            return
+        lacking = self._line.lacking(room)
         self._lacking = self._line.half.lacking(room)
-        if self._builds or self._in_vain:
+        many = len(self.notes.uses) > max(_MOST_LAYERS, self._left_last * 5 // 4)
+        if self._builds or self._in_vain or not (lacking or many):
             return
-        await self._make_room(room)
+        await self._make_room(room, lacking)
         self._lacking = self._line.half.lacking(await self._measure())
 
-    async def _make_room(self, before: Room) -> None:
-        why = self._line.lacking(before)
+    async def _make_room(self, before: Room, why: str) -> None:
         layers = await self._store.layers()
-        going = removable(layers, self.notes.uses)
-        room, left = before, list(going)
-        while left and self._line.lacking(room, again=True):
-            batch, left = left[:_BATCH], left[_BATCH:]
-            await self._store.drop(batch)
+        going = list(removable(layers, self.notes.uses))
+        surplus = len(going) - _MOST_LAYERS * 4 // 5 if len(going) > _MOST_LAYERS else 0
+        room, dropped = before, 0
+        while dropped < len(going) and (dropped < surplus or self._line.lacking(room, again=bool(why))):
+            batch = min(_BATCH, surplus - dropped) if dropped < surplus else _BATCH
+            await self._store.drop(going[dropped : dropped + batch])
+            dropped += batch
             room = await self._measure()
             if self._waiting and not self._line.half.lacking(room):
                 break
         there = {key(layer.id) for layer in await self._store.layers()}
         await self.notes.keep(there)
         gone = sum(key(layer.id) not in there for layer in layers)
+        self._left_last = len(self.notes.uses)
         self._in_vain = gone == 0
         self._meter.dropped(gone)
-        level = logging.WARNING if self._in_vain else logging.INFO
         freed = size(max(0, room.free_bytes - before.free_bytes))
-        facts = {"why": why, "layers": gone, "freed": freed, "layers_left": len(there), "free": size(room.free_bytes)}
-        logger.log(level, "no layers of former builds are left to remove" if self._in_vain else _REMOVED, extra=facts)
+        facts = {
+            "why": why or f"more than {_MOST_LAYERS} layers",
+            "layers": gone,
+            "freed": freed,
+            "layers_left": len(there),
+            "free": size(room.free_bytes),
+        }
+        if gone:
+            logger.info("layers of former builds were removed", extra=facts)
+        elif why:
+            logger.warning("no layers of former builds are left to remove", extra=facts)
 
     async def _measure(self) -> Room:
         room = await self._store.room()
@@ -157,9 +169,6 @@ class LayerCache:
         if problem is not None and problem != self._problem:
             logger.warning("layers of former builds stay, however full the disk gets", extra={"why": problem})
         self._problem = problem
-
-
-_REMOVED: Final = "layers of former builds were removed"
 
 
 class SeenLayers:

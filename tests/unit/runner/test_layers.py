@@ -208,6 +208,14 @@ async def test_a_program_that_prints_ids_without_end_is_not_believed(world: Worl
     assert len(world.notes.uses) < 1100
 
 
+async def test_layers_are_bounded_in_number_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemons.runner.services.cache._MOST_LAYERS", 30)
+    builds = [await world.build("1", 8) for _ in range(4)]
+    await world.cache.look()
+    assert world.tally.gone > 0
+    assert {*builds[2], *builds[3]} <= world.there()
+
+
 async def test_the_cache_looks_at_once_when_a_build_ended(world: World) -> None:
     async with asyncio.TaskGroup() as group:
         running = group.create_task(world.cache.run())
