@@ -36,7 +36,8 @@ T = TypeVar("T")
 
 async def make_builder(settings: RunnerSettings) -> tuple[ReadyBuilder, str]:
     """The builder and its name; the log says why this one. Raises NoBuilder."""
-    engine = EngineBuilder(settings.docker_host, _account(settings), _policy(settings), _contexts(settings))
+    parts = (_account(settings), _policy(settings), _contexts(settings))
+    engine = EngineBuilder(settings.docker_host, *parts, plain_http=settings.plain_http)
     storage = settings.workdir.absolute() / ".buildah"
     problems: dict[BuilderKind, str | None] = dict.fromkeys((BuilderKind.ENGINE, BuilderKind.BUILDAH))
     driver: str | None = None

@@ -2,8 +2,8 @@
 
 Every call runs in an enclosure. Layers stay in the storage for the next build; working containers of a build that was
 ended are removed by the mark that they carry. Base images that need the registry's account are fetched before the
-build, so that no instruction runs while credentials are there. Credentials are in a file of mode 0600 in a folder of
-the one call that needs them, gone with it.
+build, so that no instruction runs while credentials are there. Credentials are in the memory of the one call that needs
+them, and in no file.
 """
 
 import asyncio
@@ -22,10 +22,11 @@ import orjson
 
 from daemons.runner.adapters.builder import BuildPolicy, RegistryAccount
 from daemons.runner.adapters.context import Contexts, Packed
-from daemons.runner.adapters.enclosure import FIRST_ID, NEEDED, Enclosure, give
+from daemons.runner.adapters.enclosure import FIRST_ID, NEEDED, Enclosure, give, whisper
 from daemons.runner.adapters.leash import off_the_leash
 from daemons.runner.domain.dockerfile import base_images
 from daemons.runner.domain.failures import WorkFailed, disk_is_full, plain
+from daemons.runner.domain.registries import is_plain
 from daemons.runner.ports import BuildOrder, LogSink
 from protocol.errors import JobReason
 from protocol.names import image_registry
@@ -40,7 +41,6 @@ _TIDY_SECONDS: Final = 60.0
 _DRIVERS: Final = ("overlay", "vfs")
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _EXIT: Final = re.compile(r"exit status (\d+)")
-_LOOPBACK: Final = re.compile(r"(?:localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3})(?::\d+)?")
 #: What a RUN needs no more: leaving a chroot, raw packets, device nodes, the audit log.
 _DROPPED: Final = ("CAP_SYS_CHROOT", "CAP_NET_RAW", "CAP_MKNOD", "CAP_AUDIT_WRITE", "CAP_NET_BIND_SERVICE")
 #: The enclosure's user has nothing outside, so that the program must take itself for one without privileges.
@@ -100,14 +100,8 @@ class BuildahBuilder:
         """Push one name; answers its digest."""
         what = f"the push of {image}"
         async with _step(JobReason.PUSH_FAILED, what, _PUSH_SECONDS), self._enclosure.job() as job:
-            arguments = [
-                "--digestfile",
-                "/mnt/job/digest",
-                *await self._registry(image, job),
-                image,
-                f"docker://{image}",
-            ]
-            code, output = await self._call(job, log, "push", *arguments)
+            to = ("--digestfile=/mnt/job/digest", image, f"docker://{image}")
+            code, output = await self._speak(image, job, log, "push", *to)
             if code != 0:
                 raise _failed(JobReason.PUSH_FAILED, what, code, output)
             digest = await asyncio.to_thread((job / "digest").read_text)
@@ -173,31 +167,29 @@ class BuildahBuilder:
                 continue
             # Layers that are there already are not fetched again; `newer` is what later releases call it.
             policy = "always" if self._policy.pull else "missing"
-            code, output = await self._call(
-                job, log, "pull", f"--policy={policy}", *await self._registry(image, job), image
-            )
+            code, output = await self._speak(image, job, log, "pull", f"--policy={policy}", image)
             if code != 0:
                 raise _failed(JobReason.BUILD_FAILED, f"fetching the base image {plain(image)[:300]}", code, output)
 
-    async def _registry(self, image: str, job: Path) -> list[str]:
-        """Options of a call that talks to an image's registry; its account goes to its own registry only."""
+    async def _speak(self, image: str, job: Path, log: LogSink, verb: str, *arguments: str) -> tuple[int, str]:
+        """A call that talks to an image's registry; the account goes to its own registry only."""
         registry = image_registry(image)
         options = ["--tls-verify=false"] if registry and self._is_plain(registry) else []
-        if self._account.username and registry == self._account.host:
+        auths = {}
+        if registry and self._account.username and registry == self._account.host:
             proof = base64.b64encode(f"{self._account.username}:{self._account.password}".encode()).decode()
-            text = orjson.dumps({"auths": {registry: {"auth": proof}}})
-            with contextlib.suppress(FileExistsError):
-                await asyncio.to_thread(give, job / "auth.json", text)
-            options.append("--authfile=/mnt/job/auth.json")
-        return options
+            auths = {registry: {"auth": proof}}
+        # Without a file of its own it would look for those of whoever runs it.
+        async with whisper(orjson.dumps({"auths": auths})) as login:
+            options.append(f"--authfile=/proc/self/fd/{login}")
+            return await self._call(job, log, verb, *options, *arguments, keep=(login,))
 
     def _is_plain(self, registry: str) -> bool:
-        return registry in self._plain_http or _LOOPBACK.fullmatch(registry) is not None
+        return is_plain(registry, self._plain_http)
 
     @asynccontextmanager
     async def _tidied(self, job: Path) -> AsyncIterator[None]:
         """However the block ends, its working containers are gone."""
-        await asyncio.to_thread((job / "auth.json").unlink, missing_ok=True)
         try:
             yield
         finally:
@@ -219,11 +211,14 @@ class BuildahBuilder:
         if code != 0 and "image not known" not in output:
             logger.warning("buildah could not tidy up", extra={"arguments": arguments, "output": output[-500:]})
 
-    async def _call(self, job: Path, log: LogSink | None, *arguments: str, trusted: bool = True) -> tuple[int, str]:
+    async def _call(
+        self, job: Path, log: LogSink | None, *arguments: str, trusted: bool = True, keep: Sequence[int] = ()
+    ) -> tuple[int, str]:
         storage = ("--root=/mnt/store/root", "--runroot=/mnt/job/run", f"--storage-driver={self._driver}")
         # Only a build runs what strangers wrote; the rest needs the network to speak to registries.
         network = self._policy.network or trusted
-        return await self._enclosure.run(["buildah", *storage, *arguments], job, log, env=_ENVIRONMENT, network=network)
+        argv = ["buildah", *storage, *arguments]
+        return await self._enclosure.run(argv, job, log, env=_ENVIRONMENT, network=network, keep=keep)
 
 
 async def storage_driver(enclosure: Enclosure) -> str:

@@ -21,6 +21,7 @@ import orjson
 from daemons.runner.adapters import engine
 from daemons.runner.adapters.context import Contexts
 from daemons.runner.domain.failures import WorkFailed, disk_is_full, plain
+from daemons.runner.domain.registries import PLAIN_ADVICE, is_plain
 from daemons.runner.ports import BuildOrder, LogSink
 from protocol.errors import JobReason
 from protocol.names import image_registry
@@ -88,9 +89,19 @@ class BuildPolicy:
 
 
 class EngineBuilder:
-    """One Docker engine, or a compatible one."""
+    """One Docker engine, or a compatible one. `plain_http` lists the registries that may be spoken to without TLS,
+    besides those of this machine; the engine has a list of its own, and both must agree."""
 
-    def __init__(self, docker_host: str, account: RegistryAccount, policy: BuildPolicy, contexts: Contexts) -> None:
+    def __init__(
+        self,
+        docker_host: str,
+        account: RegistryAccount,
+        policy: BuildPolicy,
+        contexts: Contexts,
+        *,
+        plain_http: Sequence[str] = (),
+    ) -> None:
+        self._plain_http = frozenset(plain_http)
         self._docker_host = docker_host
         self._contexts = contexts
         self._account = account
@@ -121,6 +132,7 @@ class EngineBuilder:
             _step(JobReason.PUSH_FAILED, what, _PUSH_SECONDS, seen),
             aiodocker.Docker(url=self._docker_host) as docker,
         ):
+            await self._require_tls(docker, image)
             items = engine.stream(docker, f"images/{repository}/push", {"tag": tag}, headers)
             async with aclosing(items):
                 async for item in items:
@@ -128,6 +140,17 @@ class EngineBuilder:
         if not seen.digest:
             raise WorkFailed(JobReason.PUSH_FAILED, f"the engine broke off {what} without naming a digest")
         return seen.digest
+
+    async def _require_tls(self, docker: aiodocker.Docker, image: str) -> None:
+        """An engine that need not insist on TLS sends the account in the clear when somebody answers without it."""
+        registry = image_registry(image)
+        if registry is None or is_plain(registry, self._plain_http) or not await engine.insecure(docker, registry):
+            return
+        raise WorkFailed(
+            JobReason.PUSH_FAILED,
+            f"the engine does not insist on TLS for the registry {registry}, and this runner does; nothing was sent",
+            advice=PLAIN_ADVICE,
+        )
 
     async def remove(self, images: Sequence[str]) -> None:
         """Remove local names; failures are logged, never raised."""

@@ -52,18 +52,26 @@ class Enclosure:
             await asyncio.shield(asyncio.to_thread(_remove, folder))
 
     async def run(
-        self, argv: Sequence[str], job: Path, log: LogSink | None, *, env: Mapping[str, str], network: bool = True
+        self,
+        argv: Sequence[str],
+        job: Path,
+        log: LogSink | None,
+        *,
+        env: Mapping[str, str],
+        network: bool = True,
+        keep: Sequence[int] = (),
     ) -> tuple[int, str]:
-        """The exit code and the end of the output; a cancelled call leaves no process. Raises OSError."""
+        """The exit code and the end of the output; a cancelled call leaves no process. The program inherits the
+        descriptors to `keep`. Raises OSError."""
         within = {"PATH": _PATH, "HOME": "/mnt/job", "TMPDIR": "/mnt/job", "LC_ALL": "C.UTF-8", **env}
         namespaces = _NAMESPACES if network else (*_NAMESPACES, "--net")
         async with contextlib.AsyncExitStack() as stack:
             groups = await stack.enter_async_context(self._cgroups.group()) if self._cgroups else ()
             places = (str(job), str(self.store), ":".join(str(path) for path in groups))
             script = ("sh", str(_SCRIPT), str(FIRST_ID), str(_COUNT), *places)
-            argv = ["unshare", *namespaces, "--", *script, *argv]
+            inner = ["unshare", *namespaces, "--", *script, *argv]
             # The first process of a namespace heeds no SIGTERM: to wait for it would be a second lost.
-            return await process.run(argv, cwd=job, env=within, log=log, grace=0)
+            return await process.run(inner, cwd=job, env=within, log=log, keep=keep, grace=0)
 
     def _prepare(self) -> None:
         self._jobs.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -84,6 +92,20 @@ def give(path: Path, text: str | bytes, mode: int = 0o600) -> None:
     with os.fdopen(descriptor, "wb") as file:
         os.fchown(file.fileno(), FIRST_ID, FIRST_ID)
         file.write(text.encode() if isinstance(text, str) else text)
+
+
+@contextlib.asynccontextmanager
+async def whisper(text: bytes) -> AsyncIterator[int]:
+    """A descriptor of a text that is in memory alone, for the program's root to read as `/proc/self/fd/NUMBER`: it has
+    no name on any disk, and is gone with the last process that has it, however that ends."""
+    descriptor = os.memfd_create("whisper", os.MFD_CLOEXEC)
+    try:
+        os.fchown(descriptor, FIRST_ID, FIRST_ID)
+        os.fchmod(descriptor, 0o400)
+        await asyncio.to_thread(os.write, descriptor, text)
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _remove(path: Path) -> None:

@@ -11,6 +11,7 @@ import json
 import os
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, Final
 
@@ -77,6 +78,23 @@ def _on_the_leash(response: aiohttp.ClientResponse) -> Iterator[None]:
 
         with leashed(shut):
             yield
+
+
+async def insecure(docker: aiodocker.Docker, registry: str) -> bool:
+    """Whether the engine speaks to a registry without TLS, or without checking it. Raises DockerError.
+
+    What an engine knows of none by name it takes for secure, but for addresses in its list of networks: only those of
+    this machine by default.
+    """
+    known = (await docker.system.info()).get("RegistryConfig") or {}
+    configured = (known.get("IndexConfigs") or {}).get(registry)
+    if configured is not None:
+        return not configured.get("Secure", True)
+    try:
+        address = ip_address(registry.partition(":")[0])
+    except ValueError:
+        return False
+    return any(address in ip_network(cidr) for cidr in known.get("InsecureRegistryCIDRs") or ())
 
 
 async def chunks(path: Path) -> AsyncIterator[bytes]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from daemons.runner.domain.registries import PLAIN_ADVICE, lacks_tls
 from protocol.errors import JobReason
 
 LOG_LINES: Final = 30
@@ -57,7 +58,7 @@ def explain(failure: WorkFailed, log_tail: Sequence[str]) -> str:
     """The job's error message: what failed and why, what to do, the last log lines; at most 8,000 characters."""
     code = f" (exit code {failure.exit_code})" if failure.exit_code is not None else ""
     head = f"{plain(failure.text).strip()}{code}"
-    advice = failure.advice or _ADVICE.get(failure.reason, "")
+    advice = failure.advice or (PLAIN_ADVICE if lacks_tls(failure.text) else _ADVICE.get(failure.reason, ""))
     parts = [head[: _MOST_CHARACTERS // 2]]
     if advice:
         parts.append(f"What to do: {advice}")
