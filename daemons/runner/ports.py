@@ -210,6 +210,14 @@ class Images(Protocol):
         """How large it is, in bytes; None when the registry does not have it. Raises RegistryDown."""
         ...
 
+    async def digest(self, host: str, name: str, tag: str) -> str | None:
+        """What a tag names now, empty when that is not told; None when there is no such tag. Raises RegistryDown."""
+        ...
+
+    async def pause(self, host: str) -> float:
+        """How many seconds the registry wants to be left alone; 0 when it does not say."""
+        ...
+
 
 class ReadyBuilder(Builder, Protocol):
     """A builder that can be asked how it is."""

@@ -193,8 +193,9 @@ def _unmount(folder: Path) -> None:
 
 
 @contextmanager
-def registry(folder: Path, htpasswd: str = "") -> Iterator[str]:
-    """`host:port` of a private Docker registry with deletion enabled; with `htpasswd` only for who is in it."""
+def registry(folder: Path, htpasswd: str = "", auth: str = "") -> Iterator[str]:
+    """`host:port` of a private Docker registry with deletion enabled; with `htpasswd` only for who is in it, with
+    `auth` for whom that part of its configuration says."""
     binary = program("docker-registry", "docker-registry")
     port = free_port()
     config = folder / "registry.yml"
@@ -202,7 +203,7 @@ def registry(folder: Path, htpasswd: str = "") -> Iterator[str]:
     config.write_text(
         f"version: 0.1\nlog:\n  level: warn\nhttp:\n  addr: 127.0.0.1:{port}\n"
         f"storage:\n  filesystem:\n    rootdirectory: {folder}/store\n  delete:\n    enabled: true\n"
-        + (f"auth:\n  htpasswd:\n    realm: tests\n    path: {folder}/htpasswd\n" if htpasswd else "")
+        + (f"auth:\n  htpasswd:\n    realm: tests\n    path: {folder}/htpasswd\n" if htpasswd else auth)
     )
     (folder / "htpasswd").write_text(htpasswd)
     with process([binary, "serve", str(config)], folder / "registry.log"):

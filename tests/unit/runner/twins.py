@@ -35,6 +35,7 @@ from daemons.runner.services.leftovers import Leftovers
 from daemons.runner.services.presence import Roster
 from daemons.runner.services.steps import Tools
 from protocol.apps import DeployApp
+from protocol.errors import JobReason
 from protocol.jobs import ClaimedJob, JobPhase, JobStatus, StageReport
 
 T = TypeVar("T")
@@ -275,6 +276,7 @@ class MemoryBuilder:
         self.stopped: list[str] = []
         self.output: tuple[str, ...] = ("Step 1/1 : FROM scratch\n",)
         self.failure: WorkFailed | None = None
+        self.refusals: list[str] = []
         self.during: Callable[[BuildOrder], Awaitable[None]] | None = None
 
     async def build(self, order: BuildOrder, log: LogSink) -> None:
@@ -292,6 +294,8 @@ class MemoryBuilder:
 
     async def push(self, image: str, log: LogSink) -> str:
         self.pushed.append(image)
+        if self.refusals:
+            raise WorkFailed(JobReason.PUSH_FAILED, self.refusals.pop(0))
         await log.write(f"pushed {image}\n")
         return DIGEST
 
@@ -306,12 +310,24 @@ class MemoryImages:
         self.asked: list[tuple[str, str, str]] = []
         self.bytes: int | None = 4_567
         self.down = False
+        self.tags: dict[str, str] = {}
+        self.pause_seconds = 0.0
+        self.paused = 0
 
     async def size(self, host: str, name: str, digest: str) -> int | None:
         self.asked.append((host, name, digest))
         if self.down:
             raise RegistryDown("it does not answer")
         return self.bytes
+
+    async def digest(self, host: str, name: str, tag: str) -> str | None:
+        if self.down:
+            raise RegistryDown("it does not answer")
+        return self.tags.get(tag, DIGEST)
+
+    async def pause(self, host: str) -> float:
+        self.paused += 1
+        return self.pause_seconds
 
 
 class MemoryAppHost:
