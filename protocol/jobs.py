@@ -104,6 +104,7 @@ def _reported(value: StageOutcome) -> StageOutcome:
 
 Milliseconds = Annotated[int, Field(ge=0, le=2**40)]
 StageBytes = Annotated[int, Field(ge=0, le=2**53)]
+StageRetries = Annotated[int, Field(ge=0, le=10_000)]
 
 
 class StageReport(Wire):
@@ -111,7 +112,8 @@ class StageReport(Wire):
     are compared.
 
     `bytes` is the size of what the stage made: of CLONE all files of the commit, of PUSH the image in the registry. A
-    PUSH that is done tells the `imageDigest` and the `commit` that a later attempt may go on from.
+    PUSH that is done tells the `imageDigest` and the `commit` that a later attempt may go on from; `retries` is how
+    often it was tried again.
     """
 
     phase: JobPhase
@@ -122,6 +124,7 @@ class StageReport(Wire):
     image: ImageRef | None = None
     image_digest: ImageDigest | None = None
     commit: ShortText | None = None
+    retries: StageRetries | None = None
 
 
 #: All stages of the present attempt so far, in their order; saying them again changes nothing.
@@ -140,6 +143,7 @@ class StageView(Wire):
     image: str | None = None
     image_digest: str | None = None
     commit: str | None = None
+    retries: int | None = None
 
 
 class JobPayload(Wire):

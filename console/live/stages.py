@@ -47,6 +47,7 @@ def _took(stage: StageView, now: datetime) -> str:
 
 
 def _made(stage: StageView) -> str:
+    again = f", tried again {stage.retries} times" if stage.retries else ""
     if stage.image_digest:
-        return f"{stage.image or 'image'} ({stage.image_digest})"
-    return stage.image or (f"commit {stage.commit[:_COMMIT_DIGITS]}" if stage.commit else "")
+        return f"{stage.image or 'image'} ({stage.image_digest}){again}"
+    return (stage.image or (f"commit {stage.commit[:_COMMIT_DIGITS]}" if stage.commit else "")) + again

@@ -107,9 +107,12 @@ class ByBuildah:
 
 @pytest.fixture(scope="module")
 def buildah(docker_url: str, tmp_path_factory: pytest.TempPathFactory) -> ByBuildah:
+    return by_buildah(docker_url, tmp_path_factory.mktemp("buildah"))
+
+
+def by_buildah(docker_url: str, folder: Path) -> ByBuildah:
     """A storage with busybox:1.36 in it."""
     real.program("buildah", "buildah")
-    folder = tmp_path_factory.mktemp("buildah")
     archive = folder / "busybox.tar"
     subprocess.run(["docker", "-H", docker_url, "save", "-o", archive, "busybox:1.36"], check=True)
 

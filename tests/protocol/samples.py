@@ -218,6 +218,7 @@ PUSHED = jobs.StageReport(
     image=IMAGE,
     image_digest=DIGEST,
     commit="0123456789abcdef0123456789abcdef01234567",
+    retries=2,
 )
 PENDING = jobs.JobView(
     id=JOB_ID,

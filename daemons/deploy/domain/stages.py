@@ -26,6 +26,7 @@ class Stage:
     image: str | None = None
     image_digest: str | None = None
     commit: str | None = None
+    retries: int | None = None
 
 
 def recorded(
@@ -58,4 +59,5 @@ def _stage(attempt: int, began_at: int, report: StageReport) -> Stage:
         image=report.image,
         image_digest=report.image_digest,
         commit=report.commit,
+        retries=report.retries,
     )

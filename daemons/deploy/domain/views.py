@@ -130,6 +130,7 @@ def _stage(job: Job, stage: Stage) -> StageView:
         image=stage.image,
         image_digest=stage.image_digest,
         commit=stage.commit,
+        retries=stage.retries,
     )
 
 

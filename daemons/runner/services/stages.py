@@ -10,12 +10,13 @@ from protocol.jobs import JobPhase, StageOutcome, StageReport
 
 
 class Facts(TypedDict, total=False):
-    """What a stage made: its size in bytes, the commit, the image and its digest."""
+    """What a stage made: its size in bytes, the commit, the image and its digest; and how often it tried again."""
 
     bytes: int | None
     commit: str | None
     image: str | None
     image_digest: str | None
+    retries: int | None
 
 
 class StageBook:

@@ -20,6 +20,7 @@ from daemons.runner.ports import (
     Repository,
     WorkFolder,
 )
+from daemons.runner.services.pushing import Push
 from daemons.runner.services.stages import StageBook
 from protocol.errors import JobReason
 from protocol.jobs import JobPhase, JobStatus, StageOutcome
@@ -156,25 +157,10 @@ class Steps:
         self._stages.note(commit=commit, image=names.immutable)
         if not build.registry:
             return _Image(names.immutable, commit=commit)
-        digest, size = await self._step(JobPhase.PUSH, f"pushing to {build.registry}", lambda: self._push(build, names))
-        self._stages.note(bytes=size, commit=commit, image=names.immutable, image_digest=digest)
-        return _Image(f"{build.repository}@{digest}", digest, commit)
-
-    async def _push(self, build: BuildPlan, names: ImageNames) -> tuple[str, int | None]:
-        """The digest, and the size where the registry tells it."""
-        digest = await self._tools.builder.push(names.immutable, self._log)
-        if names.moving != names.immutable:
-            await self._tools.builder.push(names.moving, self._log)
-        try:
-            size = await self._tools.images.size(build.registry, build.name, digest)
-        except RegistryDown as error:
-            logger.info("a pushed image was not looked up", extra={"image": names.immutable, "error": str(error)})
-            return digest, None
-        if size is None:
-            raise WorkFailed(
-                JobReason.PUSH_FAILED, f"the registry took {names.immutable} and does not have {digest} now"
-            )
-        return digest, size
+        push = Push(self._tools.builder, self._tools.images, self._tools.pacer, self._log, self._stages)
+        made = await self._step(JobPhase.PUSH, f"pushing to {build.registry}", lambda: push.run(build, names))
+        self._stages.note(bytes=made.bytes, commit=commit, image=names.immutable, image_digest=made.digest)
+        return _Image(f"{build.repository}@{made.digest}", made.digest, commit)
 
     async def _deploy(self, image: str) -> None:
         self._handed_over = True
