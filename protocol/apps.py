@@ -11,7 +11,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from protocol.base import Wire
 from protocol.configuration import GivenConfig
-from protocol.names import AppId, HttpPath, ImageRef, Port, ShortText, UserId, own_base_path
+from protocol.names import AppId, HttpPath, ImageRef, Port, ShortText, UserId, image_registry, own_base_path
 from protocol.operations import OperationView
 
 Fence = Annotated[int, Field(ge=1, le=2**62)]
@@ -138,6 +138,39 @@ class LocalImages(Wire):
 
     app_id: str
     images: tuple[str, ...] = ()
+
+
+class WarmImage(Wire):
+    """`POST /agent/images/warm`: what an app will be deployed from in a moment, by digest, so that the node can
+    begin to fetch it."""
+
+    user_id: UserId
+    app_id: AppId
+    image: ImageRef
+
+    @field_validator("image")
+    @classmethod
+    def _image_is_one_for_ever(cls, value: str) -> str:
+        if "@" not in value or image_registry(value) is None:
+            raise ValueError("must name a registry and end with @sha256: and the image's digest")
+        return value
+
+
+class WarmState(StrEnum):
+    """What came of it. `HERE`: the node has the image. `SKIPPED`: it is left to the deployment, which loses nothing but
+    time by it."""
+
+    HERE = "HERE"
+    PULLING = "PULLING"
+    SKIPPED = "SKIPPED"
+
+
+class WarmedImage(Wire):
+    """Answer to it, at once; and to `DELETE /agent/images/warm`, which gives up what an app's image was fetched of."""
+
+    app_id: str
+    state: WarmState
+    reason: str | None = None
 
 
 class NodeContainer(Wire):

@@ -15,6 +15,7 @@ from daemons.agent.http.problems import PROBLEMS
 from daemons.agent.http.shell import ShellRoutes
 from daemons.agent.http.usage import UsageRoutes
 from daemons.agent.http.visits import VisitRoutes
+from daemons.agent.http.warming import WarmingRoutes
 from daemons.agent.settings import AgentSettings
 from daemons.kit.auth import Access, Gate
 from daemons.kit.clock import SystemClock
@@ -80,6 +81,7 @@ def _routes(settings: AgentSettings, parts: Parts, services: Services) -> list[w
     return [
         *apps.table(),
         *VisitRoutes(services.visits, recovery).table(),
+        *WarmingRoutes(services.warming, recovery, settings.registries).table(),
         *OutputRoutes(services.output, recovery).table(),
         *UsageRoutes(services.usage, recovery).table(),
         *ShellRoutes(services.shells, recovery).table(),
@@ -97,6 +99,7 @@ def _loops(settings: AgentSettings, parts: Parts, services: Services) -> list[Ca
         services.retirement.run,
         services.vigil.run,
         services.shells.run,
+        services.warming.run,
         parts.access_log.run,
     ]
     if settings.reports:

@@ -12,7 +12,7 @@ from daemons.runner.domain.leftovers import Leftover
 from daemons.runner.domain.plan import Attempt, ImageNames, Source
 from daemons.runner.domain.room import Room
 from daemons.runner.domain.watermarks import Disk
-from protocol.apps import DeployApp
+from protocol.apps import DeployApp, WarmImage
 from protocol.errors import JobReason
 from protocol.jobs import ClaimedJob, JobPhase, JobStatus, StageReport
 from protocol.nodes import RunnerVitals
@@ -281,6 +281,14 @@ class AppHost(Protocol):
 
     async def deploy(self, agent_url: str, order: DeployApp) -> None:
         """Returns when the app is live. Raises WorkFailed with what the agent said."""
+        ...
+
+    async def warm(self, agent_url: str, order: WarmImage) -> str:
+        """Let the node fetch what it will be asked to deploy; what came of it, in words. Returns within moments."""
+        ...
+
+    async def cool(self, agent_url: str, order: WarmImage) -> None:
+        """It will not be deployed. Returns within moments, whatever the agent says."""
         ...
 
 

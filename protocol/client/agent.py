@@ -13,11 +13,14 @@ from protocol.apps import (
     LocalImages,
     NodeContainers,
     StoppedApp,
+    WarmedImage,
+    WarmImage,
 )
 from protocol.client.transport import Transport
 
 _DEPLOY_SECONDS: Final = 900.0
 _STOP_SECONDS: Final = 120.0
+_WARM_SECONDS: Final = 2.0
 
 
 class AgentClient:
@@ -29,6 +32,17 @@ class AgentClient:
     async def deploy(self, order: DeployApp) -> DeployedApp:
         """Raises Refused with the reason, exit code and log tail in its message when the app does not come up."""
         return await self.transport.bare("POST", "/agent/apps/deploy", DeployedApp, body=order, seconds=_DEPLOY_SECONDS)
+
+    async def warm(self, order: WarmImage) -> WarmedImage:
+        """Let the node fetch an image that it will be asked to deploy; existing agents refuse with 404."""
+        return await self.transport.bare("POST", "/agent/images/warm", WarmedImage, body=order, seconds=_WARM_SECONDS)
+
+    async def cool(self, user_id: str, app_id: str) -> WarmedImage:
+        """It will not be deployed after all."""
+        query: Mapping[str, str | int | None] = {"userId": user_id, "appId": app_id}
+        return await self.transport.bare(
+            "DELETE", "/agent/images/warm", WarmedImage, query=query, seconds=_WARM_SECONDS
+        )
 
     async def stop(self, order: AppRef) -> StoppedApp:
         """Stop the app."""

@@ -70,13 +70,17 @@ class Pushing:
         self.names = ImageNames(f"{host}/{self.name}:0123456789ab-7", f"{host}/{self.name}:latest")
         self.order = BuildOrder(folder, self.names, LABELS)
         self.stages = StageBook(self.pacer)
+        self.told: tuple[str, str | None] | None = None
         put(self.order, {"Dockerfile": f"FROM busybox:1.36\nENV MARK={uuid.uuid4()}\n"})
+
+    async def _there(self, digest: str) -> None:
+        self.told = (digest, await self.images.digest(self.host, self.name, "latest"))
 
     async def run(self) -> Delivered:
         await self.builder.build(self.order, self.log)
         try:
             self.stages.begin(JobPhase.PUSH)
-            push = Push(self.builder, self.images, self.pacer, self.log, self.stages)
+            push = Push(self.builder, self.images, self.pacer, self.log, self.stages, self._there)
             return await push.run(BuildPlan(SOURCE, f"{self.host}/{self.name}", "latest", self.host), self.names)
         finally:
             await self.builder.remove(self.names.all)
@@ -146,6 +150,7 @@ async def test_beside_a_rival_the_digest_stays_ours_and_the_log_says_whose_the_t
     pushing = Pushing(rival, registry_host, tmp_path)
     made = await pushing.run()
     assert await pushing.images.digest(registry_host, pushing.name, "0123456789ab-7") == made.digest
+    assert pushing.told == (made.digest, None), "it was told before the tag that moves was pushed"
     assert f":latest names {rival.theirs} by now; deployed is {made.digest}" in pushing.log.text
 
 

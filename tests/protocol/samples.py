@@ -518,6 +518,8 @@ SAMPLES: tuple[Wire, ...] = (
     apps.DeletedApp(app_id="20001", images=IMAGES, mongo=MONGO),
     STATUS,
     apps.AppStatusList(items=(STATUS,)),
+    apps.WarmImage(user_id="1", app_id="20001", image=f"registry.example:5000/funaistudio/u1-app20001@{DIGEST}"),
+    apps.WarmedImage(app_id="20001", state=apps.WarmState.SKIPPED, reason="2 images are fetched already"),
     apps.LocalImages(app_id="20001", images=(IMAGE,)),
     apps.ConfirmFence(app_id="20001", fence=7, node_name="rt-node-01"),
     apps.FenceConfirmed(holds=False, reason="stale_fence"),

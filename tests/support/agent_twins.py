@@ -1,5 +1,6 @@
 """In-memory twins of the agent's ports. The contract suites run over these and over the real parts alike."""
 
+import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -57,6 +58,8 @@ class TwinEngine:
     taken: set[int] = field(default_factory=set)
     broken: dict[str, str] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
+    #: Pulls wait for it.
+    gate: asyncio.Event | None = None
 
     def _called(self, method: str, subject: str = "") -> None:
         self.calls.append(f"{method} {subject}".strip())
@@ -76,6 +79,8 @@ class TwinEngine:
         self._called("pull", reference)
         if reference not in self.registry:
             raise EngineError(f"the engine could not pull {reference}: not found")
+        if self.gate is not None:
+            await self.gate.wait()
         self.local[reference] = self.registry[reference]
         return self.local[reference]
 

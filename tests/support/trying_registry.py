@@ -8,6 +8,7 @@ import asyncio
 import base64
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -59,14 +60,19 @@ class Door:
     seen: list[tuple[str, str]] = field(default_factory=list)
     #: Cleared, writers of manifests wait for it.
     open: asyncio.Event = field(default_factory=asyncio.Event)
+    #: Bytes that were read, by path.
+    sent: Counter[str] = field(default_factory=Counter)
     #: Set when the first of them came.
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    #: Seconds that every request takes longer.
+    delay: float = 0
     #: Gives another answer than the registry's.
     rewrite: Callable[[web.Request, bytes], bytes] | None = None
 
     async def pass_on(self, request: web.Request) -> web.StreamResponse:
         """One request."""
         self.seen.append((request.method, request.path))
+        await asyncio.sleep(self.delay)
         trouble = next((each for each in self.troubles if each.times and each.what(request)), None)
         if trouble is not None:
             trouble.times -= 1
@@ -86,6 +92,7 @@ class Door:
         ):
             headers = {name: value for name, value in answer.headers.items() if name.lower() not in _HOP}
             body = await answer.read()
+            self.sent[request.path] += len(body)
             if request.method == "HEAD":
                 headers["Content-Length"] = answer.headers.get("Content-Length", "0")
             elif self.rewrite is not None:

@@ -32,6 +32,7 @@ from daemons.agent.services.startup import Startup
 from daemons.agent.services.usage import AppUsage
 from daemons.agent.services.vigil import Vigil
 from daemons.agent.services.visits import Visits
+from daemons.agent.services.warming import Warming
 from daemons.agent.settings import AgentSettings
 from daemons.kit.clock import Clock, SystemClock
 from daemons.kit.metrics import Metrics
@@ -59,6 +60,7 @@ class Services:
     output: AppOutput
     usage: AppUsage
     shells: Shells
+    warming: Warming
 
 
 def make_services(settings: AgentSettings, parts: Parts, metrics: Metrics) -> Services:
@@ -99,6 +101,7 @@ def make_services(settings: AgentSettings, parts: Parts, metrics: Metrics) -> Se
         output=AppOutput(parts.outputs, ledger),
         usage=AppUsage(parts.usages, ledger),
         shells=Shells(parts.terminals, engine, ledger, apps, _bounds(settings), settings.shells),
+        warming=Warming(engine, room),
     )
 
 

@@ -269,7 +269,9 @@ class Rollout:
         found = await self._engine.image_id(order.image) if not order.from_registry or "@" in order.image else None
         if found is None and order.from_registry:
             async with self._room.reserve(order.app_id, order.image):
-                return await self._engine.pull(order.image)
+                # It may have come meanwhile, fetched for later.
+                here = await self._engine.image_id(order.image) if "@" in order.image else None
+                return here or await self._engine.pull(order.image)
         if found is None:
             raise EngineError("this node's engine has no image of that name, and the name has no registry to pull from")
         lives_here = self._ledger.get(order.app_id).current is not None

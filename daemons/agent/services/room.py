@@ -43,6 +43,8 @@ class Room:
         self._reserved: dict[object, Need] = {}
         self._changed = asyncio.Condition()
         self._pulls: set[asyncio.Timeout] = set()
+        #: What is fetched for later, by the key of its reservation: the image, and how to end that.
+        self._lent: dict[object, tuple[str, asyncio.Timeout]] = {}
         watch.tell(self._stop_pulls_at_the_last_line)
 
     @asynccontextmanager
@@ -51,6 +53,7 @@ class Room:
 
         Raises NoRoom, also out of the block when the disk gets full during it, and EngineError.
         """
+        self._hand_over(image)
         need = await self._need(image)
         key = object()
         await self._take(key, need, Acting(app_id, image))
@@ -61,6 +64,51 @@ class Room:
         finally:
             del self._reserved[key]
             await self._told()
+
+    @asynccontextmanager
+    async def spare(self, image: str) -> AsyncIterator[None]:
+        """There is room for the image during the block, in which it may be fetched for later: room that nobody waits
+        for, and that is left above the line of `no_new_apps`.
+
+        Raises NoRoom, also out of the block when somebody deploys and needs the room, and EngineError.
+        """
+        need, key = await self._need(image), object()
+        async with self._changed:
+            figures = await self._watch.look()
+            if need is None or not collected_enough(figures, self._watch.marks, (*self._reserved.values(), need)):
+                raise NoRoom(f"there is no spare room for image {image} on this node's disk")
+            self._reserved[key] = need
+            self._count()
+        ending = asyncio.timeout(None)
+        try:
+            with self._watch.closely():
+                async with ending:
+                    self._lent[key] = (image, ending)
+                    self._pulls.add(ending)
+                    yield
+        except TimeoutError:
+            if not ending.expired():
+                raise
+            raise NoRoom(f"the room that image {image} was being fetched into is needed") from None
+        finally:
+            self._pulls.discard(ending)
+            self._lent.pop(key, None)
+            del self._reserved[key]
+            await self._told()
+
+    def _hand_over(self, image: str) -> None:
+        """Who deploys the image counts it from here on; the engine does not fetch a layer twice."""
+        for key in [key for key, (lent, _) in self._lent.items() if lent == image]:
+            del self._lent[key]
+            self._reserved[key] = Need()
+
+    def _recall(self) -> bool:
+        """Whether there is something fetched for later, which ends now and is to be waited for."""
+        for _, ending in self._lent.values():
+            self._pulls.discard(ending)
+            if not ending.expired():
+                ending.reschedule(asyncio.get_running_loop().time())
+        return bool(self._lent)
 
     def admit(self, app_id: str, image: str, *, lives_here: bool) -> None:
         """An image that is here already is to be deployed. Raises NoRoom when even that is too much."""
@@ -90,6 +138,9 @@ class Room:
                     self._reserved[key] = need
                     self._count()
                     return
+                if self._recall():
+                    await self._changed.wait()
+                    continue
                 if collected:
                     if not others or not fits(figures, self._watch.marks, (need,)):
                         self._meter.refused("room")

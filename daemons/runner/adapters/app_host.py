@@ -1,5 +1,6 @@
 """The runtime node's agent over the typed client, ours or an existing one."""
 
+import contextlib
 from collections.abc import Mapping
 from typing import Final
 
@@ -7,7 +8,7 @@ import httpx
 
 from daemons.runner.domain.failures import WorkFailed
 from daemons.runner.ports import Pacer
-from protocol.apps import AppStatus, DeployApp, DeployedApp, RunCondition
+from protocol.apps import AppStatus, DeployApp, DeployedApp, RunCondition, WarmImage, WarmState
 from protocol.client.agent import AgentClient
 from protocol.client.transport import Refused, Transport, Unintelligible, Unreachable
 from protocol.errors import JobReason
@@ -52,6 +53,23 @@ class HttpAppHost:
                     advice="Check that the node's agent runs and that this runner can reach it, then deploy again.",
                 ) from error
             await self._watch(AgentClient(transport), order, live.watch_seconds or 0)
+
+    async def warm(self, agent_url: str, order: WarmImage) -> str:
+        """What came of it, in words. An agent that does not know how to is an older one."""
+        async with Transport(agent_url, {AGENT_TOKEN: self._token}) as transport:
+            try:
+                made = await AgentClient(transport).warm(order)
+            except (Refused, Unintelligible, Unreachable) as error:
+                return f"the node does not fetch it ahead: {error}"
+        if made.state is WarmState.SKIPPED:
+            return f"the node does not fetch it ahead: {made.reason}"
+        return "the node has it" if made.state is WarmState.HERE else "the node begins to fetch it"
+
+    async def cool(self, agent_url: str, order: WarmImage) -> None:
+        """A fetch in vain ends by itself, too; so nothing is made of a failure."""
+        async with Transport(agent_url, {AGENT_TOKEN: self._token}) as transport:
+            with contextlib.suppress(Refused, Unintelligible, Unreachable):
+                await AgentClient(transport).cool(order.user_id, order.app_id)
 
     async def _watch(self, client: AgentClient, order: DeployApp, seconds: float) -> None:
         """A silent agent is no failure of the app: it is live, and serves whatever becomes of its agent."""

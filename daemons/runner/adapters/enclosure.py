@@ -7,6 +7,7 @@ itself, the kernel ends every process in it at once, because the first process o
 
 import asyncio
 import contextlib
+import fcntl
 import logging
 import os
 import shutil
@@ -98,7 +99,10 @@ def give(path: Path, text: str | bytes, mode: int = 0o600) -> None:
 async def whisper(text: bytes) -> AsyncIterator[int]:
     """A descriptor of a text that is in memory alone, for the program's root to read as `/proc/self/fd/NUMBER`: it has
     no name on any disk, and is gone with the last process that has it, however that ends."""
-    descriptor = os.memfd_create("whisper", os.MFD_CLOEXEC)
+    made = os.memfd_create("whisper", os.MFD_CLOEXEC)
+    # The single digits are those that a shell's script may want for itself.
+    descriptor = fcntl.fcntl(made, fcntl.F_DUPFD_CLOEXEC, 10)
+    os.close(made)
     try:
         os.fchown(descriptor, FIRST_ID, FIRST_ID)
         os.fchmod(descriptor, 0o400)

@@ -36,9 +36,19 @@ class Delivered:
 
 
 class Push:
-    """One push of one build, told in the log and in the stage that is under way."""
+    """One push of one build, told in the log and in the stage that is under way. `there` is called with the digest once
+    the image can be pulled, before the rest is done."""
 
-    def __init__(self, builder: Builder, images: Images, pacer: Pacer, log: LogSink, stages: StageBook) -> None:
+    def __init__(
+        self,
+        builder: Builder,
+        images: Images,
+        pacer: Pacer,
+        log: LogSink,
+        stages: StageBook,
+        there: Callable[[str], Awaitable[None]],
+    ) -> None:
+        self._there = there
         self._builder = builder
         self._images = images
         self._pacer = pacer
@@ -60,6 +70,7 @@ class Push:
 
     async def _run(self, build: BuildPlan, names: ImageNames) -> Delivered:
         digest = await self._again(build, names.immutable)
+        await self._there(digest)
         if names.moving != names.immutable:
             await self._again(build, names.moving)
         size = await self._looked_up(build, lambda: self._size(build, names, digest))

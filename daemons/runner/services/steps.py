@@ -22,6 +22,7 @@ from daemons.runner.ports import (
 )
 from daemons.runner.services.pushing import Push
 from daemons.runner.services.stages import StageBook
+from protocol.apps import WarmImage
 from protocol.errors import JobReason
 from protocol.jobs import JobPhase, JobStatus, StageOutcome
 
@@ -79,6 +80,7 @@ class Steps:
         self._stages = desk.stages
         self._built: ImageNames | None = None
         self._handed_over = False
+        self._warmed: WarmImage | None = None
 
     async def run(self) -> Outcome:
         """The successful outcome. Raises WorkFailed."""
@@ -97,6 +99,8 @@ class Steps:
         was asked, the image is the agent's to keep or remove.
         """
         build = self._plan.build
+        if self._warmed is not None and not self._handed_over:
+            await self._tools.hosts.cool(self._plan.agent_url, self._warmed)
         if self._built is None or build is None:
             return
         if build.registry:
@@ -157,10 +161,20 @@ class Steps:
         self._stages.note(commit=commit, image=names.immutable)
         if not build.registry:
             return _Image(names.immutable, commit=commit)
-        push = Push(self._tools.builder, self._tools.images, self._tools.pacer, self._log, self._stages)
+        tools = self._tools
+        push = Push(
+            tools.builder, tools.images, tools.pacer, self._log, self._stages, lambda digest: self._warm(build, digest)
+        )
         made = await self._step(JobPhase.PUSH, f"pushing to {build.registry}", lambda: push.run(build, names))
         self._stages.note(bytes=made.bytes, commit=commit, image=names.immutable, image_digest=made.digest)
         return _Image(f"{build.repository}@{made.digest}", made.digest, commit)
+
+    async def _warm(self, build: BuildPlan, digest: str) -> None:
+        """The node fetches the image while the rest of the push goes on."""
+        image = f"{build.repository}@{digest}"
+        self._warmed = WarmImage(user_id=self._plan.user_id, app_id=self._plan.app_id, image=image)
+        said = await self._tools.hosts.warm(self._plan.agent_url, self._warmed)
+        await self._log.write(f"{digest} can be pulled; {said}\n")
 
     async def _deploy(self, image: str) -> None:
         self._handed_over = True

@@ -10,7 +10,7 @@ from daemons.agent.domain.images import RegistryRefused, require_allowed
 from daemons.agent.http.problems import PROBLEMS
 from daemons.agent.settings import AgentSettings
 from daemons.kit.settings import Misconfigured, load
-from protocol.apps import AppRef, DeployApp, RunCondition
+from protocol.apps import AppRef, DeployApp, RunCondition, WarmImage, WarmState
 from protocol.client.agent import AgentClient
 from protocol.client.transport import Refused, Transport
 from protocol.configuration import AppConfig, RestartPolicy, RolloutStrategy
@@ -191,6 +191,23 @@ async def test_bad_input_names_the_field_and_reaches_nothing(
     ]
 
 
+async def test_an_image_is_fetched_before_it_is_deployed(served: Served, client: AgentClient) -> None:
+    image = f"registry.example/funai/u7-app5@sha256:{1:064x}"
+    served.engine.registry[image] = "sha256:1"
+    order = WarmImage(user_id="7", app_id="5", image=image)
+    assert (await client.warm(order)).state is WarmState.PULLING
+    assert (await client.cool("7", "5")).state is WarmState.SKIPPED
+    served.engine.local[image] = "sha256:1"
+    assert (await client.warm(order)).state is WarmState.HERE
+    body = {"userId": "7", "appId": "5"}
+    for wrong in ("registry.example/funai/u7-app5:latest", f"funai/u7-app5@sha256:{1:064x}", "-x", ""):
+        async with (
+            caller(served) as session,
+            session.post("/agent/images/warm", json=body | {"image": wrong}) as answer,
+        ):
+            assert answer.status == 400 and "image" in (await answer.json())["detail"]
+
+
 async def test_only_allowed_registries_are_pulled_from() -> None:
     for reference, allowed in [
         ("registry.example/funai/u7-app5:a", True),
@@ -246,6 +263,8 @@ async def test_nothing_is_done_without_the_token(served: Served, token: str | No
             ("POST", "/agent/apps/delete"),
             ("GET", "/agent/apps/status"),
             ("GET", "/agent/apps/logs"),
+            ("POST", "/agent/images/warm"),
+            ("DELETE", "/agent/images/warm"),
         ]:
             async with session.request(method, path) as response:
                 assert (response.status, (await response.json())["reason"]) == (401, "unauthorized")

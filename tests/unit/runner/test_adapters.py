@@ -1,6 +1,7 @@
 """Adapters at their edges: which answers end an attempt, whose folders are removed, which settings are refused."""
 
 import asyncio
+import base64
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from daemons.kit.settings import Misconfigured, load
 from daemons.runner.adapters.app_host import HttpAppHost
+from daemons.runner.adapters.builder import RegistryAccount
 from daemons.runner.adapters.control_plane import HttpControlPlane
 from daemons.runner.adapters.workplace import DiskWorkplace
 from daemons.runner.domain.build_secrets import hidden_words
@@ -18,13 +20,13 @@ from daemons.runner.domain.failures import WorkFailed
 from daemons.runner.domain.plan import Attempt
 from daemons.runner.ports import ControlPlaneDown, LeaseLost, LogGap, LogLater, LogRefused, NoFolder, Outcome
 from daemons.runner.settings import RunnerSettings
-from protocol.apps import DeployApp
+from protocol.apps import DeployApp, WarmImage
 from protocol.client.runner import RunnerClient
 from protocol.client.transport import Transport
 from protocol.jobs import JobStatus
 from tests.support.existing_agent import existing_agent
 from tests.support.real import free_port
-from tests.unit.runner.twins import JOB_ID, FakePacer
+from tests.unit.runner.twins import DIGEST, JOB_ID, FakePacer
 
 ATTEMPT = Attempt(JOB_ID, 1, "a-lease-token", 30)
 ORDER = DeployApp(user_id="1", app_id="20001", image="busybox:1.36")
@@ -112,6 +114,15 @@ async def test_an_existing_agent_gets_what_it_understands() -> None:
     async with existing_agent(TOKEN) as (agent, url):
         await HttpAppHost(TOKEN, FakePacer()).deploy(url, ORDER)
     assert agent.deployments[0]["userId"] == "1"
+
+
+async def test_an_existing_agent_that_fetches_nothing_ahead_is_let_be() -> None:
+    host, order = HttpAppHost(TOKEN, FakePacer()), WarmImage(user_id="1", app_id="2", image=f"r.example/a@{DIGEST}")
+    async with existing_agent(TOKEN) as (_, url):
+        assert "does not fetch it ahead" in await host.warm(url, order)
+        await host.cool(url, order)
+    assert "does not fetch it ahead" in await host.warm(url, order)
+    await host.cool(url, order)
 
 
 async def test_what_an_agent_says_is_passed_on() -> None:
@@ -229,3 +240,18 @@ def test_what_every_build_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
         "//reg/:_authToken=abcdefgh12",
         "abcdefgh12",
     )
+
+
+def test_a_robot_of_harbor_keeps_its_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    name = "robot$funaistudio+runner"
+    for variable, value in {**NEEDED, "ACR_REGISTRY": "r.example", "REGISTRY_PASSWORD": "p$HOME"}.items():
+        monkeypatch.setenv(variable, value)
+    (tmp_path / "funai.toml").write_text(f'[registry]\nusername = "{name}"\n')
+    monkeypatch.setenv("FUNAI_CONFIG", str(tmp_path / "funai.toml"))
+    assert (load(RunnerSettings).username, load(RunnerSettings).password) == (name, "p$HOME")
+    monkeypatch.setenv("REGISTRY_USERNAME", name)
+    settings = load(RunnerSettings)
+    assert settings.username == name
+    account = RegistryAccount(settings.registry, settings.username, settings.password)
+    sent = base64.urlsafe_b64decode(account.header("r.example/a/b:1"))
+    assert json.loads(sent) == {"username": name, "password": "p$HOME", "serveraddress": "r.example"}

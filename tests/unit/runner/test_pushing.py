@@ -110,6 +110,19 @@ async def test_what_is_deployed_is_our_digest_whatever_a_tag_says(tag: str) -> N
     assert f":{tag} names {OTHER} by now" in bench.control.log()
 
 
+async def test_the_node_begins_to_fetch_before_the_push_has_ended_and_is_told_when_it_was_in_vain() -> None:
+    bench = Bench(claimed(), registry=REGISTRY)
+    await bench.run_next()
+    image = f"{REGISTRY}/funaistudio/u1-app20001@{DIGEST}"
+    assert (bench.hosts.warmed, bench.hosts.cooled) == ([image], [])
+    log = bench.control.log()
+    assert log.index("begins to fetch it") < log.index(f"pushed {REGISTRY}/funaistudio/u1-app20001:latest")
+    vain = Bench(claimed(), registry=REGISTRY)
+    vain.images.bytes = None
+    await vain.run_next()
+    assert (vain.hosts.warmed, vain.hosts.cooled) == ([image], [image])
+
+
 async def test_a_registry_that_cannot_be_looked_into_holds_up_nothing() -> None:
     bench = Bench(claimed(), registry=REGISTRY)
     bench.images.down = True

@@ -34,7 +34,7 @@ from daemons.runner.services.execute import Executor, Holding
 from daemons.runner.services.leftovers import Leftovers
 from daemons.runner.services.presence import Roster
 from daemons.runner.services.steps import Tools
-from protocol.apps import DeployApp
+from protocol.apps import DeployApp, WarmImage
 from protocol.errors import JobReason
 from protocol.jobs import ClaimedJob, JobPhase, JobStatus, StageReport
 
@@ -335,12 +335,21 @@ class MemoryAppHost:
 
     def __init__(self) -> None:
         self.orders: list[tuple[str, DeployApp]] = []
+        self.warmed: list[str] = []
+        self.cooled: list[str] = []
         self.failure: WorkFailed | None = None
 
     async def deploy(self, agent_url: str, order: DeployApp) -> None:
         self.orders.append((agent_url, order))
         if self.failure:
             raise self.failure
+
+    async def warm(self, agent_url: str, order: WarmImage) -> str:
+        self.warmed.append(order.image)
+        return "the node begins to fetch it"
+
+    async def cool(self, agent_url: str, order: WarmImage) -> None:
+        self.cooled.append(order.image)
 
 
 class MemorySpool:
