@@ -10,7 +10,8 @@ from protocol import headers
 from protocol.base import Wire
 from protocol.client.deploy import PlaneClient
 from protocol.client.transport import Refused
-from protocol.jobs import ClaimedJob, ClaimJob, JobView, LogPosition, RenewLease, ReportJob
+from protocol.jobs import ClaimedJob, ClaimJob, JobView, RenewLease, ReportJob
+from protocol.logs import LogPosition
 from protocol.nodes import RunnerHeartbeat
 from protocol.returns import ReturnJob
 

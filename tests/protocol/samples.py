@@ -11,6 +11,7 @@ from protocol import (
     events,
     inventory,
     jobs,
+    logs,
     nodes,
     operations,
     releases,
@@ -491,7 +492,7 @@ SAMPLES: tuple[Wire, ...] = (
     PENDING,
     CLAIMED,
     jobs.JobPage(items=(PENDING,), next_cursor="MTc2NzMyMzA0NTY3OC4x"),
-    jobs.LogPosition(length=4096, complete=True, followed=True),
+    logs.LogPosition(length=4096, complete=True, followed=True),
     LOG_REMOVED,
     apps.DeployApp(
         user_id="1",

@@ -17,7 +17,8 @@ from daemons.deploy.services.registry import RunnerRegistry
 from daemons.kit.bodies import InvalidRequest, number, parse, read, reply
 from protocol.base import Wire
 from protocol.headers import LEASE_TOKEN
-from protocol.jobs import ClaimJob, LogPosition, RenewLease, ReportJob
+from protocol.jobs import ClaimJob, RenewLease, ReportJob
+from protocol.logs import LogPosition
 from protocol.names import InstanceId, RunnerId
 from protocol.nodes import RunnerHeartbeat
 from protocol.returns import ReturnJob

@@ -8,7 +8,8 @@ from daemons.runner.ports import ControlPlaneDown, LeaseLost, LogGap, LogLater, 
 from protocol.client.runner import RunnerClient
 from protocol.client.transport import ClientError, Refused
 from protocol.errors import ErrorReason
-from protocol.jobs import ClaimedJob, ClaimJob, JobPhase, JobStatus, LogPosition, RenewLease, ReportJob, StageReport
+from protocol.jobs import ClaimedJob, ClaimJob, JobPhase, JobStatus, RenewLease, ReportJob, StageReport
+from protocol.logs import LogPosition
 from protocol.nodes import RunnerHeartbeat, RunnerVitals
 from protocol.returns import ReturnJob
 

@@ -13,7 +13,8 @@ from daemons.deploy.services import logkeeping
 from daemons.deploy.services.bells import Bells
 from daemons.deploy.services.logkeeping import LogLimits
 from protocol.client.transport import Refused
-from protocol.jobs import ClaimedJob, JobStatus, JobView, LogPosition, ReportJob
+from protocol.jobs import ClaimedJob, JobStatus, JobView, ReportJob
+from protocol.logs import LogPosition
 from tests.http.deploy.plane import Plane, serving
 from tests.support.eventually import eventually
 
