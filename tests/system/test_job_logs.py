@@ -21,7 +21,8 @@ _OUTAGE_SECONDS = float(os.environ.get("FUNAI_TEST_OUTAGE_SECONDS", "0"))
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(240 + _OUTAGE_SECONDS)]
 _RUN = secrets.token_hex(3)
 _LINES = 300
-_PRINTS = f"RUN i=0; while [ $i -lt {_LINES} ]; do i=$((i+1)); echo line-$i-of-{_RUN}; usleep 10000; done"
+#: A build of its own for each app: the engine keeps what it built.
+_PRINTS = "RUN i=0; while [ $i -lt {lines} ]; do i=$((i+1)); echo line-$i-of-{app}; usleep 10000; done"
 _KILLED = b"\n[stopped] the runner was ended here, in the middle of its work\n"
 
 
@@ -48,8 +49,8 @@ def control_plane() -> psutil.Process:
 
 def printing(path: WholePath, app_id: str, runner: Runner) -> str:
     """A job whose build prints, and has come to the control plane in part."""
-    job_id = path.publish(app_id, page(f"app-{app_id}", _PRINTS))
-    real.wait_until(lambda: f"line-40-of-{_RUN}\n" in path.log(job_id), "the beginning of the log")
+    job_id = path.publish(app_id, page(f"app-{app_id}", _PRINTS.format(lines=_LINES, app=f"{app_id}-{_RUN}")))
+    real.wait_until(lambda: f"line-40-of-{app_id}-{_RUN}\n" in path.log(job_id), "the beginning of the log")
     return job_id
 
 
@@ -81,7 +82,7 @@ def test_a_killed_runners_log_arrives_when_it_is_back(path: WholePath) -> None:
         runner.close()
     log = path.log(job_id).encode()
     assert first_attempts_part(log) == kept + _KILLED
-    assert log.count(f"line-{_LINES}-of-{_RUN}\n".encode()) == 1, "the second attempt's follows"
+    assert log.count(f"line-{_LINES}-of-71-{_RUN}\n".encode()) == 1, "the second attempt's follows"
     job = path.job(job_id)
     assert (job["attempt"], job["logGaps"], job["logLength"]) == (2, 0, len(log))
     assert list((runner.work / ".logs").iterdir()) == []
