@@ -31,13 +31,19 @@ class HttpAppHost:
     def __init__(self, token: str, pacer: Pacer) -> None:
         self._token = token
         self._pacer = pacer
+        # Made once: reading certificates takes longer than most calls.
+        self._tls = httpx.create_ssl_context(trust_env=False)
+
+    def _to(self, agent_url: str) -> Transport:
+        network = httpx.AsyncHTTPTransport(verify=self._tls, trust_env=False)
+        return Transport(agent_url, {AGENT_TOKEN: self._token}, network=network)
 
     async def deploy(self, agent_url: str, order: DeployApp) -> None:
         """Ask the agent to put the app live and wait until it is and has lived through its watch window.
 
         Raises WorkFailed with what the agent said.
         """
-        async with Transport(agent_url, {AGENT_TOKEN: self._token}) as transport:
+        async with self._to(agent_url) as transport:
             try:
                 live = await self._ask(AgentClient(transport), order)
             except Refused as error:
@@ -56,7 +62,7 @@ class HttpAppHost:
 
     async def warm(self, agent_url: str, order: WarmImage) -> str:
         """What came of it, in words. An agent that does not know how to is an older one."""
-        async with Transport(agent_url, {AGENT_TOKEN: self._token}) as transport:
+        async with self._to(agent_url) as transport:
             try:
                 made = await AgentClient(transport).warm(order)
             except (Refused, Unintelligible, Unreachable) as error:
@@ -67,7 +73,7 @@ class HttpAppHost:
 
     async def cool(self, agent_url: str, order: WarmImage) -> None:
         """A fetch in vain ends by itself, too; so nothing is made of a failure."""
-        async with Transport(agent_url, {AGENT_TOKEN: self._token}) as transport:
+        async with self._to(agent_url) as transport:
             with contextlib.suppress(Refused, Unintelligible, Unreachable):
                 await AgentClient(transport).cool(order.user_id, order.app_id)
 

@@ -9,6 +9,7 @@ Harbor's is; never along a redirect. Sources: the OCI distribution specification
 import base64
 import hashlib
 import re
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -46,6 +47,8 @@ class OciImages:
         self._host = host
         self._login = login
         self._insecure = insecure
+        # Those that engines trust, and read once: that takes longer than most calls.
+        self._tls = ssl.create_default_context()
 
     async def size(self, host: str, name: str, digest: str) -> int | None:
         """The image's layers together, in bytes; None when the registry does not have it, or has something else under
@@ -116,7 +119,9 @@ class OciImages:
         """Raises RegistryDown."""
         try:
             async with (
-                httpx.AsyncClient(timeout=_SECONDS, trust_env=False, follow_redirects=False) as client,
+                httpx.AsyncClient(
+                    verify=self._tls, timeout=_SECONDS, trust_env=False, follow_redirects=False
+                ) as client,
                 client.stream(method, url, headers={"Accept": _MANIFESTS, **headers}) as answer,
             ):
                 return _Answer(answer.status_code, answer.headers, await _body(answer))
