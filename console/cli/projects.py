@@ -45,6 +45,8 @@ _NO_BASE: Final = re.compile(
     r"the build failed at Step \d+/\d+ : FROM |fetching the base image |creating build container: ", re.I
 )
 
+_ARGUMENT: Final = re.compile(r": FROM \$\{([A-Z_]+)\}")
+
 
 def _static(page: str) -> dict[str, str]:
     return {"index.html": f"<h1>{page}</h1>\n"}
@@ -76,6 +78,11 @@ PROJECTS: Final[Mapping[str, Callable[[str], dict[str, str]]]] = {
 
 
 def no_base_image(message: str) -> str | None:
-    """Why a build had no image to begin from, if that is why it failed."""
+    """Which image a build had not to begin from and why, if that is why it failed."""
     first = message.partition("\n")[0]
-    return first[:300] if _NO_BASE.search(first) else None
+    if not _NO_BASE.search(first):
+        return None
+    # The engine tells the instruction as it is written; the log's last lines tell what its argument is.
+    argument = _ARGUMENT.search(first)
+    named = re.search(rf"ARG {argument[1]}=(\S+)", message) if argument else None
+    return f"{named[1]}: {first[:300]}" if named else first[:300]

@@ -19,6 +19,13 @@ def test_a_base_image_that_is_not_to_be_had_is_told_from_a_build_that_failed(mes
     assert (no_base_image(message) is not None) is missing
 
 
+def test_the_base_image_is_named() -> None:
+    message = (
+        "the build failed at Step 2/9 : FROM ${BASE_IMAGE}: refused\nLast 2 log lines:\nStep 1/9 : ARG BASE_IMAGE=go:1"
+    )
+    assert (no_base_image(message) or "").startswith("go:1: the build failed at Step 2/9")
+
+
 @pytest.mark.parametrize("name", PROJECTS)
 def test_a_project_has_its_text_and_no_dockerfile(name: str) -> None:
     files = PROJECTS[name]('the first "version"\'s text')
