@@ -267,6 +267,8 @@ def test_a_runner_without_an_engine_builds_with_buildah_what_brings_no_dockerfil
     path: WholePath, runner: Runner, registry_host: str
 ) -> None:
     real.program("buildah", "buildah")
+    # What other tests committed is still there.
+    (path.git.folder / "work" / "Dockerfile").unlink(missing_ok=True)
     base, mark = f"{registry_host}/{path.namespace}/busybox:1", str(random.randint(10**8, 10**9))
     docker(path.engine, "tag", "busybox:1.36", base)
     docker(path.engine, "push", base)
