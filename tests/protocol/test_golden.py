@@ -15,6 +15,7 @@ from tests.protocol.samples import PENDING, SAMPLES
 GOLDEN = Path(__file__).parent / "golden"
 MODULES = (
     "protocol.jobs",
+    "protocol.logs",
     "protocol.apps",
     "protocol.nodes",
     "protocol.audit",
