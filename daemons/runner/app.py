@@ -31,6 +31,7 @@ from daemons.runner.adapters.git import GitPolicy, GitRepository
 from daemons.runner.adapters.git_process import GitKeys
 from daemons.runner.adapters.leash import Leashes
 from daemons.runner.adapters.meter import PrometheusMeter
+from daemons.runner.adapters.named_images import NotedBuilder
 from daemons.runner.adapters.project_files import init
 from daemons.runner.adapters.registry import OciImages
 from daemons.runner.adapters.spools import DiskSpools
@@ -59,6 +60,7 @@ logger = logging.getLogger(__name__)
 
 _SERVICE: Final = "fun-ai-studio-runner"
 _MIRRORS: Final = ".mirrors"
+_NAMED: Final = ".images"
 _MOST_FILES: Final = 200_000
 _LOGS: Final = ".logs"
 _LOGS_SECONDS: Final = 5.0
@@ -119,7 +121,9 @@ async def _live(settings: RunnerSettings) -> None:
         spools = DiskSpools(settings.workdir.absolute() / _LOGS, settings.runner_id, SystemClock())
         leftovers = Leftovers(spools, control, pacer, _keeping(settings))
         cache = await make_cache(settings, builder, metrics.registry)
-        cached = CachedBuilder(builder, cache)
+        noted = NotedBuilder(builder, settings.workdir.absolute() / _NAMED)
+        await noted.remove_left()
+        cached = CachedBuilder(noted, cache)
         worker = _worker(settings, control, cached, (workplace, spools), metrics, hidden, holding, presence)
         checks = {kind: builder.ping, "disk": _room(presence)}
         await stack.enter_async_context(_Site(settings, _application(settings, worker, checks, metrics)))

@@ -94,7 +94,8 @@ def _contexts(settings: RunnerSettings) -> Contexts:
 
 
 async def _buildah(settings: RunnerSettings, storage: Path, driver: str) -> BuildahBuilder:
-    cgroups = Cgroups(Limits(settings.build_memory_bytes, settings.build_cpus, settings.build_processes))
+    limits = Limits(settings.build_memory_bytes, settings.build_cpus, settings.build_processes)
+    cgroups = Cgroups(limits, owner=str(storage))
     unbounded = await cgroups.problem()
     if unbounded:
         logger.warning("builds are not bounded in memory, processors and processes", extra={"why": unbounded})

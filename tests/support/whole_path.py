@@ -92,6 +92,12 @@ class Runner:
         return self._process is None or self._process.poll() is not None
 
     @property
+    def pid(self) -> int:
+        """Of the present process."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def said(self) -> str:
         """Its log so far."""
         return self._log.read_text("utf-8", "replace")

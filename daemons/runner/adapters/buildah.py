@@ -15,11 +15,13 @@ import re
 import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 import orjson
 
+from daemons.kit.clock import Clock, SystemClock
 from daemons.runner.adapters.builder import BuildPolicy, RegistryAccount
 from daemons.runner.adapters.context import Contexts, Packed
 from daemons.runner.adapters.enclosure import FIRST_ID, NEEDED, Enclosure, give, whisper
@@ -64,13 +66,17 @@ class BuildahBuilder:
         *,
         driver: str = "overlay",
         plain_http: Sequence[str] = (),
+        clock: Clock | None = None,
     ) -> None:
+        self._clock = clock or SystemClock()
         self._enclosure = enclosure
         self._account = account
         self._policy = policy
         self._contexts = contexts
         self._driver = driver
         self._plain_http = frozenset(plain_http)
+        #: The marks of the builds that run, and when each began.
+        self._running: dict[str, datetime] = {}
 
     async def prepare(self) -> None:
         """Make the storage and free it of what a killed runner left in it. Raises OSError."""
@@ -190,16 +196,22 @@ class BuildahBuilder:
     @asynccontextmanager
     async def _tidied(self, job: Path) -> AsyncIterator[None]:
         """However the block ends, its working containers are gone."""
+        self._running[job.name] = self._clock.now()
         try:
             yield
         finally:
+            del self._running[job.name]
             with off_the_leash():
                 await asyncio.shield(self._remove_containers(job))
 
     async def _remove_containers(self, job: Path) -> None:
-        ours = await asyncio.to_thread(_marked, self._enclosure.store / "root" / f"{self._driver}-containers", job.name)
+        """Those with this build's mark, and those that were made before any build that runs now began: a buildah that
+        was killed may have made a container and not yet marked it."""
+        containers = self._enclosure.store / "root" / f"{self._driver}-containers"
+        oldest = min(self._running.values(), default=self._clock.now())
+        ours = await asyncio.to_thread(lambda: {*_marked(containers, job.name), *_made_before(containers, oldest)})
         if ours:
-            await self._quietly(job, "rm", *ours)
+            await self._quietly(job, "rm", *sorted(ours))
 
     async def _quietly(self, job: Path, *arguments: str) -> None:
         try:
@@ -269,6 +281,15 @@ def _marked(containers: Path, mark: str) -> list[str]:
             if wanted in path.read_bytes():
                 found.append(path.parent.parent.name)
     return found
+
+
+def _made_before(containers: Path, moment: datetime) -> list[str]:
+    """The ids of working containers that were made before that time."""
+    try:
+        listed = orjson.loads((containers / "containers.json").read_bytes())
+    except (OSError, ValueError):
+        return []
+    return [each["id"] for each in listed if datetime.fromisoformat(each["created"]) < moment]
 
 
 def _failed(reason: JobReason, what: str, code: int, output: str) -> WorkFailed:

@@ -153,10 +153,16 @@ class EngineBuilder:
         )
 
     async def remove(self, images: Sequence[str]) -> None:
-        """Remove local names; failures are logged, never raised."""
+        """Remove the names of one build, the first of which is its alone; failures are logged, never raised.
+
+        A further name stays when it names another image by now, or when that image has names of another build: a later
+        attempt, perhaps of another runner on this engine, is about to push it.
+        """
         try:
             async with asyncio.timeout(_REMOVE_SECONDS), aiodocker.Docker(url=self._docker_host) as docker:
-                for image in images:
+                named = await _named(docker, images[0])
+                alone = named <= set(images)
+                for image in (*(each for each in images[1:] if alone and each in named), images[0]):
                     await _remove(docker, image)
         except (TimeoutError, aiodocker.DockerError, aiohttp.ClientError, OSError) as error:
             logger.warning("images could not be removed", extra={"images": list(images), "error": str(error)})
@@ -207,6 +213,17 @@ def _status(item: Mapping[str, Any]) -> str:
         return ""
     layer = f"{item['id']}: " if isinstance(item.get("id"), str) else ""
     return f"{layer}{status}\n"
+
+
+async def _named(docker: aiodocker.Docker, image: str) -> set[str]:
+    """All names of the image that has this name; none when there is no such image."""
+    try:
+        found = await docker.images.inspect(image)
+    except aiodocker.DockerError as error:
+        if error.status != 404:
+            raise
+        return set()
+    return set(found.get("RepoTags") or ())
 
 
 async def _remove(docker: aiodocker.Docker, image: str) -> None:

@@ -6,6 +6,7 @@ children, so that the groups go beside the runner's own where they cannot go bel
 
 import asyncio
 import contextlib
+import hashlib
 import logging
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -53,10 +54,19 @@ class Limits:
 
 
 class Cgroups:
-    """Makes groups with these limits."""
+    """Makes groups with these limits. Those of one `owner` are known by their names: only one process at a time may be
+    that owner."""
 
-    def __init__(self, limits: Limits, root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")):
+    def __init__(
+        self,
+        limits: Limits,
+        root: Path = Path("/sys/fs/cgroup"),
+        own: Path = Path("/proc/self/cgroup"),
+        *,
+        owner: str = "",
+    ):
         self._limits = limits
+        self._prefix = f"{_PREFIX}{hashlib.sha256(owner.encode()).hexdigest()[:12]}-" if owner else _PREFIX
         self._root = root
         self._own = own
 
@@ -65,6 +75,8 @@ class Cgroups:
         try:
             async with self.group() as folders:
                 await asyncio.to_thread(_sweep, folders)
+                if self._prefix != _PREFIX:
+                    await _remove(await asyncio.to_thread(_beside, folders, self._prefix))
                 return None
         except OSError as error:
             return f"{error.filename}: {error.strerror}" if error.filename else str(error)
@@ -80,7 +92,7 @@ class Cgroups:
             await asyncio.shield(_remove(made))
 
     def _make(self, made: list[Path]) -> None:
-        name = f"{_PREFIX}{uuid.uuid4().hex}"
+        name = f"{self._prefix}{uuid.uuid4().hex}"
         if (self._root / "cgroup.controllers").exists():
             self._make_one(name, made)
             return
@@ -128,6 +140,11 @@ def _sweep(folders: tuple[Path, ...]) -> None:
             with contextlib.suppress(OSError):
                 if path.stat().st_mtime < newest:
                     path.rmdir()
+
+
+def _beside(folders: tuple[Path, ...], prefix: str) -> list[Path]:
+    """Other groups of the same owner: those of a process that was killed."""
+    return [path for folder in folders for path in folder.parent.glob(f"{prefix}*") if path != folder]
 
 
 async def _remove(groups: list[Path]) -> None:
