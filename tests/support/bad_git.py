@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 GOOD_URL = "ssh://git@git.example:2222/funai/u1-app20001.git"
 GOOD_REF = "main"
+GOOD_PATH = "deploy/web"
 
 _URLS = (
     "",
@@ -130,6 +131,62 @@ _REFS = (
     "x" * 201,
     "x/" * 150 + "y",
 )
+_PATHS = (
+    "",
+    "/",
+    "//",
+    "/etc/passwd",
+    "/proc/self/environ",
+    "..",
+    "../Dockerfile",
+    "../../etc/passwd",
+    "a/../../b",
+    "a/../b",
+    "a/..",
+    "a//b",
+    "a/",
+    "/a",
+    "-",
+    "-f",
+    "--build-arg=x=y",
+    "a/-f",
+    ".git",
+    ".git/config",
+    ".GIT/config",
+    "a\\..\\..\\b",
+    "C:\\Dockerfile",
+    "\\\\host\\share",
+    "file:///etc/passwd",
+    "https://git.example/x.git#main:web",
+    "git@git.example:x/y.git",
+    "%2e%2e/etc/passwd",
+    "..%2f..%2fetc",
+    "a?x=1",
+    "a#b",
+    "a&remote=http://git.example/x",
+    "a:b",
+    "a*",
+    "[a]",
+    "{a,b}",
+    "a;id",
+    "$(id)",
+    "`id`",
+    "${HOME}/x",
+    "a b",
+    "a\tb",
+    "a'b",
+    'a"b',
+    "a|b",
+    "<a",
+    "‥/etc",
+    "．．/etc",
+    "∕etc",
+    "Dоckerfile",
+    "\u202eelifrekcoD",
+    "Docker\u200bfile",
+    "a" * 256,
+    "a/" * 128 + "b",
+)
 _AROUND = ("\0", "\n", "\r\n", "\r", "\t", " ", "\x0b", "\x1b[31m", "\u00a0", "\u2028", "\ufeff", "é")
 _OTHER_TYPES: tuple[object, ...] = (7, 1.5, True, [GOOD_REF], {"ref": GOOD_REF}, [], {})
 
@@ -147,9 +204,22 @@ def bad_texts() -> Iterator[tuple[str, str]]:
         yield field, good + "/../" * 2_000
 
 
+def bad_paths() -> Iterator[tuple[str, str]]:
+    """Field and text of what names a place within the repository."""
+    for field in ("dockerfilePath", "buildContext"):
+        for text in _PATHS:
+            yield field, text
+        for around in _AROUND:
+            yield field, around + GOOD_PATH
+            yield field, GOOD_PATH + around
+            yield field, GOOD_PATH[:3] + around + GOOD_PATH[3:]
+        yield field, GOOD_PATH + "/x" * 5_000
+
+
 def bad_values() -> Iterator[tuple[str, object]]:
     """The same, and what is no text."""
     yield from bad_texts()
-    for field in ("repoSshUrl", "gitRef"):
+    yield from bad_paths()
+    for field in ("repoSshUrl", "gitRef", "dockerfilePath", "buildContext"):
         for value in _OTHER_TYPES:
             yield field, value

@@ -115,7 +115,7 @@ def _inside(root: Path, path: str, what: str) -> Path:
             f"{what} {path} leads out of the repository"
             if path != what
             else f"the {what} is a link that leads out of the repository",
-            advice=f"Commit the {'folder' if what == 'buildContext' else 'Dockerfile'} itself.",
+            advice=f"Commit the {'folder' if what == 'buildContext' else 'file'} itself.",
         )
     return real
 
@@ -132,7 +132,8 @@ def _checked(dockerfile: Path, asked: str | None = None) -> Path:
 
 
 def _pack(context: Path, dockerfile: Path, target: Path, stop: threading.Event) -> Packed:
-    ignore = parse(_ignore_text(context).splitlines())
+    ignored = _ignore_text((target.parent / "source").resolve(), context)
+    ignore = parse(ignored.splitlines())
     beside = not dockerfile.is_relative_to(context)
     name = _BESIDE if beside else str(dockerfile.relative_to(context))
     always = {name, IGNORE_FILE}
@@ -146,7 +147,7 @@ def _pack(context: Path, dockerfile: Path, target: Path, stop: threading.Event) 
                 _add(tar, context / path, path)
         if beside:
             _add(tar, dockerfile, name)
-            _hide(tar, context)
+            _hide(tar, ignored)
     return Packed(target, name, text, tuple(sorted(hidden)))
 
 
@@ -161,9 +162,9 @@ def _add(tar: tarfile.TarFile, path: Path, name: str) -> None:
         tar.addfile(member)
 
 
-def _hide(tar: tarfile.TarFile, context: Path) -> None:
+def _hide(tar: tarfile.TarFile, ignored: str) -> None:
     """The `.dockerignore` with one line more, for the Dockerfile that came from elsewhere."""
-    data = f"{_ignore_text(context)}\n{_BESIDE}\n".encode()
+    data = f"{ignored}\n{_BESIDE}\n".encode(errors="replace")
     member = tarfile.TarInfo(IGNORE_FILE)
     member.size, member.mode = len(data), 0o644
     tar.addfile(member, io.BytesIO(data))
@@ -205,10 +206,16 @@ def _files(tree: Path, inside: str, wanted: _Wanted, depth: int) -> Iterator[str
             yield path
 
 
-def _ignore_text(tree: Path) -> str:
-    path = tree / IGNORE_FILE
-    if path.is_symlink() or not path.is_file() or path.stat().st_size > _MOST_IGNORE_BYTES:
+def _ignore_text(root: Path, context: Path) -> str:
+    """What the context's `.dockerignore` says. Raises WorkFailed for one that cannot be read as such: passing it over
+    would put into the image what its owner keeps out."""
+    if not os.path.lexists(context / IGNORE_FILE):
         return ""
+    path = _inside(root, str((context / IGNORE_FILE).relative_to(root)), IGNORE_FILE)
+    if not path.is_file():
+        raise _refused(f"the {IGNORE_FILE} is not a plain file")
+    if path.stat().st_size > _MOST_IGNORE_BYTES:
+        raise _refused(f"the {IGNORE_FILE} is larger than {_MOST_IGNORE_BYTES // 1024} KiB")
     return path.read_text(encoding="utf-8", errors="replace")
 
 

@@ -283,7 +283,8 @@ async def _wanted(git: Git, source: Source, commit: str, census: Census) -> tupl
         if len(listing) > _MOST_MODULES_BYTES:
             raise WorkFailed(JobReason.CLONE_FAILED, "gitSubmodules: the .gitmodules of the commit is too long")
 
-    await git.output(take, "config", "--blob", f"{commit}:.gitmodules", "--list", "-z")
+    # Of a blob git would follow `include.path` to any file of this machine.
+    await git.output(take, "config", "--no-includes", "--blob", f"{commit}:.gitmodules", "--list", "-z")
     return wanted(source, census.submodules, bytes(listing))
 
 

@@ -1,5 +1,8 @@
 """What goes into a build context, and that nothing of it leads out of the repository."""
 
+import os
+import socket
+import stat
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -92,6 +95,76 @@ async def test_what_leads_out_of_the_repository_is_refused_by_name(
     with pytest.raises(WorkFailed, match=words):
         await CONTEXTS.pack(asked, Lines())
     assert not (tmp_path / "context.tar").exists()
+
+
+@pytest.mark.parametrize("kind", ["link", "far", "folder", "pipe", "large", "loop", "nowhere"])
+async def test_a_dockerignore_that_cannot_be_read_fails_the_build_and_is_not_passed_over(
+    tmp_path: Path, kind: str
+) -> None:
+    asked = order(tmp_path, {"Dockerfile": "FROM a\n", "secret": ""})
+    (tmp_path / "outside").write_text("nothing\n")
+    path = tmp_path / "source" / ".dockerignore"
+    links = {"link": "../outside", "far": "/etc/passwd", "loop": ".dockerignore", "nowhere": "absent"}
+    if kind in links:
+        path.symlink_to(links[kind])
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.write_text("x\n" * 200_000)
+    with pytest.raises(WorkFailed, match=r"\.dockerignore"):
+        await CONTEXTS.pack(asked, Lines())
+
+
+async def test_a_dockerignore_that_is_a_link_within_the_repository_is_followed(tmp_path: Path) -> None:
+    asked = order(tmp_path, {"Dockerfile": "FROM a\n", "secret": "", "build/ignored": "secret\nbuild\n"})
+    (tmp_path / "source" / ".dockerignore").symlink_to("build/ignored")
+    packed = await CONTEXTS.pack(asked, Lines())
+    assert members(packed.archive) == {"Dockerfile", ".dockerignore"}
+
+
+async def test_what_is_neither_file_nor_folder_nor_link_is_neither_opened_nor_packed(tmp_path: Path) -> None:
+    asked = order(tmp_path, {"Dockerfile": "FROM a\n", "a": ""})
+    os.mkfifo(tmp_path / "source" / "pipe")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"{tmp_path}/source/socket")
+        if os.geteuid() == 0:
+            os.mknod(tmp_path / "source" / "device", stat.S_IFCHR | 0o600, os.makedev(1, 5))
+        packed = await CONTEXTS.pack(asked, Lines())
+    assert members(packed.archive) == {"Dockerfile", "a"}
+
+
+async def test_a_dockerfile_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    asked = order(tmp_path, {"a": ""})
+    os.mkfifo(tmp_path / "source" / "Dockerfile")
+    with pytest.raises(WorkFailed, match="the Dockerfile is not a plain file"):
+        await CONTEXTS.pack(asked, Lines())
+
+
+async def test_names_that_no_alphabet_has_go_along_as_they_are(tmp_path: Path) -> None:
+    names = [
+        b"Read",
+        b"READ",
+        "e\u0301".encode(),
+        "\u00e9".encode(),
+        b"\xff\xfe",
+        b"new\nline",
+        "\u202egnp".encode(),
+        b"a\\..\\b",
+    ]
+    asked = order(tmp_path, {"Dockerfile": "FROM a\n"})
+    for name in names:
+        (tmp_path / "source" / os.fsdecode(name)).write_text("")
+    packed = await CONTEXTS.pack(asked, Lines())
+    assert members(packed.archive) == {"Dockerfile", *map(os.fsdecode, names)}
+
+
+async def test_folders_without_end_are_refused(tmp_path: Path) -> None:
+    asked = order(tmp_path, {"Dockerfile": "FROM a\n"})
+    (tmp_path / "source" / "/".join("d" * 70)).mkdir(parents=True)
+    with pytest.raises(WorkFailed, match="deeper than 64 levels"):
+        await CONTEXTS.pack(asked, Lines())
 
 
 async def test_the_image_of_another_app_is_no_base(tmp_path: Path) -> None:
