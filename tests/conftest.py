@@ -19,6 +19,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--schedules", type=int, default=2000, help="how many schedules tests/model plays")
     parser.addoption("--deploys", type=int, default=30, help="how many images tests/system/test_disk.py deploys")
     parser.addoption("--drained", type=int, default=4, help="how many apps tests/system/test_drain.py moves")
+    parser.addoption("--all-trees", action="store_true", help="test_hostile_trees.py takes every tree it knows")
     parser.addoption("--all-engines", action="store_true", help="tests/engine passes every case on every engine")
 
 

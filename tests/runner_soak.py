@@ -19,6 +19,8 @@ from pathlib import Path
 from tests.support import real
 from tests.support.synthetic import Scale, soak
 
+_MOST_LINES = 100
+
 
 def main() -> int:
     """0 when nothing was found."""
@@ -38,7 +40,7 @@ def main() -> int:
         with real.docker_engine(folder / "engine") as engine:
             tell = partial(_since, time.monotonic())
             verdict = asyncio.run(soak(scale, folder / "run", engine, tell))
-    for line in (*verdict.told, *verdict.problems[:50]):
+    for line in (*verdict.told, *verdict.problems[:_MOST_LINES]):
         _say(line)
     problems = len(verdict.problems)
     _say(f"{problems} problems" if problems else "nothing was found")

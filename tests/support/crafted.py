@@ -96,10 +96,8 @@ def _cases(crafted: Crafted, outside: str) -> str:
     """Names that are one name where case does not count: a link, and a folder that would be written through it."""
     inner = crafted.tree((FILE, crafted.blob(b"written"), b"canary"))
     folder = os.path.dirname(outside)  # noqa: PTH120 - a link's target
-    entries = [(LINK, crafted.blob(folder.encode()), b"A"), (FOLDER, inner, b"a")]
-    return crafted.tree(
-        *entries, *crafted.files({"Dockerfile": "FROM scratch\n", "b": "", "e\u0301": "", "\u00e9": ""})
-    )
+    files = crafted.files({"Dockerfile": "FROM scratch\n", "b": "", "e\u0301": "", "\u00e9": ""}, {"A": folder})
+    return crafted.tree(*sorted((*files, (FOLDER, inner, b"a")), key=lambda entry: entry[2]))
 
 
 def _deep(crafted: Crafted, _: str) -> str:
@@ -125,6 +123,23 @@ def _modules(text: str, link: str | None = None) -> Maker:
     return make
 
 
+#: Those that every run of the tests takes, because each stands for others.
+CORE: Final = (
+    "link-to-a-file",
+    "link-up",
+    "link-of-the-dockerfile",
+    "link-of-the-dockerignore",
+    "attributes",
+    "git-folder",
+    "dot-dot",
+    "slash",
+    "twice",
+    "cases",
+    "bomb",
+    "modules-local",
+    "modules-link",
+    "modules-include",
+)
 _MODULE = '[submodule "{name}"]\n\tpath = {path}\n\turl = {url}\n'
 _ATTRIBUTES = "* filter=lfs diff=lfs merge=lfs -text\n* filter=evil\n* ident export-subst working-tree-encoding=UTF-7\n"
 _POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "a" * 64 + "\nsize 12345\n"

@@ -219,8 +219,9 @@ class BuildahBuilder:
                 code, output = await self._call(job, None, *arguments)
         except (TimeoutError, OSError) as error:
             code, output = 1, str(error) or f"no end within {_TIDY_SECONDS:g} s"
-        # A build that failed gave no names, and those are asked to be removed all the same.
-        if code != 0 and "image not known" not in output:
+        # A build that failed gave no names, and those are asked to be removed all the same; and what two builds that
+        # ended at once both found is removed by one of them.
+        if code != 0 and "image not known" not in output and "container not known" not in output:
             logger.warning("buildah could not tidy up", extra={"arguments": arguments, "output": output[-500:]})
 
     async def _call(
