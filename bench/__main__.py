@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from bench.figures import Figure, show
 
-BENCHES = ("placement", "lifecycle", "pickup", "depth", "fleet", "fanout", "logs", "builds", "peers")
+BENCHES = ("placement", "lifecycle", "pickup", "depth", "fleet", "fanout", "logs", "builds", "runner", "peers")
 
 
 def main(names: Sequence[str]) -> int:

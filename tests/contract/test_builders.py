@@ -313,6 +313,21 @@ async def test_a_build_that_starts_processes_without_end_is_stopped_and_leaves_n
     assert "can't fork" in log.text
     assert not running(mark)
     assert await buildah.leftovers(mark) == []
+async def test_a_name_that_a_later_build_took_over_stays_when_the_earlier_one_is_removed(
+    docker_url: str, registry_host: str, tmp_path: Path
+) -> None:
+    """Of the same image, too: a later attempt of a job finds all layers there."""
+    world, first = ByEngine(docker_url), names(registry_host)
+    later = ImageNames(first.immutable.replace("-7", "-8"), first.moving)
+    put(BuildOrder(tmp_path, first, LABELS), {"Dockerfile": f"FROM busybox:1.36\nENV MARK={uuid.uuid4()}\n"})
+    working = world.builder()
+    for each in (first, later):
+        await working.build(BuildOrder(tmp_path, each, LABELS), Lines())
+    await working.remove(first.all)
+    assert await world.images(first.immutable) == []
+    assert len(await world.images(later.moving)) == len(await world.images(later.immutable)) == 1
+    await working.remove(later.all)
+    assert await world.images(first.immutable.rpartition(":")[0]) == []
 
 
 async def test_an_instruction_mounts_a_secret_that_is_in_no_layer(
@@ -344,6 +359,12 @@ async def test_a_control_group_is_there_for_the_length_of_a_build() -> None:
     assert made and all(made)
     assert not any(folder.exists() for folder in folders)
     assert await cgroups.problem() is None
+    killed = Cgroups(Limits(MEMORY, 1, 64), owner="a runner").group()
+    left = await killed.__aenter__()
+    assert await Cgroups(Limits(MEMORY, 1, 64), owner="another").problem() is None
+    assert all(folder.exists() for folder in left)
+    assert await Cgroups(Limits(MEMORY, 1, 64), owner="a runner").problem() is None
+    assert not any(folder.exists() for folder in left)
     assert "/nowhere/memory" in (await Cgroups(Limits(MEMORY), root=Path("/nowhere")).problem() or "")
 
 
