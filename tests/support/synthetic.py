@@ -40,7 +40,8 @@ _DETAIL: Final = re.compile(
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _BRANCHES: Final = 20
 _READY: Final = 5
-_SETTLE_SECONDS: Final = 30.0
+#: A build that was ended may take a minute to tidy up.
+_SETTLE_SECONDS: Final = 90.0
 #: The kernel ends what a killed runner had started; nothing here waits for a program's own goodwill.
 _OUTLIVE_SECONDS: Final = 5.0
 

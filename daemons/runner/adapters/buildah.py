@@ -209,7 +209,7 @@ class BuildahBuilder:
         was killed may have made a container and not yet marked it."""
         containers = self._enclosure.store / "root" / f"{self._driver}-containers"
         oldest = min(self._running.values(), default=self._clock.now())
-        ours = await asyncio.to_thread(lambda: {*_marked(containers, job.name), *_made_before(containers, oldest)})
+        ours = await asyncio.to_thread(lambda: {*_marked(containers, job.name), *made_before(containers, oldest)})
         if ours:
             await self._quietly(job, "rm", *sorted(ours))
 
@@ -284,7 +284,7 @@ def _marked(containers: Path, mark: str) -> list[str]:
     return found
 
 
-def _made_before(containers: Path, moment: datetime) -> list[str]:
+def made_before(containers: Path, moment: datetime) -> list[str]:
     """The ids of working containers that were made before that time."""
     try:
         listed = orjson.loads((containers / "containers.json").read_bytes())

@@ -1,11 +1,15 @@
 """Which builder is used, and what a Dockerfile's text tells."""
 
 import re
+from datetime import UTC, datetime
+from pathlib import Path
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daemons.runner.adapters.buildah import made_before
 from daemons.runner.adapters.cgroups import Limits
 from daemons.runner.domain.builders import BuilderKind, NoBuilder, choose_builder
 from daemons.runner.domain.dockerfile import base_images, images_by_id, images_of_others
@@ -112,3 +116,10 @@ def test_limits_in_both_layouts_of_control_groups() -> None:
     }
     assert list(limits.first_layout()) == ["memory", "cpu", "pids"]
     assert Limits().first_layout() == {} == Limits().second_layout()
+
+
+def test_working_containers_are_told_by_when_they_were_made(tmp_path: Path) -> None:
+    made = {"a": "2026-01-01T10:00:00.123456789Z", "b": "2026-01-01T10:00:02Z"}
+    assert made_before(tmp_path, datetime.now(UTC)) == []
+    (tmp_path / "containers.json").write_bytes(orjson.dumps([{"id": i, "created": at} for i, at in made.items()]))
+    assert made_before(tmp_path, datetime(2026, 1, 1, 10, 0, 1, tzinfo=UTC)) == ["a"]
