@@ -37,7 +37,7 @@ async def main(folder: Path) -> None:
     policy = GitPolicy(limits=TreeLimits(64 * 1024**2, 5_000))
     repository = GitRepository(keys, folder / "work" / ".mirrors", policy)
     contexts = Contexts(BaseImages("node:test", "python:test", "go:test", "static:test"))
-    said = {}
+    said: dict[str, str | None] = {}
     for ref in job["refs"]:
         place = folder / "work" / ref
         place.mkdir(parents=True)

@@ -5,6 +5,7 @@ import os
 import subprocess
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -58,8 +59,8 @@ def _of_storage(root: Path) -> Iterator[str]:
         yield from (f"image {name} in {root}" for each in _listed(path) for name in each.get("names") or ())
 
 
-def _listed(path: Path) -> list[dict[str, object]]:
-    listed: list[dict[str, object]] = json.loads(path.read_text() or "[]")
+def _listed(path: Path) -> list[dict[str, Any]]:
+    listed: list[dict[str, Any]] = json.loads(path.read_text() or "[]")
     return listed
 
 
