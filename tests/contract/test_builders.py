@@ -313,6 +313,8 @@ async def test_a_build_that_starts_processes_without_end_is_stopped_and_leaves_n
     assert "can't fork" in log.text
     assert not running(mark)
     assert await buildah.leftovers(mark) == []
+
+
 async def test_a_name_that_a_later_build_took_over_stays_when_the_earlier_one_is_removed(
     docker_url: str, registry_host: str, tmp_path: Path
 ) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 
 #: What stays in a runner's work folder between jobs.
-_KEPT = frozenset({".mirrors", ".runner.lock", ".buildah", ".images"})
+_KEPT = frozenset({".mirrors", ".runner.lock", ".buildah", ".images", ".logs"})
 _GROUPS = "/sys/fs/cgroup"
 
 

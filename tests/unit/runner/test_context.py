@@ -101,7 +101,7 @@ async def test_what_leads_out_of_the_repository_is_refused_by_name(
 async def test_a_dockerignore_that_cannot_be_read_fails_the_build_and_is_not_passed_over(
     tmp_path: Path, kind: str
 ) -> None:
-    asked = order(tmp_path, {"Dockerfile": "FROM a\n", "secret": ""})
+    asked = order(tmp_path, {"Dockerfile": "FROM x\n", "secret": ""})
     (tmp_path / "outside").write_text("nothing\n")
     path = tmp_path / "source" / ".dockerignore"
     links = {"link": "../outside", "far": "/etc/passwd", "loop": ".dockerignore", "nowhere": "absent"}
@@ -118,14 +118,14 @@ async def test_a_dockerignore_that_cannot_be_read_fails_the_build_and_is_not_pas
 
 
 async def test_a_dockerignore_that_is_a_link_within_the_repository_is_followed(tmp_path: Path) -> None:
-    asked = order(tmp_path, {"Dockerfile": "FROM a\n", "secret": "", "build/ignored": "secret\nbuild\n"})
+    asked = order(tmp_path, {"Dockerfile": "FROM x\n", "secret": "", "build/ignored": "secret\nbuild\n"})
     (tmp_path / "source" / ".dockerignore").symlink_to("build/ignored")
     packed = await CONTEXTS.pack(asked, Lines())
     assert members(packed.archive) == {"Dockerfile", ".dockerignore"}
 
 
 async def test_what_is_neither_file_nor_folder_nor_link_is_neither_opened_nor_packed(tmp_path: Path) -> None:
-    asked = order(tmp_path, {"Dockerfile": "FROM a\n", "a": ""})
+    asked = order(tmp_path, {"Dockerfile": "FROM x\n", "a": ""})
     os.mkfifo(tmp_path / "source" / "pipe")
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(f"{tmp_path}/source/socket")
@@ -153,7 +153,7 @@ async def test_names_that_no_alphabet_has_go_along_as_they_are(tmp_path: Path) -
         "\u202egnp".encode(),
         b"a\\..\\b",
     ]
-    asked = order(tmp_path, {"Dockerfile": "FROM a\n"})
+    asked = order(tmp_path, {"Dockerfile": "FROM x\n"})
     for name in names:
         (tmp_path / "source" / os.fsdecode(name)).write_text("")
     packed = await CONTEXTS.pack(asked, Lines())
@@ -161,7 +161,7 @@ async def test_names_that_no_alphabet_has_go_along_as_they_are(tmp_path: Path) -
 
 
 async def test_folders_without_end_are_refused(tmp_path: Path) -> None:
-    asked = order(tmp_path, {"Dockerfile": "FROM a\n"})
+    asked = order(tmp_path, {"Dockerfile": "FROM x\n"})
     (tmp_path / "source" / "/".join("d" * 70)).mkdir(parents=True)
     with pytest.raises(WorkFailed, match="deeper than 64 levels"):
         await CONTEXTS.pack(asked, Lines())
