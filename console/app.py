@@ -12,17 +12,17 @@ from textual.theme import Theme
 from console.connect import admin
 from console.live.commands import Commands, explain, explain_change
 from console.live.feed import Feed, LogSource, Source, log_texts
-from console.live.model import Clock, Live
-from console.live.select import short
+from console.live.model import Clock, Live, World
+from console.live.views.jobs import short
 from console.messages import (
     CancelWanted,
     CommandDone,
     CordonWanted,
     DeployWanted,
-    LiveChanged,
     LogEnded,
     LogText,
     LogWanted,
+    WorldChanged,
 )
 from console.screens.deploy_form import DeployForm
 from console.screens.main import MainScreen
@@ -70,7 +70,8 @@ class ConsoleApp(App[None]):
         self._plane = plane
         clock = clock or SteadyClock()
         self.main = MainScreen(clock, place)
-        self._feed = Feed(plane, self._show, clock)
+        self._world = World()
+        self._feed = Feed(plane, lambda live: self._show("", live), clock)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Colours of our own, for themes that do not name them."""
@@ -83,12 +84,13 @@ class ConsoleApp(App[None]):
         self.push_screen(self.main)
         self.run_worker(self._feed.run(), name="feed", group="feed", exit_on_error=False)
 
-    def _show(self, live: Live) -> None:
-        self.post_message(LiveChanged(live))
+    def _show(self, plane: str, live: Live) -> None:
+        self._world = self._world.with_plane(plane, live)
+        self.post_message(WorldChanged(self._world))
 
-    def on_live_changed(self, event: LiveChanged) -> None:
+    def on_world_changed(self, event: WorldChanged) -> None:
         """Hand the newest value to the screen."""
-        self.main.live = event.live
+        self.main.world = event.world
 
     def on_log_wanted(self, event: LogWanted) -> None:
         """Follow one log at a time."""

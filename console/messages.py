@@ -2,20 +2,20 @@
 
 from textual.message import Message
 
-from console.live.model import Live
+from console.live.model import World
 from protocol.jobs import CreateJob
 
 
-class LiveChanged(Message):
-    """The feed has news; a newer one replaces one that nobody read yet."""
+class WorldChanged(Message):
+    """A feed has news; a newer one replaces one that nobody read yet."""
 
-    def __init__(self, live: Live) -> None:
+    def __init__(self, world: World) -> None:
         super().__init__()
-        self.live = live
+        self.world = world
 
     def can_replace(self, message: Message) -> bool:
         """Only the newest counts."""
-        return isinstance(message, LiveChanged)
+        return isinstance(message, WorldChanged)
 
 
 class RowSelected(Message):
@@ -24,6 +24,14 @@ class RowSelected(Message):
     def __init__(self, key: str | None) -> None:
         super().__init__()
         self.key = key
+
+
+class MarksChanged(Message):
+    """Rows were marked or unmarked; `gone`: so many marked objects are no more."""
+
+    def __init__(self, gone: int) -> None:
+        super().__init__()
+        self.gone = gone
 
 
 class RowOpened(Message):

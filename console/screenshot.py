@@ -12,7 +12,7 @@ from typing import Final
 
 from console.app import ConsoleApp
 from console.connect import admin
-from console.live.select import View
+from console.live.catalog import view_of
 from console.settings import ConsoleSettings, NotConfigured, read
 
 #: Whoever opens the picture must not call a font server by it; it falls back to a monospaced font of the viewer's.
@@ -24,14 +24,14 @@ class Unshown(Exception):
     """There was nothing to draw; the message says why."""
 
 
-def draw(settings: ConsoleSettings, view: View, size: tuple[int, int]) -> str:
+def draw(settings: ConsoleSettings, view: str, size: tuple[int, int]) -> str:
     """The view as SVG text, `size` in columns and rows. Raises Unshown when no data came within 10 s."""
     client = admin(settings)
     return asyncio.run(_draw(ConsoleApp(client, settings.place), client.transport, view, size))
 
 
 async def _draw(
-    app: ConsoleApp, connection: AbstractAsyncContextManager[object], view: View, size: tuple[int, int]
+    app: ConsoleApp, connection: AbstractAsyncContextManager[object], view: str, size: tuple[int, int]
 ) -> str:
     async with connection, app.run_test(size=size) as pilot:
         try:
@@ -43,19 +43,19 @@ async def _draw(
             raise Unshown(f"nothing to draw: {problem}; check that the platform runs") from None
         app.main.view = view
         await pilot.pause()
-        return _WEB_FONT.sub("", app.export_screenshot(title=f"funai {view.value}"))
+        return _WEB_FONT.sub("", app.export_screenshot(title=f"funai {view}"))
 
 
 def main(arguments: list[str]) -> int:
     """The exit code: 0 drawn, 2 usage, 3 no data."""
     try:
         view, path, columns, rows = arguments
-        text = draw(read(), View(view), (int(columns), int(rows)))
+        text = draw(read(), view_of(view).name, (int(columns), int(rows)))
         Path(path).write_text(text, "utf-8")
     except Unshown as problem:
         sys.stderr.write(f"funai: {problem}\n")
         return 3
-    except (NotConfigured, ValueError, OSError) as problem:
+    except (NotConfigured, LookupError, ValueError, OSError) as problem:
         sys.stderr.write(f"funai: no screenshot was made: {problem}\n")
         return 2
     return 0

@@ -11,10 +11,11 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 
 from console.cli.outcome import FAILED, USAGE, Failure, run
+from console.live.catalog import VIEWS
 from console.live.feed import log_pieces
 from console.live.order import InvalidOrder, Wish, order, wish_of
 from console.live.plain import PlainText, line
-from console.live.select import View, short, why
+from console.live.views.jobs import short, why
 from protocol.client.deploy import AdminClient
 from protocol.client.transport import Refused
 from protocol.configuration import AppConfig
@@ -132,14 +133,16 @@ def undrain(node: Annotated[str, typer.Argument(metavar="NODE")]) -> None:
 
 @app.command()
 def screenshot(
-    view: Annotated[View, typer.Argument()],
+    view: Annotated[str, typer.Argument(metavar="VIEW", help=", ".join(each.name for each in VIEWS))],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.svg", help="Where to write it.")],
     size: Annotated[str, typer.Option(metavar="COLUMNSxROWS")] = "120x40",
 ) -> None:
     """Draw a view of the console, on live data, into an SVG file."""
     if not re.fullmatch(r"[1-9]\d{1,2}x[1-9]\d{1,2}", size):
         raise typer.BadParameter("must be COLUMNSxROWS, each from 10 to 999", param_hint="--size")
-    argv = [sys.executable, "-m", "console.screenshot", view.value, str(output), *size.split("x")]
+    if view not in {each.name for each in VIEWS}:
+        raise typer.BadParameter(f"must be one of {', '.join(each.name for each in VIEWS)}", param_hint="VIEW")
+    argv = [sys.executable, "-m", "console.screenshot", view, str(output), *size.split("x")]
     raise typer.Exit(subprocess.run(argv, check=False).returncode)
 
 

@@ -13,8 +13,8 @@ from console.cli.listing import Output, OutputOption, table
 from console.cli.outcome import run
 from console.live.cells import seconds_between, span
 from console.live.plain import line
-from console.live.select import why
 from console.live.stages import STAGE_COLUMNS, stage_rows
+from console.live.views.jobs import why
 from protocol.client.deploy import AdminClient
 from protocol.jobs import JobView
 

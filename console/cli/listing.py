@@ -4,7 +4,8 @@ import shutil
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated, Final
+from itertools import islice
+from typing import Annotated, Any, Final
 
 import orjson
 import typer
@@ -12,10 +13,14 @@ from rich.cells import cell_len, set_cell_size
 
 from console.cli.outcome import run
 from console.live.cells import Column, Row
-from console.live.model import Model
+from console.live.model import Link, LinkState, Live, World
 from console.live.reduce import load
-from console.live.select import COLUMNS, View, rows
-from protocol.base import Wire
+from console.live.table import Table
+from console.live.views.jobs import JOBS
+from console.live.views.nodes import NODES
+from console.live.views.placements import PLACEMENTS
+from console.live.views.runners import RUNNERS
+from console.live.views.spec import ViewSpec
 from protocol.client.deploy import AdminClient
 from protocol.events import Snapshot
 from protocol.jobs import JobStatus, JobView
@@ -61,7 +66,7 @@ def jobs(
         now = (await client.health()).timestamp
         snapshot = Snapshot(seq=0, at=now, jobs=tuple(found), nodes=(), runners=(), placements=())
         as_text = _json if output is Output.JSON else _table
-        sys.stdout.write(as_text(View.JOBS, snapshot, len(found)) + "\n")
+        sys.stdout.write(as_text(JOBS, snapshot, len(found)) + "\n")
         sys.stdout.flush()
 
     run(work, "jobs cannot be listed")
@@ -70,19 +75,19 @@ def jobs(
 @app.command()
 def nodes(output: OutputOption = Output.TABLE, limit: LimitOption = 1000) -> None:
     """List runtime nodes with their free disk and what speaks against them."""
-    _list(View.NODES, output, limit)
+    _list(NODES, output, limit)
 
 
 @app.command()
 def placements(output: OutputOption = Output.TABLE, limit: LimitOption = 1000) -> None:
     """List which node each app lives on."""
-    _list(View.PLACEMENTS, output, limit)
+    _list(PLACEMENTS, output, limit)
 
 
 @app.command()
 def runners(output: OutputOption = Output.TABLE, limit: LimitOption = 1000) -> None:
     """List runners and the jobs they hold."""
-    _list(View.RUNNERS, output, limit)
+    _list(RUNNERS, output, limit)
 
 
 def table(columns: Sequence[Column], shown: Sequence[Row], width: int | None) -> str:
@@ -108,37 +113,32 @@ def _line(texts: Sequence[str], columns: Sequence[Column], widths: Sequence[int]
     return _GAP.join(parts).rstrip()
 
 
-def _list(view: View, output: Output, limit: int) -> None:
+def _list(view: ViewSpec[Any], output: Output, limit: int) -> None:
     async def work(client: AdminClient) -> None:
         snapshot = await client.snapshot()
         text = _json(view, snapshot, limit) if output is Output.JSON else _table(view, snapshot, limit)
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
 
-    run(work, f"{view.value} cannot be listed")
+    run(work, f"{view.name} cannot be listed")
 
 
-def _table(view: View, snapshot: Snapshot, limit: int) -> str:
-    model = load(snapshot, 0)
-    columns, shown = COLUMNS[view], rows(view, model, snapshot.at)
+def _filled(view: ViewSpec[Any], snapshot: Snapshot) -> Table[Any]:
+    """The view's table of one snapshot, in its first order."""
+    table = Table(view)
+    table.follow(World({"": Live(load(snapshot, 0), Link(LinkState.LIVE, 0))}), 0)
+    return table
+
+
+def _table(view: ViewSpec[Any], snapshot: Snapshot, limit: int) -> str:
+    filled = _filled(view, snapshot)
+    shown = [filled.row(row) for row in range(min(limit, len(filled)))]
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    return table(columns, shown[:limit], width)
+    return table(tuple(field.column for field in view.fields), shown, width)
 
 
-def _json(view: View, snapshot: Snapshot, limit: int) -> str:
-    model = load(snapshot, 0)
-    shown = rows(view, model, snapshot.at)
-    found = [_object(view, model, row.key).to_data() for row in shown[:limit]]
+def _json(view: ViewSpec[Any], snapshot: Snapshot, limit: int) -> str:
+    filled = _filled(view, snapshot)
+    values = (filled.value(key) for key in islice(filled.shown(), limit))
+    found = [value.to_data() for value in values if value is not None]
     return orjson.dumps(found, option=orjson.OPT_INDENT_2).decode()
-
-
-def _object(view: View, model: Model, key: str) -> Wire:
-    match view:
-        case View.JOBS:
-            return model.jobs[key]
-        case View.NODES:
-            return model.nodes[int(key)]
-        case View.PLACEMENTS:
-            return model.placements[key]
-        case View.RUNNERS:
-            return model.runners[key]

@@ -14,7 +14,7 @@ from console.cli.listing import Output, OutputOption, table
 from console.cli.outcome import Failure, run
 from console.live.cells import Column, Row, cell
 from console.live.plain import line
-from console.live.select import short
+from console.live.views.jobs import short
 from protocol.client.deploy import AdminClient
 from protocol.names import AppId
 from protocol.releases import ReleasePage, ReleaseView, RollbackApp

@@ -1,11 +1,28 @@
-"""The cursor of a live table: it names an object, never a row. Pure.
+"""The cursor and the marks of a live table: they name objects, never rows. Pure.
 
-Rows come, go and change places under it. A cursor whose object left the table points at nothing (`gone`), and stays
+Rows come, go and change places under them. A cursor whose object left the table points at nothing (`gone`), and stays
 so until the operator chooses anew: an action never slides over to a neighbour.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+
+class Rows(Protocol):
+    """The rows of a table, as far as a cursor moves among them."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+        ...
+
+    def key(self, row: int) -> str:
+        """The key of a row from 0 on."""
+        ...
+
+    def row_of(self, key: str) -> int | None:
+        """Where a key is; None when it is not shown."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,31 +39,57 @@ class Cursor:
         return None if self.gone else self.key
 
 
-def settle(cursor: Cursor, keys: Sequence[str]) -> Cursor:
+def settle(cursor: Cursor, rows: Rows) -> Cursor:
     """The cursor after the rows changed. The first rows ever shown select the first of them."""
     if cursor.key is None:
-        return Cursor(keys[0], 0) if keys else cursor
-    if 0 <= cursor.row < len(keys) and keys[cursor.row] == cursor.key:
-        return Cursor(cursor.key, cursor.row)
-    try:
-        return Cursor(cursor.key, keys.index(cursor.key))
-    except ValueError:
-        return Cursor(cursor.key, max(0, min(cursor.row, len(keys) - 1)), gone=True)
+        return Cursor(rows.key(0), 0) if len(rows) else cursor
+    row = rows.row_of(cursor.key)
+    if row is None:
+        return Cursor(cursor.key, max(0, min(cursor.row, len(rows) - 1)), gone=True)
+    return Cursor(cursor.key, row)
 
 
-def step(cursor: Cursor, keys: Sequence[str], rows: int) -> Cursor:
+def step(cursor: Cursor, rows: Rows, by: int) -> Cursor:
     """The cursor moved by the operator; from a vanished object the first step lands on the row at its place."""
-    if not keys:
+    if not len(rows):
         return cursor
-    start = cursor.row
     if cursor.gone:
-        rows -= (rows > 0) - (rows < 0)
-    return place(keys, start + rows)
+        by -= (by > 0) - (by < 0)
+    return place(rows, cursor.row + by)
 
 
-def place(keys: Sequence[str], row: int) -> Cursor:
+def place(rows: Rows, row: int) -> Cursor:
     """The cursor on the nearest row there is."""
-    if not keys:
+    if not len(rows):
         return Cursor()
-    row = max(0, min(row, len(keys) - 1))
-    return Cursor(keys[row], row)
+    row = max(0, min(row, len(rows) - 1))
+    return Cursor(rows.key(row), row)
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """The objects that an action is meant for together; `last` is where a range begins."""
+
+    keys: frozenset[str] = frozenset()
+    last: str | None = None
+
+    def toggled(self, key: str) -> "Marks":
+        """With a key marked that was not, or the other way round."""
+        return Marks(self.keys - {key} if key in self.keys else self.keys | {key}, key)
+
+    def ranged(self, rows: Rows, key: str) -> "Marks":
+        """With every row marked from the last one marked to this one; without such a row, this one alone."""
+        start, end = (rows.row_of(self.last) if self.last else None), rows.row_of(key)
+        if end is None:
+            return self
+        low, high = sorted((end if start is None else start, end))
+        return Marks(self.keys.union(rows.key(row) for row in range(low, high + 1)), key)
+
+    def without(self, gone: Iterable[str]) -> "Marks":
+        """With the marks of objects that are no more taken away."""
+        left = self.keys.difference(gone)
+        return self if len(left) == len(self.keys) else replace(self, keys=left)
+
+    def hidden(self, rows: Rows) -> frozenset[str]:
+        """Marked objects that the table does not show now."""
+        return frozenset(key for key in self.keys if rows.row_of(key) is None)

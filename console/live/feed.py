@@ -11,9 +11,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeVar
 
-from console.live.model import Clock, Link, LinkState, Live
+from console.live.model import Clock, Link, LinkState, Live, Model
 from console.live.plain import PlainText
-from console.live.reduce import apply, load, wants_snapshot
+from console.live.reduce import apply, leases_near, load, reread
 from protocol.client.stream import backoff
 from protocol.client.transport import ClientError, Unreachable
 from protocol.events import AnyEvent, ResetEvent, Snapshot
@@ -23,6 +23,10 @@ logger = logging.getLogger(__name__)
 Pause = Callable[[float], Awaitable[None]]
 Item = TypeVar("Item")
 _ENDED: Final = "the control plane ended the stream"
+#: At most one new value in so many seconds, however many events come: what is drawn is what counts.
+FRAME_SECONDS: Final = 0.05
+_LOOK_SECONDS: Final = 1.0
+_MOST_REREAD: Final = 16
 
 
 class Source(Protocol):
@@ -34,6 +38,10 @@ class Source(Protocol):
 
     def follow(self, after: int) -> AsyncIterator[AnyEvent]:
         """Events after number `after`; ends or raises ClientError when the line is lost."""
+        ...
+
+    async def get(self, job_id: str) -> JobView:
+        """One job as it is now. Raises ClientError."""
         ...
 
 
@@ -82,18 +90,48 @@ class Feed:
 
     async def _listen(self) -> None:
         """One connection: returns when the stream ended."""
-        model = load(await self._source.snapshot(), self._clock.monotonic())
+        model = load(await self._source.snapshot(), self._clock.monotonic(), self._live.model)
         self._publish(Live(model, self._heard()))
         async with _closing(self._source.follow(model.seq)) as stream:
-            async for event in stream:
-                if isinstance(event, ResetEvent):
-                    return
-                local = self._clock.monotonic()
-                model = apply(model, event, local)
-                if wants_snapshot(model, local):
-                    newer = await self._source.snapshot()
-                    model = load(newer, self._clock.monotonic()) if newer.seq >= model.seq else model
-                self._publish(Live(model, self._heard()))
+            batches = _Batches(stream)
+            async with asyncio.TaskGroup() as group:
+                reading = group.create_task(batches.read())
+                try:
+                    await self._draw(batches)
+                finally:
+                    reading.cancel()
+        if batches.problem is not None:
+            raise batches.problem
+
+    async def _draw(self, batches: "_Batches") -> None:
+        """A new value for every batch, at most one for each frame."""
+        looked_at = self._clock.monotonic()
+        while events := await batches.take():
+            local = self._clock.monotonic()
+            model = apply(self._model(), events, local)
+            if local - looked_at >= _LOOK_SECONDS:
+                looked_at = local
+                model = await self._reread(model, local)
+            self._publish(Live(model, self._heard()))
+            await self._pause(FRAME_SECONDS)
+
+    async def _reread(self, model: Model, local: float) -> Model:
+        """The model with leases read again that may have been renewed; as it was when they cannot be read now."""
+        near = leases_near(model, local)
+        try:
+            if len(near) > _MOST_REREAD:
+                newer = await self._source.snapshot()
+                return load(newer, self._clock.monotonic(), model) if newer.seq >= model.seq else model
+            jobs = {job_id: await self._source.get(job_id) for job_id in near}
+        except ClientError as error:
+            logger.info("Leases could not be read again.", extra={"problem": str(error)})
+            return model
+        return reread(model, jobs, local) if jobs else model
+
+    def _model(self) -> Model:
+        if self._live.model is None:
+            raise LookupError("no snapshot was read")
+        return self._live.model
 
     def _heard(self) -> Link:
         return Link(LinkState.LIVE, self._clock.monotonic())
@@ -101,6 +139,39 @@ class Feed:
     def _publish(self, live: Live) -> None:
         self._live = live
         self._show(live)
+
+
+class _Batches:
+    """The events of one connection, gathered while nobody takes them."""
+
+    def __init__(self, stream: AsyncIterator[AnyEvent]) -> None:
+        self.problem: ClientError | None = None
+        self._stream = stream
+        self._gathered: list[AnyEvent] = []
+        self._news = asyncio.Event()
+        self._ended = False
+
+    async def read(self) -> None:
+        """Read until the stream ends, is lost or begins anew."""
+        try:
+            async for event in self._stream:
+                if isinstance(event, ResetEvent):
+                    break
+                self._gathered.append(event)
+                self._news.set()
+        except ClientError as error:
+            self.problem = error
+        finally:
+            self._ended = True
+            self._news.set()
+
+    async def take(self) -> list[AnyEvent]:
+        """What was gathered, as soon as there is something; nothing at the end."""
+        await self._news.wait()
+        taken, self._gathered = self._gathered, []
+        if not self._ended:
+            self._news.clear()
+        return taken
 
 
 @dataclass(frozen=True, slots=True)

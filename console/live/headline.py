@@ -2,7 +2,7 @@
 
 from console.live.cells import Cell, Tone, span
 from console.live.model import STALE_SECONDS, Link, LinkState, Live
-from console.live.select import counts
+from console.live.views.jobs import counts
 from protocol.jobs import JobStatus
 
 
@@ -29,7 +29,7 @@ def totals(live: Live) -> tuple[Cell, ...]:
     """How many jobs run, wait, failed and succeeded."""
     if live.model is None:
         return ()
-    found = counts(live.model)
+    found = counts(live.model.jobs)
     running, pending, failed = (found[status] for status in (JobStatus.RUNNING, JobStatus.PENDING, JobStatus.FAILED))
     return (
         Cell(f"▶ {running} running", Tone.BUSY if running else Tone.QUIET),

@@ -1,4 +1,4 @@
-"""The platform as the console last saw it: one frozen value, keyed by id, with the time it was true."""
+"""A platform as the console last saw it: one frozen value, keyed by id, with the time it was true."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,6 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Protocol
 
+from console.live.keyed import Keyed
 from protocol.apps import AppRunView
 from protocol.jobs import JobView
 from protocol.nodes import NodeView, PlacementView, RunnerView
@@ -24,21 +25,21 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Everything that is shown, as of event `seq`.
+    """Everything that is shown of one control plane, as of event `seq`.
 
     `at` is the server's time at the moment `heard_at` of the local clock; ages and countdowns are computed from both,
-    so the operator's own wall clock never matters.
+    so the operator's own wall clock never matters. All ids are text, also the numbers of nodes.
     """
 
     seq: int
     at: datetime
     heard_at: float
     snapshot_at: float
-    jobs: Mapping[str, JobView] = field(default_factory=lambda: MappingProxyType({}))
-    nodes: Mapping[int, NodeView] = field(default_factory=lambda: MappingProxyType({}))
-    runners: Mapping[str, RunnerView] = field(default_factory=lambda: MappingProxyType({}))
-    placements: Mapping[str, PlacementView] = field(default_factory=lambda: MappingProxyType({}))
-    apps: Mapping[str, AppRunView] = field(default_factory=lambda: MappingProxyType({}))
+    jobs: Keyed[JobView] = field(default_factory=Keyed)
+    nodes: Keyed[NodeView] = field(default_factory=Keyed)
+    runners: Keyed[RunnerView] = field(default_factory=Keyed)
+    placements: Keyed[PlacementView] = field(default_factory=Keyed)
+    apps: Keyed[AppRunView] = field(default_factory=Keyed)
 
     def server_time(self, local: float) -> datetime:
         """The server's clock at the local moment `local` (seconds of the same monotonic clock)."""
@@ -77,7 +78,30 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """What the feed publishes: the model (None before the first snapshot) and the state of the connection."""
+    """What the feed publishes of one control plane: the model (None before the first snapshot) and the connection."""
 
     model: Model | None = None
     link: Link = Link()
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything that is shown: each control plane by the name that the operator gave it.
+
+    A console of one control plane has one, named with the empty text: names appear where there are several.
+    """
+
+    planes: Mapping[str, Live] = field(default_factory=lambda: MappingProxyType({}))
+
+    def with_plane(self, name: str, live: Live) -> "World":
+        """The world after news of one control plane."""
+        return World(MappingProxyType({**self.planes, name: live}))
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What cells are made from: the model of the object's own control plane, and that server's time now."""
+
+    model: Model
+    now: datetime
+    plane: str = ""

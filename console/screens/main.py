@@ -1,7 +1,7 @@
 """The one main screen: headline, a table per view, details, log and status. It draws a value and posts wishes."""
 
-from datetime import datetime
-from typing import ClassVar, Final
+from dataclasses import replace
+from typing import Any, ClassVar, Final
 
 from textual import events
 from textual.app import ComposeResult
@@ -11,12 +11,15 @@ from textual.reactive import var
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Footer, Input, Label, Log
 
-from console.live.detail import detail
+from console.live.catalog import VIEWS
+from console.live.filter import parse
 from console.live.headline import link_cell, totals
-from console.live.model import Clock, Live, Model
+from console.live.model import Clock, Live, World
 from console.live.order import Wish, wish_of
-from console.live.select import COLUMNS, View, matching, rows, short, sizes
-from console.messages import CancelWanted, CordonWanted, LogEnded, LogText, LogWanted, RowSelected
+from console.live.table import Arrangement, Table
+from console.live.views.jobs import JOBS, short
+from console.live.views.nodes import NODES
+from console.messages import CancelWanted, CordonWanted, LogEnded, LogText, LogWanted, MarksChanged, RowSelected
 from console.screens.deploy_form import DeployForm
 from console.screens.help import Help
 from console.widgets.confirm import Confirm
@@ -26,12 +29,6 @@ from console.widgets.text_lines import Details, Headline, Status, Views
 from protocol.jobs import JobView
 from protocol.nodes import NodeView
 
-_EMPTY: Final = {
-    View.JOBS: "No jobs yet. Press n to deploy an app.",
-    View.NODES: "No nodes yet. A node appears with the first heartbeat of its agent.",
-    View.PLACEMENTS: "No apps placed yet. An app is placed with its first deployment.",
-    View.RUNNERS: "No runners yet. A runner appears when it first asks for work.",
-}
 _LOG_DELAY_SECONDS: Final = 0.15
 _LOW_ROWS: Final = 30
 
@@ -41,12 +38,15 @@ class MainScreen(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
-            Binding(str(number), f"view('{view.value}')", f"Show {view.value}", show=False)
-            for number, view in enumerate(View, start=1)
+            Binding(str(number), f"view('{view.name}')", f"Show {view.name}", show=False, id=f"view.{view.name}")
+            for number, view in enumerate(VIEWS, start=1)
         ),
         Binding("tab", "next_view(1)", "View", key_display="1-4", tooltip="Next view"),
         Binding("shift+tab", "next_view(-1)", "Previous view", show=False),
         Binding("slash", "filter", "Filter", key_display="/", tooltip="Filter rows by words; Esc clears"),
+        Binding("s", "sort(1)", "Sort", show=False, tooltip="Sort by the next column"),
+        Binding("S", "sort(-1)", "Sort by the column before", show=False),
+        Binding("r", "reverse", "Reverse", show=False, tooltip="Turn the order round"),
         Binding("l", "log", "Log", tooltip="Show or hide the log of the selected job"),
         Binding("n", "deploy", "Deploy", tooltip="Deploy an app, beginning with the selected job's order"),
         Binding("c", "cancel", "Cancel job", tooltip="Cancel the selected job"),
@@ -56,8 +56,8 @@ class MainScreen(Screen[None]):
         Binding("escape", "back", "Back", show=False, tooltip="Clear the filter, leave the log"),
     ]
 
-    live: var[Live] = var(Live(), init=False)
-    view: var[View] = var(View.JOBS, init=False)
+    world: var[World] = var(World(), init=False)
+    view: var[str] = var(JOBS.name, init=False)
     words: var[str] = var("", init=False)
 
     def __init__(self, clock: Clock, place: str) -> None:
@@ -71,9 +71,9 @@ class MainScreen(Screen[None]):
         """From top to bottom."""
         yield Headline(id="headline")
         yield Views(id="views")
-        with ContentSwitcher(initial=View.JOBS.value, id="tables"):
-            for view in View:
-                yield LiveTable(COLUMNS[view], _EMPTY[view], id=view.value)
+        with ContentSwitcher(initial=JOBS.name, id="tables"):
+            for view in VIEWS:
+                yield LiveTable(Table(view), id=view.name)
         yield Details(id="details")
         yield LogPane(id="log")
         with Horizontal(id="filter-line"):
@@ -93,31 +93,42 @@ class MainScreen(Screen[None]):
     @property
     def table(self) -> LiveTable:
         """The shown table."""
-        return self.query_one(f"#{self.view.value}", LiveTable)
+        return self.query_one(f"#{self.view}", LiveTable)
+
+    @property
+    def live(self) -> Live:
+        """The control plane."""
+        return self.world.planes.get("", Live())
 
     @property
     def job(self) -> JobView | None:
         """The selected job, whichever view is shown."""
-        target = self.query_one(f"#{View.JOBS.value}", LiveTable).cursor.target
-        return self.live.model.jobs.get(target) if self.live.model and target else None
+        found = self._selected(JOBS.name)
+        return found if isinstance(found, JobView) else None
 
     @property
     def node(self) -> NodeView | None:
         """The selected node."""
-        target = self.query_one(f"#{View.NODES.value}", LiveTable).cursor.target
-        return self.live.model.nodes.get(int(target)) if self.live.model and target else None
+        found = self._selected(NODES.name)
+        return found if isinstance(found, NodeView) else None
 
-    def watch_live(self) -> None:
-        """The feed has news."""
+    def _selected(self, view: str) -> object:
+        of = self.query_one(f"#{view}", LiveTable)
+        return of.table.value(of.cursor.target) if of.cursor.target is not None else None
+
+    def watch_world(self) -> None:
+        """A feed has news."""
         self.draw()
 
     def watch_words(self) -> None:
         """The filter changed."""
+        self._filter_table()
         self.draw()
 
     def watch_view(self) -> None:
         """Another table was chosen."""
-        self.query_one("#tables", ContentSwitcher).current = self.view.value
+        self.query_one("#tables", ContentSwitcher).current = self.view
+        self._filter_table()
         self.draw()
         self.table.focus()
 
@@ -132,31 +143,43 @@ class MainScreen(Screen[None]):
         link = self.live.link
         self.query_one(Headline).show(link_cell(link, local), totals(self.live), self._place)
         self.set_class(not link.fresh(local), "-stale")
-        model = self.live.model
-        if model is not None:
-            self._draw_table(model, model.server_time(local))
-            self.query_one(Views).show(self.view, sizes(model))
-        self._draw_details(local)
+        if self.live.model is not None:
+            self._draw_table(local)
+            sizes = {view.name: len(view.objects(self.live.model)) for view in VIEWS}
+            self.query_one(Views).show(self.view, sizes)
+        self._draw_details()
         allowed = (self._cancellable(), self._drainable(), link.fresh(local))
         if allowed != self._allowed:
             self._allowed = allowed
             self.refresh_bindings()
 
-    def _draw_table(self, model: Model, now: datetime) -> None:
+    def _draw_table(self, local: float) -> None:
         """The shown table only: the others are brought up to date when they are looked at."""
-        every = rows(self.view, model, now)
-        empty = f"Nothing matches '{self.words}'. Press Esc to clear the filter." if every else _EMPTY[self.view]
-        self.table.show(matching(every, self.words), empty)
+        table = self.table.table
+        table.follow(self.world, local)
+        hidden = table.total and f"Nothing matches '{self.words}'. Press Esc to clear the filter."
+        self.table.say_empty(hidden or table.view.empty)
+        self.table.redraw()
 
-    def _draw_details(self, local: float) -> None:
-        model, cursor = self.live.model, self.table.cursor
+    def _filter_table(self) -> None:
+        """Only the shown table is filtered; another one when it is looked at."""
+        table = self.table.table
+        if table.arrangement.filter.text != self.words:
+            wanted = parse(self.words, (field.name for field in table.view.fields))
+            table.arrange(replace(table.arrangement, filter=wanted))
+            if wanted.problem:
+                self.say(wanted.problem, problem=True)
+
+    def _draw_details(self) -> None:
+        cursor, table = self.table.cursor, self.table.table
         lines: tuple[str, ...] = ()
-        if model is not None and cursor.key is not None:
-            lines = detail(self.view, model, cursor.key, model.server_time(local))
+        value, scene = (table.value(cursor.key), table.scene(cursor.key)) if cursor.key else (None, None)
+        if value is not None and scene is not None:
+            lines = table.view.sheet(value, scene)
         if cursor.gone:
             lines = (f"{cursor.key} is {'hidden by the filter' if lines else 'gone'}; choose another one.",)
         problem = self.live.link.problem
-        if problem and model is None:
+        if problem and self.live.model is None:
             lines = (problem, "The console keeps trying.")
         self.query_one(Details).show(lines)
 
@@ -167,10 +190,10 @@ class MainScreen(Screen[None]):
 
     def _cancellable(self) -> bool:
         job = self.job
-        return self._fresh() and self.view is View.JOBS and job is not None and not job.status.terminal
+        return self._fresh() and self.view == JOBS.name and job is not None and not job.status.terminal
 
     def _drainable(self) -> bool:
-        return self._fresh() and self.view is View.NODES and self.node is not None
+        return self._fresh() and self.view == NODES.name and self.node is not None
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Actions without a target, or on data that may be out of date, are shown grey and do nothing."""
@@ -239,12 +262,38 @@ class MainScreen(Screen[None]):
 
     def action_view(self, name: str) -> None:
         """Show another table."""
-        self.view = View(name)
+        self.view = name
 
     def action_next_view(self, steps: int) -> None:
         """Show the next or previous table."""
-        every = list(View)
+        every = [view.name for view in VIEWS]
         self.view = every[(every.index(self.view) + steps) % len(every)]
+
+    def action_sort(self, steps: int) -> None:
+        """Sort by the next or previous column."""
+        arrangement = self.table.table.arrangement
+        names = [field.name for field in self.table.table.view.fields]
+        order = names[(names.index(arrangement.order) + steps) % len(names)]
+        self._arrange(replace(arrangement, order=order))
+
+    def action_reverse(self) -> None:
+        """Turn the order round."""
+        arrangement = self.table.table.arrangement
+        self._arrange(replace(arrangement, reverse=not arrangement.reverse))
+
+    def _arrange(self, arrangement: Arrangement[Any]) -> None:
+        self.table.table.arrange(arrangement)
+        self.table.refresh()
+        self.table.redraw()
+
+    def on_marks_changed(self, event: MarksChanged) -> None:
+        """Say how many objects an action would be meant for, and which of them cannot be seen."""
+        marks, table = self.table.marks, self.table.table
+        hidden = len(marks.hidden(table))
+        parts = [f"{len(marks.keys)} marked" if marks.keys else "nothing is marked"]
+        parts += [f"{hidden} of them hidden by the filter"] if hidden else []
+        parts += [f"{event.gone} marked are no more"] if event.gone else []
+        self.say("; ".join(parts) + ".")
 
     def action_filter(self) -> None:
         """Type words to filter by."""
@@ -279,14 +328,14 @@ class MainScreen(Screen[None]):
 
     def on_row_opened(self) -> None:
         """Look into the selected job: its log."""
-        if self.view is View.JOBS:
+        if self.view == JOBS.name:
             self._show_log()
             self.query_one(LogPane).text.focus()
 
     def on_row_selected(self, event: RowSelected) -> None:
         """Another object: its details, and its log when the pane is open."""
-        self._draw_details(self._clock.monotonic())
-        if self.query_one(LogPane).display and self.view is View.JOBS and event.key is not None:
+        self._draw_details()
+        if self.query_one(LogPane).display and self.view == JOBS.name and event.key is not None:
             self.set_timer(_LOG_DELAY_SECONDS, self._follow_log)
         self.draw()
 

@@ -6,8 +6,8 @@ from typing import Final
 from textual.content import Content
 from textual.widgets import Static
 
+from console.live.catalog import VIEWS
 from console.live.cells import Cell, Tone
-from console.live.select import View
 
 _STYLE: Final[Mapping[Tone, str]] = {
     Tone.PLAIN: "",
@@ -17,12 +17,6 @@ _STYLE: Final[Mapping[Tone, str]] = {
     Tone.BUSY: "$text-primary",
     Tone.WARN: "$text-warning",
     Tone.BAD: "$text-error",
-}
-TITLES: Final[Mapping[View, str]] = {
-    View.JOBS: "Jobs",
-    View.NODES: "Nodes",
-    View.PLACEMENTS: "Placements",
-    View.RUNNERS: "Runners",
 }
 
 
@@ -51,13 +45,13 @@ class Headline(Line):
 class Views(Line):
     """The names of the tables with their keys and sizes; the shown one is marked."""
 
-    def show(self, chosen: View, sizes: Mapping[View, int]) -> None:
+    def show(self, chosen: str, sizes: Mapping[str, int]) -> None:
         """Show the names; each can be clicked."""
         parts = []
-        for number, view in enumerate(View, start=1):
-            name = f"{number} {TITLES[view]} {sizes.get(view, 0)}"
-            mark = f"[b reverse] {name} [/]" if view is chosen else f"[$quiet] {name} [/]"
-            parts.append(f"[@click=screen.view('{view.value}')]{mark}[/]")
+        for number, view in enumerate(VIEWS, start=1):
+            name = f"{number} {view.title} {sizes.get(view.name, 0)}"
+            mark = f"[b reverse] {name} [/]" if view.name == chosen else f"[$quiet] {name} [/]"
+            parts.append(f"[@click=screen.view('{view.name}')]{mark}[/]")
         self.put(Content.from_markup(" " + " ".join(parts)))
 
 

@@ -9,7 +9,6 @@ from textual.pilot import Pilot
 from textual.widgets import Button, Input
 
 from console.app import ConsoleApp
-from console.live.select import View
 from console.screens.deploy_form import DeployForm
 from console.screens.help import Help
 from console.widgets.confirm import Confirm
@@ -46,18 +45,18 @@ async def test_the_headline_and_every_view_show_the_platform(console: Open) -> N
         assert "1 running" in words(app, Headline)
         for number, (view, said) in enumerate(
             {
-                View.JOBS: "npm ci",
-                View.NODES: "███│██│███████········  62%",
-                View.PLACEMENTS: "rt-node-01",
-                View.RUNNERS: "7c1e09aa lease 21s",
+                "jobs": "npm ci",
+                "nodes": "███│██│███████········  62%",
+                "placements": "rt-node-01",
+                "runners": "7c1e09aa lease 21s",
             }.items(),
             start=1,
         ):
             await pilot.press(str(number))
-            assert app.main.view is view
+            assert app.main.view == view
             assert said in painted(app)
         await pilot.press("tab")
-        assert app.main.view is View.JOBS
+        assert app.main.view == "jobs"
 
 
 async def test_the_cursor_stays_on_its_job_when_others_arrive(console: Open, plane: Plane) -> None:
@@ -268,7 +267,7 @@ async def test_a_click_selects_a_row_and_a_view(console: Open) -> None:
         await pilot.click(LiveTable, offset=(10, 3))
         assert app.main.table.cursor.target == RUNNING
         await pilot.click(Views, offset=(14, 0))
-        assert app.main.view is View.NODES
+        assert app.main.view == "nodes"
 
 
 @pytest.mark.slow

@@ -1,0 +1,177 @@
+"""Jobs: the queue, what runs, and how what ended did. Pure."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
+from typing import Final
+
+from console.live.cells import Cell, Column, Tone, cell, seconds_between, span
+from console.live.keyed import Keyed
+from console.live.model import Scene
+from console.live.plain import line
+from console.live.views.spec import Field, Rank, ViewSpec, by_number, by_text
+from protocol.jobs import JobStatus, JobView
+
+_SHORT: Final = 8
+_STATUS: Final[Mapping[JobStatus, tuple[str, Tone]]] = {
+    JobStatus.PENDING: ("○", Tone.WARN),
+    JobStatus.RUNNING: ("▶", Tone.BUSY),
+    JobStatus.SUCCEEDED: ("✓", Tone.GOOD),
+    JobStatus.FAILED: ("✗", Tone.BAD),
+    JobStatus.CANCELLED: ("–", Tone.QUIET),
+}
+
+
+def short(job_id: str) -> str:
+    """The part of a job's id that people read aloud."""
+    return job_id[:_SHORT]
+
+
+def status_cell(status: JobStatus) -> Cell:
+    """Sign and word of a job's state."""
+    sign, tone = _STATUS[status]
+    return Cell(f"{sign} {status.value}", tone)
+
+
+def why(job: JobView) -> str:
+    """Why a job is as it is, in words; the advice and the log lines of a failure stand in its details."""
+    match job.status:
+        case JobStatus.PENDING:
+            return job.waiting_for.message if job.waiting_for else "waiting for a runner"
+        case JobStatus.RUNNING:
+            return job.payload.phase_message or ""
+        case JobStatus.SUCCEEDED:
+            return job.deploy_url or job.image or ""
+        case JobStatus.FAILED | JobStatus.CANCELLED:
+            cause = (job.error_message or "").partition("\nWhat to do:")[0]
+            reason = f"superseded by {short(job.superseded_by)}" if job.superseded_by else job.reason
+            return ": ".join(part for part in (reason, cause) if part)
+
+
+def spent(job: JobView, now: datetime) -> float | None:
+    """Seconds the job has been running, or ran."""
+    return seconds_between(job.finished_at or now, job.started_at)
+
+
+def lease_text(job: JobView, now: datetime) -> Cell:
+    """The countdown of a running job's lease, by the server's clock."""
+    if job.status is not JobStatus.RUNNING or job.lease_expire_at is None:
+        return Cell("–", Tone.QUIET)
+    left = (job.lease_expire_at - now).total_seconds()
+    if left <= 0:
+        return Cell(f"lease over {span(-left)} ago", Tone.BAD)
+    return Cell(f"lease {span(left)}", Tone.WARN if left < 8 else Tone.PLAIN)
+
+
+@lru_cache(maxsize=8)
+def counts(jobs: Keyed[JobView]) -> Mapping[JobStatus, int]:
+    """How many jobs are in each state."""
+    found = dict.fromkeys(JobStatus, 0)
+    for job in jobs.values():
+        found[job.status] += 1
+    return found
+
+
+@lru_cache(maxsize=8)
+def _held(jobs: Keyed[JobView]) -> Mapping[str, tuple[JobView, ...]]:
+    found: dict[str, tuple[JobView, ...]] = {}
+    running = [job for job in jobs.values() if job.status is JobStatus.RUNNING and job.runner_id]
+    for job in sorted(running, key=lambda job: (job.created_at, job.id)):
+        found[job.runner_id or ""] = (*found.get(job.runner_id or "", ()), job)
+    return found
+
+
+def held_by(jobs: Keyed[JobView], runner_id: str) -> tuple[JobView, ...]:
+    """The running jobs of a runner, oldest first."""
+    return _held(jobs).get(runner_id, ())
+
+
+def _quiet(job: JobView) -> Tone:
+    return Tone.QUIET if job.status.terminal else Tone.PLAIN
+
+
+def _why_cell(job: JobView, _: Scene) -> Cell:
+    words = why(job)
+    return cell(words, Tone.BAD if job.status is JobStatus.FAILED else _quiet(job)) if words else Cell("")
+
+
+def _phase(job: JobView, _: Scene) -> Cell:
+    return Cell(line(job.payload.phase or "") if job.status is JobStatus.RUNNING else "", Tone.BUSY)
+
+
+def _for(job: JobView, scene: Scene) -> Cell:
+    return Cell(span(spent(job, scene.now)), _quiet(job))
+
+
+def _began(job: JobView, _: Scene) -> Rank:
+    return by_number(-job.started_at.timestamp() if job.started_at else None)
+
+
+def _words(job: JobView, _: Scene) -> str:
+    runner = job.runner_id or ""
+    return line(f"{job.id} {job.app_id} {job.user_id} {job.status.value} {job.payload.phase or ''} {runner} {why(job)}")
+
+
+def sheet(job: JobView, scene: Scene) -> tuple[str, ...]:
+    """What is known of one job in four lines."""
+    payload, now = job.payload, scene.now
+    what = payload.image or f"{payload.git_ref or 'default branch'} of {payload.repo_ssh_url or 'no repository'}"
+    ran = f", {'ran' if job.status.terminal else 'running for'} {span(spent(job, now))}" if job.started_at else ""
+    times = f"created {span(seconds_between(now, job.created_at))} ago{ran}"
+    attempt = f"attempt {job.attempt}" if job.attempt else "not started"
+    lease = f", {lease_text(job, now).text}" if job.lease_expire_at else ""
+    runner = f" on {job.runner_id}" if job.runner_id else ""
+    return (
+        line(f"job {job.id} · app {job.app_id} · user {job.user_id} · {attempt}"),
+        line(f"{times}{runner}{lease}"),
+        line(f"{what}{f' · commit {job.commit[:12]}' if job.commit else ''}"),
+        line(why(job) or job.status.value),
+    )
+
+
+JOBS: Final = ViewSpec[JobView](
+    name="jobs",
+    title="Jobs",
+    objects=lambda model: model.jobs,
+    order="age",
+    words=_words,
+    sheet=sheet,
+    empty="No jobs yet. Press n to deploy an app.",
+    fields=(
+        Field(
+            "status",
+            Column("STATUS", 11),
+            lambda job, _: status_cell(job.status),
+            lambda job, _: by_text(job.status.value),
+            lambda job, _: job.status.value,
+        ),
+        Field(
+            "job", Column("JOB", _SHORT), lambda job, _: cell(short(job.id), Tone.QUIET), lambda job, _: by_text(job.id)
+        ),
+        Field(
+            "app", Column("APP", 12), lambda job, _: cell(job.app_id, Tone.STRONG), lambda job, _: by_text(job.app_id)
+        ),
+        Field("phase", Column("PHASE", 6), _phase, lambda job, _: by_text(job.payload.phase)),
+        Field(
+            "try",
+            Column("TRY", 3, right=True, drop=3),
+            lambda job, _: cell(str(job.attempt) if job.attempt else None, _quiet(job)),
+            lambda job, _: by_number(job.attempt),
+        ),
+        Field(
+            "runner",
+            Column("RUNNER", 14, drop=2),
+            lambda job, _: cell(job.runner_id, _quiet(job)),
+            lambda job, _: by_text(job.runner_id),
+        ),
+        Field("for", Column("FOR", 6, right=True, drop=4), _for, _began, ticks=True),
+        Field(
+            "age",
+            Column("AGE", 6, right=True),
+            lambda job, scene: Cell(span(seconds_between(scene.now, job.created_at)), _quiet(job)),
+            lambda job, _: by_number(-job.created_at.timestamp()),
+            ticks=True,
+        ),
+        Field("why", Column("WHY", 0, flex=True), _why_cell, lambda job, _: by_text(why(job))),
+    ),
+)

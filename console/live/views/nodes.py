@@ -1,0 +1,147 @@
+"""Runtime nodes: their disks, what runs there and what speaks against them. Pure."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from console.live.cells import Cell, Column, Tone, cell, disk_bar, disk_tone, seconds_between, size, span
+from console.live.model import Scene
+from console.live.plain import line
+from console.live.views.spec import Field, ViewSpec, by_number, by_text
+from protocol.nodes import NodeHealth, NodeView
+
+_HEALTH: Final[Mapping[NodeHealth, tuple[str, Tone]]] = {
+    NodeHealth.HEALTHY: ("✓", Tone.GOOD),
+    NodeHealth.DRAINING: ("!", Tone.WARN),
+    NodeHealth.UNHEALTHY: ("✗", Tone.BAD),
+    NodeHealth.STALE: ("?", Tone.BAD),
+    NodeHealth.DISABLED: ("–", Tone.QUIET),
+    NodeHealth.UNKNOWN: ("?", Tone.QUIET),
+}
+
+
+def health_cell(health: NodeHealth) -> Cell:
+    """Sign and word of a node's health."""
+    sign, tone = _HEALTH[health]
+    return Cell(f"{sign} {health.value}", tone)
+
+
+def _beat(node: NodeView, scene: Scene) -> Cell:
+    tone = Tone.BAD if node.health is NodeHealth.STALE else Tone.PLAIN
+    return Cell(span(seconds_between(scene.now, node.last_heartbeat_at)), tone)
+
+
+def _why(node: NodeView, _: Scene) -> Cell:
+    return cell("; ".join(node.reasons), health_cell(node.health).tone) if node.reasons else Cell("")
+
+
+def _words(node: NodeView, _: Scene) -> str:
+    return line(f"{node.name} {node.health.value} {' '.join(node.labels)} {'; '.join(node.reasons)}")
+
+
+def sheet(node: NodeView, scene: Scene) -> tuple[str, ...]:
+    """What is known of one node in three lines."""
+    now = scene.now
+    beat = span(seconds_between(now, node.last_heartbeat_at))
+    inodes = "" if node.inodes_free_pct is None else f" · inodes {node.inodes_free_pct:.0f} % free{_counted(node)}"
+    labels = f" · labels {', '.join(node.labels)}" if node.labels else ""
+    state = "takes deployments" if node.enabled else "cordoned: takes no new deployment"
+    return (
+        line(f"node {node.name} · {state} · weight {node.weight} · agent {node.agent_base_url or 'unknown'}{labels}"),
+        line(
+            f"{size(node.disk_free_bytes)} of {size(node.disk_total_bytes)} free{inodes} · "
+            f"{node.container_count if node.container_count is not None else '?'} containers · "
+            f"{node.placements} apps placed · heard {beat} ago{_vitals(node, now)}"
+        ),
+        line(
+            "; ".join((*(node.reasons or _told(node)), *_problems(node))) or "nothing speaks against placing apps here"
+        ),
+    )
+
+
+def _vitals(node: NodeView, now: datetime) -> str:
+    """What the node says of itself, as far as it does."""
+    vitals = node.vitals
+    if vitals is None:
+        return ""
+    load = f" · load {vitals.load1:.1f} on {vitals.cpus or '?'} CPUs" if vitals.load1 is not None else ""
+    made = vitals.collection
+    freed = f" · freed {size(made.freed_bytes)} {span(seconds_between(now, made.at))} ago" if made is not None else ""
+    return f"{load}{freed}"
+
+
+def _problems(node: NodeView) -> tuple[str, ...]:
+    found = node.vitals
+    if found is None:
+        return ()
+    parts = (("engine", found.engine_problem), ("gateway", found.gateway_problem))
+    said = [f"{part}: {problem}" for part, problem in parts if problem]
+    said += [f"app {app.app_id} {app.health.value}: {app.reason}" for app in found.unwell]
+    left = (found.unwell_total or 0) - len(found.unwell)
+    return (*said, f"{left} more apps are unwell") if left > 0 else tuple(said)
+
+
+def _told(node: NodeView) -> tuple[str, ...]:
+    return tuple(each.message for each in node.explanations)
+
+
+def _counted(node: NodeView) -> str:
+    if node.inodes_total is None or node.inodes_free is None:
+        return ""
+    return f" ({node.inodes_total - node.inodes_free:,} of {node.inodes_total:,} used)"
+
+
+NODES: Final = ViewSpec[NodeView](
+    name="nodes",
+    title="Nodes",
+    objects=lambda model: model.nodes,
+    order="node",
+    words=_words,
+    sheet=sheet,
+    empty="No nodes yet. A node appears with the first heartbeat of its agent.",
+    fields=(
+        Field(
+            "node", Column("NODE", 14), lambda node, _: cell(node.name, Tone.STRONG), lambda node, _: by_text(node.name)
+        ),
+        Field(
+            "health",
+            Column("HEALTH", 11),
+            lambda node, _: health_cell(node.health),
+            lambda node, _: by_text(node.health.value),
+            lambda node, _: node.health.value,
+        ),
+        Field(
+            "disk",
+            Column("   15 25   FREE DISK %", 30),
+            lambda node, _: Cell(disk_bar(node.disk_free_pct), disk_tone(node.disk_free_pct)),
+            lambda node, _: by_number(node.disk_free_pct),
+            lambda node, _: "" if node.disk_free_pct is None else f"{node.disk_free_pct:.1f}",
+        ),
+        Field(
+            "free",
+            Column("FREE", 8, right=True, drop=1),
+            lambda node, _: Cell(size(node.disk_free_bytes)),
+            lambda node, _: by_number(node.disk_free_bytes),
+        ),
+        Field(
+            "containers",
+            Column("CONT", 4, right=True, drop=3),
+            lambda node, _: cell(None if node.container_count is None else str(node.container_count)),
+            lambda node, _: by_number(node.container_count),
+        ),
+        Field(
+            "apps",
+            Column("APPS", 4, right=True, drop=2),
+            lambda node, _: Cell(str(node.placements)),
+            lambda node, _: by_number(node.placements),
+        ),
+        Field(
+            "beat",
+            Column("BEAT", 6, right=True),
+            _beat,
+            lambda node, _: by_number(-node.last_heartbeat_at.timestamp() if node.last_heartbeat_at else None),
+            ticks=True,
+        ),
+        Field("why", Column("WHY", 0, flex=True), _why, lambda node, _: by_text("; ".join(node.reasons))),
+    ),
+)

@@ -1,0 +1,127 @@
+"""Runners: what they hold and when they were last heard. Pure."""
+
+from typing import Final
+
+from console.live.cells import Cell, Column, Tone, cell, seconds_between, size, span
+from console.live.model import Scene
+from console.live.plain import line
+from console.live.views.jobs import held_by, lease_text, short
+from console.live.views.placements import since
+from console.live.views.spec import Field, ViewSpec, by_number, by_text
+from protocol.nodes import RunnerHealth, RunnerView
+
+
+def _pause(runner: RunnerView) -> str | None:
+    """Why it takes no work, as long as it is heard."""
+    if runner.vitals is None or runner.vitals.pause is None or runner.health is not RunnerHealth.HEALTHY:
+        return None
+    return runner.vitals.pause.message
+
+
+def _health(runner: RunnerView, _: Scene) -> Cell:
+    if runner.health is not RunnerHealth.HEALTHY:
+        return Cell("? STALE", Tone.BAD)
+    return Cell("‖ PAUSED", Tone.WARN) if _pause(runner) else Cell("✓ HEALTHY", Tone.GOOD)
+
+
+def _slots(runner: RunnerView, scene: Scene) -> Cell:
+    held = len(held_by(scene.model.jobs, runner.runner_id))
+    return Cell(f"{held}/{runner.slots}" if runner.slots else str(held), Tone.BUSY if held else Tone.QUIET)
+
+
+def _jobs(runner: RunnerView, scene: Scene) -> Cell:
+    held = held_by(scene.model.jobs, runner.runner_id)
+    jobs = "  ".join(
+        f"{job.app_id} {job.payload.phase or ''} {short(job.id)} {lease_text(job, scene.now).text}" for job in held
+    )
+    pause = _pause(runner)
+    if pause:
+        return cell(f"takes no work: {pause}  {jobs}".rstrip(), Tone.WARN)
+    return cell(jobs, Tone.BUSY) if held else Cell("idle", Tone.QUIET)
+
+
+def _self_report(runner: RunnerView) -> str:
+    """What the runner's process tells of itself."""
+    vitals = runner.vitals
+    if vitals is None:
+        return ""
+    pause = f"takes no work: {vitals.pause.message} · " if vitals.pause else ""
+    disks = " · ".join(
+        f"{disk.place} {size(disk.free_bytes)} of {size(disk.total_bytes)} free" for disk in vitals.disks
+    )
+    return f"{pause}process {vitals.instance_id}, up {span(vitals.up_seconds)} · {disks}".removesuffix(" · ")
+
+
+def sheet(runner: RunnerView, scene: Scene) -> tuple[str, ...]:
+    """What is known of one runner in two lines."""
+    held = held_by(scene.model.jobs, runner.runner_id)
+    seen = span(seconds_between(scene.now, since(runner.last_seen_at_ms)))
+    jobs = " · ".join(
+        f"job {short(job.id)} of app {job.app_id} {job.payload.phase or ''}, {lease_text(job, scene.now).text}"
+        for job in held
+    )
+    return (
+        line(
+            f"runner {runner.runner_id} · {runner.host or 'unknown host'} · version {runner.version or 'unknown'} · "
+            f"{len(held)} of {runner.slots or '?'} slots in use · heard {seen} ago"
+        ),
+        line(jobs or "runs nothing now"),
+        line(_self_report(runner)),
+    )
+
+
+RUNNERS: Final = ViewSpec[RunnerView](
+    name="runners",
+    title="Runners",
+    objects=lambda model: model.runners,
+    order="runner",
+    words=lambda runner, scene: line(
+        f"{runner.runner_id} {runner.health.value} {runner.host or ''} {runner.version or ''} "
+        f"{_jobs(runner, scene).text}"
+    ),
+    sheet=sheet,
+    empty="No runners yet. A runner appears when it first asks for work.",
+    joined=True,
+    fields=(
+        Field(
+            "runner",
+            Column("RUNNER", 16),
+            lambda runner, _: cell(runner.runner_id, Tone.STRONG),
+            lambda runner, _: by_text(runner.runner_id),
+        ),
+        Field(
+            "health",
+            Column("HEALTH", 10),
+            _health,
+            lambda runner, _: by_text(runner.health.value),
+            lambda runner, _: runner.health.value,
+        ),
+        Field("slots", Column("SLOTS", 6, right=True), _slots, lambda runner, _: by_number(runner.slots)),
+        Field(
+            "seen",
+            Column("SEEN", 6, right=True),
+            lambda runner, scene: Cell(span(seconds_between(scene.now, since(runner.last_seen_at_ms)))),
+            lambda runner, _: by_number(-runner.last_seen_at_ms),
+            ticks=True,
+        ),
+        Field(
+            "host",
+            Column("HOST", 14, drop=1),
+            lambda runner, _: cell(runner.host, Tone.QUIET),
+            lambda runner, _: by_text(runner.host),
+        ),
+        Field(
+            "version",
+            Column("VERSION", 10, drop=2),
+            lambda runner, _: cell(runner.version, Tone.QUIET),
+            lambda runner, _: by_text(runner.version),
+        ),
+        Field(
+            "jobs",
+            Column("RUNNING JOBS", 0, flex=True),
+            _jobs,
+            lambda runner, scene: by_number(-len(held_by(scene.model.jobs, runner.runner_id))),
+            ticks=True,
+        ),
+    ),
+)
