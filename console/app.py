@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import time
+from contextlib import aclosing
 from typing import ClassVar, Protocol
 
 from textual.app import App
@@ -11,7 +12,9 @@ from textual.theme import Theme
 
 from console.connect import admin
 from console.live.commands import Commands, explain, explain_change
-from console.live.feed import Feed, LogSource, Source, log_texts
+from console.live.feed import Feed, Source
+from console.live.logs.book import Origin
+from console.live.logs.follow import Logs, pieces
 from console.live.model import Clock, Live, World
 from console.live.views.jobs import short
 from console.messages import (
@@ -20,7 +23,7 @@ from console.messages import (
     CordonWanted,
     DeployWanted,
     LogEnded,
-    LogText,
+    LogPieces,
     LogWanted,
     WorldChanged,
 )
@@ -45,7 +48,7 @@ THEME = Theme(
 )
 
 
-class ControlPlane(Source, LogSource, Commands, Protocol):
+class ControlPlane(Source, Logs, Commands, Protocol):
     """Everything the console asks of the control plane."""
 
 
@@ -68,7 +71,7 @@ class ConsoleApp(App[None]):
     def __init__(self, plane: ControlPlane, place: str, clock: Clock | None = None) -> None:
         super().__init__()
         self._plane = plane
-        clock = clock or SteadyClock()
+        self._clock = clock = clock or SteadyClock()
         self.main = MainScreen(clock, place)
         self._world = World()
         self._feed = Feed(plane, lambda live: self._show("", live), clock)
@@ -93,19 +96,27 @@ class ConsoleApp(App[None]):
         self.main.world = event.world
 
     def on_log_wanted(self, event: LogWanted) -> None:
-        """Follow one log at a time."""
+        """Follow the logs that are shown, and no others."""
         self.workers.cancel_group(self, "log")
-        if event.job_id is not None:
-            self.run_worker(self._follow_log(event.job_id), group="log", exclusive=True, exit_on_error=False)
+        for number, origin in enumerate(event.origins):
+            self.run_worker(self._follow_log(event.origins, number, origin), group="log", exit_on_error=False)
 
-    async def _follow_log(self, job_id: str) -> None:
+    async def _follow_log(self, origins: tuple[Origin, ...], number: int, origin: Origin) -> None:
         try:
-            async for text in log_texts(self._plane, job_id):
-                self.main.post_message(LogText(job_id, text))
+            async with aclosing(pieces(self._plane, origin, number, self._server_now)) as found:
+                async for piece in found:
+                    self.main.post_message(LogPieces(origins, (piece,)))
         except ClientError as error:
-            self.main.post_message(LogEnded(job_id, explain(error, "The log cannot be read")))
+            self.main.post_message(LogEnded(origins, number, explain(error, "The log cannot be read")))
         else:
-            self.main.post_message(LogEnded(job_id))
+            self.main.post_message(LogEnded(origins, number))
+
+    def _server_now(self) -> int:
+        """Epoch milliseconds by the control plane's clock; 0 before anything was heard of it."""
+        live = self._world.planes.get("")
+        if live is None or live.model is None:
+            return 0
+        return int(live.model.server_time(self._clock.monotonic()).timestamp() * 1000)
 
     def on_cancel_wanted(self, event: CancelWanted) -> None:
         """Cancel a job."""

@@ -89,6 +89,20 @@ def read_owner(settings: ConsoleSettings, environ: Mapping[str, str] | None = No
     return OwnerSettings(settings.api_url, gateway, first, keys / "demo_user_ed25519", keys / "known_hosts")
 
 
+def state_folder(environ: Mapping[str, str] | None = None) -> Path:
+    """Where the console keeps what is not configuration: recordings, saved logs (XDG Base Directory 0.8)."""
+    given = os.environ if environ is None else environ
+    named = given.get("XDG_STATE_HOME", "")
+    base = Path(named) if named.startswith("/") else Path.home() / ".local" / "state"
+    return base / "funai"
+
+
+def records(environ: Mapping[str, str] | None = None) -> bool:
+    """Whether the console records what it shows; FUNAI_RECORD=off turns it off."""
+    given = os.environ if environ is None else environ
+    return given.get("FUNAI_RECORD", "on").strip().lower() not in ("off", "0", "false", "no")
+
+
 def _data_dir(environ: Mapping[str, str]) -> Path:
     named = environ.get("FUNAI_DATA_DIR")
     if named:

@@ -9,22 +9,25 @@ from textual.binding import Binding, BindingsMap, BindingType
 from textual.containers import Horizontal
 from textual.reactive import var
 from textual.screen import Screen
-from textual.widgets import ContentSwitcher, Footer, Input, Label, Log
+from textual.widgets import ContentSwitcher, Footer, Input, Label
 
 from console.live.catalog import VIEWS
 from console.live.filter import parse
 from console.live.headline import link_cell, totals
+from console.live.logs.book import MOST_ORIGINS, Origin
+from console.live.logs.origins import origin_of, title_of
 from console.live.model import Clock, Live, World
 from console.live.order import Wish, wish_of
 from console.live.table import Arrangement, Table
 from console.live.views.jobs import JOBS, short
 from console.live.views.nodes import NODES
-from console.messages import CancelWanted, CordonWanted, LogEnded, LogText, LogWanted, MarksChanged, RowSelected
+from console.messages import CancelWanted, CordonWanted, LogEnded, LogPieces, LogWanted, MarksChanged, RowSelected
 from console.screens.deploy_form import DeployForm
 from console.screens.help import Help
 from console.widgets.confirm import Confirm
 from console.widgets.live_table import LiveTable
 from console.widgets.log_pane import LogPane
+from console.widgets.log_view import LogView
 from console.widgets.text_lines import Details, Headline, Status, Views
 from protocol.jobs import JobView
 from protocol.nodes import NodeView
@@ -310,7 +313,7 @@ class MainScreen(Screen[None]):
 
     def action_back(self) -> None:
         """Leave the log for the table; from the table, clear the filter."""
-        if isinstance(self.focused, Log):
+        if isinstance(self.focused, LogView):
             self.table.focus()
             return
         self.query_one("#filter", Input).value = ""
@@ -327,27 +330,30 @@ class MainScreen(Screen[None]):
             self._show_log()
 
     def on_row_opened(self) -> None:
-        """Look into the selected job: its log."""
-        if self.view == JOBS.name:
+        """Look into the selected object: its log."""
+        if self._origins():
             self._show_log()
             self.query_one(LogPane).text.focus()
 
     def on_row_selected(self, event: RowSelected) -> None:
         """Another object: its details, and its log when the pane is open."""
         self._draw_details()
-        if self.query_one(LogPane).display and self.view == JOBS.name and event.key is not None:
+        if self.query_one(LogPane).display and self._origins():
             self.set_timer(_LOG_DELAY_SECONDS, self._follow_log)
         self.draw()
 
+    def _origins(self) -> tuple[Origin, ...]:
+        """Whose logs are meant: those of the marked objects, else of the selected one."""
+        table = self.table
+        found = (origin_of(table.table.value(key)) for key in table.targets)
+        return tuple(origin for origin in found if origin is not None)[:MOST_ORIGINS]
+
     def _follow_log(self) -> None:
-        pane, job = self.query_one(LogPane), self.job
-        if not pane.display or (job is not None and pane.job_id == job.id):
+        pane, origins = self.query_one(LogPane), self._origins()
+        if not pane.display or (origins and pane.origins == origins):
             return
-        if job is None:
-            pane.open(None, "No job is selected")
-        else:
-            pane.open(job.id, f"Log of job {short(job.id)}, app {job.app_id}")
-        self.post_message(LogWanted(job.id if job else None))
+        pane.open(origins, title_of(origins))
+        self.post_message(LogWanted(origins))
 
     def _show_log(self) -> None:
         self.query_one(LogPane).display = True
@@ -356,22 +362,32 @@ class MainScreen(Screen[None]):
 
     def _leave_log(self) -> None:
         pane = self.query_one(LogPane)
-        pane.display, pane.job_id = False, None
+        pane.display = False
+        pane.open((), "")
         self.remove_class("-log")
-        self.post_message(LogWanted(None))
+        self.post_message(LogWanted())
         self.table.focus()
 
-    def on_log_text(self, event: LogText) -> None:
+    def on_log_pane_left(self) -> None:
+        """Back to the rows."""
+        self.table.focus()
+
+    def on_log_pieces(self, event: LogPieces) -> None:
         """More of the log."""
-        self.query_one(LogPane).write(event.job_id, event.text)
+        self.query_one(LogPane).take(event.origins, event.pieces)
 
     def on_log_ended(self, event: LogEnded) -> None:
-        """The log is complete, or cannot be read."""
-        self.query_one(LogPane).end(event.job_id, event.problem)
+        """A log is complete, or cannot be read."""
+        self.query_one(LogPane).end(event.origins, event.number, event.problem)
 
     def say(self, sentence: str, *, problem: bool = False) -> None:
         """One sentence in the status line."""
         self.query_one(Status).say(sentence, problem=problem)
 
 
-_HELP: Final = (("Anywhere", MainScreen), ("In a table", LiveTable), ("In the log", LogPane))
+_HELP: Final = (
+    ("Anywhere", MainScreen),
+    ("In a table", LiveTable),
+    ("In the log", LogView),
+    ("In the log, searching", LogPane),
+)

@@ -1,0 +1,27 @@
+"""Whose log belongs to an object of a table. Pure."""
+
+from collections.abc import Sequence
+
+from console.live.logs.book import Origin
+from console.live.views.jobs import short
+from protocol.apps import AppRunView
+from protocol.jobs import JobView
+from protocol.nodes import PlacementView
+
+
+def origin_of(value: object) -> Origin | None:
+    """The job's own log, or the output of the app that is placed; None for what writes no log."""
+    if isinstance(value, JobView):
+        return Origin("job", value.id, f"job {short(value.id)} {value.app_id}")
+    if isinstance(value, PlacementView | AppRunView):
+        return Origin("app", value.app_id, f"app {value.app_id}")
+    return None
+
+
+def title_of(origins: Sequence[Origin]) -> str:
+    """What stands over their log."""
+    if not origins:
+        return "No job or app is selected"
+    if len(origins) == 1:
+        return f"Log of {origins[0].label}"
+    return f"Logs of {len(origins)}: {', '.join(origin.label for origin in origins[:3])}{' …' * (len(origins) > 3)}"
