@@ -16,6 +16,8 @@ from console.live.feed import Feed, Source
 from console.live.logs.book import Origin
 from console.live.logs.follow import Logs, pieces
 from console.live.model import Clock, Live, World
+from console.live.recorder.recorder import Recorder
+from console.live.recorder.shelf import Shelf
 from console.live.views.jobs import short
 from console.messages import (
     CancelWanted,
@@ -29,7 +31,7 @@ from console.messages import (
 )
 from console.screens.deploy_form import DeployForm
 from console.screens.main import MainScreen
-from console.settings import NotConfigured, read
+from console.settings import NotConfigured, read, recordings_file, records
 from protocol.client.transport import ClientError, Transport
 
 THEME = Theme(
@@ -68,13 +70,19 @@ class ConsoleApp(App[None]):
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = []
 
-    def __init__(self, plane: ControlPlane, place: str, clock: Clock | None = None) -> None:
+    def __init__(
+        self, plane: ControlPlane, place: str, clock: Clock | None = None, recorder: Recorder | None = None
+    ) -> None:
         super().__init__()
         self._plane = plane
         self._clock = clock = clock or SteadyClock()
-        self.main = MainScreen(clock, place)
+        self.main = self.make_screen(clock, place)
         self._world = World()
-        self._feed = Feed(plane, lambda live: self._show("", live), clock)
+        self._feed = Feed(plane, lambda live: self._show("", live), clock, tape=recorder.tape("") if recorder else None)
+
+    def make_screen(self, clock: Clock, place: str) -> MainScreen:
+        """The one main screen."""
+        return MainScreen(clock, place)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Colours of our own, for themes that do not name them."""
@@ -85,6 +93,10 @@ class ConsoleApp(App[None]):
         self.register_theme(THEME)
         self.theme = THEME.name
         self.push_screen(self.main)
+        self.begin()
+
+    def begin(self) -> None:
+        """Follow the control plane."""
         self.run_worker(self._feed.run(), name="feed", group="feed", exit_on_error=False)
 
     def _show(self, plane: str, live: Live) -> None:
@@ -174,7 +186,14 @@ def run() -> int:
         sys.stderr.write(f"funai: {problem}\n")
         return 2
     client = admin(settings)
-    asyncio.run(_open(ConsoleApp(client, settings.place), client.transport))
+    recorder = Recorder(Shelf(recordings_file()), settings.place) if records() else None
+    try:
+        asyncio.run(_open(ConsoleApp(client, settings.place, recorder=recorder), client.transport))
+    finally:
+        if recorder is not None:
+            recorder.close()
+    if recorder is not None and recorder.problem:
+        sys.stderr.write(f"funai: {recorder.problem}; FUNAI_RECORD=off stops recording\n")
     return 0
 
 

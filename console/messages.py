@@ -76,6 +76,17 @@ class LogEnded(Message):
         self.problem = problem
 
 
+class ReplayWanted(Message):
+    """Move through a recording: `kind` is toggle, frame, nudge (seconds), faster, share (0 to 1), time (with
+    `text`), or stay."""
+
+    def __init__(self, kind: str, value: float = 0, text: str = "") -> None:
+        super().__init__()
+        self.kind = kind
+        self.value = value
+        self.text = text
+
+
 class CancelWanted(Message):
     """The operator confirmed that a job be cancelled."""
 

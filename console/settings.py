@@ -97,6 +97,11 @@ def state_folder(environ: Mapping[str, str] | None = None) -> Path:
     return base / "funai"
 
 
+def recordings_file(environ: Mapping[str, str] | None = None) -> Path:
+    """Where the console records what it shows."""
+    return state_folder(environ) / "recordings.sqlite"
+
+
 def records(environ: Mapping[str, str] | None = None) -> bool:
     """Whether the console records what it shows; FUNAI_RECORD=off turns it off."""
     given = os.environ if environ is None else environ

@@ -33,8 +33,19 @@ Folder = Annotated[Path | None, typer.Option("--data-dir", metavar="DIR", help="
 
 
 @app.command()
-def console(data_dir: Folder = None) -> None:
-    """Open the operations console."""
+def console(
+    time: Annotated[
+        str | None,
+        typer.Argument(metavar="[TIME]", help="With --replay: 14:30, 2026-05-01T14:30 (UTC), 90m before the end."),
+    ] = None,
+    data_dir: Folder = None,
+    replay: Annotated[bool, typer.Option("--replay", help="Play what the console recorded, from TIME on.")] = False,
+) -> None:
+    """Open the operations console, or play what it recorded."""
+    if replay:
+        raise typer.Exit(foreground.open_replay(time))
+    if time is not None:
+        _refuse("a time is given without --replay; leave it out, or add --replay")
     if data_dir is not None:
         os.environ["FUNAI_DATA_DIR"] = str(data_dir.resolve())
     raise typer.Exit(foreground.open_console())

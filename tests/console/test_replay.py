@@ -1,0 +1,88 @@
+"""The console on a recording: the same picture as it was, keys that move through time, and nothing that changes."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from console.app import ConsoleApp
+from console.live.recorder.player import Player
+from console.live.recorder.recorder import Recorder
+from console.live.recorder.shelf import Shelf
+from console.replay import NoPlane, ReplayApp, run
+from console.screens.replay import ReplayBar
+from console.widgets.text_lines import Line
+from protocol.client.transport import Refused
+from protocol.jobs import JobStatus
+from tests.console.samples import job
+from tests.console.test_flows import painted, until
+from tests.console.twin import Plane, SetClock
+
+
+async def watched(path: Path) -> list[str]:
+    """A session of a console, recorded: what its table showed before and after a job came."""
+    plane, clock = Plane(), SetClock()
+    recorder = Recorder(Shelf(path), "127.0.0.1:7002")
+    app = ConsoleApp(plane, "127.0.0.1:7002", clock, recorder)
+    pictures = []
+    async with app.run_test(size=(80, 24)) as pilot:
+        await plane.watched.wait()
+        await pilot.pause()
+        pictures.append(painted(app))
+        clock.seconds += 7
+        plane.beat(7)
+        plane.publish(job("new", status=JobStatus.PENDING))
+        await until(pilot, lambda: app.main.live.model is not None and "new" in app.main.live.model.jobs)
+        await pilot.pause()
+        pictures.append(painted(app))
+    recorder.close()
+    return pictures
+
+
+def bar(app: ConsoleApp) -> str:
+    return str(app.main.query_one(ReplayBar).query_one("#replay-line", Line).content)
+
+
+async def replayed(path: Path, pictures: list[str]) -> None:
+    shelf = Shelf(path)
+    app = ReplayApp(Player(shelf.reels(), shelf.read), SetClock())
+    async with app.run_test(size=(80, 25)) as pilot:
+        await until(pilot, lambda: app.main.live.model is not None and "REPLAY" in bar(app))
+        await pilot.press("p")
+        await until(pilot, lambda: "⏸" in bar(app))
+        assert painted(app) == pictures[0]
+        await forward(pilot, app)
+        assert painted(app) == pictures[1]
+        await pilot.press("n", "c", "2", "d", "1")
+        assert app.screen is app.main
+        for action in ("cancel", "drain", "deploy"):
+            assert app.main.check_action(action, ()) is None
+        await pilot.press("at", *"1d", "enter")
+        await until(pilot, lambda: painted(app) == pictures[0])
+        await pilot.press("at", *"never", "enter")
+        await until(pilot, lambda: "is no time" in str(app.main.query_one("#status").render()))
+
+
+async def forward(pilot: Pilot[None], app: ConsoleApp) -> None:
+    for _ in range(8):
+        await pilot.press("full_stop")
+    await until(pilot, lambda: app.main.live.model is not None and "new" in app.main.live.model.jobs)
+    await pilot.pause()
+
+
+def test_a_recorded_session_looks_as_it_did(tmp_path: Path) -> None:
+    path = tmp_path / "recordings.sqlite"
+    asyncio.run(replayed(path, asyncio.run(watched(path))))
+
+
+async def test_behind_a_recording_there_is_no_control_plane() -> None:
+    plane = NoPlane()
+    for change in (plane.cancel("1"), plane.set_enabled("n", enabled=False), plane.snapshot()):
+        with pytest.raises(Refused, match="nothing of it can be changed"):
+            await change
+
+
+def test_nothing_to_play_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(path=tmp_path / "none.sqlite") == 1
+    assert "nothing is recorded" in capsys.readouterr().err
