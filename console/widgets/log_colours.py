@@ -25,7 +25,7 @@ class Palette:
     def __init__(self, widget: Widget) -> None:
         self._widget = widget
         self._ground = widget.background_colors[1]
-        self._fore = widget.styles.color if widget.styles.color.a else Color.parse("white")
+        self._fore = widget.colors[3]
         self._known: dict[tuple[Part, Look], Style] = {}
 
     def style(self, part: Part, look: Look) -> Style:

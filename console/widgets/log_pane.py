@@ -157,6 +157,7 @@ class LogPane(Vertical):
         if self.origins:
             book, layout = text.paper.book, text.paper.layout
             parts += [f"{len(book.store):,} lines", size(book.bytes)]
+            parts += [f"{book.gaps} gaps" if book.gaps > 1 else "1 gap"] if book.gaps else []
             parts += ["wrapped"] if layout.wrap else []
             parts += [f"times {layout.stamps.value}"] if layout.stamps is not Stamps.OFF else []
             parts += [self._search_state()]

@@ -1,13 +1,15 @@
 """The log of one or of several jobs and apps, merged: whose bytes came becomes lines in one store."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from console.live.logs.lines import Intake, Line, Mark
 from console.live.logs.store import LogStore
 
 MOST_ORIGINS: Final = 32
+_GAP: Final = b"[gap] "
+_TOLD: Final = (_GAP, b"[late] ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Logbook:
         self.origins = tuple(origins)[:MOST_ORIGINS]
         self.store = store or LogStore()
         self.bytes = 0
-        self.notes = 0
+        self.gaps = 0
         self._intakes = {
             (number, error): Intake(number, Mark.ERROR if error else Mark.NONE)
             for number in range(len(self.origins))
@@ -56,6 +58,7 @@ class Logbook:
             lines.extend(intake.feed(piece.data, piece.arrived, piece.own))
             if piece.note:
                 lines += self._noted(piece)
+        lines = [self._judged(line) for line in lines]
         if len(self.origins) > 1:
             lines = _by_time(lines)
         self.store.append(lines)
@@ -64,9 +67,15 @@ class Logbook:
         """Lines that have no end yet."""
         return tuple(line for intake in self._intakes.values() if (line := intake.unfinished) is not None)
 
+    def _judged(self, line: Line) -> Line:
+        """In the log of a job the platform says by a line of its own what is missing; such lines are counted."""
+        if not line.raw.startswith(_TOLD) or self.origins[line.source].kind != "job":
+            return line
+        self.gaps += line.raw.startswith(_GAP)
+        return replace(line, mark=line.mark | Mark.GAP)
+
     def _noted(self, piece: Piece) -> list[Line]:
         """A note ends what was not finished: what comes after it need not belong to it."""
-        self.notes += 1
         rest = [line for error in (False, True) for line in self._intakes[piece.origin, error].finish()]
         return [*rest, Line(piece.note.encode(), piece.origin, piece.arrived, piece.own, Mark.NOTE)]
 

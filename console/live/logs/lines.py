@@ -26,6 +26,8 @@ class Mark(IntFlag):
     NOTE = 2
     #: The next line of the same source goes on with it.
     GOES_ON = 4
+    #: The platform says here that something is missing, or came late.
+    GAP = 8
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,6 +189,8 @@ def label(book: Logbook, source: int) -> str:
 
 def _body(line: Line) -> list[Bit]:
     shown, part = drawn(line.raw), Part.ERROR if Mark.ERROR in line.mark else Part.TEXT
+    if Mark.GAP in line.mark:
+        part = Part.NOTE
     bits, column = [], 0
     if shown.folded:
         bits.append(Bit(f"↻{shown.folded} ", Part.NOTE))

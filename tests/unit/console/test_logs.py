@@ -231,6 +231,14 @@ def test_rows_are_never_too_wide_and_lose_nothing(text: str, width: int) -> None
 # Books
 
 
+def test_gaps_that_the_platform_tells_are_counted() -> None:
+    job = Origin("job", "1", "job 1")
+    log = book("one", "[gap] 5 more bytes", "[late] so", "x [gap] no", origins=(job,))
+    assert log.gaps == 1
+    assert [Mark.GAP in log.store.line(number).mark for number in range(4)] == [False, True, True, False]
+    assert book("[gap] I say").gaps == 0
+
+
 def test_what_came_at_once_is_in_the_order_of_its_own_times() -> None:
     log = Logbook((APP, OTHER))
     log.take([Piece(0, b"a\nb\n", 50, 10), Piece(1, b"c\n", 50, 5), Piece(1, b"d", 50, 20), Piece(0, note="lost")])
