@@ -121,7 +121,7 @@ async def measured(name: str, count: int) -> dict[str, float]:
 
 async def searched(app: Shown, pane: LogPane) -> dict[str, float]:
     """A search through all lines, how long it holds the loop at a time, drawing a page, and a line of a megabyte."""
-    store, spans = pane.text.paper.book.store, []
+    store, spans = pane.text.paper.book.store, list[float]()
     began = time.perf_counter()
     matches = Matches(wanted("needle"), store)
     while not matches.complete:

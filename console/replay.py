@@ -91,7 +91,7 @@ class ReplayApp(ConsoleApp):
 
     def _moved(self, world: World, state: DeckState) -> None:
         self.post_message(WorldChanged(world))
-        if isinstance(self.main, ReplayScreen) and self.main.is_mounted:
+        if isinstance(self.main, ReplayScreen):
             self.main.moved(state)
 
     def on_replay_wanted(self, event: ReplayWanted) -> None:

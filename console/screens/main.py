@@ -368,10 +368,6 @@ class MainScreen(Screen[None]):
         self.post_message(LogWanted())
         self.table.focus()
 
-    def on_log_pane_left(self) -> None:
-        """Back to the rows."""
-        self.table.focus()
-
     def on_log_pieces(self, event: LogPieces) -> None:
         """More of the log."""
         self.query_one(LogPane).take(event.origins, event.pieces)

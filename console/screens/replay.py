@@ -102,7 +102,10 @@ class ReplayScreen(MainScreen):
 
     def moved(self, state: DeckState) -> None:
         """The recording is elsewhere."""
-        self.query_one(ReplayBar).show(state)
+        for bar in self.query(ReplayBar):
+            if bar.is_mounted:
+                bar.show(state)
+                self.draw()
 
     def action_replay(self, kind: str, value: float = 0) -> None:
         """Move through time."""

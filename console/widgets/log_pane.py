@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from textual import on
+from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.message import Message
 from textual.widgets import Input, Label
 
 from console.live.cells import size
@@ -54,9 +54,6 @@ class LogPane(Vertical):
         Binding("s", "save", "Save the log", show=False, id="log.save", tooltip="Save the shown lines to a file"),
         Binding("escape", "leave_search", "Leave the search", show=False, id="log.leave"),
     ]
-
-    class Left(Message):
-        """The operator leaves the log for what it is the log of."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -248,13 +245,12 @@ class LogPane(Vertical):
         self._say()
 
     def action_leave_search(self) -> None:
-        """Leave what is typed, then the search; then the key is the screen's."""
+        """Leave the search; when there is none, the key is the screen's."""
         field = self.query_one("#log-search", Input)
         if self.text.found is None and not field.has_focus:
-            self.query_one("#log-search-line").display = False
-            self.post_message(self.Left())
-            return
+            raise SkipAction
         field.value = ""
+        self._look_for("")
         self.query_one("#log-search-line").display = False
         self.text.filtered(None)
         self.text.focus()

@@ -168,7 +168,8 @@ class LogView(Widget, can_focus=True):
         marked = [(start + sheet.body, end + sheet.body) for start, end in found]
         name = "log-view--current" if number == self.current else "log-view--found"
         over = self.get_component_rich_style(name, partial=True) if marked else None
-        segments, place = [], 0
+        segments: list[Segment] = []
+        place = 0
         for bit in sheet.bits:
             style = base + self._palette.style(bit.part, bit.look)
             for text, hit in _split(bit.text, place, marked):
@@ -301,7 +302,8 @@ def _ends(sheet: Sheet, row: int) -> tuple[int, int]:
 
 def _characters(strip: Strip, start: int, end: int) -> Strip:
     """The segments of these characters."""
-    found, place = [], 0
+    found: list[Segment] = []
+    place = 0
     for text, style, _ in strip:
         piece = text[max(0, start - place) : max(0, end - place)]
         if piece:
@@ -312,7 +314,8 @@ def _characters(strip: Strip, start: int, end: int) -> Strip:
 
 def _split(text: str, begins: int, marked: list[tuple[int, int]]) -> list[tuple[str, bool]]:
     """A bit that begins at this character, cut where marked parts begin and end."""
-    pieces, done = [], 0
+    pieces: list[tuple[str, bool]] = []
+    done = 0
     for start, end in marked:
         low, high = max(done, start - begins), min(len(text), end - begins)
         if low < high:

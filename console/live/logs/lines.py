@@ -118,7 +118,8 @@ class Intake:
 
 def cuts(raw: bytes) -> list[bytes]:
     """Pieces of at most `LONGEST` bytes; no cut lies inside a character or inside a short sequence."""
-    pieces, start = [], 0
+    pieces: list[bytes] = []
+    start = 0
     while len(raw) - start > LONGEST:
         end = _boundary(raw, start + LONGEST)
         pieces.append(raw[start:end])

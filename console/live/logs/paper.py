@@ -165,7 +165,7 @@ class Paper:
         return Sheet(tuple(bits), rows, body, text)
 
     def _head(self, line: Line) -> Sequence[Bit]:
-        bits = []
+        bits: list[Bit] = []
         if self.layout.stamps is not Stamps.OFF:
             bits.append(Bit(f"{stamp(line, self.layout.stamps)} ", Part.STAMP))
         if len(self.book.origins) > 1:
@@ -191,7 +191,8 @@ def _body(line: Line) -> list[Bit]:
     shown, part = drawn(line.raw), Part.ERROR if Mark.ERROR in line.mark else Part.TEXT
     if Mark.GAP in line.mark:
         part = Part.NOTE
-    bits, column = [], 0
+    bits: list[Bit] = []
+    column = 0
     if shown.folded:
         bits.append(Bit(f"↻{shown.folded} ", Part.NOTE))
     for run in shown.runs:

@@ -21,7 +21,6 @@ _LONGEST_WORDS: Final = 500
 _SEQUENCE: Final = re.compile(
     rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)|\x1b[ -/]+[0-~]|\x1b[0-OQ-WYZ\\`-~]"
 )
-_EARLIER_STATES: Final = re.compile(rb"[^\n]*\r(?=[^\n\r])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +78,7 @@ def readable(block: bytes) -> bytes:
     if b"\x1b" in block:
         block = _SEQUENCE.sub(b"", block)
     if b"\r" in block:
-        block = _EARLIER_STATES.sub(b"", block).replace(b"\r", b"")
+        block = b"\n".join(line.rstrip(b"\r").rpartition(b"\r")[2] for line in block.split(b"\n"))
     return block
 
 

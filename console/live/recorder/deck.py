@@ -77,6 +77,7 @@ class Deck:
         position = player.position + seconds
         if player.position >= player.bounds[1]:
             self._playing = await self._do(player.next_session, slow=True) or False
+            self._publish()
         else:
             await self._do(lambda: player.advance(position), slow=player.reads(position))
 

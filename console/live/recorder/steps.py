@@ -6,7 +6,7 @@ written one at a time: who writes ten thousand of them in another thread never k
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 
@@ -78,9 +78,11 @@ class PublishedLine(Wire):
     link: LinkLine
 
 
-_LINE: Final[TypeAdapter[KeyLine | LoadedLine | AppliedLine | RereadLine | PublishedLine]] = TypeAdapter(
-    Annotated[KeyLine | LoadedLine | AppliedLine | RereadLine | PublishedLine, Field(discriminator="kind")]
-)
+_AnyLine = Annotated[
+    KeyLine | LoadedLine | AppliedLine | RereadLine | PublishedLine,
+    Field(discriminator="kind"),
+]
+_LINE: TypeAdapter[_AnyLine] = TypeAdapter(_AnyLine)
 
 
 class Unreadable(Exception):
@@ -113,12 +115,8 @@ class Reel:
 def key(model: Model, published: Published) -> Iterator[bytes]:
     """The key of what was published, in small pieces."""
     link = _link(published.link).to_json()
-    yield b'{"kind":"key","local":%a,"link":%b,"seq":%d,"at":%b' % (
-        published.local,
-        link,
-        model.seq,
-        _AT.dump_json(model.at),
-    )
+    at = model.at.isoformat().encode()
+    yield b'{"kind":"key","local":%a,"link":%b,"seq":%d,"at":"%b"' % (published.local, link, model.seq, at)
     yield b',"heardAt":%a,"snapshotAt":%a' % (model.heard_at, model.snapshot_at)
     collections: tuple[tuple[bytes, Iterable[Wire]], ...] = (
         (b"jobs", model.jobs.values()),
@@ -170,9 +168,6 @@ def read(lines: bytes) -> Reel:
     if begin is None:
         raise Unreadable("a recording has no beginning; choose another time")
     return Reel(begin.local, _live(begin), tuple(frames))
-
-
-_AT: Final = TypeAdapter(AwareDatetime)
 
 
 def _list(objects: Iterable[Wire]) -> Iterator[bytes]:
