@@ -12,6 +12,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Region
 from textual.message import Message
+from textual.selection import Selection
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -159,7 +160,23 @@ class LogView(Widget, can_focus=True):
             strip = _characters(strip, *_ends(sheet, row))
         else:
             strip = strip.crop(self._left, self._left + self._width())
+        strip = self._selected(strip, y).apply_offsets(self._left, y)
         return Strip([*strip.adjust_cell_length(self._width(), base), bar])
+
+    def _selected(self, strip: Strip, y: int) -> Strip:
+        """The row, with what the mouse selected marked."""
+        span = None if self.text_selection is None else self.text_selection.get_span(y)
+        if span is None:
+            return strip
+        start = max(0, span[0] - self._left)
+        end = strip.cell_length if span[1] == -1 else max(start, span[1] - self._left)
+        style = self.screen.get_component_rich_style("screen--selection")
+        marked = strip.crop(start, end).apply_style(style)
+        return Strip([*strip.crop(0, start), *marked, *strip.crop(end)])
+
+    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
+        """What the mouse selected among the rows in view, and what stands between it and the next widget's."""
+        return selection.extract("\n".join(self.texts)), "\n"
 
     def _segments(self, number: int, sheet: Sheet, base: Style) -> list[Segment]:
         if self._palette is None:
