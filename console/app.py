@@ -4,6 +4,7 @@ import asyncio
 import sys
 import time
 from contextlib import aclosing
+from functools import partial
 from typing import ClassVar, Protocol
 
 from textual.app import App
@@ -12,8 +13,8 @@ from textual.theme import Theme
 
 from console.connect import admin
 from console.live.commands import Commands, explain, explain_change
-from console.live.feed import Feed, Source
-from console.live.logs.book import Origin
+from console.live.feed import FRAME_SECONDS, Feed, Source
+from console.live.logs.book import Origin, Piece
 from console.live.logs.follow import Logs, pieces
 from console.live.model import Clock, Live, World
 from console.live.recorder.recorder import Recorder
@@ -78,6 +79,7 @@ class ConsoleApp(App[None]):
         self._clock = clock = clock or SteadyClock()
         self.main = self.make_screen(clock, place)
         self._world = World()
+        self._pieces: list[Piece] = []
         self._feed = Feed(plane, lambda live: self._show("", live), clock, tape=recorder.tape("") if recorder else None)
 
     def make_screen(self, clock: Clock, place: str) -> MainScreen:
@@ -110,6 +112,7 @@ class ConsoleApp(App[None]):
     def on_log_wanted(self, event: LogWanted) -> None:
         """Follow the logs that are shown, and no others."""
         self.workers.cancel_group(self, "log")
+        self._pieces = []
         for number, origin in enumerate(event.origins):
             self.run_worker(self._follow_log(event.origins, number, origin), group="log", exit_on_error=False)
 
@@ -117,11 +120,24 @@ class ConsoleApp(App[None]):
         try:
             async with aclosing(pieces(self._plane, origin, number, self._server_now)) as found:
                 async for piece in found:
-                    self.main.post_message(LogPieces(origins, (piece,)))
+                    self._gather(origins, piece)
         except ClientError as error:
-            self.main.post_message(LogEnded(origins, number, explain(error, "The log cannot be read")))
+            problem: str | None = explain(error, "The log cannot be read")
         else:
-            self.main.post_message(LogEnded(origins, number))
+            problem = None
+        self._hand_on(origins, self._pieces)
+        self.main.post_message(LogEnded(origins, number, problem))
+
+    def _gather(self, origins: tuple[Origin, ...], piece: Piece) -> None:
+        """One message for each frame, however many pieces come."""
+        if not self._pieces:
+            self.set_timer(FRAME_SECONDS, partial(self._hand_on, origins, self._pieces))
+        self._pieces.append(piece)
+
+    def _hand_on(self, origins: tuple[Origin, ...], gathered: list[Piece]) -> None:
+        if gathered:
+            self.main.post_message(LogPieces(origins, tuple(gathered)))
+            gathered.clear()
 
     def _server_now(self) -> int:
         """Epoch milliseconds by the control plane's clock; 0 before anything was heard of it."""

@@ -62,6 +62,7 @@ class LogPane(Vertical):
         self._ended: dict[int, str | None] = {}
         self._waiting: deque[Piece] = deque()
         self._due = False
+        self._drawn_at = 0.0
 
     def compose(self) -> ComposeResult:
         """A title over the text, and what is looked for under it."""
@@ -127,11 +128,13 @@ class LogPane(Vertical):
         book, until = self.text.paper.book, time.perf_counter() + _SLICE_SECONDS
         while self._waiting and time.perf_counter() < until:
             book.take((self._waiting.popleft(),) if len(self.origins) == 1 else self._all_waiting())
-        if self._waiting:
-            self._later(_SLICE_SECONDS / 2)
         self._look_on()
-        self.text.news()
-        self._say()
+        if self._waiting:
+            self._later(_SLICE_SECONDS / 4)
+        if not self._waiting or until - self._drawn_at >= _FRAME_SECONDS:
+            self._drawn_at = until
+            self.text.news()
+            self._say()
 
     def _all_waiting(self) -> tuple[Piece, ...]:
         """Of several origins what came at once is put in order together, so it is taken together."""
