@@ -20,11 +20,8 @@ from tests.console.test_flows import painted, until
 from tests.console.twin import Plane, SetClock
 
 
-async def watched(path: Path) -> list[str]:
-    """A session of a console, recorded: what its table showed before and after a job came."""
-    plane, clock = Plane(), SetClock()
-    recorder = Recorder(Shelf(path), "127.0.0.1:7002")
-    app = ConsoleApp(plane, "127.0.0.1:7002", clock, recorder)
+async def watched(app: ConsoleApp, plane: Plane, clock: SetClock) -> list[str]:
+    """What the table of a console showed before and after a job came."""
     pictures = []
     async with app.run_test(size=(80, 24)) as pilot:
         await plane.watched.wait()
@@ -36,7 +33,6 @@ async def watched(path: Path) -> list[str]:
         await until(pilot, lambda: app.main.live.model is not None and "new" in app.main.live.model.jobs)
         await pilot.pause()
         pictures.append(painted(app))
-    recorder.close()
     return pictures
 
 
@@ -44,9 +40,7 @@ def bar(app: ConsoleApp) -> str:
     return str(app.main.query_one(ReplayBar).query_one("#replay-line", Line).content)
 
 
-async def replayed(path: Path, pictures: list[str]) -> None:
-    shelf = Shelf(path)
-    app = ReplayApp(Player(shelf.reels(), shelf.read), SetClock())
+async def replayed(app: ReplayApp, pictures: list[str]) -> None:
     async with app.run_test(size=(80, 25)) as pilot:
         await until(pilot, lambda: app.main.live.model is not None and "REPLAY" in bar(app))
         await pilot.press("p")
@@ -72,8 +66,11 @@ async def forward(pilot: Pilot[None], app: ConsoleApp) -> None:
 
 
 def test_a_recorded_session_looks_as_it_did(tmp_path: Path) -> None:
-    path = tmp_path / "recordings.sqlite"
-    asyncio.run(replayed(path, asyncio.run(watched(path))))
+    shelf, plane, clock = Shelf(tmp_path / "recordings.sqlite"), Plane(), SetClock()
+    recorder = Recorder(shelf, "127.0.0.1:7002")
+    pictures = asyncio.run(watched(ConsoleApp(plane, "127.0.0.1:7002", clock, recorder), plane, clock))
+    recorder.close()
+    asyncio.run(replayed(ReplayApp(Player(shelf.reels(), shelf.read), SetClock()), pictures))
 
 
 async def test_behind_a_recording_there_is_no_control_plane() -> None:

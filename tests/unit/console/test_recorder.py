@@ -112,7 +112,7 @@ async def recorded(folder: Path, happens: list[str], *, most_bytes: int | None =
     async with session.open():
         for number, what in enumerate(happens):
             await act(plane, session, clock, what, number)
-    recorder.close()
+    await asyncio.to_thread(recorder.close)
     assert recorder.problem is None
     return shelf, session
 
@@ -138,8 +138,12 @@ def test_a_recording_shows_what_was_shown(happens: list[str]) -> None:
         assert first == played[0][0]
 
 
-async def test_two_consoles_record_in_one_file_that_is_nobody_elses(tmp_path: Path) -> None:
-    await asyncio.gather(recorded(tmp_path, ["new", "beat"]), recorded(tmp_path, ["status"]))
+async def both(folder: Path) -> None:
+    await asyncio.gather(recorded(folder, ["new", "beat"]), recorded(folder, ["status"]))
+
+
+def test_two_consoles_record_in_one_file_that_is_nobody_elses(tmp_path: Path) -> None:
+    asyncio.run(both(tmp_path))
     shelf = Shelf(tmp_path / "r.sqlite")
     assert len({info.session for info in shelf.reels()}) == 2
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "r.sqlite",)} == {0o600}
@@ -174,21 +178,24 @@ async def test_a_console_goes_on_when_nothing_can_be_recorded(tmp_path: Path) ->
     session = Session(plane := Plane(), recorder.tape(""), clock := TickingClock())
     async with session.open():
         await act(plane, session, clock, "new", 1)
-    recorder.close()
+    await asyncio.to_thread(recorder.close)
     assert recorder.problem is not None and "nothing is recorded any more" in recorder.problem
 
 
-async def test_a_damaged_recording_is_said(tmp_path: Path) -> None:
-    shelf, _ = await recorded(tmp_path, ["new"])
+def test_a_damaged_recording_is_said(tmp_path: Path) -> None:
+    shelf, _ = asyncio.run(recorded(tmp_path, ["new"]))
     with shelf.open() as file:
         file.execute("UPDATE pieces SET data = x'00'")
     with pytest.raises(Unreadable):
         Player(shelf.reels(), shelf.read)
 
 
-async def test_a_deck_plays_at_its_speed_and_the_clock_is_the_recordings(tmp_path: Path) -> None:
-    shelf, session = await recorded(tmp_path, ["new", "beat", "status", "new"])
-    player = Player(shelf.reels(), shelf.read)
+def test_a_deck_plays_at_its_speed_and_the_clock_is_the_recordings(tmp_path: Path) -> None:
+    shelf, session = asyncio.run(recorded(tmp_path, ["new", "beat", "status", "new"]))
+    asyncio.run(played(Player(shelf.reels(), shelf.read), session))
+
+
+async def played(player: Player, session: Session) -> None:
     real, clock = SetClock(0), TapeClock()
     seen: list[tuple[World, DeckState]] = []
 
