@@ -3,30 +3,38 @@
 import asyncio
 import sys
 import time
+from collections.abc import Mapping
 from typing import ClassVar, Protocol
 
 from textual.app import App
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.theme import Theme
 
 from console.connect import admin
+from console.live.actions.gate import NotSent, carry_out, failed
+from console.live.actions.lookup import look_up
+from console.live.actions.orders import DeployApp, Order
+from console.live.actions.registry import action_of
+from console.live.actions.spec import Permit
 from console.live.commands import Commands, explain, explain_change
 from console.live.feed import Feed, LogSource, Source, log_texts
 from console.live.model import Clock, Live, World
-from console.live.views.jobs import short
 from console.messages import (
-    CancelWanted,
     CommandDone,
-    CordonWanted,
+    CopyWanted,
     DeployWanted,
     LogEnded,
     LogText,
     LogWanted,
+    LookedUp,
+    LookUpWanted,
+    OrdersWanted,
     WorldChanged,
 )
 from console.screens.deploy_form import DeployForm
 from console.screens.main import MainScreen
 from console.settings import NotConfigured, read
+from console.widgets import clipboard
 from protocol.client.transport import ClientError, Transport
 
 THEME = Theme(
@@ -57,19 +65,29 @@ class SteadyClock:
         return time.monotonic()
 
 
-class ConsoleApp(App[None]):
+class ConsoleApp(App[None], inherit_bindings=False):
     """Reads the control plane, and changes it only on an operator's confirmed wish."""
 
     CSS_PATH = "console.tcss"
     TITLE = "funai"
     ENABLE_COMMAND_PALETTE = False
-    BINDINGS: ClassVar[list[BindingType]] = []
+    #: Not Textual's own: ctrl+q is a prefix of flow control, and of many a tmux.
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "leave_word", "Leave", show=False, id="leave-word")]
 
-    def __init__(self, plane: ControlPlane, place: str, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        plane: ControlPlane,
+        place: str,
+        clock: Clock | None = None,
+        *,
+        permits: Mapping[str, Permit] | None = None,
+        keymap: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__()
         self._plane = plane
+        self._own_keys = dict(keymap or {})
         clock = clock or SteadyClock()
-        self.main = MainScreen(clock, place)
+        self.main = MainScreen(clock, place, permits)
         self._world = World()
         self._feed = Feed(plane, lambda live: self._show("", live), clock)
 
@@ -81,6 +99,7 @@ class ConsoleApp(App[None]):
         """Show the screen and begin to follow."""
         self.register_theme(THEME)
         self.theme = THEME.name
+        self.set_keymap(self._own_keys)
         self.push_screen(self.main)
         self.run_worker(self._feed.run(), name="feed", group="feed", exit_on_error=False)
 
@@ -107,31 +126,61 @@ class ConsoleApp(App[None]):
         else:
             self.main.post_message(LogEnded(job_id))
 
-    def on_cancel_wanted(self, event: CancelWanted) -> None:
-        """Cancel a job."""
-        self.run_worker(self._cancel(event.job_id, event.app_id), exit_on_error=False)
+    def plane_of(self, name: str) -> ControlPlane:
+        """The control plane of that name."""
+        return self._plane
 
-    async def _cancel(self, job_id: str, app_id: str) -> None:
-        name = f"job {short(job_id)} of app {app_id}"
+    def on_look_up_wanted(self, event: LookUpWanted) -> None:
+        """Read what an action needs before it can be asked about."""
+        self.run_worker(self._look_up(event), group="look-up", exclusive=True, exit_on_error=False)
+
+    async def _look_up(self, wish: LookUpWanted) -> None:
+        action = action_of(wish.action)
         try:
-            job = await self._plane.cancel(job_id)
+            found = await look_up(self.plane_of(wish.aim.plane), action, wish.aim)
         except ClientError as error:
-            self.post_message(CommandDone(explain_change(error, f"{name} was not cancelled"), problem=True))
+            self.main.post_message(LookedUp(wish.ticket, None, explain(error, f"{action.title} cannot be asked about")))
         else:
-            self.post_message(CommandDone(f"{name} is {job.status.value}."))
+            self.main.post_message(LookedUp(wish.ticket, found))
 
-    def on_cordon_wanted(self, event: CordonWanted) -> None:
-        """Drain or undrain a node."""
-        self.run_worker(self._cordon(event.name, event.enabled), exit_on_error=False)
+    def on_orders_wanted(self, event: OrdersWanted) -> None:
+        """Carry out what the operator confirmed."""
+        self.run_worker(self._carry_out(event), exit_on_error=False)
 
-    async def _cordon(self, name: str, enabled: bool) -> None:
+    async def _carry_out(self, wish: OrdersWanted) -> None:
+        """One after another; what fails does not keep the others back."""
+        outcomes = [await self._sent(plane, order, key) for plane, order, key in wish.orders]
+        problems = [done.sentence for done in outcomes if done.problem]
+        if not wish.many:
+            for done in outcomes:
+                self.post_message(done)
+        elif problems:
+            first = f"{len(problems)} of {wish.many} failed: {problems[0]}"
+            self.post_message(CommandDone(first, problem=True))
+        else:
+            self.post_message(CommandDone(f"Done for {wish.many}. {outcomes[-1].sentence}"))
+
+    async def _sent(self, plane: str, order: Order, key: str) -> CommandDone:
         try:
-            await self._plane.set_enabled(name, enabled=enabled)
+            return CommandDone(await carry_out(self.plane_of(plane), order, key))
         except ClientError as error:
-            self.post_message(CommandDone(explain_change(error, f"Node {name} was not changed"), problem=True))
-        else:
-            takes = "takes new deployments again" if enabled else "takes no new deployments"
-            self.post_message(CommandDone(f"Node {name} {takes}."))
+            return CommandDone(explain_change(error, failed(order)), problem=True)
+        except NotSent as error:
+            return CommandDone(str(error), problem=True)
+
+    def on_copy_wanted(self, event: CopyWanted) -> None:
+        """Put a text on the clipboards that there are."""
+        self.copy_to_clipboard(event.text)
+        self.run_worker(self._copied(event), group="copy", exit_on_error=False)
+
+    async def _copied(self, wish: CopyWanted) -> None:
+        native = await asyncio.to_thread(clipboard.put, wish.text)
+        how = "" if native else " through the terminal, if it allows that (OSC 52)"
+        self.post_message(CommandDone(f"Copied {wish.what}{how}."))
+
+    def action_leave_word(self) -> None:
+        """Say how the console is left: ctrl+c ends nothing here."""
+        self.main.say("Press q to leave the console.")
 
     def on_deploy_wanted(self, event: DeployWanted) -> None:
         """Create a job."""
@@ -139,14 +188,10 @@ class ConsoleApp(App[None]):
 
     async def _deploy(self, wish: DeployWanted) -> None:
         form = self.screen
-        try:
-            job = await self._plane.create(wish.order, idempotency_key=wish.idempotency_key)
-        except ClientError as error:
-            self.post_message(CommandDone(explain_change(error, "Nothing was deployed"), problem=True))
-        else:
-            if isinstance(form, DeployForm) and form.is_current:
-                form.dismiss()
-            self.post_message(CommandDone(f"Job {short(job.id)} for app {job.app_id} was created."))
+        done = await self._sent(wish.plane, DeployApp(wish.order), wish.idempotency_key)
+        if not done.problem and isinstance(form, DeployForm) and form.is_current:
+            form.dismiss()
+        self.post_message(done)
 
     def on_command_done(self, event: CommandDone) -> None:
         """Say how it went, in the form while it is open."""

@@ -1,7 +1,11 @@
 """What widgets, screens and the app tell each other. Values that supersede one another coalesce in the queue."""
 
+from typing import Any
+
 from textual.message import Message
 
+from console.live.actions.orders import Order
+from console.live.actions.spec import Aim, Found
 from console.live.model import World
 from protocol.jobs import CreateJob
 
@@ -72,29 +76,50 @@ class LogEnded(Message):
         self.problem = problem
 
 
-class CancelWanted(Message):
-    """The operator confirmed that a job be cancelled."""
+class LookUpWanted(Message):
+    """An action cannot be asked about before something was read; the answer names the same `ticket`."""
 
-    def __init__(self, job_id: str, app_id: str) -> None:
+    def __init__(self, action: str, aim: Aim[Any], ticket: int) -> None:
         super().__init__()
-        self.job_id = job_id
-        self.app_id = app_id
+        self.action = action
+        self.aim = aim
+        self.ticket = ticket
 
 
-class CordonWanted(Message):
-    """The operator confirmed that a node take no (or again) new deployments."""
+class LookedUp(Message):
+    """What was read for an action, or (with `problem`) why it cannot be."""
 
-    def __init__(self, name: str, enabled: bool) -> None:
+    def __init__(self, ticket: int, found: Found | None, problem: str = "") -> None:
         super().__init__()
-        self.name = name
-        self.enabled = enabled
+        self.ticket = ticket
+        self.found = found
+        self.problem = problem
+
+
+class OrdersWanted(Message):
+    """The operator confirmed these changes: each with its control plane and its idempotency key."""
+
+    def __init__(self, orders: tuple[tuple[str, Order, str], ...], many: str = "") -> None:
+        super().__init__()
+        self.orders = orders
+        self.many = many
+
+
+class CopyWanted(Message):
+    """Put a text on the clipboard."""
+
+    def __init__(self, text: str, what: str) -> None:
+        super().__init__()
+        self.text = text
+        self.what = what
 
 
 class DeployWanted(Message):
     """The operator sent the deploy form."""
 
-    def __init__(self, order: CreateJob, idempotency_key: str) -> None:
+    def __init__(self, order: CreateJob, idempotency_key: str, plane: str = "") -> None:
         super().__init__()
+        self.plane = plane
         self.order = order
         self.idempotency_key = idempotency_key
 

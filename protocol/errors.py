@@ -22,6 +22,7 @@ class ErrorReason(StrEnum):
     APP_LIMIT = "app_limit"
     ALREADY_EXISTS = "already_exists"
     ILLEGAL_TRANSITION = "illegal_transition"
+    CHANGED = "changed"
     IDEMPOTENCY_MISMATCH = "idempotency_mismatch"
     LEASE_LOST = "lease_lost"
     STALE_FENCE = "stale_fence"

@@ -1,5 +1,6 @@
 """The state of the connection and of the queue in a few words. Pure."""
 
+from console.live.actions.spec import Permit
 from console.live.cells import Cell, Tone, span
 from console.live.model import STALE_SECONDS, Link, LinkState, Live
 from console.live.views.jobs import counts
@@ -16,6 +17,13 @@ def link_cell(link: Link, local: float) -> Cell:
     if age > STALE_SECONDS:
         return Cell(f"! STALE, data {span(age)} old{_retry(link, local)}", Tone.BAD)
     return Cell(f"↻ reconnecting, data {span(age)} old{_retry(link, local)}", Tone.WARN)
+
+
+def mode_cell(permit: Permit) -> Cell:
+    """Whether the console may change anything here."""
+    if not permit.write:
+        return Cell("read-only", Tone.QUIET)
+    return Cell("write, production", Tone.BAD) if permit.production else Cell("write", Tone.WARN)
 
 
 def _retry(link: Link, local: float) -> str:

@@ -1,5 +1,6 @@
 """The one main screen: headline, a table per view, details, log and status. It draws a value and posts wishes."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
@@ -8,32 +9,28 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingsMap, BindingType
 from textual.containers import Horizontal
 from textual.reactive import var
-from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Footer, Input, Label, Log
 
+from console.live.actions.spec import Permit
 from console.live.catalog import VIEWS
 from console.live.filter import parse
-from console.live.headline import link_cell, totals
+from console.live.headline import link_cell, mode_cell, totals
 from console.live.model import Clock, Live, World
-from console.live.order import Wish, wish_of
 from console.live.table import Arrangement, Table
 from console.live.views.jobs import JOBS, short
-from console.live.views.nodes import NODES
-from console.messages import CancelWanted, CordonWanted, LogEnded, LogText, LogWanted, MarksChanged, RowSelected
-from console.screens.deploy_form import DeployForm
+from console.messages import LogEnded, LogText, LogWanted, MarksChanged, RowSelected
+from console.screens.doing import Doing
 from console.screens.help import Help
-from console.widgets.confirm import Confirm
 from console.widgets.live_table import LiveTable
 from console.widgets.log_pane import LogPane
 from console.widgets.text_lines import Details, Headline, Status, Views
 from protocol.jobs import JobView
-from protocol.nodes import NodeView
 
 _LOG_DELAY_SECONDS: Final = 0.15
 _LOW_ROWS: Final = 30
 
 
-class MainScreen(Screen[None]):
+class MainScreen(Doing):
     """Four tables over one model; the selected object is what actions are meant for."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -41,31 +38,25 @@ class MainScreen(Screen[None]):
             Binding(str(number), f"view('{view.name}')", f"Show {view.name}", show=False, id=f"view.{view.name}")
             for number, view in enumerate(VIEWS, start=1)
         ),
-        Binding("tab", "next_view(1)", "View", key_display="1-4", tooltip="Next view"),
-        Binding("shift+tab", "next_view(-1)", "Previous view", show=False),
-        Binding("slash", "filter", "Filter", key_display="/", tooltip="Filter rows by words; Esc clears"),
-        Binding("s", "sort(1)", "Sort", show=False, tooltip="Sort by the next column"),
-        Binding("S", "sort(-1)", "Sort by the column before", show=False),
-        Binding("r", "reverse", "Reverse", show=False, tooltip="Turn the order round"),
-        Binding("l", "log", "Log", tooltip="Show or hide the log of the selected job"),
-        Binding("n", "deploy", "Deploy", tooltip="Deploy an app, beginning with the selected job's order"),
-        Binding("c", "cancel", "Cancel job", tooltip="Cancel the selected job"),
-        Binding("d", "drain", "Drain", tooltip="Drain (cordon) the selected node, or take it back"),
-        Binding("question_mark", "help", "Help", key_display="?"),
-        Binding("q", "app.quit", "Quit"),
-        Binding("escape", "back", "Back", show=False, tooltip="Clear the filter, leave the log"),
+        Binding("tab", "next_view(1)", "View", id="view.next", key_display="1-4", tooltip="Next view"),
+        Binding("shift+tab", "next_view(-1)", "Previous view", show=False, id="view.previous"),
+        Binding("slash", "filter", "Filter", id="filter", key_display="/", tooltip="Filter rows by words; Esc clears"),
+        Binding("s", "sort(1)", "Sort", show=False, id="sort.next", tooltip="Sort by the next column"),
+        Binding("S", "sort(-1)", "Sort by the column before", show=False, id="sort.previous"),
+        Binding("r", "reverse", "Reverse", show=False, id="sort.reverse", tooltip="Turn the order round"),
+        Binding("l", "log", "Log", id="log", tooltip="Show or hide the log of the selected job"),
+        Binding("question_mark", "help", "Help", id="help", key_display="?"),
+        Binding("q", "app.quit", "Quit", id="quit"),
+        Binding("escape", "back", "Back", show=False, id="back", tooltip="Clear the filter, leave the log"),
     ]
 
     world: var[World] = var(World(), init=False)
     view: var[str] = var(JOBS.name, init=False)
     words: var[str] = var("", init=False)
 
-    def __init__(self, clock: Clock, place: str) -> None:
-        super().__init__()
-        self._clock = clock
+    def __init__(self, clock: Clock, place: str, permits: Mapping[str, Permit] | None = None) -> None:
+        super().__init__(clock, permits)
         self._place = place
-        self._allowed: tuple[bool, ...] = ()
-        self._refused_before: str | None = None
 
     def compose(self) -> ComposeResult:
         """From top to bottom."""
@@ -107,10 +98,19 @@ class MainScreen(Screen[None]):
         return found if isinstance(found, JobView) else None
 
     @property
-    def node(self) -> NodeView | None:
-        """The selected node."""
-        found = self._selected(NODES.name)
-        return found if isinstance(found, NodeView) else None
+    def acts_on(self) -> LiveTable:
+        """The shown table."""
+        return self.table
+
+    @property
+    def seen(self) -> World:
+        """What is shown."""
+        return self.world
+
+    @property
+    def acts_in(self) -> str:
+        """The name of the shown table."""
+        return self.view
 
     def _selected(self, view: str) -> object:
         of = self.query_one(f"#{view}", LiveTable)
@@ -141,17 +141,16 @@ class MainScreen(Screen[None]):
         """Bring every widget up to the model and the time."""
         local = self._clock.monotonic()
         link = self.live.link
-        self.query_one(Headline).show(link_cell(link, local), totals(self.live), self._place)
+        self.query_one(Headline).show(
+            link_cell(link, local), (mode_cell(self.permit("")), *totals(self.live)), self._place
+        )
         self.set_class(not link.fresh(local), "-stale")
         if self.live.model is not None:
             self._draw_table(local)
             sizes = {view.name: len(view.objects(self.live.model)) for view in VIEWS}
             self.query_one(Views).show(self.view, sizes)
         self._draw_details()
-        allowed = (self._cancellable(), self._drainable(), link.fresh(local))
-        if allowed != self._allowed:
-            self._allowed = allowed
-            self.refresh_bindings()
+        self.draw_actions()
 
     def _draw_table(self, local: float) -> None:
         """The shown table only: the others are brought up to date when they are looked at."""
@@ -182,74 +181,6 @@ class MainScreen(Screen[None]):
         if problem and self.live.model is None:
             lines = (problem, "The console keeps trying.")
         self.query_one(Details).show(lines)
-
-    # What may be done
-
-    def _fresh(self) -> bool:
-        return self.live.link.fresh(self._clock.monotonic())
-
-    def _cancellable(self) -> bool:
-        job = self.job
-        return self._fresh() and self.view == JOBS.name and job is not None and not job.status.terminal
-
-    def _drainable(self) -> bool:
-        return self._fresh() and self.view == NODES.name and self.node is not None
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Actions without a target, or on data that may be out of date, are shown grey and do nothing."""
-        match action:
-            case "cancel":
-                return self._cancellable() or None
-            case "drain":
-                return self._drainable() or None
-            case "deploy":
-                return self._fresh() or None
-            case _:
-                return True
-
-    def action_cancel(self) -> None:
-        """Ask, then cancel the job that was selected when the question was put."""
-        job = self.job
-        if job is None:
-            return
-        wish = CancelWanted(job.id, job.app_id)
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self.post_message(wish)
-
-        question = f"Cancel job {short(job.id)} of app {job.app_id}?"
-        self.app.push_screen(
-            Confirm(question, "Its build stops; what runs of the app now keeps running.", "Cancel the job", "Keep it"),
-            answered,
-        )
-
-    def action_drain(self) -> None:
-        """Ask, then cordon the node that was selected when the question was put, or take it back."""
-        node = self.node
-        if node is None:
-            return
-        wish = CordonWanted(node.name, not node.enabled)
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self.post_message(wish)
-
-        if node.enabled:
-            question = Confirm(
-                f"Drain node {node.name}?",
-                f"It takes no new deployments. Its {node.placements} placed apps keep running there.",
-                "Drain",
-            )
-        else:
-            question = Confirm(f"Undrain node {node.name}?", "It takes new deployments again.", "Undrain")
-        self.app.push_screen(question, answered)
-
-    def action_deploy(self) -> None:
-        """Open the form, filled from the selected job."""
-        job = self.job
-        wish = wish_of(job.payload) if job else Wish()
-        self.app.push_screen(DeployForm(wish, job.payload if job else None))
 
     def action_help(self) -> None:
         """Show every key."""
@@ -374,4 +305,4 @@ class MainScreen(Screen[None]):
         self.query_one(Status).say(sentence, problem=problem)
 
 
-_HELP: Final = (("Anywhere", MainScreen), ("In a table", LiveTable), ("In the log", LogPane))
+_HELP: Final = (("Anywhere", MainScreen), ("Actions", Doing), ("In a table", LiveTable), ("In the log", LogPane))

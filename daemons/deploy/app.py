@@ -21,6 +21,7 @@ from daemons.deploy.domain.addresses import PRIVATE, AgentAddresses, AgentAddres
 from daemons.deploy.domain.apps import AppNotFound
 from daemons.deploy.domain.capacity import DoesNotFit
 from daemons.deploy.domain.drains import DrainLive, DrainNotFound, DrainOver
+from daemons.deploy.domain.expected import ChangedMeanwhile
 from daemons.deploy.domain.failover import FailoverRules
 from daemons.deploy.domain.idempotency import IdempotencyMismatch
 from daemons.deploy.domain.images import RegistryPlace
@@ -130,6 +131,7 @@ PROBLEMS: Final[Problems] = {
     DrainLive: (409, ErrorReason.DRAIN_LIVE),
     DrainOver: (409, ErrorReason.ILLEGAL_TRANSITION),
     DoesNotFit: (409, ErrorReason.DRAIN_DOES_NOT_FIT),
+    ChangedMeanwhile: (409, ErrorReason.CHANGED),
     IllegalTransition: (409, ErrorReason.ILLEGAL_TRANSITION),
     NotRetryable: (409, ErrorReason.ILLEGAL_TRANSITION),
     IdempotencyMismatch: (409, ErrorReason.IDEMPOTENCY_MISMATCH),

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from daemons.deploy.domain.views import node_view, placement_view, runner_view
-from daemons.deploy.http.requests import caller
+from daemons.deploy.http.requests import caller, expected
 from daemons.deploy.services.feed import Feed
 from daemons.deploy.services.placements import Placements
 from daemons.deploy.services.reading import Reader, Thresholds
@@ -74,7 +74,9 @@ class AdminRoutes:
     async def set_enabled(self, request: web.Request) -> web.Response:
         """Cordon or uncordon a node."""
         order = query(request, _SetEnabled)
-        node = await self._nodes.set_enabled(order.name, enabled=order.enabled, actor=caller(request))
+        node = await self._nodes.set_enabled(
+            order.name, enabled=order.enabled, actor=caller(request), seen=expected(request)
+        )
         return reply("enabled" if node.enabled else "disabled")
 
     async def page(self, request: web.Request) -> web.Response:
@@ -87,7 +89,7 @@ class AdminRoutes:
     async def reassign(self, request: web.Request) -> web.Response:
         """Move one app's placement."""
         order = await read(request, ReassignApp)
-        await self._placements.reassign(order.app_id, order.target_node_id, caller(request))
+        await self._placements.reassign(order.app_id, order.target_node_id, caller(request), expected(request))
         return reply("ok")
 
     async def drain(self, request: web.Request) -> web.Response:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from daemons.deploy.domain import nodes
+from daemons.deploy.domain import expected, nodes
 from daemons.deploy.domain.addresses import AgentAddresses
 from daemons.deploy.domain.events import Actor
 from daemons.deploy.domain.nodes import NodePolicy, Runner, RuntimeNode
@@ -72,13 +72,14 @@ class NodeRegistry:
 
         return self._changed(await self._store.transact(work))
 
-    async def set_enabled(self, name: str, *, enabled: bool, actor: Actor) -> RuntimeNode:
-        """Cordon or uncordon a node. Raises NodeNotFound."""
+    async def set_enabled(self, name: str, *, enabled: bool, actor: Actor, seen: str | None = None) -> RuntimeNode:
+        """Cordon or uncordon a node that is still as it was `seen`. Raises NodeNotFound and ChangedMeanwhile."""
 
         async def work(tx: Transaction) -> RuntimeNode:
             before = await named(tx, name)
             if before.enabled is enabled:
                 return before
+            expected.require_node(before, seen)
             now = await tx.now()
             after = replace(before, enabled=enabled, updated_at=now)
             await tx.save_node(after)
