@@ -1,4 +1,4 @@
-"""Every action there is: what the footer, the help, the palette, the keymap and the command line are made from. Pure."""
+"""Every action there is: the footer, the help, the palette, the keymap and the command line are made from it. Pure."""
 
 from typing import Any, Final
 

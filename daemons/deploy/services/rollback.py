@@ -51,8 +51,9 @@ class Rollback:
     async def start(self, app_id: str, order: RollbackApp, caller: Caller, seen: str | None = None) -> RolledBack:
         """A job that deploys the release again.
 
-        Raises ChangedMeanwhile when a newer release than `seen` runs, ReleaseNotFound, NothingToRollBackTo, ImageMutable, ImageGone, all that `Orders.create` raises, and
-        RegistryFailed or AgentFailed when those who may have the image cannot be asked.
+        Raises ChangedMeanwhile when a newer release runs than was `seen`, ReleaseNotFound, NothingToRollBackTo,
+        ImageMutable, ImageGone, all that `Orders.create` raises, and RegistryFailed or AgentFailed when those who may
+        have the image cannot be asked.
         """
         target = await self._hold(app_id, order, seen)
         present_in = await self._find(target)
