@@ -18,6 +18,7 @@ from console.live.actions.registry import action_of
 from console.live.actions.spec import Permit
 from console.live.commands import Commands, explain, explain_change
 from console.live.feed import Feed, LogSource, Source, log_texts
+from console.live.keymap import checked
 from console.live.model import Clock, Live, World
 from console.messages import (
     CommandDone,
@@ -32,7 +33,7 @@ from console.messages import (
     WorldChanged,
 )
 from console.screens.deploy_form import DeployForm
-from console.screens.main import MainScreen
+from console.screens.main import MainScreen, default_keys
 from console.settings import NotConfigured, read
 from console.widgets import clipboard
 from protocol.client.transport import ClientError, Transport
@@ -99,8 +100,12 @@ class ConsoleApp(App[None], inherit_bindings=False):
         """Show the screen and begin to follow."""
         self.register_theme(THEME)
         self.theme = THEME.name
-        self.set_keymap(self._own_keys)
+        chosen = checked(self._own_keys, default_keys())
+        self.set_keymap(dict(chosen.keys))
+        self.main.keymap = chosen.keys
         self.push_screen(self.main)
+        for problem in chosen.problems:
+            self.post_message(CommandDone(f"keymap: {problem}.", problem=True))
         self.run_worker(self._feed.run(), name="feed", group="feed", exit_on_error=False)
 
     def _show(self, plane: str, live: Live) -> None:

@@ -6,12 +6,14 @@ is meant is what was selected when the question was put.
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
+from console.live.actions.palette import Entry, index, search
 from console.live.actions.registry import ACTIONS, action_of
 from console.live.actions.spec import (
     Action,
@@ -28,10 +30,12 @@ from console.live.actions.spec import (
     refusal,
     shown_in,
 )
+from console.live.catalog import VIEWS
 from console.live.model import Clock, World
 from console.live.order import Wish, wish_of
 from console.messages import CopyWanted, LookedUp, LookUpWanted, OrdersWanted
 from console.screens.deploy_form import DeployForm
+from console.screens.palette import Palette
 from console.widgets.choose import Choose
 from console.widgets.confirm import Confirm
 from console.widgets.live_table import LiveTable
@@ -51,6 +55,8 @@ class Doing(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *(binding_of(action) for action in ACTIONS),
+        Binding("colon", "command", "Command", key_display=":", id="command", tooltip="Type an action, object or view"),
+        Binding("ctrl+p", "command", "Palette", show=False, id="palette", tooltip="Find an action, object or view"),
         Binding("y", "copy", "Copy id", show=False, id="copy", tooltip="Copy the id of the selected or marked objects"),
         Binding("Y", "copy_row", "Copy row", show=False, id="copy.row", tooltip="Copy the selected row as text"),
     ]
@@ -76,6 +82,10 @@ class Doing(Screen[None]):
     @property
     def acts_in(self) -> str:
         """The name of the shown table."""
+        raise NotImplementedError
+
+    def go_to(self, view: str, key: str | None = None) -> None:
+        """Show a table and, with a key, select that object in it."""
         raise NotImplementedError
 
     # What may be done
@@ -217,12 +227,35 @@ class Doing(Screen[None]):
                 return
         self.post_message(wish)
 
+    def action_command(self) -> None:
+        """Open the command line."""
+        found = index(self.seen, VIEWS, self._clock.monotonic())
+        self.app.push_screen(Palette(partial(search, found)), self._chosen)
+
+    def _chosen(self, entry: Entry | None) -> None:
+        if entry is None:
+            return
+        if entry.view is not None:
+            self.go_to(entry.view, entry.key)
+        if entry.action is None:
+            return
+        action = action_of(entry.action)
+        if entry.key is None:
+            self.do(action, self.aims(action) if shown_in(action, self.acts_in) else ())
+        elif aims := self._aims((entry.key,)):
+            self.do(action, aims)
+        else:
+            self._say(f"{action.title}: {entry.label} is gone.", problem=True)
+
     def _open_form(self) -> None:
         """The deploy form, filled from the selected job."""
         aims = self._aims((self.acts_on.cursor.target,)) if self.acts_on.cursor.target is not None else ()
         job = next((aim.value for aim in aims if isinstance(aim.value, JobView)), None)
+        plane = aims[0].plane if aims else next(iter(self.seen.planes), "")
+        live = self.seen.planes.get(plane)
+        jobs = tuple(live.model.jobs.values()) if live and live.model else ()
         wish = wish_of(job.payload) if job else Wish()
-        self.app.push_screen(DeployForm(wish, job.payload if job else None))
+        self.app.push_screen(DeployForm(wish, job.payload if job else None, jobs, plane))
 
     # Copying
 

@@ -57,6 +57,7 @@ class MainScreen(Doing):
     def __init__(self, clock: Clock, place: str, permits: Mapping[str, Permit] | None = None) -> None:
         super().__init__(clock, permits)
         self._place = place
+        self.keymap: Mapping[str, str] = {}
 
     def compose(self) -> ComposeResult:
         """From top to bottom."""
@@ -115,6 +116,16 @@ class MainScreen(Doing):
     def _selected(self, view: str) -> object:
         of = self.query_one(f"#{view}", LiveTable)
         return of.table.value(of.cursor.target) if of.cursor.target is not None else None
+
+    def go_to(self, view: str, key: str | None = None) -> None:
+        """Show a table and, with a key, select that object in it; a filter that hides it is taken away."""
+        self.view = view
+        if key is None:
+            return
+        if self.table.table.row_of(key) is None and self.words:
+            self.query_one("#filter", Input).value = self.words = ""
+            self.query_one("#filter-line").display = False
+        self.table.choose(key)
 
     def watch_world(self) -> None:
         """A feed has news."""
@@ -184,10 +195,12 @@ class MainScreen(Doing):
 
     def action_help(self) -> None:
         """Show every key."""
-        groups = ((title, BindingsMap(of.BINDINGS)) for title, of in _HELP)
-        self.app.push_screen(
-            Help((title, [each for keys in found.key_to_bindings.values() for each in keys]) for title, found in groups)
-        )
+        groups = []
+        for title, of in _HELP:
+            found = BindingsMap(of.BINDINGS)
+            found.apply_keymap(dict(self.keymap))
+            groups.append((title, [each for keys in found.key_to_bindings.values() for each in keys]))
+        self.app.push_screen(Help(groups))
 
     # Views and filter
 
@@ -306,3 +319,14 @@ class MainScreen(Doing):
 
 
 _HELP: Final = (("Anywhere", MainScreen), ("Actions", Doing), ("In a table", LiveTable), ("In the log", LogPane))
+
+
+def default_keys() -> Mapping[str, str]:
+    """The keys of everything that has an id, with commas between them."""
+    found: dict[str, list[str]] = {}
+    for _, of in _HELP:
+        for keys in BindingsMap(of.BINDINGS).key_to_bindings.values():
+            for binding in keys:
+                if binding.id is not None:
+                    found.setdefault(binding.id, []).append(binding.key)
+    return {name: ",".join(keys) for name, keys in found.items()}

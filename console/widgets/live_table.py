@@ -211,6 +211,13 @@ class LiveTable(ScrollView, can_focus=True):
         if cursor.target != before.target:
             self.post_message(RowSelected(cursor.target))
 
+    def choose(self, key: str) -> bool:
+        """Move the cursor to an object; whether it is shown."""
+        row = self.table.row_of(key)
+        if row is not None:
+            self._move(place(self.table, row))
+        return row is not None
+
     def _reveal(self) -> None:
         top, row = self.scroll_offset.y, self.cursor.row
         if row < top:

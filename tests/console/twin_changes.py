@@ -1,4 +1,4 @@
-"""The part of the control plane's twin that actions change: it notes what it was asked, and answers from what it has."""
+"""The part of the control plane's twin that actions change: it notes what it was asked and answers from what it has."""
 
 from protocol.apps import AppCommand, AppCondition, AppStopped, AppView
 from protocol.client.transport import Refused
