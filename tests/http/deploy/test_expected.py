@@ -7,7 +7,7 @@ from protocol.apps import AppCommand
 from protocol.client.transport import Refused
 from protocol.drains import StartDrain
 from protocol.headers import EXPECTED_VERSION
-from protocol.jobs import JobStatus, ReportJob, TransitionJob
+from protocol.jobs import JobStatus, RenewLease, ReportJob, TransitionJob
 from protocol.nodes import ReassignApp
 from protocol.releases import RollbackApp
 from tests.http.deploy.plane import Plane, serving
@@ -53,7 +53,7 @@ async def test_a_renewed_lease_is_no_change() -> None:
         seen = await plane.create("20001")
         job = await plane.claim()
         assert job is not None
-        await plane.renew(job)
+        await plane.runners.renew(job.id, RenewLease(runner_id="r1", lease_token=job.lease_token))
         assert (await plane.admin.cancel(seen.id, expected="RUNNING.1")).status is JobStatus.CANCELLED
 
 
