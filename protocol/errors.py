@@ -121,10 +121,12 @@ class RunnerPause(StrEnum):
 
     - `disk`: a disk that its builds fill is fuller than the line above which it takes no more work.
     - `stopping`: it was told to stop, and finishes what it holds.
+    - `drained`: an operator said so to the control plane, which gives it nothing.
     """
 
     DISK = "disk"
     STOPPING = "stopping"
+    DRAINED = "drained"
 
 
 class WaitReason(StrEnum):

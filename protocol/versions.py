@@ -16,6 +16,11 @@ def of_node(node_id: int, *, enabled: bool, weight: int) -> str:
     return f"{node_id}.{'enabled' if enabled else 'disabled'}.{weight}"
 
 
+def of_runner(*, drained: bool) -> str:
+    """A runner: whether it was drained."""
+    return "drained" if drained else "working"
+
+
 def of_app(node_id: int | None) -> str:
     """An app: where it lives."""
     return "nowhere" if node_id is None else f"on.{node_id}"

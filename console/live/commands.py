@@ -9,7 +9,7 @@ from protocol.client.transport import ClientError, Refused, Unintelligible, Unre
 from protocol.drains import DrainDetail, DrainPage, DrainPreview, PreviewDrain, StartDrain
 from protocol.errors import ErrorReason
 from protocol.jobs import CreateJob, JobView, RetryJob
-from protocol.nodes import ReassignApp
+from protocol.nodes import ReassignApp, RunnerView
 from protocol.operations import OperationPage, OperationState, OperationView
 from protocol.releases import ReleasePage, ReleaseView, RollbackApp, RollbackJob
 from protocol.webhooks import DeliveryPage, DeliveryState, DeliveryView
@@ -104,6 +104,10 @@ class Commands(Lookups, Protocol):
 
     async def cancel_drain(self, drain_id: int, *, expected: str | None = None) -> DrainDetail:
         """Leave out what has not begun."""
+        ...
+
+    async def set_drained(self, runner_id: str, *, drained: bool, expected: str | None = None) -> RunnerView:
+        """Let a runner take no more work, or take work again."""
         ...
 
     async def reassign(self, order: ReassignApp, *, expected: str | None = None) -> str:

@@ -29,7 +29,7 @@ from daemons.deploy.domain.inventory import InventoryRefused, TooManyOrphans
 from daemons.deploy.domain.jobs import AppBusy, IllegalTransition, JobNotFound, LeaseLost, TooLate
 from daemons.deploy.domain.late_logs import LogLater
 from daemons.deploy.domain.logs import LogClosed, LogFull, LogGap, LogRemoved
-from daemons.deploy.domain.nodes import NodeDeleted, NodeInUse, NodeNotFound, NodePolicy
+from daemons.deploy.domain.nodes import NodeDeleted, NodeInUse, NodeNotFound, NodePolicy, RunnerNotFound
 from daemons.deploy.domain.operations import OperationEnded, OperationNotFound
 from daemons.deploy.domain.placement import NodeDisabled, NodeFull, NodeStale
 from daemons.deploy.domain.releases import ImageGone, ImageMutable, NothingToRollBackTo, ReleaseNotFound
@@ -114,6 +114,7 @@ PROBLEMS: Final[Problems] = {
     JobNotFound: (404, ErrorReason.NOT_FOUND),
     LogRemoved: (404, ErrorReason.LOG_REMOVED),
     NodeNotFound: (404, ErrorReason.NOT_FOUND),
+    RunnerNotFound: (404, ErrorReason.NOT_FOUND),
     AppNotPlaced: (404, ErrorReason.NOT_FOUND),
     AppNotFound: (404, ErrorReason.NOT_FOUND),
     AppNotRunning: (404, ErrorReason.NOT_FOUND),

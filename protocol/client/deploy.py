@@ -232,6 +232,12 @@ class AdminClient(RunningCalls, ShellCalls, JobsClient):
         """All runners."""
         return await self.transport.call("GET", "/admin/runners/list", _RUNNERS)
 
+    async def set_drained(self, runner_id: str, *, drained: bool, expected: str | None = None) -> RunnerView:
+        """Let a runner take no more work and finish what it holds, or (with `drained` false) take work again."""
+        query: Mapping[str, str | int | None] = {"runnerId": runner_id, "drained": "true" if drained else "false"}
+        path, given = "/admin/runners/set-drained", _given(expected=expected)
+        return await self.transport.call("POST", path, RunnerView, query=query, headers=given)
+
     async def singletons(self) -> tuple[SingletonView, ...]:
         """Which replica does the work that only one of them does."""
         return await self.transport.call("GET", "/admin/singletons", _SINGLETONS)

@@ -12,7 +12,7 @@ import console
 from console.app import ConsoleApp
 from console.live.actions.palette import index, search
 from console.live.actions.registry import ACTIONS, action_of
-from console.live.actions.spec import Danger, Permit, Reads
+from console.live.actions.spec import Danger, Permit, Reads, shown_in
 from console.live.catalog import VIEWS
 from console.live.commands import Commands, Lookups
 from console.live.keymap import RESERVED, checked
@@ -79,13 +79,17 @@ def test_actions_are_known_by_their_ids_and_keys() -> None:
 
 
 def test_no_key_means_two_things_and_none_is_a_prefix_of_tmux_or_readline() -> None:
-    taken: dict[str, str] = {}
-    for of in (MainScreen, Doing, LiveTable):
-        for key, bindings in BindingsMap(of.BINDINGS).key_to_bindings.items():
-            for binding in bindings:
-                assert binding.id, f"{binding.action} has no id, so nobody can give it another key"
-                assert taken.setdefault(key, binding.action) == binding.action, f"{key} means two things"
-    every = {*taken, *(key for keys in default_keys().values() for key in keys.split(","))}
+    taken: dict[tuple[str, str], str] = {}
+    for view in VIEWS:
+        for of in (MainScreen, Doing, LiveTable):
+            for key, bindings in BindingsMap(of.BINDINGS).key_to_bindings.items():
+                for binding in bindings:
+                    assert binding.id, f"{binding.action} has no id, so nobody can give it another key"
+                    mine = next((action for action in ACTIONS if action.id == binding.id), None)
+                    if mine is None or shown_in(mine, view.name):
+                        known = taken.setdefault((view.name, key), binding.action)
+                        assert known == binding.action, f"{key} means two things in {view.name}"
+    every = {*(key for _, key in taken), *(key for keys in default_keys().values() for key in keys.split(","))}
     for of in (ConsoleApp, LogPane, Confirm, DeployForm, Palette, Choose):
         every |= set(BindingsMap(of.BINDINGS).key_to_bindings)
     assert not every & RESERVED
@@ -251,6 +255,15 @@ async def test_stop_and_reassign(console: Open, plane: Plane) -> None:
         await until(pilot, lambda: isinstance(app.screen, Choose))
         await pilot.press("enter", "right", "enter")
         await until(pilot, lambda: [call[0] for call in plane.calls] == ["stop_app", "reassign"])
+
+
+async def test_runners_are_drained_and_come_back(console: Open, plane: Plane) -> None:
+    async with console() as (app, pilot):
+        await pilot.press("4", "U")
+        assert "it is not drained" in words(app, Status)
+        await pilot.press("D", "right", "enter")
+        await until(pilot, lambda: [call[0] for call in plane.calls] == ["set_drained"])
+        assert plane.calls[0][2] == "True" and plane.expected == ["working"]
 
 
 async def test_pin_operations_and_results(console: Open, plane: Plane) -> None:

@@ -14,6 +14,7 @@ from console.live.actions.orders import (
     RetryEnded,
     RollBack,
     SetNode,
+    SetRunner,
     StopApp,
     TurnOperation,
     TurnPlan,
@@ -39,7 +40,7 @@ async def carry_out(plane: Commands, order: Order, key: str) -> str:
     match order:
         case DeployApp() | CancelJob() | RetryEnded() | ResendResult():
             return await _job(plane, order, key)
-        case SetNode() | EmptyNode() | TurnPlan():
+        case SetNode() | EmptyNode() | TurnPlan() | SetRunner():
             return await _node(plane, order)
         case MoveApp() | StopApp() | RollBack() | PinRelease() | TurnOperation():
             return await _app(plane, order, key)
@@ -65,12 +66,15 @@ async def _job(plane: Commands, order: DeployApp | CancelJob | RetryEnded | Rese
             assert_never(order)
 
 
-async def _node(plane: Commands, order: SetNode | EmptyNode | TurnPlan) -> str:
+async def _node(plane: Commands, order: SetNode | EmptyNode | TurnPlan | SetRunner) -> str:
     match order:
         case SetNode(node, enabled, version):
             await plane.set_enabled(node, enabled=enabled, expected=version)
             takes = "takes new deployments again" if enabled else "takes no new deployments"
             return f"Node {node} {takes}."
+        case SetRunner(runner_id, drained, version):
+            await plane.set_drained(runner_id, drained=drained, expected=version)
+            return f"Runner {runner_id} {'gets no more work' if drained else 'gets work again'}."
         case EmptyNode(node, version, partial):
             plan = await plane.start_drain(StartDrain(node=node, partial=partial), expected=version)
             return f"Drain {plan.id} of node {node}: {line(plan.summary)}."
@@ -128,6 +132,8 @@ def failed(order: Order) -> str:
             return f"{name} was not retried"
         case SetNode(node=node):
             return f"Node {node} was not changed"
+        case SetRunner(runner_id=runner_id):
+            return f"Runner {runner_id} was not changed"
         case EmptyNode(node=node):
             return f"Node {node} was not drained"
         case TurnPlan(drain_id=drain_id):

@@ -52,6 +52,15 @@ class EmptyNode:
     partial: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class SetRunner:
+    """Drain (`drained`) or undrain a runner."""
+
+    runner_id: str
+    drained: bool
+    version: str
+
+
 class PlanTurn(StrEnum):
     """What can be done with a plan that drains a node."""
 
@@ -133,6 +142,7 @@ Order = (
     | SetNode
     | EmptyNode
     | TurnPlan
+    | SetRunner
     | MoveApp
     | StopApp
     | RollBack

@@ -12,7 +12,9 @@ from protocol.nodes import RunnerHealth, RunnerView
 
 
 def _pause(runner: RunnerView) -> str | None:
-    """Why it takes no work, as long as it is heard."""
+    """Why it gets no work, as long as it is heard."""
+    if runner.drained_at is not None and runner.health is RunnerHealth.HEALTHY:
+        return f"drained by {runner.drained_by or 'an operator'}"
     if runner.vitals is None or runner.vitals.pause is None or runner.health is not RunnerHealth.HEALTHY:
         return None
     return runner.vitals.pause.message

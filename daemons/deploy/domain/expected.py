@@ -5,7 +5,7 @@ The rules that make a version stand in `protocol.versions`; here they are applie
 
 from daemons.deploy.domain.drains import Drain
 from daemons.deploy.domain.jobs import Job
-from daemons.deploy.domain.nodes import Placement, RuntimeNode
+from daemons.deploy.domain.nodes import Placement, Runner, RuntimeNode
 from daemons.deploy.domain.releases import Release
 from protocol import versions
 
@@ -29,6 +29,11 @@ def require_job(job: Job, expected: str | None) -> None:
 def require_node(node: RuntimeNode, expected: str | None) -> None:
     """Raises ChangedMeanwhile unless nothing is expected or the node is still like that."""
     _require(f"node {node.name}", versions.of_node(node.id, enabled=node.enabled, weight=node.weight), expected)
+
+
+def require_runner(runner: Runner, expected: str | None) -> None:
+    """Raises ChangedMeanwhile unless nothing is expected or the runner is still like that."""
+    _require(f"runner {runner.id}", versions.of_runner(drained=runner.drained_at is not None), expected)
 
 
 def require_app(app_id: str, placement: Placement | None, expected: str | None) -> None:

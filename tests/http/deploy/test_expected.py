@@ -149,3 +149,39 @@ async def test_what_is_no_version_is_refused(version: str) -> None:
         answer = await plane.call("POST", path, role="admin", headers={EXPECTED_VERSION: version})
         assert answer.status_code == 400 and EXPECTED_VERSION in answer.text
         assert (await plane.admin.get(seen.id)).status is JobStatus.PENDING
+
+
+async def test_a_drained_runner_gets_no_more_work_and_finishes_what_it_holds() -> None:
+    async with serving() as plane:
+        await plane.beat()
+        await plane.create("20001")
+        held = await plane.claim("r1")
+        assert held is not None
+        drained = await plane.admin.set_drained("r1", drained=True, expected=versions.of_runner(drained=False))
+        assert drained.drained_at is not None and drained.drained_by == "admin"
+        waits = await plane.create("20002")
+        assert await plane.claim("r1") is None
+        shown = (await plane.admin.get(waits.id)).waiting_for
+        assert shown is not None and shown.reason == "runners_paused" and "it is drained by admin" in shown.message
+        body = ReportJob(runner_id="r1", lease_token=held.lease_token, status=JobStatus.FAILED)
+        assert (await plane.runners.report(held.id, body)).status is JobStatus.FAILED
+        with pytest.raises(Refused) as refused:
+            await plane.admin.set_drained("r1", drained=False, expected=versions.of_runner(drained=False))
+        changed(refused)
+        taken = await plane.claim("r2")
+        assert taken is not None and taken.id == waits.id, "others get what it does not"
+        await plane.create("20003")
+        await plane.admin.set_drained("r1", drained=False)
+        assert await plane.claim("r1", wait_seconds=5) is not None
+
+
+async def test_a_drain_outlasts_a_claim_that_waits() -> None:
+    async with serving() as plane:
+        await plane.beat()
+        assert await plane.claim("r1") is None
+        await plane.admin.set_drained("r1", drained=True)
+        await plane.create("20001")
+        assert await plane.claim("r1", wait_seconds=1) is None
+        with pytest.raises(Refused) as refused:
+            await plane.admin.set_drained("none", drained=True)
+        assert refused.value.status == 404
