@@ -192,7 +192,10 @@ class ConsoleApp(App[None], inherit_bindings=False):
         self.run_worker(self._deploy(event), exit_on_error=False)
 
     async def _deploy(self, wish: DeployWanted) -> None:
-        form = self.screen
+        form, why = self.screen, self.main.stand().why_not(wish.plane)
+        if why:
+            self.post_message(CommandDone(f"Nothing was deployed: {why}.", problem=True))
+            return
         done = await self._sent(wish.plane, DeployApp(wish.order), wish.idempotency_key)
         if not done.problem and isinstance(form, DeployForm) and form.is_current:
             form.dismiss()
@@ -213,7 +216,8 @@ def run() -> int:
         sys.stderr.write(f"funai: {problem}\n")
         return 2
     client = admin(settings)
-    asyncio.run(_open(ConsoleApp(client, settings.place), client.transport))
+    permits = {"": Permit(write=settings.write)}
+    asyncio.run(_open(ConsoleApp(client, settings.place, permits=permits), client.transport))
     return 0
 
 

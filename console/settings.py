@@ -1,7 +1,8 @@
 """Where the platform is and with which token an operator speaks to it: the only place here that reads the environment.
 
 `platform.json` and `credentials.env` lie in the data folder of the platform; `FUNAI_DEPLOY_URL`, `FUNAI_API_URL` and
-`DEPLOY_ADMIN_TOKEN` win over them, so that a console can also run on another machine.
+`DEPLOY_ADMIN_TOKEN` win over them, so that a console can also run on another machine. `FUNAI_CONSOLE_WRITE` says
+whether it may change anything.
 """
 
 import json
@@ -28,6 +29,7 @@ class ConsoleSettings:
     deploy_url: str
     api_url: str | None
     admin_token: str = field(repr=False)
+    write: bool = True
 
     @property
     def place(self) -> str:
@@ -58,7 +60,17 @@ def read(environ: Mapping[str, str] | None = None, folder: Path | None = None) -
             f"the admin token is not known: {data_dir}/credentials.env holds no DEPLOY_ADMIN_TOKEN; "
             "set it in the environment or start the platform with bin/up"
         )
-    return ConsoleSettings(data_dir, deploy_url, given.get("FUNAI_API_URL") or places.get("api"), token)
+    api_url = given.get("FUNAI_API_URL") or places.get("api")
+    return ConsoleSettings(data_dir, deploy_url, api_url, token, _may_write(given))
+
+
+def _may_write(environ: Mapping[str, str]) -> bool:
+    """Whether the console changes anything: on a platform of this machine it does unless told otherwise, on one that
+    was named by its address it does only when told so."""
+    said = environ.get("FUNAI_CONSOLE_WRITE", "").strip().lower()
+    if said not in ("", "true", "false"):
+        raise NotConfigured("FUNAI_CONSOLE_WRITE must be true or false")
+    return said == "true" if said else not environ.get("FUNAI_DEPLOY_URL")
 
 
 @dataclass(frozen=True, slots=True)

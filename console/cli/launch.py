@@ -33,8 +33,18 @@ Folder = Annotated[Path | None, typer.Option("--data-dir", metavar="DIR", help="
 
 
 @app.command()
-def console(data_dir: Folder = None) -> None:
+def console(
+    data_dir: Folder = None,
+    write: Annotated[
+        bool | None,
+        typer.Option(
+            "--write/--read-only", help="May it change anything? By default on this machine's platform alone."
+        ),
+    ] = None,
+) -> None:
     """Open the operations console."""
+    if write is not None:
+        os.environ["FUNAI_CONSOLE_WRITE"] = str(write).lower()
     if data_dir is not None:
         os.environ["FUNAI_DATA_DIR"] = str(data_dir.resolve())
     raise typer.Exit(foreground.open_console())
