@@ -38,6 +38,8 @@ _PLACES: Final[Mapping[str, str]] = {
     "cordon": "console.cli.actions",
     "uncordon": "console.cli.actions",
     "undrain": "console.cli.actions",
+    "runner-drain": "console.cli.runners",
+    "runner-undrain": "console.cli.runners",
     "drain": "console.cli.drains",
     "drains": "console.cli.drains",
     "drain-pause": "console.cli.drains",

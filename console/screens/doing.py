@@ -7,7 +7,7 @@ is meant is what was selected when the question was put.
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from textual import events
 from textual.binding import Binding, BindingType
@@ -41,6 +41,9 @@ from console.widgets.confirm import Confirm
 from console.widgets.live_table import LiveTable
 from console.widgets.text_lines import Status
 from protocol.jobs import JobView
+
+
+_GLANCE: Final = 100
 
 
 def binding_of(action: Action[Any]) -> Binding:
@@ -116,7 +119,11 @@ class Doing(Screen[None]):
     def why_not(self, action_id: str) -> str | None:
         """Why an action cannot be done now; None when it can."""
         action = action_of(action_id)
-        return refusal(action, self.acts_in, self.aims(action), self.stand())
+        return refusal(action, self.acts_in, self._glance() if action.noun else (), self.stand())
+
+    def _glance(self) -> tuple[Aim[Any], ...]:
+        """What is meant, as far as the footer looks: it is drawn many times a second. `do` looks at all."""
+        return self._aims(self.acts_on.targets[:_GLANCE])
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Actions of other views are not shown; those that cannot be done now are grey, and say why when tried."""
@@ -129,9 +136,9 @@ class Doing(Screen[None]):
 
     def draw_actions(self) -> None:
         """Bring the footer up to what can be done now."""
-        stand = self.stand()
+        stand, aims = self.stand(), self._glance()
         shown = [action for action in ACTIONS if shown_in(action, self.acts_in)]
-        refused = tuple(refusal(action, self.acts_in, self.aims(action), stand) for action in shown)
+        refused = tuple(refusal(each, self.acts_in, aims if each.noun else (), stand) for each in shown)
         if refused != self._refused:
             self._refused = refused
             self.refresh_bindings()
