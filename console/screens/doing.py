@@ -42,7 +42,6 @@ from console.widgets.live_table import LiveTable
 from console.widgets.text_lines import Status
 from protocol.jobs import JobView
 
-
 _GLANCE: Final = 100
 
 
