@@ -102,10 +102,8 @@ class ConsoleApp(App[None], inherit_bindings=False):
         self.theme = THEME.name
         chosen = checked(self._own_keys, default_keys())
         self.set_keymap(dict(chosen.keys))
-        self.main.keymap = chosen.keys
+        self.main.keymap = chosen
         self.push_screen(self.main)
-        for problem in chosen.problems:
-            self.post_message(CommandDone(f"keymap: {problem}.", problem=True))
         self.run_worker(self._feed.run(), name="feed", group="feed", exit_on_error=False)
 
     def _show(self, plane: str, live: Live) -> None:

@@ -138,8 +138,8 @@ class Doing(Screen[None]):
         stand, aims = self.stand(), self._glance()
         shown = [action for action in ACTIONS if shown_in(action, self.acts_in)]
         refused = tuple(refusal(each, self.acts_in, aims if each.noun else (), stand) for each in shown)
-        if refused != self._refused:
-            self._refused = refused
+        if (self.acts_in, *refused) != self._refused:
+            self._refused = (self.acts_in, *refused)
             self.refresh_bindings()
 
     def on_key(self, event: events.Key) -> None:

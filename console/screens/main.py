@@ -15,6 +15,7 @@ from console.live.actions.spec import Permit
 from console.live.catalog import VIEWS
 from console.live.filter import parse
 from console.live.headline import link_cell, mode_cell, totals
+from console.live.keymap import Keymap
 from console.live.model import Clock, Live, World
 from console.live.table import Arrangement, Table
 from console.live.views.jobs import JOBS, short
@@ -57,7 +58,7 @@ class MainScreen(Doing):
     def __init__(self, clock: Clock, place: str, permits: Mapping[str, Permit] | None = None) -> None:
         super().__init__(clock, permits)
         self._place = place
-        self.keymap: Mapping[str, str] = {}
+        self.keymap = Keymap({})
 
     def compose(self) -> ComposeResult:
         """From top to bottom."""
@@ -81,6 +82,8 @@ class MainScreen(Doing):
         self.table.focus()
         self.draw()
         self.set_interval(1, self.draw)
+        for problem in self.keymap.problems:
+            self.say(f"keymap: {problem}.", problem=True)
 
     @property
     def table(self) -> LiveTable:
@@ -198,7 +201,7 @@ class MainScreen(Doing):
         groups = []
         for title, of in _HELP:
             found = BindingsMap(of.BINDINGS)
-            found.apply_keymap(dict(self.keymap))
+            found.apply_keymap(dict(self.keymap.keys))
             groups.append((title, [each for keys in found.key_to_bindings.values() for each in keys]))
         self.app.push_screen(Help(groups))
 
