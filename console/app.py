@@ -16,9 +16,11 @@ from console.live.actions.lookup import look_up
 from console.live.actions.orders import DeployApp, Order
 from console.live.actions.registry import action_of
 from console.live.actions.spec import Permit
+from console.live.books import Books
 from console.live.commands import Commands, explain, explain_change
 from console.live.feed import Feed, LogSource, Source, log_texts
 from console.live.keymap import checked
+from console.live.library import Library
 from console.live.model import Clock, Live, World
 from console.messages import (
     CommandDone,
@@ -29,7 +31,9 @@ from console.messages import (
     LogWanted,
     LookedUp,
     LookUpWanted,
+    OlderWanted,
     OrdersWanted,
+    TopicsWanted,
     WorldChanged,
 )
 from console.screens.deploy_form import DeployForm
@@ -54,7 +58,7 @@ THEME = Theme(
 )
 
 
-class ControlPlane(Source, LogSource, Commands, Protocol):
+class ControlPlane(Source, LogSource, Commands, Books, Protocol):
     """Everything the console asks of the control plane."""
 
 
@@ -90,7 +94,8 @@ class ConsoleApp(App[None], inherit_bindings=False):
         clock = clock or SteadyClock()
         self.main = MainScreen(clock, place, permits)
         self._world = World()
-        self._feed = Feed(plane, lambda live: self._show("", live), clock)
+        self._library = Library(plane, clock, lambda: self._show("", self._world.planes.get("", Live())))
+        self._feed = Feed(self._library.tapped(plane), lambda live: self._show("", live), clock)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Colours of our own, for themes that do not name them."""
@@ -105,14 +110,23 @@ class ConsoleApp(App[None], inherit_bindings=False):
         self.main.keymap = chosen
         self.push_screen(self.main)
         self.run_worker(self._feed.run(), name="feed", group="feed", exit_on_error=False)
+        self.run_worker(self._library.run(), name="library", group="library", exit_on_error=False)
 
     def _show(self, plane: str, live: Live) -> None:
-        self._world = self._world.with_plane(plane, live)
+        self._world = self._world.with_plane(plane, self._library.furnish(live))
         self.post_message(WorldChanged(self._world))
 
     def on_world_changed(self, event: WorldChanged) -> None:
         """Hand the newest value to the screen."""
         self.main.world = event.world
+
+    def on_topics_wanted(self, event: TopicsWanted) -> None:
+        """Read what the shown page needs."""
+        self._library.want(event.topics.get("", ()))
+
+    def on_older_wanted(self, event: OlderWanted) -> None:
+        """Read further back."""
+        self._library.want_older(event.topic)
 
     def on_log_wanted(self, event: LogWanted) -> None:
         """Follow one log at a time."""

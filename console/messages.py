@@ -1,5 +1,6 @@
 """What widgets, screens and the app tell each other. Values that supersede one another coalesce in the queue."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from textual.message import Message
@@ -20,6 +21,27 @@ class WorldChanged(Message):
     def can_replace(self, message: Message) -> bool:
         """Only the newest counts."""
         return isinstance(message, WorldChanged)
+
+
+class PageReady(Message):
+    """A page that was just made can be drawn."""
+
+
+class TopicsWanted(Message):
+    """The shown page needs these topics of each control plane, and none that another page needed."""
+
+    def __init__(self, topics: Mapping[str, tuple[str, ...]]) -> None:
+        super().__init__()
+        self.topics = topics
+
+
+class OlderWanted(Message):
+    """The operator came to the end of what was read of a topic."""
+
+    def __init__(self, plane: str, topic: str) -> None:
+        super().__init__()
+        self.plane = plane
+        self.topic = topic
 
 
 class RowSelected(Message):

@@ -7,6 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Protocol
 
+from console.live.beside import Beside
 from console.live.keyed import Keyed
 from protocol.apps import AppRunView
 from protocol.jobs import JobView
@@ -40,6 +41,7 @@ class Model:
     runners: Keyed[RunnerView] = field(default_factory=Keyed)
     placements: Keyed[PlacementView] = field(default_factory=Keyed)
     apps: Keyed[AppRunView] = field(default_factory=Keyed)
+    beside: Beside = field(default_factory=Beside)
 
     def server_time(self, local: float) -> datetime:
         """The server's clock at the local moment `local` (seconds of the same monotonic clock)."""

@@ -1,4 +1,4 @@
-"""The one main screen: headline, a table per view, details, log and status. It draws a value and posts wishes."""
+"""The one main screen: headline, a page, details, log and status. It draws a value and posts wishes."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,38 +8,41 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingsMap, BindingType
 from textual.containers import Horizontal
-from textual.reactive import var
-from textual.widgets import ContentSwitcher, Footer, Input, Label, Log
+from textual.widgets import Footer, Input, Label, Log
 
-from console.live.actions.spec import Permit
-from console.live.catalog import VIEWS
+from console.live.actions.spec import Action, Aim, Permit
+from console.live.catalog import KEYS, VIEWS
 from console.live.filter import parse
 from console.live.headline import link_cell, mode_cell, totals
 from console.live.keymap import Keymap
 from console.live.model import Clock, Live, World
-from console.live.table import Arrangement, Table
+from console.live.table import Arrangement
 from console.live.views.jobs import JOBS, short
 from console.messages import LogEnded, LogText, LogWanted, MarksChanged, RowSelected
 from console.screens.doing import Doing
 from console.screens.help import Help
+from console.screens.walking import Walking
 from console.widgets.live_table import LiveTable
 from console.widgets.log_pane import LogPane
+from console.widgets.pages import Pages
 from console.widgets.text_lines import Details, Headline, Status, Views
 from protocol.jobs import JobView
 
 _LOG_DELAY_SECONDS: Final = 0.15
 _LOW_ROWS: Final = 30
+#: Tables that cost something to be counted, and are counted while they are shown.
+_LAZY: Final = frozenset({"users", "apps", "events", "drains", "operations", "webhooks"})
 
 
-class MainScreen(Doing):
-    """Four tables over one model; the selected object is what actions are meant for."""
+class MainScreen(Walking, Doing):
+    """Pages over one model; the selected object is what actions are meant for."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
-            Binding(str(number), f"view('{view.name}')", f"Show {view.name}", show=False, id=f"view.{view.name}")
-            for number, view in enumerate(VIEWS, start=1)
+            Binding(KEYS[view.name], f"view('{view.name}')", f"Show {view.name}", show=False, id=f"view.{view.name}")
+            for view in VIEWS
         ),
-        Binding("tab", "next_view(1)", "View", id="view.next", key_display="1-4", tooltip="Next view"),
+        Binding("tab", "next_view(1)", "View", id="view.next", key_display="0-9U", tooltip="Next view"),
         Binding("shift+tab", "next_view(-1)", "Previous view", show=False, id="view.previous"),
         Binding("slash", "filter", "Filter", id="filter", key_display="/", tooltip="Filter rows by words; Esc clears"),
         Binding("s", "sort(1)", "Sort", show=False, id="sort.next", tooltip="Sort by the next column"),
@@ -48,12 +51,17 @@ class MainScreen(Doing):
         Binding("l", "log", "Log", id="log", tooltip="Show or hide the log of the selected job"),
         Binding("question_mark", "help", "Help", id="help", key_display="?"),
         Binding("q", "app.quit", "Quit", id="quit"),
-        Binding("escape", "back", "Back", show=False, id="back", tooltip="Clear the filter, leave the log"),
+        Binding(
+            "escape",
+            "back",
+            "Back",
+            show=False,
+            id="back",
+            tooltip="Leave the log, clear the filter, go one page up",
+        ),
+        Binding("left_square_bracket", "walk(-1)", "Page before", key_display="[", show=False, id="page.before"),
+        Binding("right_square_bracket", "walk(1)", "Page after", key_display="]", show=False, id="page.after"),
     ]
-
-    world: var[World] = var(World(), init=False)
-    view: var[str] = var(JOBS.name, init=False)
-    words: var[str] = var("", init=False)
 
     def __init__(self, clock: Clock, place: str, permits: Mapping[str, Permit] | None = None) -> None:
         super().__init__(clock, permits)
@@ -64,9 +72,7 @@ class MainScreen(Doing):
         """From top to bottom."""
         yield Headline(id="headline")
         yield Views(id="views")
-        with ContentSwitcher(initial=JOBS.name, id="tables"):
-            for view in VIEWS:
-                yield LiveTable(Table(view), id=view.name)
+        yield Pages(JOBS.name, tuple(view.name for view in VIEWS), id="tables")
         yield Details(id="details")
         yield LogPane(id="log")
         with Horizontal(id="filter-line"):
@@ -86,19 +92,15 @@ class MainScreen(Doing):
             self.say(f"keymap: {problem}.", problem=True)
 
     @property
-    def table(self) -> LiveTable:
-        """The shown table."""
-        return self.query_one(f"#{self.view}", LiveTable)
-
-    @property
     def live(self) -> Live:
         """The control plane."""
         return self.world.planes.get("", Live())
 
     @property
     def job(self) -> JobView | None:
-        """The selected job, whichever view is shown."""
-        found = self._selected(JOBS.name)
+        """The job that the page is about, else the selected one."""
+        about = self.page.about(self.world)
+        found = about[1] if about is not None else self._selected()
         return found if isinstance(found, JobView) else None
 
     @property
@@ -113,22 +115,24 @@ class MainScreen(Doing):
 
     @property
     def acts_in(self) -> str:
-        """The name of the shown table."""
-        return self.view
+        """The view whose actions are meant: that of the shown rows, or of the object that the page is about."""
+        return self.page.spec.acts_as or self.table.table.view.name
 
-    def _selected(self, view: str) -> object:
-        of = self.query_one(f"#{view}", LiveTable)
+    def aims(self, action: Action[Any]) -> tuple[Aim[Any], ...]:
+        """On a page about one object: that one, and no row of its table."""
+        if not self.page.spec.acts_as:
+            return super().aims(action)
+        return self._glance() if action.noun else ()
+
+    def _glance(self) -> tuple[Aim[Any], ...]:
+        if not self.page.spec.acts_as:
+            return super()._glance()
+        about = self.page.about(self.world)
+        return (Aim(*about),) if about is not None else ()
+
+    def _selected(self) -> object:
+        of = self.table
         return of.table.value(of.cursor.target) if of.cursor.target is not None else None
-
-    def go_to(self, view: str, key: str | None = None) -> None:
-        """Show a table and, with a key, select that object in it; a filter that hides it is taken away."""
-        self.view = view
-        if key is None:
-            return
-        if self.table.table.row_of(key) is None and self.words:
-            self.query_one("#filter", Input).value = self.words = ""
-            self.query_one("#filter-line").display = False
-        self.table.choose(key)
 
     def watch_world(self) -> None:
         """A feed has news."""
@@ -138,13 +142,6 @@ class MainScreen(Doing):
         """The filter changed."""
         self._filter_table()
         self.draw()
-
-    def watch_view(self) -> None:
-        """Another table was chosen."""
-        self.query_one("#tables", ContentSwitcher).current = self.view
-        self._filter_table()
-        self.draw()
-        self.table.focus()
 
     def on_resize(self, event: events.Resize) -> None:
         """On a low terminal the log takes the room of the details."""
@@ -159,20 +156,12 @@ class MainScreen(Doing):
             link_cell(link, local), (mode_cell(self.permit("")), *totals(self.live)), self._place
         )
         self.set_class(not link.fresh(local), "-stale")
-        if self.live.model is not None:
-            self._draw_table(local)
-            sizes = {view.name: len(view.objects(self.live.model)) for view in VIEWS}
-            self.query_one(Views).show(self.view, sizes)
+        if self.live.model is not None and self.page.ready:
+            self.page.draw(self.world, local, self.words)
+            self.draw_views()
         self._draw_details()
+        self.want_topics()
         self.draw_actions()
-
-    def _draw_table(self, local: float) -> None:
-        """The shown table only: the others are brought up to date when they are looked at."""
-        table = self.table.table
-        table.follow(self.world, local)
-        hidden = table.total and f"Nothing matches '{self.words}'. Press Esc to clear the filter."
-        self.table.say_empty(hidden or table.view.empty)
-        self.table.redraw()
 
     def _filter_table(self) -> None:
         """Only the shown table is filtered; another one when it is looked at."""
@@ -206,15 +195,6 @@ class MainScreen(Doing):
         self.app.push_screen(Help(groups))
 
     # Views and filter
-
-    def action_view(self, name: str) -> None:
-        """Show another table."""
-        self.view = name
-
-    def action_next_view(self, steps: int) -> None:
-        """Show the next or previous table."""
-        every = [view.name for view in VIEWS]
-        self.view = every[(every.index(self.view) + steps) % len(every)]
 
     def action_sort(self, steps: int) -> None:
         """Sort by the next or previous column."""
@@ -256,9 +236,11 @@ class MainScreen(Doing):
         self.table.focus()
 
     def action_back(self) -> None:
-        """Leave the log for the table; from the table, clear the filter."""
+        """Leave the log for the table; from the table, clear the filter, and without one go a page up."""
         if isinstance(self.focused, Log):
             self.table.focus()
+            return
+        if not self.words and not isinstance(self.focused, Input) and self.go_out():
             return
         self.query_one("#filter", Input).value = ""
         self.query_one("#filter-line").display = False
@@ -274,17 +256,34 @@ class MainScreen(Doing):
             self._show_log()
 
     def on_row_opened(self) -> None:
-        """Look into the selected job: its log."""
-        if self.view == JOBS.name:
+        """Look into the selected object; on a job's page, into its log."""
+        place = self.pages.lead()
+        if place is not None:
+            self.open(place)
+        elif self.page.spec.log:
             self._show_log()
             self.query_one(LogPane).text.focus()
 
     def on_row_selected(self, event: RowSelected) -> None:
         """Another object: its details, and its log when the pane is open."""
         self._draw_details()
-        if self.query_one(LogPane).display and self.view == JOBS.name and event.key is not None:
+        if self.query_one(LogPane).display and isinstance(self._selected(), JobView):
             self.set_timer(_LOG_DELAY_SECONDS, self._follow_log)
+        self.want_older(event.key)
         self.draw()
+
+    def focus_page(self) -> None:
+        """Go to the rows, or to the log where the page has one."""
+        if self.page.spec.log and self.query_one(LogPane).display:
+            self._follow_log()
+            self.query_one(LogPane).text.focus()
+        else:
+            self.table.focus()
+
+    def show_log(self, *, shown: bool) -> None:
+        """Show the log, or leave it, unless that is so already."""
+        if shown != self.query_one(LogPane).display:
+            self._show_log() if shown else self._leave_log()
 
     def _follow_log(self) -> None:
         pane, job = self.query_one(LogPane), self.job

@@ -316,7 +316,7 @@ async def test_the_palette_finds_every_action_and_every_object(console: Open, pl
             assert any(entry.action == action.id for entry in search(found, action.id)), action.id
         model = app.main.live.model
         assert model is not None
-        for view in VIEWS:
+        for view in (each for each in VIEWS if each.findable):
             for key in view.objects(model):
                 reached = search(found, f"{view.name} {key}")
                 assert key in {entry.key for entry in reached} or view.name == "nodes", (view.name, key)

@@ -56,7 +56,9 @@ async def test_the_headline_and_every_view_show_the_platform(console: Open) -> N
             assert app.main.view == view
             assert said in painted(app)
         await pilot.press("tab")
-        assert app.main.view == "jobs"
+        assert app.main.view == "apps"
+        await pilot.press("shift+tab")
+        assert app.main.view == "runners"
 
 
 async def test_the_cursor_stays_on_its_job_when_others_arrive(console: Open, plane: Plane) -> None:
@@ -266,7 +268,7 @@ async def test_a_click_selects_a_row_and_a_view(console: Open) -> None:
     async with console() as (app, pilot):
         await pilot.click(LiveTable, offset=(10, 3))
         assert app.main.table.cursor.target == RUNNING
-        await pilot.click(Views, offset=(14, 0))
+        await pilot.click(Views, offset=(words(app, Views).index("2 Nodes"), 0))
         assert app.main.view == "nodes"
 
 

@@ -9,7 +9,7 @@ from protocol.events import AnyEvent, BeatEvent, JobEvent, NodeEvent, ResetEvent
 from protocol.jobs import CreateJob, JobStatus, JobView, StoredPayload
 from protocol.nodes import NodeHealth
 from tests.console.samples import NOW, job, snapshot
-from tests.console.twin_changes import Changes
+from tests.console.twin_books import Shelves
 
 
 class SetClock:
@@ -22,7 +22,7 @@ class SetClock:
         return self.seconds
 
 
-class Plane(Changes):
+class Plane(Shelves):
     """The control plane's twin. `calls` holds what it was asked to change, in order."""
 
     def __init__(self, state: Snapshot | None = None) -> None:

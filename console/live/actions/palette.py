@@ -48,7 +48,7 @@ def index(world: World, views: Sequence[ViewSpec[Any]], local: float) -> Index:
     for name, live in world.planes.items():
         if live.model is not None:
             scene = Scene(live.model, live.model.server_time(local), name)
-            for view in views:
+            for view in (each for each in views if each.findable):
                 found.extend(_objects(view, scene))
     return Index(tuple(map(_view, views)), tuple(map(_action, ACTIONS)), tuple(found))
 

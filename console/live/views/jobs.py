@@ -63,6 +63,21 @@ def lease_text(job: JobView, now: datetime) -> Cell:
     return Cell(f"lease {span(left)}", Tone.WARN if left < 8 else Tone.PLAIN)
 
 
+def eta(job: JobView, scene: Scene) -> Cell:
+    """Where a job stands in the line, or between how long and how long it will take yet, by earlier runs of the app."""
+    backlog = scene.model.beside.backlog
+    if job.status is JobStatus.PENDING:
+        place = backlog.position(job.id)
+        return Cell(f"#{place} of {backlog.waiting}", Tone.PLAIN) if place is not None else Cell("")
+    band, ran = backlog.band(job.app_id), spent(job, scene.now)
+    if job.status is not JobStatus.RUNNING or band is None or ran is None:
+        return Cell("")
+    low, high = band.low - ran, band.high - ran
+    if high <= 0:
+        return Cell(f"{span(-high)} over", Tone.WARN)
+    return Cell(f"<{span(high)}" if low <= 0 else f"{span(low)}-{span(high)}", Tone.BUSY)
+
+
 @lru_cache(maxsize=8)
 def counts(jobs: Keyed[JobView]) -> Mapping[JobStatus, int]:
     """How many jobs are in each state."""
@@ -107,6 +122,12 @@ def _began(job: JobView, _: Scene) -> Rank:
     return by_number(-job.started_at.timestamp() if job.started_at else None)
 
 
+def _ends(job: JobView, scene: Scene) -> Rank:
+    """By when it began, where that is known, and what waits last."""
+    known = job.status is JobStatus.RUNNING and job.started_at is not None
+    return by_number(job.started_at.timestamp() if known and job.started_at else None)
+
+
 def _words(job: JobView, _: Scene) -> str:
     runner = job.runner_id or ""
     return line(f"{job.id} {job.app_id} {job.user_id} {job.status.value} {job.payload.phase or ''} {runner} {why(job)}")
@@ -121,9 +142,11 @@ def sheet(job: JobView, scene: Scene) -> tuple[str, ...]:
     attempt = f"attempt {job.attempt}" if job.attempt else "not started"
     lease = f", {lease_text(job, now).text}" if job.lease_expire_at else ""
     runner = f" on {job.runner_id}" if job.runner_id else ""
+    left = eta(job, scene).text
+    ends = "" if not left else f" · {left} in line" if job.status is JobStatus.PENDING else f" · ends in {left}"
     return (
         line(f"job {job.id} · app {job.app_id} · user {job.user_id} · {attempt}"),
-        line(f"{times}{runner}{lease}"),
+        line(f"{times}{runner}{lease}{ends}"),
         line(f"{what}{f' · commit {job.commit[:12]}' if job.commit else ''}"),
         line(why(job) or job.status.value),
     )
@@ -172,6 +195,7 @@ JOBS: Final = ViewSpec[JobView](
             lambda job, _: by_number(-job.created_at.timestamp()),
             ticks=True,
         ),
+        Field("eta", Column("ETA", 11, right=True, drop=1), eta, _ends, ticks=True),
         Field("why", Column("WHY", 0, flex=True), _why_cell, lambda job, _: by_text(why(job))),
     ),
 )
