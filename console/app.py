@@ -1,21 +1,29 @@
 """The console: the feed's newest value goes to the screen, the screen's wishes go to the control plane."""
 
 import asyncio
+import gc
 import sys
 import time
-from typing import ClassVar, Protocol
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+from types import MappingProxyType
+from typing import ClassVar, Final, Protocol
 
 from textual.app import App
 from textual.binding import BindingType
 from textual.theme import Theme
 
+from console.columns import ChosenColumns
 from console.connect import admin
 from console.live.commands import Commands, explain, explain_change
 from console.live.feed import Feed, LogSource, Source, log_texts
 from console.live.model import Clock, Live, World
+from console.live.reduce import MOST_JOBS
 from console.live.views.jobs import short
 from console.messages import (
     CancelWanted,
+    ColumnsChosen,
     CommandDone,
     CordonWanted,
     DeployWanted,
@@ -26,8 +34,8 @@ from console.messages import (
 )
 from console.screens.deploy_form import DeployForm
 from console.screens.main import MainScreen
-from console.settings import NotConfigured, read
-from protocol.client.transport import ClientError, Transport
+from console.settings import ConsoleSettings, NotConfigured, columns_path, read_all
+from protocol.client.transport import ClientError
 
 THEME = Theme(
     name="funai",
@@ -45,6 +53,11 @@ THEME = Theme(
 )
 
 
+#: Whatever is old by then is looked through once, and then left out of later searches for garbage: with 100,000
+#: objects each of those would stop the console for longer than a frame.
+_TIDY_SECONDS: Final = 30.0
+
+
 class ControlPlane(Source, LogSource, Commands, Protocol):
     """Everything the console asks of the control plane."""
 
@@ -57,6 +70,11 @@ class SteadyClock:
         return time.monotonic()
 
 
+def _tidy() -> None:
+    gc.collect()
+    gc.freeze()
+
+
 class ConsoleApp(App[None]):
     """Reads the control plane, and changes it only on an operator's confirmed wish."""
 
@@ -65,13 +83,34 @@ class ConsoleApp(App[None]):
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = []
 
-    def __init__(self, plane: ControlPlane, place: str, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        plane: ControlPlane | Mapping[str, ControlPlane],
+        place: str,
+        clock: Clock | None = None,
+        most_jobs: int = MOST_JOBS,
+        columns: ChosenColumns | None = None,
+    ) -> None:
+        """One control plane, or several by the names that the operator gave them."""
         super().__init__()
-        self._plane = plane
+        self._planes = plane if isinstance(plane, Mapping) else {"": plane}
         clock = clock or SteadyClock()
-        self.main = MainScreen(clock, place)
-        self._world = World()
-        self._feed = Feed(plane, lambda live: self._show("", live), clock)
+        self._columns = columns or ChosenColumns(None, "", {})
+        self.main = MainScreen(clock, place, self._columns)
+        self._world = World(MappingProxyType(dict.fromkeys(self._planes, Live())))
+        self._feeds = {
+            name: Feed(each, partial(self._show, name), clock, most_jobs=most_jobs)
+            for name, each in self._planes.items()
+        }
+
+    @property
+    def _plane(self) -> ControlPlane:
+        """The control plane of the chosen object."""
+        return self._named(self.main.plane)
+
+    def _named(self, name: str) -> ControlPlane:
+        """The control plane of that name; the first one when nothing was chosen."""
+        return self._planes.get(name) or next(iter(self._planes.values()))
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Colours of our own, for themes that do not name them."""
@@ -82,7 +121,10 @@ class ConsoleApp(App[None]):
         self.register_theme(THEME)
         self.theme = THEME.name
         self.push_screen(self.main)
-        self.run_worker(self._feed.run(), name="feed", group="feed", exit_on_error=False)
+        self.post_message(WorldChanged(self._world))
+        for name, feed in self._feeds.items():
+            self.run_worker(feed.run(), name=f"feed {name}".rstrip(), group=f"feed {name}", exit_on_error=False)
+        self.set_interval(_TIDY_SECONDS, _tidy)
 
     def _show(self, plane: str, live: Live) -> None:
         self._world = self._world.with_plane(plane, live)
@@ -92,15 +134,21 @@ class ConsoleApp(App[None]):
         """Hand the newest value to the screen."""
         self.main.world = event.world
 
+    def on_columns_chosen(self, event: ColumnsChosen) -> None:
+        """Keep the choice for the next time."""
+        self._columns.keep(event.view, event.names)
+
     def on_log_wanted(self, event: LogWanted) -> None:
         """Follow one log at a time."""
         self.workers.cancel_group(self, "log")
         if event.job_id is not None:
-            self.run_worker(self._follow_log(event.job_id), group="log", exclusive=True, exit_on_error=False)
+            self.run_worker(
+                self._follow_log(event.job_id, event.plane), group="log", exclusive=True, exit_on_error=False
+            )
 
-    async def _follow_log(self, job_id: str) -> None:
+    async def _follow_log(self, job_id: str, plane: str) -> None:
         try:
-            async for text in log_texts(self._plane, job_id):
+            async for text in log_texts(self._named(plane), job_id):
                 self.main.post_message(LogText(job_id, text))
         except ClientError as error:
             self.main.post_message(LogEnded(job_id, explain(error, "The log cannot be read")))
@@ -109,12 +157,12 @@ class ConsoleApp(App[None]):
 
     def on_cancel_wanted(self, event: CancelWanted) -> None:
         """Cancel a job."""
-        self.run_worker(self._cancel(event.job_id, event.app_id), exit_on_error=False)
+        self.run_worker(self._cancel(event), exit_on_error=False)
 
-    async def _cancel(self, job_id: str, app_id: str) -> None:
-        name = f"job {short(job_id)} of app {app_id}"
+    async def _cancel(self, wish: CancelWanted) -> None:
+        name = f"job {short(wish.job_id)} of app {wish.app_id}"
         try:
-            job = await self._plane.cancel(job_id)
+            job = await self._named(wish.plane).cancel(wish.job_id)
         except ClientError as error:
             self.post_message(CommandDone(explain_change(error, f"{name} was not cancelled"), problem=True))
         else:
@@ -122,11 +170,11 @@ class ConsoleApp(App[None]):
 
     def on_cordon_wanted(self, event: CordonWanted) -> None:
         """Drain or undrain a node."""
-        self.run_worker(self._cordon(event.name, event.enabled), exit_on_error=False)
+        self.run_worker(self._cordon(event.name, event.enabled, event.plane), exit_on_error=False)
 
-    async def _cordon(self, name: str, enabled: bool) -> None:
+    async def _cordon(self, name: str, enabled: bool, plane: str) -> None:
         try:
-            await self._plane.set_enabled(name, enabled=enabled)
+            await self._named(plane).set_enabled(name, enabled=enabled)
         except ClientError as error:
             self.post_message(CommandDone(explain_change(error, f"Node {name} was not changed"), problem=True))
         else:
@@ -158,15 +206,20 @@ class ConsoleApp(App[None]):
 def run() -> int:
     """Open the console on this terminal until the operator leaves it; the exit code (2: it is not configured)."""
     try:
-        settings = read()
+        every = read_all()
     except NotConfigured as problem:
         sys.stderr.write(f"funai: {problem}\n")
         return 2
-    client = admin(settings)
-    asyncio.run(_open(ConsoleApp(client, settings.place), client.transport))
+    asyncio.run(_open(every))
     return 0
 
 
-async def _open(app: ConsoleApp, transport: Transport) -> None:
-    async with transport:
-        await app.run_async()
+async def _open(every: Sequence[ConsoleSettings]) -> None:
+    """Names are shown where there are several control planes; of one alone the address is."""
+    clients = {settings.name if len(every) > 1 else "": admin(settings) for settings in every}
+    place = " ".join(settings.name or settings.place for settings in every)
+    chosen = ChosenColumns(columns_path(), ",".join(settings.name for settings in every), every[0].columns)
+    async with AsyncExitStack() as transports:
+        for client in clients.values():
+            await transports.enter_async_context(client.transport)
+        await ConsoleApp(clients, place, columns=chosen).run_async()

@@ -34,6 +34,23 @@ class MarksChanged(Message):
         self.gone = gone
 
 
+class SortWanted(Message):
+    """The operator chose a column to sort by; the one it is sorted by already is turned round."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__()
+        self.field = field
+
+
+class ColumnsChosen(Message):
+    """The operator chose which columns a view shows, in which order; none: every column."""
+
+    def __init__(self, view: str, names: tuple[str, ...]) -> None:
+        super().__init__()
+        self.view = view
+        self.names = names
+
+
 class RowOpened(Message):
     """The operator asked to look into the selected object."""
 
@@ -47,11 +64,12 @@ class ViewWanted(Message):
 
 
 class LogWanted(Message):
-    """Follow this job's log, or (with None) follow none."""
+    """Follow this job's log, on the control plane of that name, or (with None) follow none."""
 
-    def __init__(self, job_id: str | None) -> None:
+    def __init__(self, job_id: str | None, plane: str = "") -> None:
         super().__init__()
         self.job_id = job_id
+        self.plane = plane
 
 
 class LogText(Message):
@@ -73,21 +91,23 @@ class LogEnded(Message):
 
 
 class CancelWanted(Message):
-    """The operator confirmed that a job be cancelled."""
+    """The operator confirmed that a job be cancelled, on the control plane of that name."""
 
-    def __init__(self, job_id: str, app_id: str) -> None:
+    def __init__(self, job_id: str, app_id: str, plane: str = "") -> None:
         super().__init__()
         self.job_id = job_id
         self.app_id = app_id
+        self.plane = plane
 
 
 class CordonWanted(Message):
-    """The operator confirmed that a node take no (or again) new deployments."""
+    """The operator confirmed that a node take no (or again) new deployments, on the control plane of that name."""
 
-    def __init__(self, name: str, enabled: bool) -> None:
+    def __init__(self, name: str, enabled: bool, plane: str = "") -> None:
         super().__init__()
         self.name = name
         self.enabled = enabled
+        self.plane = plane
 
 
 class DeployWanted(Message):

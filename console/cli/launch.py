@@ -33,8 +33,15 @@ Folder = Annotated[Path | None, typer.Option("--data-dir", metavar="DIR", help="
 
 
 @app.command()
-def console(data_dir: Folder = None) -> None:
+def console(
+    data_dir: Folder = None,
+    context: Annotated[
+        str | None, typer.Option(metavar="NAME[,NAME]", help="Contexts of the settings: see funai config.")
+    ] = None,
+) -> None:
     """Open the operations console."""
+    if context is not None:
+        os.environ["FUNAI_CONTEXT"] = context
     if data_dir is not None:
         os.environ["FUNAI_DATA_DIR"] = str(data_dir.resolve())
     raise typer.Exit(foreground.open_console())

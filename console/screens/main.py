@@ -11,15 +11,25 @@ from textual.reactive import var
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Footer, Input, Label, Log
 
+from console.columns import ChosenColumns
 from console.live.catalog import VIEWS
 from console.live.filter import parse
-from console.live.headline import link_cell, totals
+from console.live.headline import links_cell, totals
 from console.live.model import Clock, Live, World
 from console.live.order import Wish, wish_of
 from console.live.table import Arrangement, Table
 from console.live.views.jobs import JOBS, short
 from console.live.views.nodes import NODES
-from console.messages import CancelWanted, CordonWanted, LogEnded, LogText, LogWanted, MarksChanged, RowSelected
+from console.messages import (
+    CancelWanted,
+    CordonWanted,
+    LogEnded,
+    LogText,
+    LogWanted,
+    MarksChanged,
+    RowSelected,
+    SortWanted,
+)
 from console.screens.deploy_form import DeployForm
 from console.screens.help import Help
 from console.widgets.confirm import Confirm
@@ -60,12 +70,12 @@ class MainScreen(Screen[None]):
     view: var[str] = var(JOBS.name, init=False)
     words: var[str] = var("", init=False)
 
-    def __init__(self, clock: Clock, place: str) -> None:
+    def __init__(self, clock: Clock, place: str, columns: ChosenColumns) -> None:
         super().__init__()
         self._clock = clock
+        self._columns = columns
         self._place = place
         self._allowed: tuple[bool, ...] = ()
-        self._refused_before: str | None = None
 
     def compose(self) -> ComposeResult:
         """From top to bottom."""
@@ -73,7 +83,7 @@ class MainScreen(Screen[None]):
         yield Views(id="views")
         with ContentSwitcher(initial=JOBS.name, id="tables"):
             for view in VIEWS:
-                yield LiveTable(Table(view), id=view.name)
+                yield LiveTable(Table(view, self._columns.of(view.name)), id=view.name)
         yield Details(id="details")
         yield LogPane(id="log")
         with Horizontal(id="filter-line"):
@@ -97,8 +107,14 @@ class MainScreen(Screen[None]):
 
     @property
     def live(self) -> Live:
-        """The control plane."""
-        return self.world.planes.get("", Live())
+        """The control plane of the chosen object; without one, or while there is one alone, the first."""
+        return self.world.planes.get(self.plane) or next(iter(self.world.planes.values()), Live())
+
+    @property
+    def plane(self) -> str:
+        """The name of the control plane of the chosen object: what is done to it is asked of that one."""
+        key = self.table.cursor.key
+        return (self.table.table.plane_of(key) if key is not None else None) or ""
 
     @property
     def job(self) -> JobView | None:
@@ -140,15 +156,16 @@ class MainScreen(Screen[None]):
     def draw(self) -> None:
         """Bring every widget up to the model and the time."""
         local = self._clock.monotonic()
-        link = self.live.link
-        self.query_one(Headline).show(link_cell(link, local), totals(self.live), self._place)
-        self.set_class(not link.fresh(local), "-stale")
-        if self.live.model is not None:
+        planes = self.world.planes
+        self.query_one(Headline).show(links_cell(planes, local), totals(*planes.values()), self._place)
+        self.set_class(not any(live.link.fresh(local) for live in planes.values()), "-stale")
+        models = [live.model for live in planes.values() if live.model is not None]
+        if models:
             self._draw_table(local)
-            sizes = {view.name: len(view.objects(self.live.model)) for view in VIEWS}
+            sizes = {view.name: sum(len(view.objects(model)) for model in models) for view in VIEWS}
             self.query_one(Views).show(self.view, sizes)
         self._draw_details()
-        allowed = (self._cancellable(), self._drainable(), link.fresh(local))
+        allowed = (self._cancellable(), self._drainable(), self._fresh())
         if allowed != self._allowed:
             self._allowed = allowed
             self.refresh_bindings()
@@ -156,16 +173,16 @@ class MainScreen(Screen[None]):
     def _draw_table(self, local: float) -> None:
         """The shown table only: the others are brought up to date when they are looked at."""
         table = self.table.table
-        table.follow(self.world, local)
+        changed = table.follow(self.world, local)
         hidden = table.total and f"Nothing matches '{self.words}'. Press Esc to clear the filter."
         self.table.say_empty(hidden or table.view.empty)
-        self.table.redraw()
+        self.table.redraw(changed, int(local))
 
     def _filter_table(self) -> None:
         """Only the shown table is filtered; another one when it is looked at."""
         table = self.table.table
         if table.arrangement.filter.text != self.words:
-            wanted = parse(self.words, (field.name for field in table.view.fields))
+            wanted = parse(self.words, (field.name for field in (*table.view.fields, *table.fields)))
             table.arrange(replace(table.arrangement, filter=wanted))
             if wanted.problem:
                 self.say(wanted.problem, problem=True)
@@ -212,7 +229,7 @@ class MainScreen(Screen[None]):
         job = self.job
         if job is None:
             return
-        wish = CancelWanted(job.id, job.app_id)
+        wish = CancelWanted(job.id, job.app_id, self.plane)
 
         def answered(yes: bool | None) -> None:
             if yes:
@@ -229,7 +246,7 @@ class MainScreen(Screen[None]):
         node = self.node
         if node is None:
             return
-        wish = CordonWanted(node.name, not node.enabled)
+        wish = CordonWanted(node.name, not node.enabled, self.plane)
 
         def answered(yes: bool | None) -> None:
             if yes:
@@ -272,7 +289,7 @@ class MainScreen(Screen[None]):
     def action_sort(self, steps: int) -> None:
         """Sort by the next or previous column."""
         arrangement = self.table.table.arrangement
-        names = [field.name for field in self.table.table.view.fields]
+        names = [field.name for field in self.table.table.fields]
         order = names[(names.index(arrangement.order) + steps) % len(names)]
         self._arrange(replace(arrangement, order=order))
 
@@ -285,6 +302,11 @@ class MainScreen(Screen[None]):
         self.table.table.arrange(arrangement)
         self.table.refresh()
         self.table.redraw()
+
+    def on_sort_wanted(self, event: SortWanted) -> None:
+        """Sort by the column whose title was clicked."""
+        now = self.table.table.arrangement
+        self._arrange(replace(now, order=event.field, reverse=now.order == event.field and not now.reverse))
 
     def on_marks_changed(self, event: MarksChanged) -> None:
         """Say how many objects an action would be meant for, and which of them cannot be seen."""
@@ -347,7 +369,7 @@ class MainScreen(Screen[None]):
             pane.open(None, "No job is selected")
         else:
             pane.open(job.id, f"Log of job {short(job.id)}, app {job.app_id}")
-        self.post_message(LogWanted(job.id if job else None))
+        self.post_message(LogWanted(job.id if job else None, self.plane))
 
     def _show_log(self) -> None:
         self.query_one(LogPane).display = True
