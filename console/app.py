@@ -88,6 +88,7 @@ class ConsoleApp(App[None]):
         plane: ControlPlane | Mapping[str, ControlPlane],
         place: str,
         clock: Clock | None = None,
+        *,
         most_jobs: int = MOST_JOBS,
         columns: ChosenColumns | None = None,
     ) -> None:
@@ -106,9 +107,9 @@ class ConsoleApp(App[None]):
     @property
     def _plane(self) -> ControlPlane:
         """The control plane of the chosen object."""
-        return self._named(self.main.plane)
+        return self.plane_of(self.main.plane)
 
-    def _named(self, name: str) -> ControlPlane:
+    def plane_of(self, name: str) -> ControlPlane:
         """The control plane of that name; the first one when nothing was chosen."""
         return self._planes.get(name) or next(iter(self._planes.values()))
 
@@ -148,7 +149,7 @@ class ConsoleApp(App[None]):
 
     async def _follow_log(self, job_id: str, plane: str) -> None:
         try:
-            async for text in log_texts(self._named(plane), job_id):
+            async for text in log_texts(self.plane_of(plane), job_id):
                 self.main.post_message(LogText(job_id, text))
         except ClientError as error:
             self.main.post_message(LogEnded(job_id, explain(error, "The log cannot be read")))
@@ -162,7 +163,7 @@ class ConsoleApp(App[None]):
     async def _cancel(self, wish: CancelWanted) -> None:
         name = f"job {short(wish.job_id)} of app {wish.app_id}"
         try:
-            job = await self._named(wish.plane).cancel(wish.job_id)
+            job = await self.plane_of(wish.plane).cancel(wish.job_id)
         except ClientError as error:
             self.post_message(CommandDone(explain_change(error, f"{name} was not cancelled"), problem=True))
         else:
@@ -174,7 +175,7 @@ class ConsoleApp(App[None]):
 
     async def _cordon(self, name: str, enabled: bool, plane: str) -> None:
         try:
-            await self._named(plane).set_enabled(name, enabled=enabled)
+            await self.plane_of(plane).set_enabled(name, enabled=enabled)
         except ClientError as error:
             self.post_message(CommandDone(explain_change(error, f"Node {name} was not changed"), problem=True))
         else:

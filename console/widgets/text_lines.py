@@ -45,8 +45,14 @@ class Headline(Line):
 class Views(Line):
     """The names of the tables with their keys and sizes; the shown one is marked."""
 
+    _said: tuple[object, ...] = ()
+
     def show(self, chosen: str, sizes: Mapping[str, int]) -> None:
         """Show the names; each can be clicked."""
+        said = (chosen, *sizes.items())
+        if said == self._said:
+            return
+        self._said = said
         parts = []
         for number, view in enumerate(VIEWS, start=1):
             name = f"{number} {view.title} {sizes.get(view.name, 0)}"
