@@ -4,7 +4,7 @@ A context that is named (`--context`, `FUNAI_CONTEXT`) is a control plane of the
 and nothing else says where it is: a name never means another place. Without a name, `platform.json` and
 `credentials.env` in the data folder of the platform count; `FUNAI_DEPLOY_URL`, `FUNAI_API_URL` and `DEPLOY_ADMIN_TOKEN`
 win over them, so that a console can also run on another machine. Where neither knows an address, the file's default
-context does.
+context does. `FUNAI_CONSOLE_WRITE` says whether the console may change anything where no context does.
 """
 
 import json
@@ -32,16 +32,16 @@ class ConsoleSettings:
     """What the console and the one-shot commands need to know of one control plane.
 
     `name` is its context's, empty without one. `production`: destructive actions ask for the name of what they destroy.
-    `write`: the operator's file says that the console may change something there.
+    `write`: the console may change something there.
     """
 
     data_dir: Path
     deploy_url: str
     api_url: str | None
     admin_token: str = field(repr=False)
+    write: bool = True
     name: str = ""
     production: bool = False
-    write: bool = False
     theme: str | None = None
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     keymap: Mapping[str, str] = field(default_factory=dict)
@@ -104,10 +104,20 @@ def _here(given: Mapping[str, str], data_dir: Path, deploy_url: str, places: Map
         deploy_url,
         given.get("FUNAI_API_URL") or places.get("api"),
         token,
+        _may_write(given),
         theme=config.theme,
         columns=config.columns,
         keymap=config.keymap,
     )
+
+
+def _may_write(environ: Mapping[str, str]) -> bool:
+    """Whether the console changes anything: on a platform of this machine it does unless told otherwise, on one that
+    was named by its address it does only when told so."""
+    said = environ.get("FUNAI_CONSOLE_WRITE", "").strip().lower()
+    if said not in ("", "true", "false"):
+        raise NotConfigured("FUNAI_CONSOLE_WRITE must be true or false")
+    return said == "true" if said else not environ.get("FUNAI_DEPLOY_URL")
 
 
 def config_path(environ: Mapping[str, str] | None = None) -> Path:
@@ -143,9 +153,9 @@ def _of(name: str, context: Context, config: Config, data_dir: Path) -> ConsoleS
         context.deploy_url,
         context.api_url,
         _token(name, context),
+        context.write,
         name,
         context.production,
-        context.write,
         context.theme or config.theme,
         {**config.columns, **context.columns},
         {**config.keymap, **context.keymap},
