@@ -99,6 +99,7 @@ class ConsoleApp(App[None]):
         self._columns = columns or ChosenColumns(None, "", {})
         self.main = MainScreen(clock, place, self._columns)
         self._world = World(MappingProxyType(dict.fromkeys(self._planes, Live())))
+        self.main.set_reactive(MainScreen.world, self._world)
         self._feeds = {
             name: Feed(each, partial(self._show, name), clock, most_jobs=most_jobs)
             for name, each in self._planes.items()
@@ -122,7 +123,6 @@ class ConsoleApp(App[None]):
         self.register_theme(THEME)
         self.theme = THEME.name
         self.push_screen(self.main)
-        self.post_message(WorldChanged(self._world))
         for name, feed in self._feeds.items():
             self.run_worker(feed.run(), name=f"feed {name}".rstrip(), group=f"feed {name}", exit_on_error=False)
         self.set_interval(_TIDY_SECONDS, _tidy)

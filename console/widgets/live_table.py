@@ -110,8 +110,9 @@ class LiveTable(ScrollView, can_focus=True):
         self._forget_cells(changed)
         self._keep_cells()
         self._forget_marks()
+        top, anchor = self.scroll_offset.y, self._top_key
         self._resize_to_rows()
-        self._hold_place(before)
+        self._hold_place(before, top, anchor)
         self._paint()
         if self.cursor.target != before.target:
             self.post_message(RowSelected(self.cursor.target))
@@ -178,18 +179,17 @@ class LiveTable(ScrollView, can_focus=True):
         if self.scroll_y > self.max_scroll_y:
             self._scroll_to_line(self.max_scroll_y)
 
-    def _hold_place(self, before: Cursor) -> None:
+    def _hold_place(self, before: Cursor, top: int, anchor: str | None) -> None:
         """Rows that came or went above move the view along, so that the chosen object stays on its line of the screen;
         when the cursor is out of view, the first line in view stays. At the top the newest rows come into view."""
-        top = self.scroll_offset.y
         if top == 0:
             if before.key is not None and self.cursor.row != before.row:
                 self._reveal()
         elif before.key is not None and before.row in range(top, top + self._page()):
             self._scroll_to_line(top + self.cursor.row - before.row)
             self._reveal()
-        elif self._top_key is not None:
-            row = self.table.row_of(self._top_key)
+        elif anchor is not None:
+            row = self.table.row_of(anchor)
             self._scroll_to_line(top if row is None else self._line_of(row))
         self._remember_top()
 
@@ -273,8 +273,9 @@ class LiveTable(ScrollView, can_focus=True):
             return self._finished(strips.strip("  ", self._header(), self._columns, self._rooms, "header"), "header")
         if not len(self.table) and y == 2:
             return Strip([Segment(set_cell_size(f"  {self.empty}", width), strips.style(""))], width)
-        line = y - _HEADER_LINES
-        looks = self._painted if line < len(self._painted) else self._looks()
+        line, looks = y - _HEADER_LINES, self._painted
+        if line >= len(looks):
+            looks = self._painted = self._looks()
         row, chosen, marked, ghost = looks[line] if line < len(looks) else (_NOTHING, False, False, False)
         if row is _NOTHING:
             return Strip.blank(width, strips.style(""))
