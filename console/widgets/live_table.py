@@ -160,8 +160,7 @@ class LiveTable(ScrollView, can_focus=True):
         return len(self.table) + (self.ghost is not None)
 
     def _resize_to_rows(self) -> None:
-        """Another number of rows changes the scroll bar alone: nothing is laid out anew while a bar stays or stays
-        away."""
+        """Another number of rows changes the scroll bar alone: nothing is laid out anew unless a bar comes or goes."""
         height, was, room = self.lines + _HEADER_LINES, self.virtual_size.height, self.container_size.height
         if height == was:
             return
