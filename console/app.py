@@ -1,15 +1,20 @@
 """The console: the feed's newest value goes to the screen, the screen's wishes go to the control plane."""
 
 import asyncio
+import gc
 import sys
 import time
-from collections.abc import Mapping
-from typing import ClassVar, Protocol
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+from types import MappingProxyType
+from typing import ClassVar, Final, Protocol
 
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.theme import Theme
 
+from console.columns import ChosenColumns
 from console.connect import admin
 from console.live.actions.gate import NotSent, carry_out, failed
 from console.live.actions.lookup import look_up
@@ -22,7 +27,9 @@ from console.live.feed import Feed, LogSource, Source, log_texts
 from console.live.keymap import checked
 from console.live.library import Library
 from console.live.model import Clock, Live, World
+from console.live.reduce import MOST_JOBS
 from console.messages import (
+    ColumnsChosen,
     CommandDone,
     CopyWanted,
     DeployWanted,
@@ -38,9 +45,9 @@ from console.messages import (
 )
 from console.screens.deploy_form import DeployForm
 from console.screens.main import MainScreen, default_keys
-from console.settings import NotConfigured, read
+from console.settings import ConsoleSettings, NotConfigured, columns_path, read_all
 from console.widgets import clipboard
-from protocol.client.transport import ClientError, Transport
+from protocol.client.transport import ClientError
 
 THEME = Theme(
     name="funai",
@@ -58,6 +65,11 @@ THEME = Theme(
 )
 
 
+#: Whatever is old by then is looked through once, and then left out of later searches for garbage: with 100,000
+#: objects each of those would stop the console for longer than a frame.
+_TIDY_SECONDS: Final = 30.0
+
+
 class ControlPlane(Source, LogSource, Commands, Books, Protocol):
     """Everything the console asks of the control plane."""
 
@@ -68,6 +80,11 @@ class SteadyClock:
     def monotonic(self) -> float:
         """Seconds."""
         return time.monotonic()
+
+
+def _tidy() -> None:
+    gc.collect()
+    gc.freeze()
 
 
 class ConsoleApp(App[None], inherit_bindings=False):
@@ -81,21 +98,40 @@ class ConsoleApp(App[None], inherit_bindings=False):
 
     def __init__(
         self,
-        plane: ControlPlane,
+        plane: ControlPlane | Mapping[str, ControlPlane],
         place: str,
         clock: Clock | None = None,
         *,
         permits: Mapping[str, Permit] | None = None,
         keymap: Mapping[str, str] | None = None,
+        most_jobs: int = MOST_JOBS,
+        columns: ChosenColumns | None = None,
     ) -> None:
+        """One control plane, or several by the names that the operator gave them."""
         super().__init__()
-        self._plane = plane
+        self._planes = plane if isinstance(plane, Mapping) else {"": plane}
         self._own_keys = dict(keymap or {})
         clock = clock or SteadyClock()
-        self.main = MainScreen(clock, place, permits)
-        self._world = World()
-        self._library = Library(plane, clock, lambda: self._show("", self._world.planes.get("", Live())))
-        self._feed = Feed(self._library.tapped(plane), lambda live: self._show("", live), clock)
+        self._columns = columns or ChosenColumns(None, "", {})
+        self.main = MainScreen(clock, place, permits, self._columns)
+        self._world = World(MappingProxyType(dict.fromkeys(self._planes, Live())))
+        self.main.set_reactive(MainScreen.world, self._world)
+        self._libraries = {
+            name: Library(each, clock, partial(self._show_again, name)) for name, each in self._planes.items()
+        }
+        self._feeds = {
+            name: Feed(self._libraries[name].tapped(each), partial(self._show, name), clock, most_jobs=most_jobs)
+            for name, each in self._planes.items()
+        }
+
+    @property
+    def _plane(self) -> ControlPlane:
+        """The control plane of the chosen object."""
+        return self.plane_of(self.main.plane)
+
+    def plane_of(self, name: str) -> ControlPlane:
+        """The control plane of that name; the first one when nothing was chosen."""
+        return self._planes.get(name) or next(iter(self._planes.values()))
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Colours of our own, for themes that do not name them."""
@@ -109,12 +145,19 @@ class ConsoleApp(App[None], inherit_bindings=False):
         self.set_keymap(dict(chosen.keys))
         self.main.keymap = chosen
         self.push_screen(self.main)
-        self.run_worker(self._feed.run(), name="feed", group="feed", exit_on_error=False)
-        self.run_worker(self._library.run(), name="library", group="library", exit_on_error=False)
+        for name, feed in self._feeds.items():
+            self.run_worker(feed.run(), name=f"feed {name}".rstrip(), group=f"feed {name}", exit_on_error=False)
+        for name, library in self._libraries.items():
+            of = f"library {name}"
+            self.run_worker(library.run(), name=of.rstrip(), group=of, exit_on_error=False)
+        self.set_interval(_TIDY_SECONDS, _tidy)
 
     def _show(self, plane: str, live: Live) -> None:
-        self._world = self._world.with_plane(plane, self._library.furnish(live))
+        self._world = self._world.with_plane(plane, self._libraries[plane].furnish(live))
         self.post_message(WorldChanged(self._world))
+
+    def _show_again(self, plane: str) -> None:
+        self._show(plane, self._world.planes.get(plane, Live()))
 
     def on_world_changed(self, event: WorldChanged) -> None:
         """Hand the newest value to the screen."""
@@ -122,30 +165,35 @@ class ConsoleApp(App[None], inherit_bindings=False):
 
     def on_topics_wanted(self, event: TopicsWanted) -> None:
         """Read what the shown page needs."""
-        self._library.want(event.topics.get("", ()))
+        for name, library in self._libraries.items():
+            library.want(event.topics.get(name, ()))
 
     def on_older_wanted(self, event: OlderWanted) -> None:
         """Read further back."""
-        self._library.want_older(event.topic)
+        library = self._libraries.get(event.plane)
+        if library is not None:
+            library.want_older(event.topic)
+
+    def on_columns_chosen(self, event: ColumnsChosen) -> None:
+        """Keep the choice for the next time."""
+        self._columns.keep(event.view, event.names)
 
     def on_log_wanted(self, event: LogWanted) -> None:
         """Follow one log at a time."""
         self.workers.cancel_group(self, "log")
         if event.job_id is not None:
-            self.run_worker(self._follow_log(event.job_id), group="log", exclusive=True, exit_on_error=False)
+            self.run_worker(
+                self._follow_log(event.job_id, event.plane), group="log", exclusive=True, exit_on_error=False
+            )
 
-    async def _follow_log(self, job_id: str) -> None:
+    async def _follow_log(self, job_id: str, plane: str) -> None:
         try:
-            async for text in log_texts(self._plane, job_id):
+            async for text in log_texts(self.plane_of(plane), job_id):
                 self.main.post_message(LogText(job_id, text))
         except ClientError as error:
             self.main.post_message(LogEnded(job_id, explain(error, "The log cannot be read")))
         else:
             self.main.post_message(LogEnded(job_id))
-
-    def plane_of(self, name: str) -> ControlPlane:
-        """The control plane of that name."""
-        return self._plane
 
     def on_look_up_wanted(self, event: LookUpWanted) -> None:
         """Read what an action needs before it can be asked about."""
@@ -223,16 +271,22 @@ class ConsoleApp(App[None], inherit_bindings=False):
 def run() -> int:
     """Open the console on this terminal until the operator leaves it; the exit code (2: it is not configured)."""
     try:
-        settings = read()
+        every = read_all()
     except NotConfigured as problem:
         sys.stderr.write(f"funai: {problem}\n")
         return 2
-    client = admin(settings)
-    permits = {"": Permit(write=settings.write)}
-    asyncio.run(_open(ConsoleApp(client, settings.place, permits=permits), client.transport))
+    asyncio.run(_open(every))
     return 0
 
 
-async def _open(app: ConsoleApp, transport: Transport) -> None:
-    async with transport:
-        await app.run_async()
+async def _open(every: Sequence[ConsoleSettings]) -> None:
+    """Names are shown where there are several control planes; of one alone the address is."""
+    named = {settings.name if len(every) > 1 else "": settings for settings in every}
+    clients = {name: admin(settings) for name, settings in named.items()}
+    permits = {name: Permit(settings.write, settings.production) for name, settings in named.items()}
+    place = " ".join(settings.name or settings.place for settings in every)
+    chosen = ChosenColumns(columns_path(), ",".join(settings.name for settings in every), every[0].columns)
+    async with AsyncExitStack() as transports:
+        for client in clients.values():
+            await transports.enter_async_context(client.transport)
+        await ConsoleApp(clients, place, permits=permits, keymap=every[0].keymap, columns=chosen).run_async()

@@ -60,6 +60,23 @@ class MarksChanged(Message):
         self.gone = gone
 
 
+class SortWanted(Message):
+    """The operator chose a column to sort by; the one it is sorted by already is turned round."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__()
+        self.field = field
+
+
+class ColumnsChosen(Message):
+    """The operator chose which columns a view shows, in which order; none: every column."""
+
+    def __init__(self, view: str, names: tuple[str, ...]) -> None:
+        super().__init__()
+        self.view = view
+        self.names = names
+
+
 class RowOpened(Message):
     """The operator asked to look into the selected object."""
 
@@ -73,11 +90,12 @@ class ViewWanted(Message):
 
 
 class LogWanted(Message):
-    """Follow this job's log, or (with None) follow none."""
+    """Follow this job's log, on the control plane of that name, or (with None) follow none."""
 
-    def __init__(self, job_id: str | None) -> None:
+    def __init__(self, job_id: str | None, plane: str = "") -> None:
         super().__init__()
         self.job_id = job_id
+        self.plane = plane
 
 
 class LogText(Message):

@@ -41,10 +41,15 @@ def console(
             "--write/--read-only", help="May it change anything? By default on this machine's platform alone."
         ),
     ] = None,
+    context: Annotated[
+        str | None, typer.Option(metavar="NAME[,NAME]", help="Contexts of the settings: see funai config.")
+    ] = None,
 ) -> None:
     """Open the operations console."""
     if write is not None:
         os.environ["FUNAI_CONSOLE_WRITE"] = str(write).lower()
+    if context is not None:
+        os.environ["FUNAI_CONTEXT"] = context
     if data_dir is not None:
         os.environ["FUNAI_DATA_DIR"] = str(data_dir.resolve())
     raise typer.Exit(foreground.open_console())

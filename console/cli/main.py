@@ -13,6 +13,7 @@ _PLACES: Final[Mapping[str, str]] = {
     "up": "console.cli.launch",
     "daemon": "console.cli.launch",
     "init": "console.cli.launch",
+    "config": "console.cli.config",
     "smoke": "console.cli.smoke",
     "jobs": "console.cli.listing",
     "job": "console.cli.job",

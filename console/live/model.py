@@ -13,7 +13,9 @@ from protocol.apps import AppRunView
 from protocol.jobs import JobView
 from protocol.nodes import NodeView, PlacementView, RunnerView
 
-STALE_SECONDS: Final = 15.0
+#: How often the control plane sends a beat while nothing happens; after three that did not come the data is stale.
+BEAT_SECONDS: Final = 5.0
+STALE_SECONDS: Final = 3 * BEAT_SECONDS
 
 
 class Clock(Protocol):
@@ -102,8 +104,10 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What cells are made from: the model of the object's own control plane, and that server's time now."""
+    """What cells are made from: the model of the object's own control plane, that server's time now, and whether it is
+    heard (`fresh`)."""
 
     model: Model
     now: datetime
     plane: str = ""
+    fresh: bool = True

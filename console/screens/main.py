@@ -10,15 +10,16 @@ from textual.binding import Binding, BindingsMap, BindingType
 from textual.containers import Horizontal
 from textual.widgets import Footer, Input, Label, Log
 
+from console.columns import ChosenColumns
 from console.live.actions.spec import Action, Aim, Permit
 from console.live.catalog import KEYS, VIEWS
 from console.live.filter import parse
-from console.live.headline import link_cell, mode_cell, totals
+from console.live.headline import links_cell, mode_cell, totals
 from console.live.keymap import Keymap
 from console.live.model import Clock, Live, World
 from console.live.table import Arrangement
 from console.live.views.jobs import JOBS, short
-from console.messages import LogEnded, LogText, LogWanted, MarksChanged, RowSelected
+from console.messages import LogEnded, LogText, LogWanted, MarksChanged, RowSelected, SortWanted
 from console.screens.doing import Doing
 from console.screens.help import Help
 from console.screens.walking import Walking
@@ -63,8 +64,15 @@ class MainScreen(Walking, Doing):
         Binding("right_square_bracket", "walk(1)", "Page after", key_display="]", show=False, id="page.after"),
     ]
 
-    def __init__(self, clock: Clock, place: str, permits: Mapping[str, Permit] | None = None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        place: str,
+        permits: Mapping[str, Permit] | None = None,
+        columns: ChosenColumns | None = None,
+    ) -> None:
         super().__init__(clock, permits)
+        self._columns = columns or ChosenColumns(None, "", {})
         self._place = place
         self.keymap = Keymap({})
 
@@ -72,7 +80,7 @@ class MainScreen(Walking, Doing):
         """From top to bottom."""
         yield Headline(id="headline")
         yield Views(id="views")
-        yield Pages(JOBS.name, tuple(view.name for view in VIEWS), id="tables")
+        yield Pages(JOBS.name, tuple(view.name for view in VIEWS), self._columns.of, id="tables")
         yield Details(id="details")
         yield LogPane(id="log")
         with Horizontal(id="filter-line"):
@@ -93,8 +101,14 @@ class MainScreen(Walking, Doing):
 
     @property
     def live(self) -> Live:
-        """The control plane."""
-        return self.world.planes.get("", Live())
+        """The control plane of the chosen object; without one, or while there is one alone, the first."""
+        return self.world.planes.get(self.plane) or next(iter(self.world.planes.values()), Live())
+
+    @property
+    def plane(self) -> str:
+        """The name of the control plane of the chosen object: what is done to it is asked of that one."""
+        key = self.table.cursor.key
+        return (self.table.table.plane_of(key) if key is not None else None) or ""
 
     @property
     def job(self) -> JobView | None:
@@ -151,12 +165,11 @@ class MainScreen(Walking, Doing):
     def draw(self) -> None:
         """Bring every widget up to the model and the time."""
         local = self._clock.monotonic()
-        link = self.live.link
-        self.query_one(Headline).show(
-            link_cell(link, local), (mode_cell(self.permit("")), *totals(self.live)), self._place
-        )
-        self.set_class(not link.fresh(local), "-stale")
-        if self.live.model is not None and self.page.ready:
+        planes = self.world.planes
+        mode = mode_cell(self.permit(self.plane or next(iter(planes), "")))
+        self.query_one(Headline).show(links_cell(planes, local), (mode, *totals(*planes.values())), self._place)
+        self.set_class(not any(live.link.fresh(local) for live in planes.values()), "-stale")
+        if any(live.model is not None for live in planes.values()) and self.page.ready:
             self.page.draw(self.world, local, self.words)
             self.draw_views()
         self._draw_details()
@@ -167,7 +180,7 @@ class MainScreen(Walking, Doing):
         """Only the shown table is filtered; another one when it is looked at."""
         table = self.table.table
         if table.arrangement.filter.text != self.words:
-            wanted = parse(self.words, (field.name for field in table.view.fields))
+            wanted = parse(self.words, (field.name for field in (*table.view.fields, *table.fields)))
             table.arrange(replace(table.arrangement, filter=wanted))
             if wanted.problem:
                 self.say(wanted.problem, problem=True)
@@ -199,7 +212,7 @@ class MainScreen(Walking, Doing):
     def action_sort(self, steps: int) -> None:
         """Sort by the next or previous column."""
         arrangement = self.table.table.arrangement
-        names = [field.name for field in self.table.table.view.fields]
+        names = [field.name for field in self.table.table.fields]
         order = names[(names.index(arrangement.order) + steps) % len(names)]
         self._arrange(replace(arrangement, order=order))
 
@@ -212,6 +225,11 @@ class MainScreen(Walking, Doing):
         self.table.table.arrange(arrangement)
         self.table.refresh()
         self.table.redraw()
+
+    def on_sort_wanted(self, event: SortWanted) -> None:
+        """Sort by the column whose title was clicked."""
+        now = self.table.table.arrangement
+        self._arrange(replace(now, order=event.field, reverse=now.order == event.field and not now.reverse))
 
     def on_marks_changed(self, event: MarksChanged) -> None:
         """Say how many objects an action would be meant for, and which of them cannot be seen."""
@@ -293,7 +311,7 @@ class MainScreen(Walking, Doing):
             pane.open(None, "No job is selected")
         else:
             pane.open(job.id, f"Log of job {short(job.id)}, app {job.app_id}")
-        self.post_message(LogWanted(job.id if job else None))
+        self.post_message(LogWanted(job.id if job else None, self.plane))
 
     def _show_log(self) -> None:
         self.query_one(LogPane).display = True

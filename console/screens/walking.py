@@ -91,11 +91,11 @@ class Walking(Screen[None]):
 
     def draw_views(self) -> None:
         """The names and sizes of the tables, or the way to the page."""
-        model = next((live.model for live in self.world.planes.values() if live.model is not None), None)
-        if model is None:
+        models = [live.model for live in self.world.planes.values() if live.model is not None]
+        if not models:
             return
         shown = [view for view in VIEWS if view.name == self.view or view.name not in _LAZY]
-        sizes = {view.name: len(view.objects(model)) for view in shown}
+        sizes = {view.name: sum(len(view.objects(model)) for model in models) for view in shown}
         self.query_one(Views).show(self.view, sizes, self.pages.trail.here.crumbs)
 
     def want_topics(self) -> None:

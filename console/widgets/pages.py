@@ -2,7 +2,7 @@
 filter, order and scroll, because they are kept whole.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from textual.containers import Vertical
@@ -19,15 +19,22 @@ from console.widgets.live_table import LiveTable
 from console.widgets.text_lines import Panel
 from protocol.base import Wire
 
+#: Which columns a view shows; none: all.
+Columns = Callable[[str], tuple[str, ...]]
+
+
+def _every(_: str) -> tuple[str, ...]:
+    return ()
+
 
 class Page(Vertical):
     """One page; `ready` once its parts can be drawn."""
 
-    def __init__(self, place: Place, number: int) -> None:
+    def __init__(self, place: Place, number: int, columns: Columns = _every) -> None:
         self.place = place
         self.spec = page_of(place.view)
         view = self.spec.table(place.subject)
-        table = Table(view)
+        table = Table(view, columns(view.name))
         if self.spec.scope is not None:
             table.arrange(Arrangement(view.order, scope=self.spec.scope(place.subject)))
         self.table = LiveTable(table, id=f"table-{number}" if place.subject else place.view)
@@ -67,10 +74,10 @@ class Page(Vertical):
         seen = self.planes(world)
         self.panel.show(self._lines(seen, local))
         table = self.table.table
-        table.follow(seen, local)
+        changed = table.follow(seen, local)
         hidden = table.total and words and f"Nothing matches '{words}'. Press Esc to clear the filter."
         self.table.say_empty(hidden or self._nothing(seen))
-        self.table.redraw()
+        self.table.redraw(changed, int(local))
 
     def _lines(self, seen: World, local: float) -> Lines:
         found: Lines = ()
@@ -107,9 +114,10 @@ class Page(Vertical):
 class Pages(ContentSwitcher):
     """All pages that are kept, and the way to and from them."""
 
-    def __init__(self, first: str, names: tuple[str, ...], *, id: str | None = None) -> None:
+    def __init__(self, first: str, names: tuple[str, ...], columns: Columns = _every, *, id: str | None = None) -> None:
+        self._columns = columns
         every = (first, *(name for name in names if name != first))
-        self._pages = {Place(name): Page(Place(name), number) for number, name in enumerate(every)}
+        self._pages = {Place(name): Page(Place(name), number, columns) for number, name in enumerate(every)}
         self._made = len(names)
         self.trail = Trail((Visit(Place(first), (page_of(first).crumb("", None),)),))
         super().__init__(*self._pages.values(), id=id, initial=self._pages[Place(first)].id)
@@ -153,7 +161,7 @@ class Pages(ContentSwitcher):
         self.trail = trail
         place = trail.here.place
         if place not in self._pages:
-            self._pages[place] = page = Page(place, self._made)
+            self._pages[place] = page = Page(place, self._made, self._columns)
             self._made += 1
             self.mount(page)
         self.current = self._pages[place].id

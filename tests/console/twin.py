@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 from protocol.client.transport import Refused, Unreachable
-from protocol.events import AnyEvent, BeatEvent, JobEvent, NodeEvent, ResetEvent, Snapshot
+from protocol.events import AnyEvent, AppEvent, BeatEvent, JobEvent, NodeEvent, ResetEvent, Snapshot
 from protocol.jobs import CreateJob, JobStatus, JobView, StoredPayload
 from protocol.nodes import NodeHealth
 from tests.console.samples import NOW, job, snapshot
@@ -107,6 +107,14 @@ class Plane(Shelves):
         jobs = (*(known for known in self.state.jobs if known.id != changed.id), changed)
         self.state = self.state.model_copy(update={"jobs": jobs, "seq": self.state.seq + 1})
         self._send(JobEvent(seq=self.state.seq, at=self.state.at, change=change, actor="test", job=changed))
+
+    def gone(self, job_id: str) -> None:
+        """A job is no more, as when its app was purged; the other jobs of the app stay."""
+        left = tuple(known for known in self.state.jobs if known.id != job_id)
+        app_id = f"purged-{job_id}"
+        self.publish(self._job(job_id).model_copy(update={"app_id": app_id}), "moved")
+        self.state = self.state.model_copy(update={"jobs": left, "seq": self.state.seq + 1})
+        self._send(AppEvent(seq=self.state.seq, at=self.state.at, change="purged", actor="test", app_id=app_id))
 
     def beat(self, seconds: float = 0) -> None:
         """Time passes at the server."""

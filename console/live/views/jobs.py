@@ -1,17 +1,18 @@
 """Jobs: the queue, what runs, and how what ended did. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from functools import lru_cache
 from typing import Final
 
 from console.live.cells import Cell, Column, Tone, cell, seconds_between, span
+from console.live.fold import Fold
 from console.live.keyed import Keyed
 from console.live.model import Scene
 from console.live.plain import line
 from console.live.views.spec import Field, Rank, ViewSpec, by_number, by_text
 from protocol.jobs import JobStatus, JobView
 
+Changes = Iterable[tuple[JobView | None, JobView | None]]
 _SHORT: Final = 8
 _STATUS: Final[Mapping[JobStatus, tuple[str, Tone]]] = {
     JobStatus.PENDING: ("○", Tone.WARN),
@@ -78,27 +79,54 @@ def eta(job: JobView, scene: Scene) -> Cell:
     return Cell(f"<{span(high)}" if low <= 0 else f"{span(low)}-{span(high)}", Tone.BUSY)
 
 
-@lru_cache(maxsize=8)
-def counts(jobs: Keyed[JobView]) -> Mapping[JobStatus, int]:
-    """How many jobs are in each state."""
+def _count(jobs: Iterable[JobView]) -> Mapping[JobStatus, int]:
     found = dict.fromkeys(JobStatus, 0)
-    for job in jobs.values():
+    for job in jobs:
         found[job.status] += 1
     return found
 
 
-@lru_cache(maxsize=8)
-def _held(jobs: Keyed[JobView]) -> Mapping[str, tuple[JobView, ...]]:
-    found: dict[str, tuple[JobView, ...]] = {}
-    running = [job for job in jobs.values() if job.status is JobStatus.RUNNING and job.runner_id]
-    for job in sorted(running, key=lambda job: (job.created_at, job.id)):
-        found[job.runner_id or ""] = (*found.get(job.runner_id or "", ()), job)
-    return found
+def _recount(found: Mapping[JobStatus, int], changes: Changes) -> Mapping[JobStatus, int]:
+    after = dict(found)
+    for was, now in changes:
+        if was is not None:
+            after[was.status] -= 1
+        if now is not None:
+            after[now.status] += 1
+    return after
+
+
+#: How many jobs are in each state.
+counts: Final = Fold[JobView, Mapping[JobStatus, int]](_count, _recount)
+
+
+def _holder(job: JobView | None) -> str | None:
+    """The runner that holds a job: the empty text while a running job has none, None for all others."""
+    return (job.runner_id or "") if job is not None and job.status is JobStatus.RUNNING else None
+
+
+def _held_of(jobs: Iterable[JobView]) -> Mapping[str, tuple[JobView, ...]]:
+    return _held_again({}, ((None, job) for job in jobs))
+
+
+def _held_again(held: Mapping[str, tuple[JobView, ...]], changes: Changes) -> Mapping[str, tuple[JobView, ...]]:
+    after = dict(held)
+    for was, now in changes:
+        if was is not None and (holder := _holder(was)) is not None:
+            after[holder] = tuple(job for job in after[holder] if job.id != was.id)
+        if now is not None and (holder := _holder(now)) is not None:
+            mine = (*after.get(holder, ()), now)
+            after[holder] = tuple(sorted(mine, key=lambda job: (job.created_at, job.id)))
+    return after
+
+
+#: The running jobs of each runner, oldest first.
+held: Final = Fold[JobView, Mapping[str, tuple[JobView, ...]]](_held_of, _held_again)
 
 
 def held_by(jobs: Keyed[JobView], runner_id: str) -> tuple[JobView, ...]:
     """The running jobs of a runner, oldest first."""
-    return _held(jobs).get(runner_id, ())
+    return held(jobs).get(runner_id, ())
 
 
 def _quiet(job: JobView) -> Tone:

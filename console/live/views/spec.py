@@ -43,7 +43,8 @@ class ViewSpec(Generic[T]):
     """One table. `words` is what a filter without a field searches: cheap, for it is asked of every object.
 
     `order`: the field it is sorted by at first. `joined`: rows say something of other objects too, so a change of any
-    may change them. `sheet`: the few lines about one object. `findable`: its rows are objects that one looks for.
+    may change them: `touched` says which, by their ids, when one model follows another (None: all), and without it all
+    are read again. `sheet`: the few lines about one object. `findable`: its rows are objects that one looks for.
     """
 
     name: str
@@ -56,6 +57,7 @@ class ViewSpec(Generic[T]):
     empty: str
     joined: bool = False
     findable: bool = True
+    touched: Callable[[Model, Model], frozenset[str] | None] | None = None
 
     def field(self, name: str) -> Field[T] | None:
         """The column of that name."""
