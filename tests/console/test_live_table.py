@@ -60,7 +60,7 @@ async def test_what_is_gone_leaves_a_ghost_and_disarms(console: Open, plane: Pla
         assert line_of(table, "◌") == before
         assert target[:8] in lines(table)[before or 0]
         assert "is gone" in str(app.main.query_one(Details).content)
-        assert app.main.check_action("cancel", ()) is None
+        assert app.main.check_action("do", ("job.cancel",)) is None
         await pilot.press("down")
         assert line_of(table, "◌") is None and line_of(table, "▸") == before
 
@@ -175,10 +175,10 @@ async def test_several_control_planes_in_one_table(clock: SetClock) -> None:
         assert near.calls == []
         far.lose()
         await until(pilot, lambda: "1 of 2 live; far" in str(app.main.query_one(Headline).content))
-        assert app.main.check_action("cancel", ()) is None
+        assert app.main.check_action("do", ("job.cancel",)) is None
         await pilot.press("down")
         assert table.table.plane_of(table.cursor.target or "") == "near"
-        assert app.main.check_action("cancel", ()) is True
+        assert app.main.check_action("do", ("job.cancel",)) is True
         await pilot.press("slash", *"plane:far", "enter")
         assert len(table.table) == 1
 
