@@ -7,7 +7,7 @@ from typing import Final
 from daemons.kit.clock import SystemClock
 from daemons.kit.settings import revealed
 from daemons.runner.adapters.app_host import HttpAppHost
-from daemons.runner.adapters.control_plane import HttpControlPlane
+from daemons.runner.adapters.control_plane import ControlPlaneLine, HttpControlPlane
 from daemons.runner.adapters.disks import MachineDisks, engine_root
 from daemons.runner.adapters.git import GitPolicy, GitRepository
 from daemons.runner.adapters.git_process import GitKeys
@@ -17,24 +17,21 @@ from daemons.runner.domain.builders import BuilderKind
 from daemons.runner.domain.tree import TreeLimits
 from daemons.runner.ports import Pacer
 from daemons.runner.settings import RunnerSettings
-from protocol.client.runner import RunnerClient
-from protocol.client.transport import Transport
-from protocol.headers import RUNNER_TOKEN
 
 _MIRRORS: Final = ".mirrors"
 _LOGS: Final = ".logs"
 _MOST_FILES: Final = 200_000
 
 
-def plane_transport(settings: RunnerSettings) -> Transport:
+def line(settings: RunnerSettings) -> ControlPlaneLine:
     """A connection of its own to the control plane; the caller closes it."""
-    return Transport(settings.deploy_url, {RUNNER_TOKEN: revealed(settings.runner_token)[0]})
+    return ControlPlaneLine(settings.deploy_url, revealed(settings.runner_token)[0])
 
 
-def control_plane(settings: RunnerSettings, transport: Transport, instance: str) -> HttpControlPlane:
+def control_plane(settings: RunnerSettings, over: ControlPlaneLine, instance: str) -> HttpControlPlane:
     """The control plane, as this process with the id `instance` speaks to it."""
     return HttpControlPlane(
-        RunnerClient(transport),
+        over.client,
         runner_id=settings.runner_id,
         lease_seconds=settings.lease_seconds,
         slots=settings.slots,

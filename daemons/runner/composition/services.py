@@ -53,9 +53,8 @@ async def compose(
     builder, kind = await make_builder(settings)
     instance = secrets.token_hex(8)
     logger.info("this process is known by its own id", extra={"runner": settings.runner_id, "instance": instance})
-    control = outside.control_plane(
-        settings, await stack.enter_async_context(outside.plane_transport(settings)), instance
-    )
+    line = await stack.enter_async_context(outside.line(settings))
+    control = outside.control_plane(settings, line, instance)
     pacer, roster = MachinePacer(), Roster()
     presence = Presence(
         control, await outside.disks(settings, kind), _marks(settings), pacer, roster, instance=instance
@@ -92,7 +91,7 @@ async def compose(
 async def _holding(settings: RunnerSettings, roster: Roster, instance: str, stack: AsyncExitStack) -> Holding:
     """Leases are renewed in a thread of their own, over connections of their own."""
     aside = await stack.enter_async_context(OwnThread("leases"))
-    renewals = outside.plane_transport(settings)
+    renewals = outside.line(settings)
     stack.push_async_callback(aside.run, renewals.close)
     return Holding(outside.control_plane(settings, renewals, instance), aside, Leashes(), roster)
 
