@@ -13,6 +13,7 @@ from daemons.runner.adapters.aside import OwnThread
 from daemons.runner.adapters.leash import Leashes
 from daemons.runner.adapters.meter import PrometheusMeter
 from daemons.runner.adapters.named_images import NotedBuilder
+from daemons.runner.adapters.spools import DiskSpools
 from daemons.runner.adapters.workplace import DiskWorkplace
 from daemons.runner.composition import outside
 from daemons.runner.composition.builders import hidden_words_of, make_builder, make_cache
@@ -49,16 +50,15 @@ async def compose(
     settings: RunnerSettings, workplace: DiskWorkplace, metrics: Metrics, stack: AsyncExitStack
 ) -> RunnerParts:
     """Everything, connected; `stack` closes what was opened. Raises NoBuilder."""
-    hidden = await hidden_words_of(settings)
+    words = spellings((*settings.secret_values(), *await hidden_words_of(settings)))
     builder, kind = await make_builder(settings)
     instance = secrets.token_hex(8)
     logger.info("this process is known by its own id", extra={"runner": settings.runner_id, "instance": instance})
     line = await stack.enter_async_context(outside.line(settings))
     control = outside.control_plane(settings, line, instance)
     pacer, roster = MachinePacer(), Roster()
-    presence = Presence(
-        control, await outside.disks(settings, kind), _marks(settings), pacer, roster, instance=instance
-    )
+    disks = await outside.disks(settings, kind)
+    presence = Presence(control, disks, _marks(settings), pacer, roster, instance=instance)
     await presence.look()
     cache = await make_cache(settings, builder, metrics.registry)
     noted = NotedBuilder(builder, settings.workdir.absolute() / _NAMED)
@@ -67,8 +67,26 @@ async def compose(
     holding = await _holding(settings, roster, instance, stack)
     meter = PrometheusMeter(metrics.registry, settings.slots)
     tools = _tools(settings, CachedBuilder(noted, cache), pacer, meter)
-    words = spellings((*settings.secret_values(), *hidden))
-    executor = Executor(
+    executor = _executor(settings, control, tools, (workplace, spools), holding, words)
+    return RunnerParts(
+        _worker(settings, control, executor, pacer, meter, presence),
+        presence,
+        Leftovers(spools, control, pacer, Keeping(settings.log_kept_hours * 3600, settings.log_kept_mb * 1024**2)),
+        cache,
+        {kind: builder.ping, "disk": _room(presence)},
+    )
+
+
+def _executor(
+    settings: RunnerSettings,
+    control: ControlPlane,
+    tools: Tools,
+    places: tuple[DiskWorkplace, DiskSpools],
+    holding: Holding,
+    words: tuple[str, ...],
+) -> Executor:
+    workplace, spools = places
+    return Executor(
         control,
         tools,
         workplace,
@@ -78,13 +96,6 @@ async def compose(
         lease_seconds=settings.lease_seconds,
         redactor=lambda more: Redactor((*words, *spellings(more)), shapes=True),
         holding=holding,
-    )
-    return RunnerParts(
-        _worker(settings, control, executor, pacer, meter, presence),
-        presence,
-        Leftovers(spools, control, pacer, Keeping(settings.log_kept_hours * 3600, settings.log_kept_mb * 1024**2)),
-        cache,
-        {kind: builder.ping, "disk": _room(presence)},
     )
 
 
