@@ -18,7 +18,7 @@ from console.widgets.pages import Page, Pages
 from console.widgets.text_lines import Views
 
 #: Tables that cost something to be counted, or have to be fetched: they are counted while they are shown.
-_LAZY: Final = frozenset({"users", "apps", "events", "drains", "operations", "webhooks"})
+_LAZY: Final = frozenset({"overview", "users", "apps", "events", "drains", "operations", "webhooks"})
 
 
 class Walking(Screen[None]):

@@ -1,5 +1,7 @@
 """Every page, how one gets there and back, and what it reads."""
 
+from typing import Any
+
 import pytest
 
 from console.app import ConsoleApp
@@ -116,7 +118,7 @@ async def test_a_jobs_page_has_its_stages_and_its_log_and_can_be_cancelled(conso
 
 async def test_the_line_and_how_long_it_takes_yet(console: Open, plane: Plane) -> None:
     for number, seconds in enumerate((30, 40, 50, 60, 200)):
-        done = {"started_at": ago(5_000), "finished_at": ago(5_000 - seconds), "attempt": 1}
+        done: dict[str, Any] = {"started_at": ago(5_000), "finished_at": ago(5_000 - seconds), "attempt": 1}
         plane.state = plane.state.model_copy(
             update={
                 "jobs": (

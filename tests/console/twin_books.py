@@ -95,8 +95,8 @@ class Shelves(Changes):
         )
         self.plans = (
             plan(7).model_copy(update={**said, "moves": moves}),
-            plan(6, DrainState.PAUSED, "rt-node-02"),
-            plan(5, DrainState.DONE),
+            plan(6, DrainState.PAUSED, "rt-node-02").model_copy(update={"node_id": 2, "created_at": ago(5_000)}),
+            plan(5, DrainState.DONE).model_copy(update={"created_at": ago(90_000)}),
         )
         self.state = self.state.model_copy(
             update={

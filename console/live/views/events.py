@@ -3,11 +3,11 @@
 from typing import Any, Final
 
 from console.live import topics
-from console.live.cells import Cell, Column, Tone, cell
+from console.live.cells import Cell, Column, Tone, cell, seconds_between, span
 from console.live.model import Scene
 from console.live.plain import line
 from console.live.views.jobs import short
-from console.live.views.spec import Field, ViewSpec, aged, by_number, by_text, worded
+from console.live.views.spec import Field, ViewSpec, by_number, by_text, worded
 from protocol.audit import AuditEntry
 
 _LONGEST: Final = 60
@@ -68,7 +68,7 @@ EVENTS: Final = ViewSpec[AuditEntry](
         Field(
             "age",
             Column("AGE", 6, right=True),
-            aged("age", Column("AGE", 6), lambda entry: entry.at).cell,
+            lambda entry, scene: Cell(span(seconds_between(scene.now, entry.at)), Tone.QUIET),
             lambda entry, _: by_number(-entry.seq),
             ticks=True,
         ),

@@ -25,8 +25,9 @@ def _end(stage: StageView, now: datetime) -> datetime | None:
 
 
 def _took(stage: StageView, scene: Scene) -> str:
-    seconds = seconds_between(_end(stage, scene.now), stage.started_at)
-    return "–" if seconds is None or _end(stage, scene.now) is None else f"{seconds:.1f}s"
+    end = _end(stage, scene.now)
+    seconds = seconds_between(end, stage.started_at) if end is not None else None
+    return "–" if seconds is None else f"{seconds:.1f}s"
 
 
 def bar(start: float, end: float, whole: float) -> str:

@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -28,9 +29,9 @@ from tests.console.twin_books import entry
 from tests.console.twin_changes import operation, plan
 
 
-def ran(job_id: str, seconds: float, app: str = "a", **more: object) -> JobView:
-    times = {"started_at": ago(100 + seconds), "finished_at": ago(100)}
-    return job(job_id, app=app, status=JobStatus.SUCCEEDED, created=ago(200 + seconds), **times | more)
+def ran(job_id: str, seconds: float, app: str = "a") -> JobView:
+    times: dict[str, Any] = {"started_at": ago(100 + seconds), "finished_at": ago(100)}
+    return job(job_id, app=app, status=JobStatus.SUCCEEDED, created=ago(200 + seconds), **times)
 
 
 def test_the_backlog_is_what_a_pass_over_all_jobs_would_find() -> None:
@@ -40,7 +41,9 @@ def test_the_backlog_is_what_a_pass_over_all_jobs_would_find() -> None:
         for _ in range(dice.randrange(4)):
             number = dice.randrange(40)
             status = dice.choice(list(JobStatus))
-            ended = {"started_at": ago(90), "finished_at": ago(dice.randrange(80))} if status.terminal else {}
+            ended: dict[str, Any] = (
+                {"started_at": ago(90), "finished_at": ago(dice.randrange(80))} if status.terminal else {}
+            )
             put[f"j{number}"] = job(
                 f"j{number}",
                 app=str(number % 7),
@@ -113,7 +116,7 @@ def test_a_derived_collection_knows_what_changed() -> None:
     first = made(model)
     assert made(model) is first
     second = made(load(snapshot(101), 0.0))
-    assert second.since(first.version) == {"b"}
+    assert second.since(first.version) == frozenset({"b"})
 
 
 def test_the_stream_keeps_up_what_was_fetched_and_tells_what_happened() -> None:
