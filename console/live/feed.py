@@ -13,7 +13,7 @@ from typing import Final, Protocol, TypeVar
 
 from console.live.model import Clock, Link, LinkState, Live, Model
 from console.live.plain import PlainText
-from console.live.reduce import MOST_JOBS, apply, leases_near, load, remembered, reread
+from console.live.reduce import MOST_JOBS, apply, leases_near, load, reread
 from protocol.client.stream import backoff
 from protocol.client.transport import ClientError, Unreachable
 from protocol.events import AnyEvent, ResetEvent, Snapshot
@@ -102,7 +102,7 @@ class Feed:
     async def _listen(self) -> None:
         """One connection: returns when the stream ended."""
         model = load(await self._source.snapshot(), self._clock.monotonic(), self._live.model)
-        self._publish(Live(remembered(model, self._clock.monotonic()), self._heard()))
+        self._publish(Live(model, self._heard()))
         async with _closing(self._source.follow(model.seq)) as stream:
             batches = _Batches(stream)
             async with asyncio.TaskGroup() as group:
@@ -122,7 +122,7 @@ class Feed:
             model = apply(self._model(), events, local, self._most_jobs)
             if local - looked_at >= _LOOK_SECONDS:
                 looked_at = local
-                model = remembered(await self._reread(model, local), local)
+                model = await self._reread(model, local)
             self._publish(Live(model, self._heard()))
             await self._pause(FRAME_SECONDS)
 

@@ -7,7 +7,6 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Protocol
 
-from console.live.history import History
 from console.live.keyed import Keyed
 from protocol.apps import AppRunView
 from protocol.jobs import JobView
@@ -43,7 +42,6 @@ class Model:
     runners: Keyed[RunnerView] = field(default_factory=Keyed)
     placements: Keyed[PlacementView] = field(default_factory=Keyed)
     apps: Keyed[AppRunView] = field(default_factory=Keyed)
-    history: History = field(default_factory=History)
 
     def server_time(self, local: float) -> datetime:
         """The server's clock at the local moment `local` (seconds of the same monotonic clock)."""

@@ -12,7 +12,7 @@ from typing import Final, Generic, TypeVar, assert_never
 
 from console.live.keyed import Keyed
 from console.live.model import Model
-from console.live.views.jobs import counts, held
+from console.live.views.jobs import held
 from protocol.apps import AppRunView
 from protocol.events import (
     AnyEvent,
@@ -29,7 +29,7 @@ from protocol.events import (
     Snapshot,
     WebhookEvent,
 )
-from protocol.jobs import JobStatus, JobView
+from protocol.jobs import JobView
 from protocol.nodes import NodeView, PlacementView, RunnerView
 
 MOST_JOBS: Final = 12_000
@@ -53,7 +53,6 @@ def load(snapshot: Snapshot, local: float, before: Model | None = None) -> Model
         runners=old.runners.replaced({runner.runner_id: runner for runner in snapshot.runners}),
         placements=old.placements.replaced({placement.app_id: placement for placement in snapshot.placements}),
         apps=old.apps.replaced({app.app_id: app for app in snapshot.apps}),
-        history=old.history,
     )
 
 
@@ -209,13 +208,3 @@ def reread(model: Model, jobs: Mapping[str, JobView], local: float) -> Model:
     """The model after single jobs were read again."""
     newer = {key: job for key, job in jobs.items() if key in model.jobs}
     return replace(model, jobs=model.jobs.changed(newer), snapshot_at=local)
-
-
-def remembered(model: Model, local: float) -> Model:
-    """The model with another point in its history, when one is due."""
-    if not model.history.due(local):
-        return model
-    disk = {key: node.disk_free_pct for key, node in model.nodes.items() if node.disk_free_pct is not None}
-    jobs = counts(model.jobs)
-    history = model.history.later(local, disk, jobs[JobStatus.PENDING], jobs[JobStatus.RUNNING])
-    return replace(model, history=history)

@@ -82,6 +82,11 @@ class Table(Generic[T]):
         return len(self._shown)
 
     @property
+    def columns(self) -> tuple[Column, ...]:
+        """How its columns are laid out."""
+        return tuple(field.column for field in self.fields)
+
+    @property
     def total(self) -> int:
         """How many objects there are, hidden ones too."""
         return len(self._entries)

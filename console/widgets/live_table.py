@@ -19,11 +19,11 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
-from console.live.cells import Cell, Column, Row, Tone, fit
+from console.live.cells import Cell, Row, Tone, fit
 from console.live.cursor import Cursor, Marks, place, settle, step
 from console.live.table import PLANE, Spot, Table, rearranged
 from console.messages import ColumnsChosen, MarksChanged, RowOpened, RowSelected, SortWanted
-from console.widgets.row_strips import GAP, RowStrips
+from console.widgets.row_strips import GAP, RowStrips, spans
 
 _HEADER_LINES: Final = 1
 _GUTTER: Final = 2
@@ -78,7 +78,7 @@ class LiveTable(ScrollView, can_focus=True):
         self._last: Row | None = None
         self._spot: Spot | None = None
         self._fields = table.fields
-        self._columns = _columns(table)
+        self._columns = table.columns
         self._rooms: tuple[tuple[int, int], ...] = ()
         self._strips = RowStrips(self._look_up)
         self._second = 0
@@ -125,7 +125,7 @@ class LiveTable(ScrollView, can_focus=True):
 
     def _forget_cells(self, changed: frozenset[str] | None) -> None:
         if self._fields is not self.table.fields:
-            self._fields, self._columns, self._rooms = self.table.fields, _columns(self.table), ()
+            self._fields, self._columns, self._rooms = self.table.fields, self.table.columns, ()
             self._last, changed = None, None
             self._forget_lines()
         if changed is None:
@@ -258,11 +258,9 @@ class LiveTable(ScrollView, can_focus=True):
         if was[0].key != now[0].key or was[1:] != now[1:] or not self._rooms:
             self.refresh(Region(0, y, self.size.width, 1))
             return
-        x = _GUTTER
-        for index, room in self._rooms:
+        for index, x, room in spans(self._rooms, _GUTTER):
             if was[0].cells[index] != now[0].cells[index]:
                 self.refresh(Region(x, y, room, 1))
-            x += room + GAP
 
     def render_line(self, y: int) -> Strip:
         """One line of the widget: the header, or a row."""
@@ -389,12 +387,6 @@ class LiveTable(ScrollView, can_focus=True):
                 self.action_open()
 
     def _sort_at(self, x: int) -> None:
-        left = _GUTTER
-        for index, room in self._rooms:
+        for index, left, room in spans(self._rooms, _GUTTER):
             if left <= x < left + room + GAP:
                 self.post_message(SortWanted(self._fields[index].name))
-            left += room + GAP
-
-
-def _columns(table: Table[Any]) -> tuple[Column, ...]:
-    return tuple(field.column for field in table.fields)

@@ -1,6 +1,6 @@
 """Cells as a line of a terminal: each in its column, in its colour, in exactly so many cells."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from rich.segment import Segment
@@ -11,6 +11,13 @@ from console.live.cells import Cell, Column, sized
 
 #: Blanks between two columns.
 GAP: Final = 2
+
+
+def spans(rooms: Sequence[tuple[int, int]], left: int) -> Iterator[tuple[int, int, int]]:
+    """Each column with where it begins and how many cells it has; the first begins at `left`."""
+    for index, room in rooms:
+        yield index, left, room
+        left += room + GAP
 
 
 class RowStrips:
