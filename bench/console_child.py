@@ -28,17 +28,17 @@ from console.live.reduce import load
 from console.live.table import Table
 from console.live.views.jobs import JOBS
 from protocol.events import AnyEvent, BeatEvent, JobEvent, Snapshot
-from protocol.jobs import CreateJob, JobStatus, JobType, JobView, StoredPayload
+from protocol.jobs import JobStatus, JobType, JobView, StoredPayload
 from protocol.nodes import NodeHealth, NodeView, PlacementView, RunnerHealth, RunnerView
+from tests.console import twin
 
 _BATCH_SECONDS = 0.02
 _BEAT_SECONDS = 5.0
 _STEP_SECONDS = 0.01
-_FIRST_ROWS = 40
 
 
 def _job(number: int, now: datetime) -> JobView:
-    """Newest first: the first 40 run, then some wait, then all ended."""
+    """Newest first: 200 run, as many wait, all others ended."""
     app = f"{20_000 + number % 500}"
     created = now - timedelta(seconds=700 + number)
     status = JobStatus.RUNNING if number < 200 else JobStatus.PENDING if number < 400 else JobStatus.SUCCEEDED
@@ -150,17 +150,16 @@ class Changes:
         )
 
 
-class Plane:
+class Plane(twin.Plane):
     """The console's control plane, in its own process."""
 
     def __init__(self, changes: Changes) -> None:
+        super().__init__(changes.state)
         self._changes = changes
         self.extra: list[AnyEvent] = []
 
-    async def snapshot(self) -> Snapshot:
-        return self._changes.state
-
     async def follow(self, after: int) -> AsyncIterator[AnyEvent]:
+        """Changes at their rate, and a beat every five seconds."""
         beat = time.monotonic()
         while True:
             await asyncio.sleep(_BATCH_SECONDS if self._changes.rate else 0.1)
@@ -172,22 +171,6 @@ class Plane:
             if time.monotonic() - beat > _BEAT_SECONDS:
                 beat = time.monotonic()
                 yield BeatEvent(at=self._changes.state.at)
-
-    async def get(self, job_id: str) -> JobView:
-        return next(job for job in self._changes.jobs if job.id == job_id)
-
-    async def log(self, job_id: str, *, offset: int = 0, follow: bool = False) -> AsyncIterator[bytes]:
-        if offset == 0 and not follow:
-            yield b""
-
-    async def create(self, order: CreateJob, *, idempotency_key: str | None = None) -> JobView:
-        return self._changes.jobs[0]
-
-    async def cancel(self, job_id: str) -> JobView:
-        return await self.get(job_id)
-
-    async def set_enabled(self, name: str, *, enabled: bool) -> str:
-        return name
 
 
 class Asked(ModalScreen[None]):
