@@ -290,7 +290,8 @@ class MainScreen(Screen[None]):
         """Sort by the next or previous column."""
         arrangement = self.table.table.arrangement
         names = [field.name for field in self.table.table.fields]
-        order = names[(names.index(arrangement.order) + steps) % len(names)]
+        here = names.index(arrangement.order) if arrangement.order in names else 0
+        order = names[(here + steps) % len(names)]
         self._arrange(replace(arrangement, order=order))
 
     def action_reverse(self) -> None:

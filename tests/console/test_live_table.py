@@ -131,7 +131,7 @@ async def test_random_batches_never_move_the_cursor_to_another_object(clock: Set
         for turn in range(60):
             await pilot.press(dice.choice(["down", "up", "pagedown", "j", "k", "space", "s", "r", "home"]))
             chosen = table.cursor.key
-            top, line = table.scroll_offset.y, line_of(table, "▸")
+            top, line = table.scroll_offset.y, line_of(table, "◌" if table.cursor.gone else "▸")
             for step in range(dice.randrange(1, 12)):
                 kind = dice.randrange(4)
                 known = [each.id for each in plane.state.jobs]
@@ -152,7 +152,7 @@ async def test_random_batches_never_move_the_cursor_to_another_object(clock: Set
             shown = lines(table)
             now = line_of(table, "◌" if table.cursor.gone else "▸")
             assert now is not None and chosen is not None and chosen[:8] in shown[now]
-            inside = 0 < table.scroll_offset.y < table.max_scroll_y
+            inside = 0 < table.scroll_offset.y < table.max_scroll_y - 40
             if top > 0 and inside:
                 assert now == line
 
