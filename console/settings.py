@@ -164,12 +164,11 @@ def _of(name: str, context: Context, config: Config, data_dir: Path) -> ConsoleS
 
 def _token(name: str, context: Context) -> str:
     """The token of a context: the first line of its file, or of what its command writes."""
+    text: str | None = ""
     if context.token_command is not None:
         text = _written(name, context.token_command)
     elif context.token_file is not None:
         text = _private(context.token_file.expanduser())
-    else:
-        text = ""
     if text is None:
         raise NotConfigured(f"context {name}: {context.token_file} is not there; write the token into it, mode 600")
     token = text.partition("\n")[0].strip()

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from textual.pilot import Pilot
@@ -38,8 +39,8 @@ async def until(pilot: Pilot[None], true: Callable[[], bool]) -> None:
     raise AssertionError("it did not come to pass")
 
 
-def seen(app: ConsoleApp) -> int | None:
-    return app.main.live.model.seq if app.main.live.model else None
+def up_to(app: ConsoleApp, wanted: int) -> bool:
+    return app.main.live.model is not None and app.main.live.model.seq == wanted
 
 
 def crowd(count: int) -> Plane:
@@ -93,9 +94,14 @@ async def test_a_click_on_a_title_sorts_by_it(console: Open) -> None:
         assert "APP▾" in lines(table)[0]
 
 
-async def test_columns_are_hidden_moved_and_kept(plane: Plane, clock: SetClock) -> None:
-    file = ChosenColumns(None, "", {"jobs": ("app", "status", "age")})
-    app = ConsoleApp(plane, "here", clock, columns=file)
+@pytest.fixture
+def chosen(plane: Plane, clock: SetClock) -> ConsoleApp:
+    usual = ChosenColumns(None, "", {"jobs": ("app", "status", "age")})
+    return ConsoleApp(plane, "here", clock, columns=usual)
+
+
+async def test_columns_are_hidden_moved_and_kept(plane: Plane, chosen: ConsoleApp) -> None:
+    app = chosen
     async with app.run_test(size=SIZE) as pilot:
         await plane.watched.wait()
         await pilot.pause()
@@ -115,14 +121,19 @@ async def test_marks_that_the_filter_hides_are_named(console: Open) -> None:
         await pilot.press("space", "space")
         assert len(table.targets) == 2
         await pilot.press("slash", *"status:failed", "enter")
-        await pilot.press("space")
+        await pilot.press("down", "space")
         said = str(app.main.query_one(Status).content)
         assert "hidden by the filter" in said
 
 
-async def test_random_batches_never_move_the_cursor_to_another_object(clock: SetClock) -> None:
+@pytest.fixture
+def crowded(clock: SetClock) -> tuple[Plane, ConsoleApp]:
     plane = crowd(300)
-    app = ConsoleApp(plane, "here", clock)
+    return plane, ConsoleApp(plane, "here", clock)
+
+
+async def test_random_batches_never_move_the_cursor_to_another_object(crowded: tuple[Plane, ConsoleApp]) -> None:
+    plane, app = crowded
     dice = random.Random(3)
     async with app.run_test(size=SIZE) as pilot:
         await plane.watched.wait()
@@ -143,7 +154,7 @@ async def test_random_batches_never_move_the_cursor_to_another_object(clock: Set
                     old = dice.choice(known)
                     plane.publish(job(old, status=dice.choice(list(JobStatus)), created=ago(dice.randrange(400))))
             wanted = plane.state.seq
-            await until(pilot, lambda wanted=wanted: seen(app) == wanted)
+            await until(pilot, partial(up_to, app, wanted))
             await pilot.pause()
             assert table.cursor.key == chosen
             there = {each.id for each in plane.state.jobs}
@@ -157,9 +168,14 @@ async def test_random_batches_never_move_the_cursor_to_another_object(clock: Set
                 assert now == line
 
 
-async def test_several_control_planes_in_one_table(clock: SetClock) -> None:
+@pytest.fixture
+def several(clock: SetClock) -> tuple[Plane, Plane, ConsoleApp]:
     near, far = Plane(), Plane(snapshot().model_copy(update={"jobs": (job("ffff0000-far", created=ago(1)),)}))
-    app = ConsoleApp({"near": near, "far": far}, "near far", clock)
+    return near, far, ConsoleApp({"near": near, "far": far}, "near far", clock)
+
+
+async def test_several_control_planes_in_one_table(several: tuple[Plane, Plane, ConsoleApp]) -> None:
+    near, far, app = several
     async with app.run_test(size=SIZE) as pilot:
         await near.watched.wait()
         await far.watched.wait()

@@ -203,7 +203,7 @@ class Machine(RuleBasedStateMachine):
 def run(rows: int, batches: int) -> None:
     """So many batches, 100 in a row on one table. Raises what does not hold."""
     machine = type("Sized", (Machine,), {"rows": rows})
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         machine,
         settings=settings(
             max_examples=max(1, batches // STEPS),
