@@ -16,7 +16,7 @@ from console.widgets.live_table import LiveTable
 from console.widgets.text_lines import Details, Headline, Status
 from protocol.jobs import JobStatus
 from tests.console.conftest import Open
-from tests.console.samples import ago, job, snapshot
+from tests.console.samples import NOW, ago, job, snapshot
 from tests.console.twin import Plane, SetClock
 
 PENDING, RUNNING = "91b0d4c2-77aa", "7c1e09aa-11d0"
@@ -147,12 +147,13 @@ async def test_random_batches_never_move_the_cursor_to_another_object(crowded: t
                 kind = dice.randrange(4)
                 known = [each.id for each in plane.state.jobs]
                 if kind == 0:
-                    plane.publish(job(f"{turn:03}{step:03}-new", created=ago(dice.randrange(400))))
+                    plane.publish(job(f"{turn:03}{step:03}-new", created=ago(dice.randrange(400)), updated_at=NOW))
                 elif kind == 1 and chosen is not None:
                     plane.gone(dice.choice(known) if dice.random() < 0.9 else chosen)
                 else:
                     old = dice.choice(known)
-                    plane.publish(job(old, status=dice.choice(list(JobStatus)), created=ago(dice.randrange(400))))
+                    status, made = dice.choice(list(JobStatus)), ago(dice.randrange(400))
+                    plane.publish(job(old, status=status, created=made, updated_at=NOW))
             wanted = plane.state.seq
             await until(pilot, partial(up_to, app, wanted))
             await pilot.pause()
