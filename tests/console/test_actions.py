@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,10 @@ from tests.console.twin_changes import delivery, operation, plan
 PENDING, RUNNING, FAILED = "91b0d4c2-77aa", "7c1e09aa-11d0", "e8f7a630-2222"
 GATE = Path("live/actions/gate.py")
 _ASKS = ("call", "stream")
+
+
+def last_call(plane: Plane, call: tuple[str, ...]) -> bool:
+    return plane.calls[-1:] == [call]
 
 
 def changing() -> set[str]:
@@ -90,8 +95,8 @@ def test_no_key_means_two_things_and_none_is_a_prefix_of_tmux_or_readline() -> N
                         known = taken.setdefault((view.name, key), binding.action)
                         assert known == binding.action, f"{key} means two things in {view.name}"
     every = {*(key for _, key in taken), *(key for keys in default_keys().values() for key in keys.split(","))}
-    for of in (ConsoleApp, LogPane, Confirm, DeployForm, Palette, Choose):
-        every |= set(BindingsMap(of.BINDINGS).key_to_bindings)
+    for other in (ConsoleApp, LogPane, Confirm, DeployForm, Palette, Choose):
+        every |= set(BindingsMap(other.BINDINGS).key_to_bindings)
     assert not every & RESERVED
     assert not {key for key in every if key.startswith("ctrl+")} & {"ctrl+k", "ctrl+x"}
 
@@ -277,7 +282,7 @@ async def test_pin_operations_and_results(console: Open, plane: Plane) -> None:
             await pilot.press("colon", *typed, "enter")
             await until(pilot, lambda: isinstance(app.screen, Choose))
             await pilot.press("enter", "y")
-            await until(pilot, lambda done=done: plane.calls[-1:] == [done])
+            await until(pilot, partial(last_call, plane, done))
         await pilot.press("colon", *"webhook.retry e8f7", "enter")
         await until(pilot, lambda: isinstance(app.screen, Choose))
         await pilot.press("enter", "y")

@@ -181,7 +181,7 @@ async def test_only_what_the_shown_page_needs_is_read(console: Open, plane: Plan
         await pilot.press("1")
         clock.seconds += 1000
         await pilot.pause()
-        assert app._library._next() == []
+        assert [library._next() for library in app._libraries.values()] == [[]]
         assert len(plane.asked) == reads
 
 
