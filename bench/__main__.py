@@ -26,6 +26,7 @@ BENCHES = (
     "builds",
     "runner",
     "peers",
+    "console",
     "logview",
 )
 

@@ -3,73 +3,66 @@
 import asyncio
 import sqlite3
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NoReturn
 
 from console.app import ConsoleApp, SteadyClock
+from console.live.actions.spec import Permit
 from console.live.model import Clock, World
 from console.live.recorder.deck import Deck, DeckState, Pause, TapeClock
 from console.live.recorder.moments import NoMoment, moment
 from console.live.recorder.player import Player
 from console.live.recorder.shelf import Shelf
 from console.live.recorder.steps import Unreadable
-from console.messages import ReplayWanted, WorldChanged
+from console.messages import ReplayWanted
 from console.screens.main import MainScreen
 from console.screens.replay import ReplayScreen
 from console.settings import recordings_file
 from protocol.client.transport import Refused
-from protocol.events import AnyEvent, Snapshot
-from protocol.jobs import CreateJob, JobView
+from protocol.events import AnyEvent
 from protocol.running import AppLogEvent, AppLogQuery
 
 _CONFLICT: Final = 409
+_RECORDED: Final = "this is a recording; open the console without --replay to change something"
+
+
+def _refuse(why: str) -> NoReturn:
+    raise Refused(_CONFLICT, f"{why}; open the console without --replay", "recorded")
+
+
+async def _unchanged(_: "NoPlane", *__: object, **___: object) -> NoReturn:
+    _refuse("this is a recording, nothing of it can be changed")
+
+
+async def _unread(_: "NoPlane", *__: object, **___: object) -> NoReturn:
+    _refuse("it is not recorded")
 
 
 class NoPlane:
     """In the place of a control plane: refuses everything."""
 
-    async def snapshot(self) -> Snapshot:
-        """Raises Refused."""
-        _refuse()
+    create = retry = cancel = set_enabled = reassign = stop_app = rollback = pin_release = _unchanged
+    start_drain = pause_drain = resume_drain = undo_drain = cancel_drain = set_drained = _unchanged
+    retry_operation = abandon_operation = retry_webhook = _unchanged
+    snapshot = get = page = apps = app = releases = app_stats = node_stats = singletons = _unread
+    operations = webhooks = audit = drains = drain_plan = preview_drain = _unread
 
     async def follow(self, after: int) -> AsyncIterator[AnyEvent]:
         """Raises Refused."""
-        _refuse()
+        _refuse("it is not recorded")
         yield
-
-    async def get(self, job_id: str) -> JobView:
-        """Raises Refused."""
-        _refuse()
 
     async def log(self, job_id: str, *, offset: int = 0, follow: bool = False) -> AsyncIterator[bytes]:
         """Raises Refused."""
-        _refuse("logs are not recorded; open the console without --replay")
+        _refuse("logs are not recorded")
         yield b""
 
     async def app_log(self, app_id: str, wanted: AppLogQuery | None = None) -> AsyncGenerator[AppLogEvent, None]:
         """Raises Refused."""
-        _refuse("logs are not recorded; open the console without --replay")
+        _refuse("logs are not recorded")
         yield
-
-    async def create(self, order: CreateJob, *, idempotency_key: str | None = None) -> JobView:
-        """Raises Refused."""
-        _refuse()
-
-    async def cancel(self, job_id: str) -> JobView:
-        """Raises Refused."""
-        _refuse()
-
-    async def set_enabled(self, name: str, *, enabled: bool) -> str:
-        """Raises Refused."""
-        _refuse()
-
-
-def _refuse(
-    why: str = "this is a recording, nothing of it can be changed; open the console without --replay",
-) -> NoReturn:
-    raise Refused(_CONFLICT, why, "recorded")
 
 
 class ReplayApp(ConsoleApp):
@@ -77,20 +70,22 @@ class ReplayApp(ConsoleApp):
 
     def __init__(self, player: Player, real: Clock | None = None, pause: Pause = asyncio.sleep) -> None:
         tape = TapeClock(player.position)
-        super().__init__(NoPlane(), f"recording of {player.place}", tape)
+        permits = dict.fromkeys(player.planes, Permit(write=False, why=_RECORDED))
+        planes = {name: NoPlane() for name in player.planes}
+        super().__init__(planes, f"recording of {player.place}", tape, permits=permits)
         self._player = player
         self.deck = Deck(player, tape, self._moved, real or SteadyClock(), pause)
 
-    def make_screen(self, clock: Clock, place: str) -> MainScreen:
+    def make_screen(self, clock: Clock, place: str, permits: Mapping[str, Permit] | None) -> MainScreen:
         """With the bar."""
-        return ReplayScreen(clock, place)
+        return ReplayScreen(clock, place, permits)
 
     def begin(self) -> None:
         """Play instead of following."""
         self.run_worker(self.deck.run(), name="deck", group="feed", exit_on_error=False)
 
     def _moved(self, world: World, state: DeckState) -> None:
-        self.post_message(WorldChanged(world))
+        self.show(world)
         if isinstance(self.main, ReplayScreen):
             self.main.moved(state)
 

@@ -6,7 +6,7 @@ A program of its own, so that one-shot commands never load Textual.
 import asyncio
 import re
 import sys
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -42,6 +42,11 @@ async def _draw(
             problem = app.main.live.link.problem or "no answer"
             raise Unshown(f"nothing to draw: {problem}; check that the platform runs") from None
         app.main.view = view
+        await pilot.pause()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_WAIT_SECONDS):
+                while not app.main.page.read(app.main.world):
+                    await pilot.pause(0.05)
         await pilot.pause()
         return _WEB_FONT.sub("", app.export_screenshot(title=f"funai {view}"))
 

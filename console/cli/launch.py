@@ -39,6 +39,15 @@ def console(
         typer.Argument(metavar="[TIME]", help="With --replay: 14:30, 2026-05-01T14:30 (UTC), 90m before the end."),
     ] = None,
     data_dir: Folder = None,
+    write: Annotated[
+        bool | None,
+        typer.Option(
+            "--write/--read-only", help="May it change anything? By default on this machine's platform alone."
+        ),
+    ] = None,
+    context: Annotated[
+        str | None, typer.Option(metavar="NAME[,NAME]", help="Contexts of the settings: see funai config.")
+    ] = None,
     replay: Annotated[bool, typer.Option("--replay", help="Play what the console recorded, from TIME on.")] = False,
 ) -> None:
     """Open the operations console, or play what it recorded."""
@@ -46,6 +55,10 @@ def console(
         raise typer.Exit(foreground.open_replay(time))
     if time is not None:
         _refuse("a time is given without --replay; leave it out, or add --replay")
+    if write is not None:
+        os.environ["FUNAI_CONSOLE_WRITE"] = str(write).lower()
+    if context is not None:
+        os.environ["FUNAI_CONTEXT"] = context
     if data_dir is not None:
         os.environ["FUNAI_DATA_DIR"] = str(data_dir.resolve())
     raise typer.Exit(foreground.open_console())

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol, assert_never
 
 from console.live.model import Link, Live, Model
-from console.live.reduce import apply, load, reread
+from console.live.reduce import MOST_JOBS, apply, load, reread
 from protocol.events import AnyEvent, Snapshot
 from protocol.jobs import JobView
 
@@ -24,10 +24,11 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """A batch of events came."""
+    """A batch of events came, and no more than `most_jobs` jobs were kept."""
 
     local: float
     events: tuple[AnyEvent, ...]
+    most_jobs: int = MOST_JOBS
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,9 @@ def replay(live: Live, step: Step) -> Live:
         case Loaded():
             return Live(load(step.snapshot, step.local, live.model), live.link)
         case Applied():
-            return live if live.model is None else Live(apply(live.model, step.events, step.local), live.link)
+            if live.model is None:
+                return live
+            return Live(apply(live.model, step.events, step.local, step.most_jobs), live.link)
         case Reread():
             return live if live.model is None else Live(reread(live.model, step.jobs, step.local), live.link)
         case Published():

@@ -1,8 +1,9 @@
 """The main screen on a recording: the same picture, a bar that says when it was, and keys that move through time.
 
-Nothing can be changed there: the data is never fresh, and behind the screen there is no control plane at all.
+Nothing can be changed there: no context permits it, and behind the screen there is no control plane at all.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import ClassVar, Final
 
@@ -11,6 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
+from textual.dom import DOMNode
 from textual.widgets import Input
 
 from console.live.recorder.deck import DeckState
@@ -84,10 +86,12 @@ class ReplayScreen(MainScreen):
         Binding("p", "replay('toggle')", "Play", id="replay.play", tooltip="Play the recording, or stand still"),
         Binding("full_stop", "replay('frame', 1)", "Frame", key_display=".", id="replay.next", tooltip="Next frame"),
         Binding("comma", "replay('frame', -1)", "Frame back", show=False, id="replay.previous"),
-        Binding("greater_than_sign", "replay('nudge', 60)", "On 1 min", show=False, id="replay.on"),
-        Binding("less_than_sign", "replay('nudge', -60)", "Back 1 min", show=False, id="replay.back"),
-        Binding("right_square_bracket", "replay('faster', 1)", "Faster", key_display="]", id="replay.faster"),
-        Binding("left_square_bracket", "replay('faster', -1)", "Slower", show=False, id="replay.slower"),
+        Binding("right_parenthesis", "replay('nudge', 60)", "On 1m", key_display=")", show=False, id="replay.on"),
+        Binding("left_parenthesis", "replay('nudge', -60)", "Back 1m", key_display="(", show=False, id="replay.back"),
+        Binding("right_curly_bracket", "replay('faster', 1)", "Faster", key_display="}", id="replay.faster"),
+        Binding(
+            "left_curly_bracket", "replay('faster', -1)", "Slower", key_display="{", show=False, id="replay.slower"
+        ),
         Binding("at", "replay_time", "Go to", key_display="@", id="replay.time", tooltip="Go to a time"),
     ]
 
@@ -96,9 +100,10 @@ class ReplayScreen(MainScreen):
         yield ReplayBar(id="replay")
         yield from super().compose()
 
-    def _fresh(self) -> bool:
-        """What was is never fresh: every action stays disarmed."""
-        return False
+    @property
+    def with_keys(self) -> Sequence[tuple[str, type[DOMNode]]]:
+        """Those of the recording first."""
+        return ("In the recording", ReplayScreen), *super().with_keys
 
     def moved(self, state: DeckState) -> None:
         """The recording is elsewhere."""

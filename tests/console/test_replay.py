@@ -68,7 +68,7 @@ async def forward(pilot: Pilot[None], app: ConsoleApp) -> None:
 def test_a_recorded_session_looks_as_it_did(tmp_path: Path) -> None:
     shelf, plane, clock = Shelf(tmp_path / "recordings.sqlite"), Plane(), SetClock()
     recorder = Recorder(shelf, "127.0.0.1:7002")
-    pictures = asyncio.run(watched(ConsoleApp(plane, "127.0.0.1:7002", clock, recorder), plane, clock))
+    pictures = asyncio.run(watched(ConsoleApp(plane, "127.0.0.1:7002", clock, recorder=recorder), plane, clock))
     recorder.close()
     asyncio.run(replayed(ReplayApp(Player(shelf.reels(), shelf.read), SetClock()), pictures))
 

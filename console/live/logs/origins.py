@@ -4,17 +4,19 @@ from collections.abc import Sequence
 
 from console.live.logs.book import Origin
 from console.live.views.jobs import short
-from protocol.apps import AppRunView
+from protocol.apps import AppRunView, AppView
 from protocol.jobs import JobView
 from protocol.nodes import PlacementView
 
 
-def origin_of(value: object) -> Origin | None:
-    """The job's own log, or the output of the app that is placed; None for what writes no log."""
+def origin_of(value: object, plane: str = "") -> Origin | None:
+    """The job's own log, or the output of the app; None for what writes no log. `plane` is its control plane's name,
+    which is said where there is one."""
+    where = f"{plane} " if plane else ""
     if isinstance(value, JobView):
-        return Origin("job", value.id, f"job {short(value.id)} {value.app_id}")
-    if isinstance(value, PlacementView | AppRunView):
-        return Origin("app", value.app_id, f"app {value.app_id}")
+        return Origin("job", value.id, f"{where}job {short(value.id)} {value.app_id}", plane)
+    if isinstance(value, PlacementView | AppRunView | AppView):
+        return Origin("app", value.app_id, f"{where}app {value.app_id}", plane)
     return None
 
 

@@ -135,5 +135,6 @@ class Deck:
         self._clock.position = self._player.position
         world = World()
         for plane, track in self._player.tracks.items():
-            world = world.with_plane(plane, track.live)
+            if track.live.model is not None:
+                world = world.with_plane(plane, track.live)
         self._show(world, self.state)

@@ -6,9 +6,10 @@ a `Player` has all of a session and goes on to the next session at its end.
 
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
-from console.live.model import Live
+from console.live.model import Live, Model
 from console.live.recorder.shelf import ReelInfo
 from console.live.recorder.steps import Frame, Reel
 
@@ -17,20 +18,31 @@ Read = Callable[[ReelInfo], Reel]
 
 
 class Track:
-    """One control plane of a session; `live` is what was shown of it at the position."""
+    """One control plane of a session; `live` is what was shown of it at the position.
 
-    def __init__(self, reels: Sequence[ReelInfo], read: Read) -> None:
+    Whatever follows collections (tables, counts) takes each value for one that came after the one before, also when
+    the operator goes back; so what a reel begins with takes the place of what was shown, as a snapshot does.
+    """
+
+    def __init__(self, reels: Sequence[ReelInfo], read: Read, before: Model | None = None) -> None:
         self._infos = sorted(reels, key=lambda info: info.reel)
         self._read = read
         self._number = -1
         self._reel: Reel | None = None
         self._done = 0
+        self._before = before
         self.live = Live()
+
+    @property
+    def shown(self) -> Model | None:
+        """What was shown last, here or in the session before."""
+        return self.live.model or self._before
 
     def seek(self, position: float) -> None:
         """To what was shown at a moment; before the first one nothing was."""
         number = bisect_right(self._infos, position, key=lambda info: info.first_local) - 1
         if number < 0:
+            self._before = self.shown
             self._number, self._reel, self._done, self.live = -1, None, 0, Live()
             return
         self._open(number)
@@ -76,7 +88,7 @@ class Track:
 
     def _open(self, number: int) -> None:
         self._reel = self._read(self._infos[number])
-        self._number, self._done, self.live = number, 0, self._reel.live
+        self._number, self._done, self.live = number, 0, _after(self.shown, self._reel.live)
 
     def _apply(self, position: float) -> None:
         frames = self._frames()
@@ -99,6 +111,7 @@ class Player:
         self.session = ""
         self.position = 0.0
         self.tracks: dict[str, Track] = {}
+        self._shown: dict[str, Model | None] = {}
         if self._order:
             self.choose(self._order[-1])
 
@@ -106,6 +119,11 @@ class Player:
     def newest(self) -> float:
         """The end of all recordings, in epoch seconds."""
         return max((info.ended for info in self._reels), default=0.0)
+
+    @property
+    def planes(self) -> tuple[str, ...]:
+        """The names of the control planes of all sessions."""
+        return tuple(sorted({info.plane for info in self._reels}))
 
     @property
     def place(self) -> str:
@@ -133,8 +151,11 @@ class Player:
         """The beginning of a session."""
         self.session = session
         planes = {info.plane for info in self._of_session()}
+        self._shown.update({plane: track.shown for plane, track in self.tracks.items()})
         self.tracks = {
-            plane: Track([info for info in self._of_session() if info.plane == plane], self._read)
+            plane: Track(
+                [info for info in self._of_session() if info.plane == plane], self._read, self._shown.get(plane)
+            )
             for plane in sorted(planes)
         }
         self.seek(self.bounds[0])
@@ -193,3 +214,19 @@ class Player:
 
     def _of_session(self) -> list[ReelInfo]:
         return [info for info in self._reels if info.session == self.session]
+
+
+def _after(before: Model | None, live: Live) -> Live:
+    """What is shown, in the place of what was shown before."""
+    found = live.model
+    if before is None or found is None:
+        return live
+    model = replace(
+        found,
+        jobs=before.jobs.replaced(found.jobs),
+        nodes=before.nodes.replaced(found.nodes),
+        runners=before.runners.replaced(found.runners),
+        placements=before.placements.replaced(found.placements),
+        apps=before.apps.replaced(found.apps),
+    )
+    return Live(model, live.link)

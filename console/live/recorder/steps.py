@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 
 from console.live.keyed import Keyed
 from console.live.model import Link, LinkState, Live, Model
+from console.live.reduce import MOST_JOBS
 from console.live.tape import Applied, Loaded, Published, Reread, Step, replay
 from protocol.apps import AppRunView
 from protocol.base import Wire
@@ -60,6 +61,7 @@ class AppliedLine(Wire):
     kind: Literal["applied"] = "applied"
     local: float
     events: tuple[AnyEvent, ...]
+    most_jobs: int = MOST_JOBS
 
 
 class RereadLine(Wire):
@@ -137,7 +139,7 @@ def written(step: Step) -> Iterator[bytes]:
         case Loaded():
             yield b'{"kind":"loaded","local":%a,"snapshot":%b}\n' % (step.local, step.snapshot.to_json())
         case Applied():
-            yield b'{"kind":"applied","local":%a,"events":' % step.local
+            yield b'{"kind":"applied","local":%a,"mostJobs":%d,"events":' % (step.local, step.most_jobs)
             yield from _list(step.events)
             yield b"}\n"
         case Reread():
@@ -184,7 +186,7 @@ def _step(line: LoadedLine | AppliedLine | RereadLine | PublishedLine) -> Step:
         case LoadedLine():
             return Loaded(line.local, line.snapshot)
         case AppliedLine():
-            return Applied(line.local, line.events)
+            return Applied(line.local, line.events, line.most_jobs)
         case RereadLine():
             return Reread(line.local, {job.id: job for job in line.jobs})
         case PublishedLine():

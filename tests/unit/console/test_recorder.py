@@ -53,7 +53,7 @@ class Session:
         self._plane = plane
         self._clock = clock
         self._news = asyncio.Event()
-        self._feed = Feed(plane, self._show, clock, self._pause, tape)
+        self._feed = Feed(plane, self._show, clock, self._pause, tape=tape)
 
     def _show(self, live: Live) -> None:
         if live.model is not None:
