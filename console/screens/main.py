@@ -35,7 +35,6 @@ from console.widgets.text_lines import Details, Headline, Status, Views
 _LOG_DELAY_SECONDS: Final = 0.15
 _LOW_ROWS: Final = 30
 #: Tables that cost something to be counted, and are counted while they are shown.
-_LAZY: Final = frozenset({"users", "apps", "events", "drains", "operations", "webhooks"})
 
 
 class MainScreen(Walking, Doing):
@@ -160,6 +159,8 @@ class MainScreen(Walking, Doing):
 
     def draw(self) -> None:
         """Bring every widget up to the model and the time."""
+        if not self.app.is_running:
+            return  # news may still come while the console ends and its widgets are taken down
         local = self._clock.monotonic()
         planes = self.world.planes
         mode = mode_cell(self.permit(self.plane or next(iter(planes), "")))
