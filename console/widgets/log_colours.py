@@ -20,9 +20,10 @@ _SIXTEEN: Final = (
 
 
 class Palette:
-    """Styles of one widget in its present theme, remembered."""
+    """Styles of one widget in its present theme, remembered; `base` is what it has itself."""
 
-    def __init__(self, widget: Widget) -> None:
+    def __init__(self, widget: Widget, base: Style) -> None:
+        self.base = base
         self._widget = widget
         self._ground = widget.background_colors[1]
         self._fore = widget.colors[3]
@@ -32,8 +33,8 @@ class Palette:
         """How text of this part and look is written."""
         known = self._known.get((part, look))
         if known is None:
-            base = self._widget.get_component_rich_style(f"log-view--{part.value}", partial=True)
-            known = self._known[part, look] = base + self._own(look)
+            usual = self._widget.get_component_rich_style(f"log-view--{part.value}", partial=True)
+            known = self._known[part, look] = self.base + usual + self._own(look)
         return known
 
     def _own(self, look: Look) -> Style:

@@ -146,16 +146,28 @@ class LogView(Widget, can_focus=True):
         sheet = self.paper.sheet(number)
         return sheet.text[slice(*_ends(sheet, row))] if self.paper.layout.wrap else sheet.text
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Rows of the text. What they are painted on is looked up once for all of them: it costs more than a row."""
+        base = self.rich_style
+        if self._palette is None or self._palette.base != base:
+            self._palette = Palette(self, base)
+        return super().render_lines(crop)
+
+    def _colours(self) -> Palette:
+        if self._palette is None:
+            self._palette = Palette(self, self.rich_style)
+        return self._palette
+
     def render_line(self, y: int) -> Strip:
         """One row of the text, and the bar at its right."""
-        base = self.rich_style
+        base = self._colours().base
         rows = self._visible_rows()
         bar = self._bar(y)
         if y >= len(rows):
             return Strip([Segment(" " * self._width(), base), bar])
         number, row = rows[y]
         sheet = self.paper.sheet(number)
-        strip = Strip(self._segments(number, sheet, base))
+        strip = Strip(self._segments(number, sheet))
         if self.paper.layout.wrap:
             strip = _characters(strip, *_ends(sheet, row))
         else:
@@ -178,9 +190,8 @@ class LogView(Widget, can_focus=True):
         """What the mouse selected among the rows in view, and what stands between it and the next widget's."""
         return selection.extract("\n".join(self.texts)), "\n"
 
-    def _segments(self, number: int, sheet: Sheet, base: Style) -> list[Segment]:
-        if self._palette is None:
-            self._palette = Palette(self)
+    def _segments(self, number: int, sheet: Sheet) -> list[Segment]:
+        palette = self._colours()
         found = [] if self.found is None else [*self.found.wanted.spans(sheet.text[sheet.body :])]
         marked = [(start + sheet.body, end + sheet.body) for start, end in found]
         name = "log-view--current" if number == self.current else "log-view--found"
@@ -188,7 +199,7 @@ class LogView(Widget, can_focus=True):
         segments: list[Segment] = []
         place = 0
         for bit in sheet.bits:
-            style = base + self._palette.style(bit.part, bit.look)
+            style = palette.style(bit.part, bit.look)
             for text, hit in _split(bit.text, place, marked):
                 segments.append(Segment(text, style + over if hit and over is not None else style))
             place += len(bit.text)
@@ -197,7 +208,7 @@ class LogView(Widget, can_focus=True):
     def _bar(self, y: int) -> Segment:
         total, page = len(self.paper), self._page()
         if total <= page and not self.paper.layout.wrap:
-            return Segment(" ", self.rich_style)
+            return Segment(" ", self._colours().base)
         size = max(1, page * page // max(total, page))
         top = 0 if not total else self.paper.index(self.place.top) * (page - size) // max(1, total - page)
         top = page - size if self.place.following else min(top, page - size)
@@ -205,7 +216,7 @@ class LogView(Widget, can_focus=True):
         return Segment("┃" if thumb else "│", self._style("thumb" if thumb else "bar"))
 
     def _style(self, name: str) -> Style:
-        return self.rich_style + self.get_component_rich_style(f"log-view--{name}", partial=True)
+        return self._colours().base + self.get_component_rich_style(f"log-view--{name}", partial=True)
 
     def notify_style_update(self) -> None:
         """Another theme: other colours."""

@@ -81,6 +81,38 @@ def test_a_recorded_session_looks_as_it_did(tmp_path: Path) -> None:
     asyncio.run(replayed(ReplayApp(Player(shelf.reels(), shelf.read), SetClock()), pictures))
 
 
+def test_several_control_planes_are_recorded_and_played_side_by_side(tmp_path: Path) -> None:
+    shelf, clock = Shelf(tmp_path / "recordings.sqlite"), SetClock()
+    near, far = Plane(), Plane()
+    recorder = Recorder(shelf, "near far")
+    asyncio.run(both_watched(ConsoleApp({"near": near, "far": far}, "near far", clock, recorder=recorder), near, far))
+    recorder.close()
+    asyncio.run(both_replayed(ReplayApp(Player(shelf.reels(), shelf.read), SetClock())))
+
+
+async def both_watched(app: ConsoleApp, near: Plane, far: Plane) -> None:
+    async with app.run_test(size=(120, 24)) as pilot:
+        await near.watched.wait()
+        await far.watched.wait()
+        near.publish(job("one-more", status=JobStatus.PENDING))
+        await until(pilot, lambda: "near/one-more" in keys(app))
+
+
+def keys(app: ConsoleApp) -> set[str]:
+    return set(app.main.table.table.shown())
+
+
+async def both_replayed(app: ReplayApp) -> None:
+    async with app.run_test(size=(120, 25)) as pilot:
+        await until(pilot, lambda: "near/one-more" in keys(app))
+        assert "far/7c1e09aa-11d0" in keys(app) and "far/one-more" not in keys(app)
+        assert set(app.main.world.planes) == {"near", "far"}
+        await pilot.press("n")
+        await until(pilot, lambda: "this is a recording" in str(app.main.query_one("#status").render()))
+        await pilot.press("question_mark")
+        assert "Play the recording" in app.export_screenshot().replace("&#160;", " ")
+
+
 def asked_of_a_plane() -> set[str]:
     """Every call that the console makes to a control plane."""
     ports = (Source, Logs, Commands, Books)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from console.live.backlog import Backlog
 from console.live.feed import Feed
 from console.live.model import Live, World
 from console.live.recorder.deck import Deck, DeckState, TapeClock
@@ -20,7 +21,10 @@ from console.live.recorder.player import Player
 from console.live.recorder.recorder import Recorder
 from console.live.recorder.shelf import Piece, Shelf
 from console.live.recorder.steps import Unreadable
+from console.live.reduce import MOST_JOBS
+from console.live.table import Table
 from console.live.tape import Tape
+from console.live.views.jobs import JOBS
 from protocol.jobs import JobStatus
 from tests.console.samples import NOW, job
 from tests.console.twin import Plane, SetClock
@@ -48,12 +52,12 @@ def shown(live: Live) -> object:
 class Session:
     """A console that shows a twin of the control plane, recorded."""
 
-    def __init__(self, plane: Plane, tape: Tape, clock: SetClock) -> None:
+    def __init__(self, plane: Plane, tape: Tape, clock: SetClock, most_jobs: int = MOST_JOBS) -> None:
         self.seen: list[tuple[float, object]] = []
         self._plane = plane
         self._clock = clock
         self._news = asyncio.Event()
-        self._feed = Feed(plane, self._show, clock, self._pause, tape=tape)
+        self._feed = Feed(plane, self._show, clock, self._pause, most_jobs, tape)
 
     def _show(self, live: Live) -> None:
         if live.model is not None:
@@ -104,11 +108,11 @@ async def act(plane: Plane, session: Session, clock: SetClock, what: str, number
     await plane.watched.wait()
 
 
-async def recorded(folder: Path, happens: list[str], *, most_bytes: int | None = None) -> tuple[Shelf, Session]:
-    shelf = Shelf(folder / "r.sqlite") if most_bytes is None else Shelf(folder / "r.sqlite", most_bytes)
+async def recorded(folder: Path, happens: list[str], *, most_jobs: int = MOST_JOBS) -> tuple[Shelf, Session]:
+    shelf = Shelf(folder / "r.sqlite")
     plane, clock = Plane(), TickingClock()
     recorder = Recorder(shelf, "127.0.0.1:7002")
-    session = Session(plane, recorder.tape(""), clock)
+    session = Session(plane, recorder.tape(""), clock, most_jobs)
     async with session.open():
         for number, what in enumerate(happens):
             await act(plane, session, clock, what, number)
@@ -136,6 +140,29 @@ def test_a_recording_shows_what_was_shown(happens: list[str]) -> None:
             player.seek(position)
             assert shown(player.tracks[""].live) == value
         assert first == played[0][0]
+
+
+def test_a_recording_holds_no_more_jobs_than_the_console_did(tmp_path: Path) -> None:
+    shelf, session = asyncio.run(recorded(tmp_path, ["new", "status", "status"], most_jobs=3))
+    player = Player(shelf.reels(), shelf.read)
+    player.seek(player.bounds[1])
+    live = player.tracks[""].live
+    assert shown(live) == session.seen[-1][1]
+    assert live.model is not None and len(live.model.jobs) < len(Plane().state.jobs)
+
+
+def test_a_table_and_figures_follow_a_recording_that_is_wound_back(tmp_path: Path) -> None:
+    shelf, _ = asyncio.run(recorded(tmp_path, ["new", "new", "status", "new"]))
+    player, table, backlog = Player(shelf.reels(), shelf.read), Table(JOBS), Backlog()
+    first, last = player.bounds
+    for position in (last, first, last, (first + last) / 2, first):
+        player.seek(position)
+        live = player.tracks[""].live
+        assert live.model is not None
+        table.follow(World().with_plane("", live), position)
+        backlog.follow(live.model.jobs)
+        assert set(table.shown()) == set(live.model.jobs)
+        assert backlog.waiting == sum(each.status is JobStatus.PENDING for each in live.model.jobs.values())
 
 
 async def both(folder: Path) -> None:
