@@ -115,8 +115,18 @@ async def measured(name: str, count: int) -> dict[str, float]:
         share, lag = await followed(app, add)
         found |= {"share": share, "lag": lag * 1000}
         if isinstance(app.widget, LogPane):
+            found |= await pinned(app, app.widget, add)
             found |= await searched(app, app.widget)
     return found
+
+
+async def pinned(app: Shown, pane: LogPane, add: Callable[[list[str]], None]) -> dict[str, float]:
+    """The operator reads some pages above the end while 5,000 lines a second come: how many rows moved."""
+    pane.text.action_page(-3)
+    before = pane.text.texts
+    share, lag = await followed(app, add)
+    moved = sum(one != other for one, other in zip(before, pane.text.texts, strict=True))
+    return {"moved": float(moved), "pinned": share, "pinned lag": lag * 1000}
 
 
 async def searched(app: Shown, pane: LogPane) -> dict[str, float]:
@@ -173,6 +183,9 @@ def main(count: int) -> int:
         Figure("follow 5,000 lines/s: share of a core", ours["share"] * 100, "%", "RichLog", rich["share"] * 100, 0.5),
         Figure("follow 5,000 lines/s: loop late, p99", ours["lag"], "ms", "limit", 20.0, 1.0),
         Figure("follow 5,000 lines/s: loop late, p99", ours["lag"], "ms", "Log", log["lag"], 2.0),
+        Figure("pinned, 5,000 lines/s come: rows that moved", ours["moved"], "", "limit", 0.0, 0.0),
+        Figure("pinned: share of a core", ours["pinned"] * 100, "%", "following", ours["share"] * 100, 1.0),
+        Figure("pinned: loop late, p99", ours["pinned lag"], "ms", "limit", 20.0, 1.0),
         Figure(f"search {count:,} lines", ours["search"], "s", "limit", 2.0, 1.0),
         Figure("search: longest hold of the loop", ours["block"], "ms", "limit", 20.0, 1.0),
         Figure("draw a page of 48 rows", ours["page"], "ms", "limit", 25.0, 1.0),

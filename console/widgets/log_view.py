@@ -64,6 +64,8 @@ class LogView(Widget, can_focus=True):
         self._ended = 0
         self._rows: list[tuple[int, int]] | None = None
         self._palette: Palette | None = None
+        #: The rows of the bar that are held.
+        self._thumb = range(0)
 
     def show(self, book: Logbook) -> None:
         """Another log, from its end."""
@@ -81,9 +83,11 @@ class LogView(Widget, can_focus=True):
         self._rows = None
         grew = any(number >= self._ended for number, _ in self._visible_rows())
         self._ended = self.paper.book.store.end
+        thumb, self._thumb = self._thumb, self._thumb_rows()
         if self.place.following or grew or before != self._visible_rows():
             self.refresh()
-        else:
+        elif self._thumb != thumb:
+            # A part of a row costs as much as the row.
             self.refresh(Region(self.size.width - _BAR, 0, _BAR, self.size.height))
 
     def filtered(self, only: Matches | None) -> None:
@@ -206,14 +210,20 @@ class LogView(Widget, can_focus=True):
         return segments
 
     def _bar(self, y: int) -> Segment:
+        if not self._thumb:
+            return Segment(" ", self._colours().base)
+        held = y in self._thumb
+        return Segment("┃" if held else "│", self._style("thumb" if held else "bar"))
+
+    def _thumb_rows(self) -> range:
+        """Which rows of the bar are held; none when everything is in view."""
         total, page = len(self.paper), self._page()
         if total <= page and not self.paper.layout.wrap:
-            return Segment(" ", self._colours().base)
+            return range(0)
         size = max(1, page * page // max(total, page))
         top = 0 if not total else self.paper.index(self.place.top) * (page - size) // max(1, total - page)
         top = page - size if self.place.following else min(top, page - size)
-        thumb = top <= y < top + size
-        return Segment("┃" if thumb else "│", self._style("thumb" if thumb else "bar"))
+        return range(top, top + size)
 
     def _style(self, name: str) -> Style:
         return self._colours().base + self.get_component_rich_style(f"log-view--{name}", partial=True)
@@ -225,6 +235,7 @@ class LogView(Widget, can_focus=True):
 
     def _repaint(self) -> None:
         self._rows = None
+        self._thumb = self._thumb_rows()
         self.refresh()
 
     # The operator
