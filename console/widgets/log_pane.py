@@ -42,8 +42,7 @@ class LogPane(Vertical):
         Binding(
             "slash",
             "search",
-            "Search the log",
-            show=False,
+            "Search",
             key_display="/",
             id="log.search",
             tooltip="Search: words, /expression/, ! for lines without",
@@ -205,6 +204,7 @@ class LogPane(Vertical):
         what = wanted(words)
         text.found = Matches(what, text.paper.book.store) if words else None
         text.current = None
+        self.refresh_bindings()
         self._look_on()
         if only:
             text.filtered(text.found if text.found is not None and what.pattern is not None else None)
@@ -229,6 +229,10 @@ class LogPane(Vertical):
         if found is not None and len(found):
             top = self.text.place.top
             self.text.to_line(top if found.has(top) else found.beyond(top, 1) or found[0])
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """While nothing is looked for, the keys that go through what was found are the screen's."""
+        return self.text.found is not None if action == "found" and self.is_mounted else True
 
     def action_found(self, step: int) -> None:
         """The next line found, or the one before; after the last one comes the first."""

@@ -40,14 +40,14 @@ class LogView(Widget, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "step(-1)", "Row up", show=False, id="log.up"),
         Binding("down,j", "step(1)", "Row down", show=False, id="log.down"),
-        Binding("pageup,b", "page(-1)", "Page up", show=False, id="log.page-up"),
+        Binding("pageup", "page(-1)", "Page up", show=False, id="log.page-up"),
         Binding("pagedown,space", "page(1)", "Page down", show=False, id="log.page-down"),
         Binding("home,g", "to_start", "Start of the log", show=False, id="log.start"),
         Binding("end,G", "to_end", "Follow the end of the log", show=False, id="log.end"),
         Binding("left", "sideways(-1)", "To the left", show=False, id="log.left"),
         Binding("right", "sideways(1)", "To the right", show=False, id="log.right"),
         Binding("w", "wrap", "Wrap", show=False, id="log.wrap", tooltip="Wrap lines, or cut them off at the edge"),
-        Binding("t", "stamps", "Times", show=False, id="log.times", tooltip="Times: none, of arrival, the line's own"),
+        Binding("T", "stamps", "Times", show=False, id="log.times", tooltip="Times: none, of arrival, the line's own"),
     ]
 
     class Moved(Message):

@@ -242,7 +242,7 @@ async def test_logs_of_several_apps_are_one(console: Open, plane: Plane) -> None
         await plane.write("20001", "three\n", 3_000)
         await until(pilot, lambda: pane.lines[-1].endswith("three"))
         app.set_focus(pane.text)
-        await pilot.press("t", "t")
+        await pilot.press("T", "T")
         assert pane.lines[-1].startswith("00:00:03.000 app 20001")
 
 
