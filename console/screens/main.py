@@ -44,7 +44,15 @@ class MainScreen(Walking, Doing):
         ),
         Binding("tab", "next_view(1)", "View", id="view.next", key_display="0-9U", tooltip="Next view"),
         Binding("shift+tab", "next_view(-1)", "Previous view", show=False, id="view.previous"),
-        Binding("slash", "filter", "Filter", id="filter", key_display="/", tooltip="Filter rows by words; Esc clears"),
+        Binding(
+            "slash",
+            "filter",
+            "Filter",
+            id="filter",
+            key_display="/",
+            tooltip="Filter rows by words; Esc clears",
+            priority=True,  # at once: what is typed next is for the filter, and no key of an action
+        ),
         Binding("s", "sort(1)", "Sort", show=False, id="sort.next", tooltip="Sort by the next column"),
         Binding("S", "sort(-1)", "Sort by the column before", show=False, id="sort.previous"),
         Binding("r", "reverse", "Reverse", show=False, id="sort.reverse", tooltip="Turn the order round"),
@@ -92,7 +100,7 @@ class MainScreen(Walking, Doing):
         """Draw what there is, and again with every second that passes."""
         self.query_one(LogPane).display = False
         self.query_one("#filter-line").display = False
-        self.table.focus()
+        self.set_focus(self.table)
         self.draw()
         self.set_interval(1, self.draw)
         for problem in self.keymap.problems:
@@ -242,10 +250,16 @@ class MainScreen(Walking, Doing):
         parts += [f"{event.gone} marked are no more"] if event.gone else []
         self.say("; ".join(parts) + ".")
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """In a line of text and in a log, `/` is not the filter's."""
+        if action == "filter" and isinstance(self.focused, (Input, Log)):
+            return False
+        return super().check_action(action, parameters)
+
     def action_filter(self) -> None:
         """Type words to filter by."""
         self.query_one("#filter-line").display = True
-        self.query_one("#filter", Input).focus()
+        self.set_focus(self.query_one("#filter", Input))
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter while typing."""
@@ -253,18 +267,18 @@ class MainScreen(Walking, Doing):
 
     def on_input_submitted(self) -> None:
         """Keep the filter and go back to the rows."""
-        self.table.focus()
+        self.set_focus(self.table)
 
     def action_back(self) -> None:
         """Leave the log for the table; from the table, clear the filter, and without one go a page up."""
         if isinstance(self.focused, Log):
-            self.table.focus()
+            self.set_focus(self.table)
             return
         if not self.words and not isinstance(self.focused, Input) and self.go_out():
             return
         self.query_one("#filter", Input).value = ""
         self.query_one("#filter-line").display = False
-        self.table.focus()
+        self.set_focus(self.table)
 
     # Log
 
@@ -282,7 +296,7 @@ class MainScreen(Walking, Doing):
             self.open(place)
         elif self.page.spec.log:
             self._show_log()
-            self.query_one(LogPane).text.focus()
+            self.set_focus(self.query_one(LogPane).text)
 
     def on_row_selected(self, event: RowSelected) -> None:
         """Another object: its details, and its log when the pane is open."""
@@ -296,9 +310,9 @@ class MainScreen(Walking, Doing):
         """Go to the rows, or to the log where the page has one."""
         if self.page.spec.log and self.query_one(LogPane).display:
             self._follow_log()
-            self.query_one(LogPane).text.focus()
+            self.set_focus(self.query_one(LogPane).text)
         else:
-            self.table.focus()
+            self.set_focus(self.table)
 
     def show_log(self, *, shown: bool) -> None:
         """Show the log, or leave it, unless that is so already."""
@@ -325,7 +339,7 @@ class MainScreen(Walking, Doing):
         pane.display, pane.job_id = False, None
         self.remove_class("-log")
         self.post_message(LogWanted(None))
-        self.table.focus()
+        self.set_focus(self.table)
 
     def on_log_text(self, event: LogText) -> None:
         """More of the log."""
