@@ -13,6 +13,7 @@ from console.connect import admin
 from console.live.commands import Commands, explain, explain_change
 from console.live.feed import Feed, LogSource, Source, log_texts
 from console.live.model import Clock, Live, World
+from console.live.themes import DARK, THEMES, variables
 from console.live.views.jobs import short
 from console.messages import (
     CancelWanted,
@@ -29,20 +30,26 @@ from console.screens.main import MainScreen
 from console.settings import NotConfigured, read
 from protocol.client.transport import ClientError, Transport
 
-THEME = Theme(
-    name="funai",
-    primary="#7aa2d6",
-    secondary="#8f9bb3",
-    accent="#d6a35c",
-    success="#7fb685",
-    warning="#d9a441",
-    error="#e0707a",
-    foreground="#d5dae3",
-    background="#14171d",
-    surface="#14171d",
-    panel="#1c2129",
-    dark=True,
-)
+
+def theme_of(name: str) -> Theme:
+    """A palette as Textual wants it."""
+    palette = THEMES[name]
+    return Theme(
+        name=f"funai-{name}",
+        primary=palette.primary,
+        secondary=palette.secondary,
+        accent=palette.accent,
+        success=palette.good,
+        warning=palette.warn,
+        error=palette.bad,
+        foreground=palette.foreground,
+        background=palette.background,
+        surface=palette.background,
+        panel=palette.panel,
+        dark=palette.dark,
+        ansi=palette.ansi,
+        variables=dict(variables(palette)),
+    )
 
 
 class ControlPlane(Source, LogSource, Commands, Protocol):
@@ -65,8 +72,9 @@ class ConsoleApp(App[None]):
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = []
 
-    def __init__(self, plane: ControlPlane, place: str, clock: Clock | None = None) -> None:
+    def __init__(self, plane: ControlPlane, place: str, clock: Clock | None = None, look: str = DARK) -> None:
         super().__init__()
+        self._look = look
         self._plane = plane
         clock = clock or SteadyClock()
         self.main = MainScreen(clock, place)
@@ -75,12 +83,13 @@ class ConsoleApp(App[None]):
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Colours of our own, for themes that do not name them."""
-        return {"quiet": "#a0a8b8", "cursor": "#26344a", "cursor-focus": "#2c4061"}
+        return dict(variables(THEMES[DARK]))
 
     def on_mount(self) -> None:
         """Show the screen and begin to follow."""
-        self.register_theme(THEME)
-        self.theme = THEME.name
+        for name in THEMES:
+            self.register_theme(theme_of(name))
+        self.theme = f"funai-{self._look}"
         self.push_screen(self.main)
         self.run_worker(self._feed.run(), name="feed", group="feed", exit_on_error=False)
 
@@ -155,7 +164,7 @@ class ConsoleApp(App[None]):
         self.main.say(event.sentence, problem=event.problem)
 
 
-def run() -> int:
+def run(look: str = DARK) -> int:
     """Open the console on this terminal until the operator leaves it; the exit code (2: it is not configured)."""
     try:
         settings = read()
@@ -163,7 +172,7 @@ def run() -> int:
         sys.stderr.write(f"funai: {problem}\n")
         return 2
     client = admin(settings)
-    asyncio.run(_open(ConsoleApp(client, settings.place), client.transport))
+    asyncio.run(_open(ConsoleApp(client, settings.place, look=look), client.transport))
     return 0
 
 
