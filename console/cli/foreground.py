@@ -1,5 +1,6 @@
 """The console in the foreground, alone or with the whole platform as its background child."""
 
+import asyncio
 import importlib
 import signal
 import subprocess
@@ -8,12 +9,36 @@ import threading
 from collections.abc import Sequence
 from typing import IO, Final
 
+from console.live.themes import DARK
+from console.settings import NotConfigured, read
+from console.web.gate import Address
+
 _STOP_SECONDS: Final = 75
 
 
-def open_console() -> int:
+def open_console(look: str = DARK) -> int:
     """Run the console until it is left. Textual is imported now, not before."""
-    return int(importlib.import_module("console.app").run())
+    return int(importlib.import_module("console.app").run(look))
+
+
+def serve_console(address: Address, arguments: tuple[str, ...]) -> int:
+    """Serve the console to browsers until interrupted; the exit code."""
+    try:
+        settings = read()
+        importlib.import_module("textual_serve")
+    except NotConfigured as problem:
+        sys.stderr.write(f"funai: {problem}\n")
+        return 2
+    except ModuleNotFoundError:
+        sys.stderr.write("funai: --serve needs the package textual-serve; pip install 'funai-platform[web]'\n")
+        return 2
+    server = importlib.import_module("console.web.server")
+    try:
+        asyncio.run(server.serve(settings, address, arguments))
+    except OSError as problem:
+        sys.stderr.write(f"funai: the console cannot be served on {address.host}:{address.port}: {problem.strerror}\n")
+        return 1
+    return 0
 
 
 def platform_and_console(supervisor: Sequence[str]) -> int:

@@ -11,6 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label, Static
 
 from console.live.order import InvalidOrder, Wish, order
+from console.live.words import t
 from console.messages import DeployWanted
 from protocol.jobs import CreateJob, StoredPayload
 
@@ -44,15 +45,15 @@ class DeployForm(ModalScreen[None]):
         wish = self._wish
         values = (wish.app_id, wish.user_id, wish.repo, wish.git_ref, wish.image)
         with VerticalScroll(classes="dialog dialog-wide", can_focus=False):
-            yield Static("Deploy an app", classes="dialog-title")
+            yield Static(t("Deploy an app"), classes="dialog-title")
             for (field, label, example), value in zip(_FIELDS, values, strict=True):
                 with Horizontal(classes="form-line"):
-                    yield Label(label, classes="form-label")
+                    yield Label(t(label), classes="form-label")
                     yield Input(value, placeholder=example, id=field, compact=True, select_on_focus=False)
             yield Static(id="form-problem")
             with Horizontal(classes="dialog-buttons"):
-                yield Button("Cancel", id="no", compact=True)
-                yield Button("Deploy", id="yes", compact=True, variant="primary")
+                yield Button(t("Cancel"), id="no", compact=True)
+                yield Button(t("Deploy"), id="yes", compact=True, variant="primary")
 
     def on_mount(self) -> None:
         """Begin where something is missing."""

@@ -19,6 +19,7 @@ from console.live.order import Wish, wish_of
 from console.live.table import Arrangement, Table
 from console.live.views.jobs import JOBS, short
 from console.live.views.nodes import NODES
+from console.live.words import t
 from console.messages import CancelWanted, CordonWanted, LogEnded, LogText, LogWanted, MarksChanged, RowSelected
 from console.screens.deploy_form import DeployForm
 from console.screens.help import Help
@@ -26,6 +27,7 @@ from console.widgets.confirm import Confirm
 from console.widgets.live_table import LiveTable
 from console.widgets.log_pane import LogPane
 from console.widgets.text_lines import Details, Headline, Status, Views
+from console.widgets.translated import Translated
 from protocol.jobs import JobView
 from protocol.nodes import NodeView
 
@@ -33,7 +35,7 @@ _LOG_DELAY_SECONDS: Final = 0.15
 _LOW_ROWS: Final = 30
 
 
-class MainScreen(Screen[None]):
+class MainScreen(Translated, Screen[None]):
     """Four tables over one model; the selected object is what actions are meant for."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -78,7 +80,7 @@ class MainScreen(Screen[None]):
         yield LogPane(id="log")
         with Horizontal(id="filter-line"):
             yield Label("/")
-            yield Input(placeholder="words to look for in every column; Esc clears", id="filter", compact=True)
+            yield Input(placeholder=t("words to look for in every column; Esc clears"), id="filter", compact=True)
         yield Status(id="status")
         yield Footer(show_command_palette=False, compact=True)
 
@@ -157,8 +159,8 @@ class MainScreen(Screen[None]):
         """The shown table only: the others are brought up to date when they are looked at."""
         table = self.table.table
         table.follow(self.world, local)
-        hidden = table.total and f"Nothing matches '{self.words}'. Press Esc to clear the filter."
-        self.table.say_empty(hidden or table.view.empty)
+        hidden = table.total and t("Nothing matches '{words}'. Press Esc to clear the filter.", words=self.words)
+        self.table.say_empty(hidden or t(table.view.empty))
         self.table.redraw()
 
     def _filter_table(self) -> None:

@@ -12,6 +12,8 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
+from console.live.words import t
+
 
 class Confirm(ModalScreen[bool]):
     """Dismissed with True only when the operator chose the verb."""
@@ -36,8 +38,8 @@ class Confirm(ModalScreen[bool]):
             yield Static(Text(self._question), classes="dialog-title")
             yield Static(Text(self._consequence), classes="dialog-text")
             with Horizontal(classes="dialog-buttons"):
-                yield Button(self._back, id="no", compact=True)
-                yield Button(self._verb, id="yes", compact=True, variant="warning")
+                yield Button(t(self._back), id="no", compact=True)
+                yield Button(t(self._verb), id="yes", compact=True, variant="warning")
 
     def on_mount(self) -> None:
         """Focus the harmless answer."""

@@ -18,6 +18,7 @@ from textual.strip import Strip
 from console.live.cells import Cell, Row, Tone, fit
 from console.live.cursor import Cursor, Marks, place, settle, step
 from console.live.table import Table
+from console.live.words import t
 from console.messages import MarksChanged, RowOpened, RowSelected
 
 _HEADER_LINES: Final = 1
@@ -186,7 +187,7 @@ class LiveTable(ScrollView, can_focus=True):
         arrangement = self.table.arrangement
         sign = "▾" if arrangement.reverse else "▴"
         return tuple(
-            Cell(f"{field.column.title}{sign}" if field.name == arrangement.order else field.column.title)
+            Cell(f"{t(field.column.title)}{sign}" if field.name == arrangement.order else t(field.column.title))
             for field in self.table.view.fields
         )
 

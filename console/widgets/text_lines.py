@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from rich.cells import cell_len
 from textual.content import Content
 from textual.widgets import Static
 
 from console.live.catalog import VIEWS
 from console.live.cells import Cell, Tone
+from console.live.words import t
 
 _STYLE: Final[Mapping[Tone, str]] = {
     Tone.PLAIN: "",
@@ -36,8 +38,8 @@ class Headline(Line):
     def show(self, link: Cell, totals: Sequence[Cell], place: str) -> None:
         """Show these; the address is left out when there is no room for it."""
         parts = [(" funai  ", "bold"), *((f"{part.text}   ", _STYLE[part.tone]) for part in (link, *totals))]
-        room = self.size.width - sum(len(text) for text, _ in parts) - 1
-        if len(place) <= room:
+        room = self.size.width - sum(cell_len(text) for text, _ in parts) - 1
+        if cell_len(place) <= room:
             parts.append((place.rjust(room), _STYLE[Tone.QUIET]))
         self.put(Content.assemble(*parts))
 
@@ -49,7 +51,7 @@ class Views(Line):
         """Show the names; each can be clicked."""
         parts = []
         for number, view in enumerate(VIEWS, start=1):
-            name = f"{number} {view.title} {sizes.get(view.name, 0)}"
+            name = f"{number} {t(view.title)} {sizes.get(view.name, 0)}"
             mark = f"[b reverse] {name} [/]" if view.name == chosen else f"[$quiet] {name} [/]"
             parts.append(f"[@click=screen.view('{view.name}')]{mark}[/]")
         self.put(Content.from_markup(" " + " ".join(parts)))
