@@ -5,14 +5,14 @@ import base64
 import json
 import os
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
 
-from tests.support.real import program
+from tests.support.real import program, wait_until
 
 _SECONDS: Final = 20.0
 
@@ -45,7 +45,7 @@ class Page:
         """Wait until an expression holds; while the page is loaded anew it does not."""
         try:
             async with asyncio.timeout(_SECONDS):
-                while await self.value(f"!!({expression})") is not True:
+                while await self.value(f"!!({expression})") is not True:  # noqa: ASYNC110 - another program's state
                     await asyncio.sleep(0.05)
         except TimeoutError:
             raise AssertionError(f"{what} was not seen") from None
@@ -60,21 +60,18 @@ class Page:
         return base64.b64decode((await self.call("Page.captureScreenshot"))["data"])
 
 
-@asynccontextmanager
-async def browser(folder: Path) -> AsyncIterator[Page]:
-    """A browser with a profile of its own in `folder`, gone at the end."""
+@contextmanager
+def chromium(folder: Path) -> Iterator[int]:
+    """A browser with a profile of its own in `folder`, gone at the end; the port of its DevTools."""
     argv = [program("chromium", "chromium"), "--headless=new", "--no-first-run", "--disable-gpu", "--disable-sync"]
     argv += ["--disable-background-networking", "--disable-component-update", "--disable-default-apps"]
     argv += ["--no-sandbox"] if os.geteuid() == 0 else []
     argv += ["--window-size=1200,800", "--remote-debugging-port=0", f"--user-data-dir={folder}", "about:blank"]
     child = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    told = folder / "DevToolsActivePort"
     try:
-        port = await _port(folder / "DevToolsActivePort")
-        async with aiohttp.ClientSession() as session:
-            async with session.get(f"http://127.0.0.1:{port}/json/list") as answer:
-                pages = [each for each in await answer.json() if each["type"] == "page"]
-            async with session.ws_connect(pages[0]["webSocketDebuggerUrl"], max_msg_size=0) as socket:
-                yield Page(socket)
+        wait_until(lambda: told.is_file() and told.read_text().count("\n") > 0, "the browser's start")
+        yield int(told.read_text().splitlines()[0])
     finally:
         child.terminate()
         try:
@@ -84,10 +81,11 @@ async def browser(folder: Path) -> AsyncIterator[Page]:
             child.wait()
 
 
-async def _port(path: Path) -> int:
-    async with asyncio.timeout(_SECONDS):
-        while True:
-            try:
-                return int(path.read_text().splitlines()[0])
-            except (FileNotFoundError, IndexError, ValueError):
-                await asyncio.sleep(0.05)
+@asynccontextmanager
+async def first_page(port: int) -> AsyncIterator[Page]:
+    """The page that the browser began with."""
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"http://127.0.0.1:{port}/json/list") as answer:
+            pages = [each for each in await answer.json() if each["type"] == "page"]
+        async with session.ws_connect(pages[0]["webSocketDebuggerUrl"], max_msg_size=0) as socket:
+            yield Page(socket)

@@ -1,9 +1,7 @@
 """The console in a real browser: who gets in, and that a dropped socket costs nothing."""
 
 import asyncio
-import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,8 +14,8 @@ import pytest
 
 from tests.console.plane_server import TOKEN, Served, seed, served
 from tests.console.test_one_shot import clean
-from tests.support.browser import browser
-from tests.support.real import wait_until
+from tests.support.browser import chromium, first_page
+from tests.support.real import free_port, wait_until
 
 pytestmark = pytest.mark.real
 #: Keeps the sockets, and what the terminal was sent, where a test can see them.
@@ -55,9 +53,7 @@ def plane(tmp_path: Path) -> Iterator[Served]:
 
 @pytest.fixture
 def site(plane: Served, tmp_path: Path) -> Iterator[Site]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     argv = [sys.executable, "-m", "console", "console", "--serve", "--port", str(port)]
     log = (tmp_path / "serve.log").open("wb")
     child = subprocess.Popen(argv, env=clean({**plane.environ, "LANG": "C.UTF-8"}), stdout=log, stderr=log)
@@ -100,7 +96,13 @@ async def test_strangers_stay_outside(site: Site) -> None:
 
 
 async def test_a_dropped_socket_comes_back_to_the_same_console(site: Site, tmp_path: Path) -> None:
-    async with browser(tmp_path / "profile") as page:
+    with chromium(tmp_path / "profile") as devtools:
+        await walk(site, devtools)
+    wait_until(lambda: site.consoles == [], "the end of the console's process")
+
+
+async def walk(site: Site, devtools: int) -> None:
+    async with first_page(devtools) as page:
         await page.call("Page.enable")
         await page.call("Page.addScriptToEvaluateOnNewDocument", source=_SPY)
         await page.call("Page.navigate", url=site.url)
@@ -116,10 +118,6 @@ async def test_a_dropped_socket_comes_back_to_the_same_console(site: Site, tmp_p
         await page.value("window.old = true; window.sockets[0].close()")
         await page.until("!window.old && window.seen && window.seen.includes('rt-node-03')", "the nodes again")
         assert site.consoles == consoles
-        if os.environ.get("FUNAI_KEEP_PICTURES"):
-            Path(os.environ["FUNAI_KEEP_PICTURES"]).write_bytes(await page.picture())
-
         await page.value("document.querySelector('.xterm-helper-textarea').focus()")
         await page.press("q")
         await page.until("document.body.innerText.includes('has ended')", "the end")
-    wait_until(lambda: site.consoles == [], "the end of the console's process")
