@@ -72,7 +72,7 @@ class ConsoleApp(App[None]):
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = []
 
-    def __init__(self, plane: ControlPlane, place: str, clock: Clock | None = None, look: str = DARK) -> None:
+    def __init__(self, plane: ControlPlane, place: str, clock: Clock | None = None, *, look: str = DARK) -> None:
         super().__init__()
         self._look = look
         self._plane = plane

@@ -101,7 +101,7 @@ async def test_everything_can_be_read(theme: str) -> None:
     for state, keys in STATES.items():
         plane = Plane()
         plane.logs["7c1e09aa-11d0"] = b"cloning\n"
-        app = ConsoleApp(plane, "127.0.0.1:7002", SetClock(), theme)
+        app = ConsoleApp(plane, "127.0.0.1:7002", SetClock(), look=theme)
         async with app.run_test(size=(120, 40)) as pilot:
             await plane.watched.wait()
             await pilot.pause()
@@ -114,7 +114,7 @@ async def test_everything_can_be_read(theme: str) -> None:
 @pytest.mark.parametrize("theme", THEMES)
 async def test_what_is_out_of_date_can_be_read(theme: str) -> None:
     plane, clock = Plane(), SetClock()
-    app = ConsoleApp(plane, "127.0.0.1:7002", clock, theme)
+    app = ConsoleApp(plane, "127.0.0.1:7002", clock, look=theme)
     found: list[str] = []
     async with app.run_test(size=(120, 40)) as pilot:
         await plane.watched.wait()
