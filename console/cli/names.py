@@ -19,6 +19,8 @@ from protocol.client.transport import ClientError
 _SECONDS: Final = 0.5
 _MOST: Final = 200
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+#: What is said of a name goes through `eval` in zsh.
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9 ._-]")
 _HELP: Final = 60
 Named = tuple[str, str]
 
@@ -70,7 +72,9 @@ def _ask(ask: Callable[[AdminClient], Awaitable[Iterable[Named]]], incomplete: s
     except (ClientError, NotConfigured, OSError, TimeoutError):
         return []
     return [
-        (name, line(words, _HELP)) for name, words in found if name.startswith(incomplete) and _NAME.fullmatch(name)
+        (name, _UNSAFE.sub("", line(words, _HELP)))
+        for name, words in found
+        if name.startswith(incomplete) and _NAME.fullmatch(name)
     ]
 
 

@@ -69,7 +69,17 @@ def run(work: Callable[[AdminClient], Awaitable[None]], failed: str) -> None:
 async def _with_client(work: Callable[[AdminClient], Awaitable[None]]) -> None:
     client = admin(read())
     async with client.transport:
-        await work(client)
+        try:
+            await work(client)
+        except ExceptionGroup as group:
+            raise _first(group) from None
+
+
+def _first(problem: Exception) -> Exception:
+    """What went wrong first among tasks that were done together."""
+    while isinstance(problem, ExceptionGroup):
+        problem = problem.exceptions[0]
+    return problem
 
 
 def _exit(message: str, code: int) -> typer.Exit:
