@@ -27,7 +27,8 @@ def name_of(view: ViewSpec[Any], key: str, value: Any, scene: Scene) -> str:
     strong = [(field, field.cell(value, scene)) for field in view.fields]
     parts = [f"{_title(field.column.title)} {cell.text}" for field, cell in strong if cell.tone is Tone.STRONG]
     named = " ".join(parts)
-    return named if not named or key in named else f"{named}, {key[:_KEY_DIGITS]}"
+    # The numbers of nodes mean nothing to people.
+    return named if key in named or key.isdecimal() else f"{named}, {key[:_KEY_DIGITS]}".removeprefix(", ")
 
 
 def appeared(view: ViewSpec[Any], name: str, said: Said) -> str:
