@@ -1,6 +1,8 @@
 """`funai console --plain`: the console as lines: a sentence when something changes, no cursor that moves."""
 
 import asyncio
+import contextlib
+import io
 import sys
 import threading
 from typing import Any, Final
@@ -160,9 +162,11 @@ def _listen(lines: asyncio.Queue[str | None]) -> None:
     farewell = sys.stdin.isatty()
 
     def read() -> None:
-        for line in sys.stdin:
-            loop.call_soon_threadsafe(lines.put_nowait, line)
-        if farewell:
-            loop.call_soon_threadsafe(lines.put_nowait, None)
+        # Unbuffered: a thread that waits for a line must hold no lock when the interpreter ends.
+        with io.FileIO(sys.stdin.fileno(), closefd=False) as typed, contextlib.suppress(RuntimeError):
+            for line in typed:
+                loop.call_soon_threadsafe(lines.put_nowait, line.decode(errors="replace"))
+            if farewell:
+                loop.call_soon_threadsafe(lines.put_nowait, None)
 
     threading.Thread(target=read, name="typed", daemon=True).start()

@@ -52,7 +52,7 @@ class Server:
 
     def application(self) -> web.Application:
         """All routes behind the check of where a request comes from."""
-        app = web.Application(middlewares=[web.middleware(self._guarded)], client_max_size=16 * 1024)
+        app = web.Application(middlewares=[self._guarded], client_max_size=16 * 1024)
         app.add_routes(
             [
                 web.get("/", self.index),
@@ -66,6 +66,7 @@ class Server:
         )
         return app
 
+    @web.middleware
     async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if not self._address.knows_host(request.headers.get("Host")):
             raise web.HTTPMisdirectedRequest(text="this is the console of another host; see --public-url\n")

@@ -72,7 +72,8 @@ class Tabs:
 
     async def _run(self, session: Session, name: str, tab: Tab) -> None:
         await tab.process.relay()
-        self._tabs.pop((session.name, name), None)
+        if self._tabs.get((session.name, name)) is tab:
+            del self._tabs[session.name, name]
         await tab.process.leave()
         if tab.socket is not None:
             await tab.socket.close()

@@ -45,10 +45,16 @@ class Page:
         """Wait until an expression holds; while the page is loaded anew it does not."""
         try:
             async with asyncio.timeout(_SECONDS):
-                while await self.value(f"!!({expression})") is not True:  # noqa: ASYNC110 - another program's state
+                while not await self._holds(expression):  # noqa: ASYNC110 - another program's state
                     await asyncio.sleep(0.05)
         except TimeoutError:
             raise AssertionError(f"{what} was not seen") from None
+
+    async def _holds(self, expression: str) -> bool:
+        try:
+            return await self.value(f"!!({expression})") is True
+        except AssertionError:
+            return False  # The page went away while it was asked.
 
     async def press(self, key: str) -> None:
         """One printable key."""

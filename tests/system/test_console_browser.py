@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,9 +14,9 @@ import psutil
 import pytest
 
 from tests.console.plane_server import TOKEN, Served, seed, served
-from tests.console.test_one_shot import clean
+from tests.console.test_one_shot import clean, funai
 from tests.support.browser import chromium, first_page
-from tests.support.real import free_port, wait_until
+from tests.support.real import free_port, program, wait_until
 
 pytestmark = pytest.mark.real
 #: Keeps the sockets, and what the terminal was sent, where a test can see them.
@@ -66,6 +67,17 @@ def site(plane: Served, tmp_path: Path) -> Iterator[Site]:
         child.kill()
         child.wait()
         log.close()
+
+
+def test_a_picture_as_png(plane: Served, tmp_path: Path) -> None:
+    program("chromium", "chromium")
+    path = tmp_path / "nodes.png"
+    drawn = funai(plane.environ, "screenshot", "nodes", "-o", str(path), "--size", "100x30", "--theme", "light")
+    assert drawn.returncode == 0, drawn.stderr
+    data = path.read_bytes()
+    width, height = struct.unpack(">II", data[16:24])
+    assert data.startswith(b"\x89PNG\r\n") and width > 1000 and height > 500
+    assert funai(plane.environ, "screenshot", "nodes", "-o", str(tmp_path / "nodes.gif")).returncode == 2
 
 
 async def test_strangers_stay_outside(site: Site) -> None:
