@@ -41,7 +41,7 @@ def serve_console(address: Address, arguments: tuple[str, ...]) -> int:
     return 0
 
 
-def platform_and_console(supervisor: Sequence[str]) -> int:
+def platform_and_console(supervisor: Sequence[str], look: str = DARK) -> int:
     """Start the platform, open the console when it is ready, stop the platform when the console is left."""
     # In a process group of its own, so that Ctrl-C in the terminal is the console's alone.
     child = subprocess.Popen(supervisor, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -54,7 +54,7 @@ def platform_and_console(supervisor: Sequence[str]) -> int:
         if not ready:
             return child.wait()
         relay.quiet()
-        return open_console()
+        return open_console(look)
     except KeyboardInterrupt:
         return 130
     finally:

@@ -87,7 +87,8 @@ def up(
     argv = (sys.executable, "-m", "daemons.supervisor")
     if headless or not (sys.stdin.isatty() and sys.stdout.isatty()):
         os.execv(argv[0], argv)  # noqa: S606 - the same program, another module
-    raise typer.Exit(foreground.platform_and_console(argv))
+    choose(language_of(os.environ))
+    raise typer.Exit(foreground.platform_and_console(argv, _look("")))
 
 
 @app.command()
