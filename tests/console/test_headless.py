@@ -136,6 +136,7 @@ def test_nothing_headless_loads_textual(plane: Served, words: tuple[str, ...]) -
 
 
 def test_the_console_as_sentences(plane: Served) -> None:
+    funai(plane.environ, "uncordon", "rt-node-01")
     argv = [sys.executable, "-m", "console", "console", "--plain", "--lang", "en"]
     with subprocess.Popen(
         argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=clean(plane.environ), text=True
