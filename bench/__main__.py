@@ -15,7 +15,19 @@ from collections.abc import Sequence
 
 from bench.figures import Figure, show
 
-BENCHES = ("placement", "lifecycle", "pickup", "depth", "fleet", "fanout", "logs", "builds", "runner", "peers")
+BENCHES = (
+    "placement",
+    "lifecycle",
+    "pickup",
+    "depth",
+    "fleet",
+    "fanout",
+    "logs",
+    "builds",
+    "runner",
+    "peers",
+    "console",
+)
 
 
 def main(names: Sequence[str]) -> int:

@@ -1,34 +1,54 @@
 """The console: the feed's newest value goes to the screen, the screen's wishes go to the control plane."""
 
 import asyncio
+import gc
 import sys
 import time
-from typing import ClassVar, Protocol
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+from types import MappingProxyType
+from typing import ClassVar, Final, Protocol
 
 from textual.app import App
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.theme import Theme
 
+from console.columns import ChosenColumns
 from console.connect import admin
+from console.live.actions.gate import NotSent, carry_out, failed
+from console.live.actions.lookup import look_up
+from console.live.actions.orders import DeployApp, Order
+from console.live.actions.registry import action_of
+from console.live.actions.spec import Permit
+from console.live.books import Books
 from console.live.commands import Commands, explain, explain_change
 from console.live.feed import Feed, LogSource, Source, log_texts
+from console.live.keymap import checked
+from console.live.library import Library
 from console.live.model import Clock, Live, World
-from console.live.themes import DARK, THEMES, variables
-from console.live.views.jobs import short
+from console.live.reduce import MOST_JOBS
+from console.live.themes import DARK, THEMES, look_of, variables
 from console.messages import (
-    CancelWanted,
+    ColumnsChosen,
     CommandDone,
-    CordonWanted,
+    CopyWanted,
     DeployWanted,
     LogEnded,
     LogText,
     LogWanted,
+    LookedUp,
+    LookUpWanted,
+    OlderWanted,
+    OrdersWanted,
+    TopicsWanted,
     WorldChanged,
 )
 from console.screens.deploy_form import DeployForm
-from console.screens.main import MainScreen
-from console.settings import NotConfigured, read
-from protocol.client.transport import ClientError, Transport
+from console.screens.main import MainScreen, default_keys
+from console.settings import ConsoleSettings, NotConfigured, columns_path, read_all
+from console.widgets import clipboard
+from protocol.client.transport import ClientError
 
 
 def theme_of(name: str) -> Theme:
@@ -52,7 +72,12 @@ def theme_of(name: str) -> Theme:
     )
 
 
-class ControlPlane(Source, LogSource, Commands, Protocol):
+#: Whatever is old by then is looked through once, and then left out of later searches for garbage: with 100,000
+#: objects each of those would stop the console for longer than a frame.
+_TIDY_SECONDS: Final = 30.0
+
+
+class ControlPlane(Source, LogSource, Commands, Books, Protocol):
     """Everything the console asks of the control plane."""
 
 
@@ -64,22 +89,58 @@ class SteadyClock:
         return time.monotonic()
 
 
-class ConsoleApp(App[None]):
+def _tidy() -> None:
+    gc.collect()
+    gc.freeze()
+
+
+class ConsoleApp(App[None], inherit_bindings=False):
     """Reads the control plane, and changes it only on an operator's confirmed wish."""
 
     CSS_PATH = "console.tcss"
     TITLE = "funai"
     ENABLE_COMMAND_PALETTE = False
-    BINDINGS: ClassVar[list[BindingType]] = []
+    #: Not Textual's own: ctrl+q is a prefix of flow control, and of many a tmux.
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "leave_word", "Leave", show=False, id="leave-word")]
 
-    def __init__(self, plane: ControlPlane, place: str, clock: Clock | None = None, *, look: str = DARK) -> None:
+    def __init__(
+        self,
+        plane: ControlPlane | Mapping[str, ControlPlane],
+        place: str,
+        clock: Clock | None = None,
+        *,
+        look: str = DARK,
+        permits: Mapping[str, Permit] | None = None,
+        keymap: Mapping[str, str] | None = None,
+        most_jobs: int = MOST_JOBS,
+        columns: ChosenColumns | None = None,
+    ) -> None:
+        """One control plane, or several by the names that the operator gave them; `look`: a theme's name."""
         super().__init__()
         self._look = look
-        self._plane = plane
+        self._planes = plane if isinstance(plane, Mapping) else {"": plane}
+        self._own_keys = dict(keymap or {})
         clock = clock or SteadyClock()
-        self.main = MainScreen(clock, place)
-        self._world = World()
-        self._feed = Feed(plane, lambda live: self._show("", live), clock)
+        self._columns = columns or ChosenColumns(None, "", {})
+        self.main = MainScreen(clock, place, permits, self._columns)
+        self._world = World(MappingProxyType(dict.fromkeys(self._planes, Live())))
+        self.main.set_reactive(MainScreen.world, self._world)
+        self._libraries = {
+            name: Library(each, clock, partial(self._show_again, name)) for name, each in self._planes.items()
+        }
+        self._feeds = {
+            name: Feed(self._libraries[name].tapped(each), partial(self._show, name), clock, most_jobs=most_jobs)
+            for name, each in self._planes.items()
+        }
+
+    @property
+    def _plane(self) -> ControlPlane:
+        """The control plane of the chosen object."""
+        return self.plane_of(self.main.plane)
+
+    def plane_of(self, name: str) -> ControlPlane:
+        """The control plane of that name; the first one when nothing was chosen."""
+        return self._planes.get(name) or next(iter(self._planes.values()))
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Colours of our own, for themes that do not name them."""
@@ -90,72 +151,125 @@ class ConsoleApp(App[None]):
         for name in THEMES:
             self.register_theme(theme_of(name))
         self.theme = f"funai-{self._look}"
+        chosen = checked(self._own_keys, default_keys())
+        self.set_keymap(dict(chosen.keys))
+        self.main.keymap = chosen
         self.push_screen(self.main)
-        self.run_worker(self._feed.run(), name="feed", group="feed", exit_on_error=False)
+        for name, feed in self._feeds.items():
+            self.run_worker(feed.run(), name=f"feed {name}".rstrip(), group=f"feed {name}", exit_on_error=False)
+        for name, library in self._libraries.items():
+            of = f"library {name}"
+            self.run_worker(library.run(), name=of.rstrip(), group=of, exit_on_error=False)
+        self.set_interval(_TIDY_SECONDS, _tidy)
 
     def _show(self, plane: str, live: Live) -> None:
-        self._world = self._world.with_plane(plane, live)
+        self._world = self._world.with_plane(plane, self._libraries[plane].furnish(live))
         self.post_message(WorldChanged(self._world))
+
+    def _show_again(self, plane: str) -> None:
+        self._show(plane, self._world.planes.get(plane, Live()))
 
     def on_world_changed(self, event: WorldChanged) -> None:
         """Hand the newest value to the screen."""
         self.main.world = event.world
 
+    def on_topics_wanted(self, event: TopicsWanted) -> None:
+        """Read what the shown page needs."""
+        for name, library in self._libraries.items():
+            library.want(event.topics.get(name, ()))
+
+    def on_older_wanted(self, event: OlderWanted) -> None:
+        """Read further back."""
+        library = self._libraries.get(event.plane)
+        if library is not None:
+            library.want_older(event.topic)
+
+    def on_columns_chosen(self, event: ColumnsChosen) -> None:
+        """Keep the choice for the next time."""
+        self._columns.keep(event.view, event.names)
+
     def on_log_wanted(self, event: LogWanted) -> None:
         """Follow one log at a time."""
         self.workers.cancel_group(self, "log")
         if event.job_id is not None:
-            self.run_worker(self._follow_log(event.job_id), group="log", exclusive=True, exit_on_error=False)
+            self.run_worker(
+                self._follow_log(event.job_id, event.plane), group="log", exclusive=True, exit_on_error=False
+            )
 
-    async def _follow_log(self, job_id: str) -> None:
+    async def _follow_log(self, job_id: str, plane: str) -> None:
         try:
-            async for text in log_texts(self._plane, job_id):
+            async for text in log_texts(self.plane_of(plane), job_id):
                 self.main.post_message(LogText(job_id, text))
         except ClientError as error:
             self.main.post_message(LogEnded(job_id, explain(error, "The log cannot be read")))
         else:
             self.main.post_message(LogEnded(job_id))
 
-    def on_cancel_wanted(self, event: CancelWanted) -> None:
-        """Cancel a job."""
-        self.run_worker(self._cancel(event.job_id, event.app_id), exit_on_error=False)
+    def on_look_up_wanted(self, event: LookUpWanted) -> None:
+        """Read what an action needs before it can be asked about."""
+        self.run_worker(self._look_up(event), group="look-up", exclusive=True, exit_on_error=False)
 
-    async def _cancel(self, job_id: str, app_id: str) -> None:
-        name = f"job {short(job_id)} of app {app_id}"
+    async def _look_up(self, wish: LookUpWanted) -> None:
+        action = action_of(wish.action)
         try:
-            job = await self._plane.cancel(job_id)
+            found = await look_up(self.plane_of(wish.aim.plane), action, wish.aim)
         except ClientError as error:
-            self.post_message(CommandDone(explain_change(error, f"{name} was not cancelled"), problem=True))
+            self.main.post_message(LookedUp(wish.ticket, None, explain(error, f"{action.title} cannot be asked about")))
         else:
-            self.post_message(CommandDone(f"{name} is {job.status.value}."))
+            self.main.post_message(LookedUp(wish.ticket, found))
 
-    def on_cordon_wanted(self, event: CordonWanted) -> None:
-        """Drain or undrain a node."""
-        self.run_worker(self._cordon(event.name, event.enabled), exit_on_error=False)
+    def on_orders_wanted(self, event: OrdersWanted) -> None:
+        """Carry out what the operator confirmed."""
+        self.run_worker(self._carry_out(event), exit_on_error=False)
 
-    async def _cordon(self, name: str, enabled: bool) -> None:
+    async def _carry_out(self, wish: OrdersWanted) -> None:
+        """One after another; what fails does not keep the others back."""
+        outcomes = [await self._sent(plane, order, key) for plane, order, key in wish.orders]
+        problems = [done.sentence for done in outcomes if done.problem]
+        if not wish.many:
+            for done in outcomes:
+                self.post_message(done)
+        elif problems:
+            first = f"{len(problems)} of {wish.many} failed: {problems[0]}"
+            self.post_message(CommandDone(first, problem=True))
+        else:
+            self.post_message(CommandDone(f"Done for {wish.many}. {outcomes[-1].sentence}"))
+
+    async def _sent(self, plane: str, order: Order, key: str) -> CommandDone:
         try:
-            await self._plane.set_enabled(name, enabled=enabled)
+            return CommandDone(await carry_out(self.plane_of(plane), order, key))
         except ClientError as error:
-            self.post_message(CommandDone(explain_change(error, f"Node {name} was not changed"), problem=True))
-        else:
-            takes = "takes new deployments again" if enabled else "takes no new deployments"
-            self.post_message(CommandDone(f"Node {name} {takes}."))
+            return CommandDone(explain_change(error, failed(order)), problem=True)
+        except NotSent as error:
+            return CommandDone(str(error), problem=True)
+
+    def on_copy_wanted(self, event: CopyWanted) -> None:
+        """Put a text on the clipboards that there are."""
+        self.copy_to_clipboard(event.text)
+        self.run_worker(self._copied(event), group="copy", exit_on_error=False)
+
+    async def _copied(self, wish: CopyWanted) -> None:
+        native = await asyncio.to_thread(clipboard.put, wish.text)
+        how = "" if native else " through the terminal, if it allows that (OSC 52)"
+        self.post_message(CommandDone(f"Copied {wish.what}{how}."))
+
+    def action_leave_word(self) -> None:
+        """Say how the console is left: ctrl+c ends nothing here."""
+        self.main.say("Press q to leave the console.")
 
     def on_deploy_wanted(self, event: DeployWanted) -> None:
         """Create a job."""
         self.run_worker(self._deploy(event), exit_on_error=False)
 
     async def _deploy(self, wish: DeployWanted) -> None:
-        form = self.screen
-        try:
-            job = await self._plane.create(wish.order, idempotency_key=wish.idempotency_key)
-        except ClientError as error:
-            self.post_message(CommandDone(explain_change(error, "Nothing was deployed"), problem=True))
-        else:
-            if isinstance(form, DeployForm) and form.is_current:
-                form.dismiss()
-            self.post_message(CommandDone(f"Job {short(job.id)} for app {job.app_id} was created."))
+        form, why = self.screen, self.main.stand().why_not(wish.plane)
+        if why:
+            self.post_message(CommandDone(f"Nothing was deployed: {why}.", problem=True))
+            return
+        done = await self._sent(wish.plane, DeployApp(wish.order), wish.idempotency_key)
+        if not done.problem and isinstance(form, DeployForm) and form.is_current:
+            form.dismiss()
+        self.post_message(done)
 
     def on_command_done(self, event: CommandDone) -> None:
         """Say how it went, in the form while it is open."""
@@ -164,18 +278,35 @@ class ConsoleApp(App[None]):
         self.main.say(event.sentence, problem=event.problem)
 
 
-def run(look: str = DARK) -> int:
-    """Open the console on this terminal until the operator leaves it; the exit code (2: it is not configured)."""
+def run(look: str = "") -> int:
+    """Open the console on this terminal until the operator leaves it; the exit code (2: it is not configured).
+
+    Without a `look` it is that of the operator's settings.
+    """
     try:
-        settings = read()
+        every = read_all()
     except NotConfigured as problem:
         sys.stderr.write(f"funai: {problem}\n")
         return 2
-    client = admin(settings)
-    asyncio.run(_open(ConsoleApp(client, settings.place, look=look), client.transport))
+    asyncio.run(_open(every, look))
     return 0
 
 
-async def _open(app: ConsoleApp, transport: Transport) -> None:
-    async with transport:
-        await app.run_async()
+async def _open(every: Sequence[ConsoleSettings], look: str) -> None:
+    """Names are shown where there are several control planes; of one alone the address is."""
+    named = {settings.name if len(every) > 1 else "": settings for settings in every}
+    clients = {name: admin(settings) for name, settings in named.items()}
+    permits = {name: Permit(settings.write, settings.production) for name, settings in named.items()}
+    place = " ".join(settings.name or settings.place for settings in every)
+    chosen = ChosenColumns(columns_path(), ",".join(settings.name for settings in every), every[0].columns)
+    async with AsyncExitStack() as transports:
+        for client in clients.values():
+            await transports.enter_async_context(client.transport)
+        await ConsoleApp(
+            clients,
+            place,
+            look=look or look_of(every[0].theme),
+            permits=permits,
+            keymap=every[0].keymap,
+            columns=chosen,
+        ).run_async()

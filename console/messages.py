@@ -1,7 +1,12 @@
 """What widgets, screens and the app tell each other. Values that supersede one another coalesce in the queue."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from textual.message import Message
 
+from console.live.actions.orders import Order
+from console.live.actions.spec import Aim, Found
 from console.live.model import World
 from protocol.jobs import CreateJob
 
@@ -16,6 +21,27 @@ class WorldChanged(Message):
     def can_replace(self, message: Message) -> bool:
         """Only the newest counts."""
         return isinstance(message, WorldChanged)
+
+
+class PageReady(Message):
+    """A page that was just made can be drawn."""
+
+
+class TopicsWanted(Message):
+    """The shown page needs these topics of each control plane, and none that another page needed."""
+
+    def __init__(self, topics: Mapping[str, tuple[str, ...]]) -> None:
+        super().__init__()
+        self.topics = topics
+
+
+class OlderWanted(Message):
+    """The operator came to the end of what was read of a topic."""
+
+    def __init__(self, plane: str, topic: str) -> None:
+        super().__init__()
+        self.plane = plane
+        self.topic = topic
 
 
 class RowSelected(Message):
@@ -34,6 +60,23 @@ class MarksChanged(Message):
         self.gone = gone
 
 
+class SortWanted(Message):
+    """The operator chose a column to sort by; the one it is sorted by already is turned round."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__()
+        self.field = field
+
+
+class ColumnsChosen(Message):
+    """The operator chose which columns a view shows, in which order; none: every column."""
+
+    def __init__(self, view: str, names: tuple[str, ...]) -> None:
+        super().__init__()
+        self.view = view
+        self.names = names
+
+
 class RowOpened(Message):
     """The operator asked to look into the selected object."""
 
@@ -47,11 +90,12 @@ class ViewWanted(Message):
 
 
 class LogWanted(Message):
-    """Follow this job's log, or (with None) follow none."""
+    """Follow this job's log, on the control plane of that name, or (with None) follow none."""
 
-    def __init__(self, job_id: str | None) -> None:
+    def __init__(self, job_id: str | None, plane: str = "") -> None:
         super().__init__()
         self.job_id = job_id
+        self.plane = plane
 
 
 class LogText(Message):
@@ -72,29 +116,50 @@ class LogEnded(Message):
         self.problem = problem
 
 
-class CancelWanted(Message):
-    """The operator confirmed that a job be cancelled."""
+class LookUpWanted(Message):
+    """An action cannot be asked about before something was read; the answer names the same `ticket`."""
 
-    def __init__(self, job_id: str, app_id: str) -> None:
+    def __init__(self, action: str, aim: Aim[Any], ticket: int) -> None:
         super().__init__()
-        self.job_id = job_id
-        self.app_id = app_id
+        self.action = action
+        self.aim = aim
+        self.ticket = ticket
 
 
-class CordonWanted(Message):
-    """The operator confirmed that a node take no (or again) new deployments."""
+class LookedUp(Message):
+    """What was read for an action, or (with `problem`) why it cannot be."""
 
-    def __init__(self, name: str, enabled: bool) -> None:
+    def __init__(self, ticket: int, found: Found | None, problem: str = "") -> None:
         super().__init__()
-        self.name = name
-        self.enabled = enabled
+        self.ticket = ticket
+        self.found = found
+        self.problem = problem
+
+
+class OrdersWanted(Message):
+    """The operator confirmed these changes: each with its control plane and its idempotency key."""
+
+    def __init__(self, orders: tuple[tuple[str, Order, str], ...], many: str = "") -> None:
+        super().__init__()
+        self.orders = orders
+        self.many = many
+
+
+class CopyWanted(Message):
+    """Put a text on the clipboard."""
+
+    def __init__(self, text: str, what: str) -> None:
+        super().__init__()
+        self.text = text
+        self.what = what
 
 
 class DeployWanted(Message):
     """The operator sent the deploy form."""
 
-    def __init__(self, order: CreateJob, idempotency_key: str) -> None:
+    def __init__(self, order: CreateJob, idempotency_key: str, plane: str = "") -> None:
         super().__init__()
+        self.plane = plane
         self.order = order
         self.idempotency_key = idempotency_key
 

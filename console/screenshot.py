@@ -11,14 +11,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from typing import Final
 
 from console.app import ConsoleApp
 from console.connect import admin
 from console.live.catalog import view_of
-from console.live.themes import DARK
+from console.live.themes import DARK, look_of
 from console.settings import ConsoleSettings, NotConfigured, read
 
 #: Whoever opens the picture must not call a font server by it; it falls back to a monospaced font of the viewer's.
@@ -52,6 +52,11 @@ async def _draw(
             problem = app.main.live.link.problem or "no answer"
             raise Unshown(f"nothing to draw: {problem}; check that the platform runs") from None
         app.main.view = view
+        await pilot.pause()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_WAIT_SECONDS):
+                while not app.main.page.read(app.main.world):
+                    await pilot.pause(0.05)
         await pilot.pause()
         return _WEB_FONT.sub("", app.export_screenshot(title=f"funai {view}"))
 
@@ -90,7 +95,9 @@ def main(arguments: list[str]) -> int:
     try:
         view, file, columns, rows, *look = arguments
         path = Path(file)
-        text = draw(read(), view_of(view).name, (int(columns), int(rows)), (look and look[0]) or DARK)
+        settings = read()
+        chosen = (look and look[0]) or look_of(settings.theme)
+        text = draw(settings, view_of(view).name, (int(columns), int(rows)), chosen)
         if path.suffix == ".png":
             raster(text, path)
         else:

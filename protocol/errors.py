@@ -22,6 +22,7 @@ class ErrorReason(StrEnum):
     APP_LIMIT = "app_limit"
     ALREADY_EXISTS = "already_exists"
     ILLEGAL_TRANSITION = "illegal_transition"
+    CHANGED = "changed"
     IDEMPOTENCY_MISMATCH = "idempotency_mismatch"
     LEASE_LOST = "lease_lost"
     STALE_FENCE = "stale_fence"
@@ -120,10 +121,12 @@ class RunnerPause(StrEnum):
 
     - `disk`: a disk that its builds fill is fuller than the line above which it takes no more work.
     - `stopping`: it was told to stop, and finishes what it holds.
+    - `drained`: an operator said so to the control plane, which gives it nothing.
     """
 
     DISK = "disk"
     STOPPING = "stopping"
+    DRAINED = "drained"
 
 
 class WaitReason(StrEnum):

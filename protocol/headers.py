@@ -9,6 +9,8 @@ LEASE_TOKEN = "X-Lease-Token"  # noqa: S105
 AUTHORIZATION = "Authorization"
 REQUEST_ID = "X-Request-Id"
 IDEMPOTENCY_KEY = "Idempotency-Key"
+#: Of a change: what its object looked like to whoever decided it (`protocol.versions`).
+EXPECTED_VERSION = "X-Expected-Version"
 LAST_EVENT_ID = "Last-Event-ID"
 #: Of a delivered job result: its id, the second it was signed in, and its signatures.
 DELIVERY_ID = "X-Deploy-Delivery-Id"

@@ -296,7 +296,7 @@ class RunnerHeartbeat(Wire):
 
 class RunnerView(Wire):
     """A runner as operators see it; the jobs it holds are found by `runnerId` among the running jobs. `vitals` are
-    those that it told lately."""
+    those that it told lately. Since `drainedAt` it gets no more work, because `drainedBy` said so."""
 
     runner_id: str
     last_seen_at_ms: int
@@ -306,6 +306,8 @@ class RunnerView(Wire):
     host: str | None = None
     labels: tuple[str, ...] = ()
     vitals: RunnerVitals | None = None
+    drained_at: AwareDatetime | None = None
+    drained_by: str | None = None
 
 
 class ServiceHealth(Wire):

@@ -9,19 +9,19 @@ import threading
 from collections.abc import Sequence
 from typing import IO, Final
 
-from console.live.themes import DARK
+from console.live.themes import look_of
 from console.settings import NotConfigured, read
 from console.web.gate import Address
 
 _STOP_SECONDS: Final = 75
 
 
-def open_console(look: str = DARK) -> int:
+def open_console(look: str = "") -> int:
     """Run the console until it is left. Textual is imported now, not before."""
     return int(importlib.import_module("console.app").run(look))
 
 
-def serve_console(address: Address, arguments: tuple[str, ...]) -> int:
+def serve_console(address: Address, look: str, language: str) -> int:
     """Serve the console to browsers until interrupted; the exit code."""
     try:
         settings = read()
@@ -33,6 +33,7 @@ def serve_console(address: Address, arguments: tuple[str, ...]) -> int:
         sys.stderr.write("funai: --serve needs the package textual-serve; pip install 'funai-platform[web]'\n")
         return 2
     server = importlib.import_module("console.web.server")
+    arguments = ("--theme", look or look_of(settings.theme), "--lang", language)
     try:
         asyncio.run(server.serve(settings, address, arguments))
     except OSError as problem:
@@ -41,7 +42,7 @@ def serve_console(address: Address, arguments: tuple[str, ...]) -> int:
     return 0
 
 
-def platform_and_console(supervisor: Sequence[str], look: str = DARK) -> int:
+def platform_and_console(supervisor: Sequence[str], look: str = "") -> int:
     """Start the platform, open the console when it is ready, stop the platform when the console is left."""
     # In a process group of its own, so that Ctrl-C in the terminal is the console's alone.
     child = subprocess.Popen(supervisor, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

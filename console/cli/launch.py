@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import typer
 
 from console.cli import foreground
-from console.live.themes import DARK, THEMES
+from console.live.themes import THEMES, look_of
 from console.live.words import LANGUAGES, choose, language_of
 from console.web.gate import Address
 
@@ -40,7 +40,18 @@ Folder = Annotated[Path | None, typer.Option("--data-dir", metavar="DIR", help="
 @app.command()
 def console(
     data_dir: Folder = None,
-    theme: Annotated[str, typer.Option(metavar="NAME", help=f"{', '.join(THEMES)}; else FUNAI_THEME.")] = "",
+    write: Annotated[
+        bool | None,
+        typer.Option(
+            "--write/--read-only", help="May it change anything? By default on this machine's platform alone."
+        ),
+    ] = None,
+    context: Annotated[
+        str | None, typer.Option(metavar="NAME[,NAME]", help="Contexts of the settings: see funai config.")
+    ] = None,
+    theme: Annotated[
+        str, typer.Option(metavar="NAME", help=f"{', '.join(THEMES)}; else FUNAI_THEME, else the settings'.")
+    ] = "",
     lang: Annotated[str, typer.Option(metavar="LANGUAGE", help=f"{', '.join(LANGUAGES)}; else LANG.")] = "",
     plain: Annotated[bool, typer.Option("--plain", help="Sentences, line by line, for screen readers.")] = False,
     serve: Annotated[bool, typer.Option("--serve", help="In browsers, who log in with the admin token.")] = False,
@@ -51,17 +62,20 @@ def console(
     ] = "",
 ) -> None:
     """Open the operations console."""
+    if write is not None:
+        os.environ["FUNAI_CONSOLE_WRITE"] = str(write).lower()
+    if context is not None:
+        os.environ["FUNAI_CONTEXT"] = context
     if data_dir is not None:
         os.environ["FUNAI_DATA_DIR"] = str(data_dir.resolve())
-    chosen, language = _look(theme), _language(lang)
+    look, language = _look(theme), _language(lang)
     choose(language)
     if plain:
         importlib.import_module("console.cli.linear").open_lines()
         return
     if serve:
-        given = ("--theme", chosen, "--lang", language)
-        raise typer.Exit(foreground.serve_console(Address(host, port, _public(host, public_url)), given))
-    raise typer.Exit(foreground.open_console(chosen))
+        raise typer.Exit(foreground.serve_console(Address(host, port, _public(host, public_url)), look, language))
+    raise typer.Exit(foreground.open_console(look))
 
 
 @app.command()
@@ -124,11 +138,11 @@ def daemon(
 
 
 def _look(given: str) -> str:
-    """The theme that was asked for; a wrong one in the environment must not keep anybody out."""
-    asked = given or os.environ.get("FUNAI_THEME", "")
+    """The theme that was asked for; empty where the operator's settings say it."""
     if given and given not in THEMES:
         _refuse(f"there is no theme {given!r}; choose one of {', '.join(THEMES)}")
-    return asked if asked in THEMES else DARK
+    asked = given or os.environ.get("FUNAI_THEME", "")
+    return look_of(asked) if asked else ""
 
 
 def _language(given: str) -> str:

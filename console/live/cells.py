@@ -5,6 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from rich.cells import cell_len, set_cell_size
+
 from console.live.plain import line
 
 FLOOR_PERCENT: Final = 15.0
@@ -126,3 +128,12 @@ def fit(columns: tuple[Column, ...], width: int, flex_least: int = 24) -> tuple[
             break
         shown.remove(max(droppable, key=lambda index: columns[index].drop))
     return tuple((index, max(left, 0) if columns[index].flex else columns[index].width) for index in shown)
+
+
+def sized(text: str, room: int, right: bool = False) -> str:
+    """Exactly `room` terminal cells of the text; a cut is shown by an ellipsis."""
+    length = len(text) if text.isascii() else cell_len(text)
+    if length > room:
+        return set_cell_size(text, room - 1) + "…" if room > 1 else set_cell_size(text, room)
+    blanks = " " * (room - length)
+    return blanks + text if right else text + blanks

@@ -4,24 +4,140 @@ from collections.abc import Mapping
 from typing import Final, Protocol
 
 from console.live.plain import line
+from protocol.apps import AppCommand, AppStopped, AppView
 from protocol.client.transport import ClientError, Refused, Unintelligible, Unreachable
+from protocol.drains import DrainDetail, DrainPage, DrainPreview, PreviewDrain, StartDrain
 from protocol.errors import ErrorReason
-from protocol.jobs import CreateJob, JobView
+from protocol.jobs import CreateJob, JobView, RetryJob
+from protocol.nodes import ReassignApp, RunnerView
+from protocol.operations import OperationPage, OperationState, OperationView
+from protocol.releases import ReleasePage, ReleaseView, RollbackApp, RollbackJob
+from protocol.webhooks import DeliveryPage, DeliveryState, DeliveryView
 
 
-class Commands(Protocol):
-    """The mutating calls of the console; the deploy control plane's admin client fits it by shape."""
+class Lookups(Protocol):
+    """What is read before an action can be asked about; each raises ClientError."""
+
+    async def releases(self, app_id: str, *, cursor: str | None = None, limit: int = 50) -> ReleasePage:
+        """The app's releases, newest first."""
+        ...
+
+    async def preview_drain(self, order: PreviewDrain) -> DrainPreview:
+        """What a drain would do now."""
+        ...
+
+    async def drains(self, *, cursor: str | None = None, limit: int = 50) -> DrainPage:
+        """Plans, newest first."""
+        ...
+
+    async def operations(
+        self,
+        *,
+        state: OperationState | None = None,
+        app_id: str | None = None,
+        user_id: str | None = None,
+        node_id: int | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> OperationPage:
+        """What nodes have to carry out."""
+        ...
+
+    async def webhooks(
+        self,
+        *,
+        state: DeliveryState | None = None,
+        app_id: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> DeliveryPage:
+        """Deliveries of results."""
+        ...
+
+    async def app(self, app_id: str) -> AppView:
+        """One app."""
+        ...
+
+
+class Commands(Lookups, Protocol):
+    """The mutating calls of the console, called by `console.live.actions.gate` alone; each raises ClientError. The
+    deploy control plane's admin client fits it by shape."""
 
     async def create(self, order: CreateJob, *, idempotency_key: str | None = None) -> JobView:
-        """Raises ClientError."""
+        """A new job."""
         ...
 
-    async def cancel(self, job_id: str) -> JobView:
-        """Raises ClientError."""
+    async def retry(
+        self,
+        job_id: str,
+        order: RetryJob | None = None,
+        *,
+        idempotency_key: str | None = None,
+        expected: str | None = None,
+    ) -> JobView:
+        """A new job with the order of an ended one."""
         ...
 
-    async def set_enabled(self, name: str, *, enabled: bool) -> str:
-        """Raises ClientError."""
+    async def cancel(self, job_id: str, *, expected: str | None = None) -> JobView:
+        """Cancel a job."""
+        ...
+
+    async def set_enabled(self, name: str, *, enabled: bool, expected: str | None = None) -> str:
+        """Cordon or uncordon a node."""
+        ...
+
+    async def start_drain(self, order: StartDrain, *, expected: str | None = None) -> DrainDetail:
+        """Drain a node."""
+        ...
+
+    async def pause_drain(self, drain_id: int, *, expected: str | None = None) -> DrainDetail:
+        """Start no further move."""
+        ...
+
+    async def resume_drain(self, drain_id: int, *, expected: str | None = None) -> DrainDetail:
+        """Go on."""
+        ...
+
+    async def undo_drain(self, drain_id: int, *, expected: str | None = None) -> DrainDetail:
+        """Move everything back."""
+        ...
+
+    async def cancel_drain(self, drain_id: int, *, expected: str | None = None) -> DrainDetail:
+        """Leave out what has not begun."""
+        ...
+
+    async def set_drained(self, runner_id: str, *, drained: bool, expected: str | None = None) -> RunnerView:
+        """Let a runner take no more work, or take work again."""
+        ...
+
+    async def reassign(self, order: ReassignApp, *, expected: str | None = None) -> str:
+        """Move one placement."""
+        ...
+
+    async def stop_app(self, command: AppCommand, *, expected: str | None = None) -> AppStopped:
+        """Stop an app."""
+        ...
+
+    async def rollback(
+        self, app_id: str, order: RollbackApp, *, idempotency_key: str | None = None, expected: str | None = None
+    ) -> RollbackJob:
+        """Deploy an earlier release again."""
+        ...
+
+    async def pin_release(self, app_id: str, number: int, *, pinned: bool) -> ReleaseView:
+        """Keep a release's image, or no longer."""
+        ...
+
+    async def retry_operation(self, number: int) -> OperationView:
+        """Have an operation tried now."""
+        ...
+
+    async def abandon_operation(self, number: int) -> OperationView:
+        """Give an operation up."""
+        ...
+
+    async def retry_webhook(self, number: int) -> DeliveryView:
+        """Send a result again."""
         ...
 
 
@@ -30,6 +146,7 @@ _ADVICE: Final[Mapping[str, str]] = {
     ErrorReason.FORBIDDEN: "check DEPLOY_ADMIN_TOKEN and the control plane's allowed addresses",
     ErrorReason.NOT_FOUND: "look at the list again",
     ErrorReason.ILLEGAL_TRANSITION: "look at the job again: it has ended",
+    ErrorReason.CHANGED: "look at it again",
     ErrorReason.IDEMPOTENCY_MISMATCH: "send it again as a new request",
     ErrorReason.TOO_LATE: "it is going live now; deploy the earlier version to undo it",
     ErrorReason.INVALID_REQUEST: "correct it and send it again",

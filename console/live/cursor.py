@@ -39,22 +39,25 @@ class Cursor:
         return None if self.gone else self.key
 
 
-def settle(cursor: Cursor, rows: Rows) -> Cursor:
-    """The cursor after the rows changed. The first rows ever shown select the first of them."""
+def settle(cursor: Cursor, rows: Rows, at: int | None = None) -> Cursor:
+    """The cursor after the rows changed. The first rows ever shown select the first of them.
+
+    `at`: the row before which a vanished object stood; by default the one where the cursor was.
+    """
     if cursor.key is None:
         return Cursor(rows.key(0), 0) if len(rows) else cursor
     row = rows.row_of(cursor.key)
     if row is None:
-        return Cursor(cursor.key, max(0, min(cursor.row, len(rows) - 1)), gone=True)
+        return Cursor(cursor.key, max(0, min(cursor.row if at is None else at, len(rows))), gone=True)
     return Cursor(cursor.key, row)
 
 
 def step(cursor: Cursor, rows: Rows, by: int) -> Cursor:
-    """The cursor moved by the operator; from a vanished object the first step lands on the row at its place."""
-    if not len(rows):
+    """The cursor moved by the operator; a vanished object still has a line of its own, before the row at its place."""
+    if not len(rows) or not by:
         return cursor
-    if cursor.gone:
-        by -= (by > 0) - (by < 0)
+    if cursor.gone and by > 0:
+        by -= 1
     return place(rows, cursor.row + by)
 
 

@@ -6,14 +6,14 @@ back-off with full jitter. Nothing but cancellation ends it.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeVar
 
 from console.live.model import Clock, Link, LinkState, Live, Model
 from console.live.plain import PlainText
-from console.live.reduce import apply, leases_near, load, reread
+from console.live.reduce import MOST_JOBS, apply, leases_near, load, reread
 from protocol.client.stream import backoff
 from protocol.client.transport import ClientError, Unreachable
 from protocol.events import AnyEvent, ResetEvent, Snapshot
@@ -27,6 +27,7 @@ _ENDED: Final = "the control plane ended the stream"
 FRAME_SECONDS: Final = 0.05
 _LOOK_SECONDS: Final = 1.0
 _MOST_REREAD: Final = 16
+_LONGEST_PAUSE_SECONDS: Final = 1.5
 
 
 class Source(Protocol):
@@ -61,17 +62,23 @@ class Feed:
     """Keeps a `Live` value true and hands every new one to `show`."""
 
     def __init__(
-        self, source: Source, show: Callable[[Live], None], clock: Clock, pause: Pause = asyncio.sleep
+        self,
+        source: Source,
+        show: Callable[[Live], None],
+        clock: Clock,
+        pause: Pause = asyncio.sleep,
+        most_jobs: int = MOST_JOBS,
     ) -> None:
         self._source = source
         self._show = show
         self._clock = clock
         self._pause = pause
+        self._most_jobs = most_jobs
         self._live = Live()
 
     async def run(self) -> None:
         """Follow until cancelled."""
-        waits = backoff()
+        waits = self._waits()
         while True:
             heard_before = self._live.link.heard_at
             problem = _ENDED
@@ -80,13 +87,17 @@ class Feed:
             except ClientError as error:
                 problem = str(error)
             if self._live.link.heard_at != heard_before:
-                waits = backoff()
+                waits = self._waits()
             seconds = next(waits)
             logger.info("The event stream was lost.", extra={"problem": problem, "retry_seconds": seconds})
             link = self._live.link
             retry_at = self._clock.monotonic() + seconds
             self._publish(replace(self._live, link=Link(LinkState.RECONNECTING, link.heard_at, retry_at, problem)))
             await self._pause(seconds)
+
+    def _waits(self) -> Iterator[float]:
+        """Whoever waits no longer than this is back within two seconds of the control plane's return."""
+        return backoff(most=_LONGEST_PAUSE_SECONDS)
 
     async def _listen(self) -> None:
         """One connection: returns when the stream ended."""
@@ -108,7 +119,7 @@ class Feed:
         looked_at = self._clock.monotonic()
         while events := await batches.take():
             local = self._clock.monotonic()
-            model = apply(self._model(), events, local)
+            model = apply(self._model(), events, local, self._most_jobs)
             if local - looked_at >= _LOOK_SECONDS:
                 looked_at = local
                 model = await self._reread(model, local)

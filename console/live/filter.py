@@ -22,6 +22,8 @@ class Condition:
     field: str | None
     match: Match
     wanted: bool = True
+    #: The word to look for, when it is one: a longer one finds no more than it does.
+    word: str | None = None
 
     def holds(self, text: str) -> bool:
         """Whether a text (in lower case) fulfils it."""
@@ -39,6 +41,20 @@ class Filter:
     def fields(self) -> frozenset[str]:
         """The columns it looks into."""
         return frozenset(each.field for each in self.conditions if each.field is not None)
+
+    def narrows(self, other: "Filter") -> bool:
+        """Whether it surely hides all that `other` hides, as it does while one types on."""
+        if len(self.conditions) < len(other.conditions) or self.problem or other.problem:
+            return False
+        return all(_implies(mine, others) for mine, others in zip(self.conditions, other.conditions, strict=False))
+
+
+def _implies(mine: Condition, other: Condition) -> bool:
+    if mine == other:
+        return True
+    if mine.word is None or other.word is None or mine.field != other.field:
+        return False
+    return mine.wanted and other.wanted and other.word in mine.word
 
 
 def parse(text: str, fields: Iterable[str] = ()) -> Filter:
@@ -64,8 +80,13 @@ def _condition(part: str, known: frozenset[str]) -> Condition:
     body = part if wanted else part[1:]
     field = _FIELD.fullmatch(body)
     if field and field[1] in known:
-        return Condition(field[1], _match(field[3], whole=field[2] == "="), wanted)
-    return Condition(None, _match(body), wanted)
+        whole = field[2] == "="
+        return Condition(field[1], _match(field[3], whole=whole), wanted, None if whole else _word(field[3]))
+    return Condition(None, _match(body), wanted, _word(body))
+
+
+def _word(body: str) -> str | None:
+    return None if body.startswith("/") and len(body) > 1 else _unquoted(body).casefold()
 
 
 def _match(body: str, *, whole: bool = False) -> Match:

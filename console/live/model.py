@@ -7,12 +7,15 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Protocol
 
+from console.live.beside import Beside
 from console.live.keyed import Keyed
 from protocol.apps import AppRunView
 from protocol.jobs import JobView
 from protocol.nodes import NodeView, PlacementView, RunnerView
 
-STALE_SECONDS: Final = 15.0
+#: How often the control plane sends a beat while nothing happens; after three that did not come the data is stale.
+BEAT_SECONDS: Final = 5.0
+STALE_SECONDS: Final = 3 * BEAT_SECONDS
 
 
 class Clock(Protocol):
@@ -40,6 +43,7 @@ class Model:
     runners: Keyed[RunnerView] = field(default_factory=Keyed)
     placements: Keyed[PlacementView] = field(default_factory=Keyed)
     apps: Keyed[AppRunView] = field(default_factory=Keyed)
+    beside: Beside = field(default_factory=Beside)
 
     def server_time(self, local: float) -> datetime:
         """The server's clock at the local moment `local` (seconds of the same monotonic clock)."""
@@ -100,8 +104,10 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What cells are made from: the model of the object's own control plane, and that server's time now."""
+    """What cells are made from: the model of the object's own control plane, that server's time now, and whether it is
+    heard (`fresh`)."""
 
     model: Model
     now: datetime
     plane: str = ""
+    fresh: bool = True

@@ -1,5 +1,6 @@
 """What an operator asks to be deployed, checked before it is sent. Pure."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -7,7 +8,7 @@ from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
 from protocol.configuration import AppConfig
-from protocol.jobs import CreateJob, JobPayload, JobType, StoredPayload
+from protocol.jobs import CreateJob, JobPayload, JobType, JobView, StoredPayload
 
 _OWN_FIELDS: Final = ("app_id", "user_id", "git_ref", "repo_ssh_url", "image")
 
@@ -78,3 +79,20 @@ def _complete(typed: dict[str, str | None]) -> None:
         raise InvalidOrder("userId", "is missing: the id of the app's owner")
     if not typed["image"] and not typed["repo_ssh_url"]:
         raise InvalidOrder("repoSshUrl", "is missing: give the repository to build, or an image to deploy as it is")
+
+
+def known(jobs: Iterable[JobView]) -> Mapping[str, tuple[str, ...]]:
+    """What was ordered before, newest first, by the field of the form that it completes."""
+    found: dict[str, dict[str, None]] = {"appId": {}, "userId": {}, "repoSshUrl": {}, "gitRef": {}, "image": {}}
+    for job in sorted(jobs, key=lambda job: job.created_at, reverse=True):
+        wish = wish_of(job.payload)
+        values = (wish.app_id, wish.user_id, wish.repo, wish.git_ref, wish.image)
+        for words, value in zip(found.values(), values, strict=True):
+            words.setdefault(value)
+    return {field: tuple(filter(None, words)) for field, words in found.items()}
+
+
+def newest_of(app_id: str, jobs: Iterable[JobView]) -> StoredPayload | None:
+    """The order of the app's newest job."""
+    mine = [job for job in jobs if job.app_id == app_id]
+    return max(mine, key=lambda job: job.created_at).payload if mine else None

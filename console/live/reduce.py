@@ -7,10 +7,12 @@ thousand events a second cost twenty copies and not a thousand.
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Final, Generic, TypeVar, assert_never
 
 from console.live.keyed import Keyed
 from console.live.model import Model
+from console.live.views.jobs import held
 from protocol.apps import AppRunView
 from protocol.events import (
     AnyEvent,
@@ -27,11 +29,12 @@ from protocol.events import (
     Snapshot,
     WebhookEvent,
 )
-from protocol.jobs import JobStatus, JobView
+from protocol.jobs import JobView
 from protocol.nodes import NodeView, PlacementView, RunnerView
 
 MOST_JOBS: Final = 12_000
-_KEPT_JOBS: Final = 11_000
+#: When there are too many, so many of a hundred stay.
+_KEPT_PERCENT: Final = 92
 _REREAD_SECONDS: Final = 10.0
 _LEASE_NEAR: Final = timedelta(seconds=10)
 V = TypeVar("V")
@@ -53,9 +56,12 @@ def load(snapshot: Snapshot, local: float, before: Model | None = None) -> Model
     )
 
 
-def apply(model: Model, events: Iterable[AnyEvent], local: float) -> Model:
-    """The model after a batch of events. Events that the model already contains (by number) change nothing."""
-    draft = _Draft(model)
+def apply(model: Model, events: Iterable[AnyEvent], local: float, most_jobs: int = MOST_JOBS) -> Model:
+    """The model after a batch of events. Events that the model already contains (by number) change nothing.
+
+    Of more than `most_jobs` jobs the oldest that ended are forgotten.
+    """
+    draft = _Draft(model, most_jobs)
     for event in events:
         draft.take(event)
     return draft.done(local)
@@ -84,8 +90,8 @@ class _Changes(Generic[V]):
             self._gone.add(key)
 
     def keys(self, wanted: Callable[[V], bool]) -> list[str]:
-        merged = {**self._before, **self._put}
-        return [key for key, value in merged.items() if wanted(value)]
+        kept = [key for key, value in self._before.items() if key not in self._put and wanted(value)]
+        return kept + [key for key, value in self._put.items() if wanted(value)]
 
     def done(self) -> Keyed[V]:
         return self._before.changed(self._put, self._gone)
@@ -94,8 +100,9 @@ class _Changes(Generic[V]):
 class _Draft:
     """A model while a batch of events is applied to it."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, most_jobs: int) -> None:
         self._model = model
+        self._most_jobs = most_jobs
         self._seq = model.seq
         self._at: datetime | None = None
         self._jobs: _Changes[JobView] = _Changes(model.jobs)
@@ -145,7 +152,7 @@ class _Draft:
 
     def done(self, local: float) -> Model:
         model = self._model
-        jobs, nodes = _bounded(self._jobs.done()), self._nodes.done()
+        jobs, nodes = _bounded(self._jobs.done(), self._most_jobs), self._nodes.done()
         runners, placements, apps = self._runners.done(), self._placements.done(), self._apps.done()
         same = (jobs, nodes, runners, placements, apps) == (
             model.jobs,
@@ -176,12 +183,12 @@ def _settle(changes: _Changes[V], key: str, value: V | None) -> None:
         changes.put(key, value)
 
 
-def _bounded(jobs: Keyed[JobView]) -> Keyed[JobView]:
+def _bounded(jobs: Keyed[JobView], most: int) -> Keyed[JobView]:
     """Ended jobs go, oldest first, before a console that runs for weeks fills the memory."""
-    if len(jobs) <= MOST_JOBS:
+    if len(jobs) <= most:
         return jobs
     ended = sorted((job for job in jobs.values() if job.status.terminal), key=lambda job: job.created_at)
-    return jobs.changed({}, [job.id for job in ended[: len(jobs) - _KEPT_JOBS]])
+    return jobs.changed({}, [job.id for job in ended[: len(jobs) - most * _KEPT_PERCENT // 100]])
 
 
 def leases_near(model: Model, local: float) -> tuple[str, ...]:
@@ -193,11 +200,8 @@ def leases_near(model: Model, local: float) -> tuple[str, ...]:
     if local - model.snapshot_at < _REREAD_SECONDS:
         return ()
     soon = model.server_time(local) + _LEASE_NEAR
-    return tuple(job.id for job in model.jobs.values() if _ends_before(job, soon))
-
-
-def _ends_before(job: JobView, soon: datetime) -> bool:
-    return job.status is JobStatus.RUNNING and job.lease_expire_at is not None and job.lease_expire_at <= soon
+    running = chain.from_iterable(held(model.jobs).values())
+    return tuple(job.id for job in running if job.lease_expire_at is not None and job.lease_expire_at <= soon)
 
 
 def reread(model: Model, jobs: Mapping[str, JobView], local: float) -> Model:

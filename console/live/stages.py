@@ -14,7 +14,7 @@ STAGE_COLUMNS: Final = (
     Column("SIZE", 7, right=True),
     Column("MADE", 24, flex=True),
 )
-_TONES: Final = {
+STAGE_TONES: Final = {
     StageOutcome.RUNNING: Tone.BUSY,
     StageOutcome.DONE: Tone.GOOD,
     StageOutcome.FAILED: Tone.BAD,
@@ -33,7 +33,7 @@ def _cells(stage: StageView, now: datetime) -> tuple[Cell, ...]:
     return (
         Cell(str(stage.attempt)),
         cell(stage.phase),
-        cell(stage.outcome.lower(), _TONES.get(StageOutcome(stage.outcome), Tone.QUIET) if known else Tone.QUIET),
+        cell(stage.outcome.lower(), STAGE_TONES.get(StageOutcome(stage.outcome), Tone.QUIET) if known else Tone.QUIET),
         Cell(_took(stage, now)),
         Cell(size(stage.bytes)),
         cell(_made(stage)),

@@ -127,6 +127,11 @@ THEMES: Final[Mapping[str, Palette]] = {
 }
 
 
+def look_of(name: str | None) -> str:
+    """The theme of that name; the usual one where it is not known: a wrong name must not keep anybody out."""
+    return name if name is not None and name in THEMES else DARK
+
+
 def variables(palette: Palette) -> Mapping[str, str]:
     """What style sheets call by name, besides the colours that every theme has."""
     return {

@@ -1,6 +1,7 @@
 """The form that triggers a deployment; what is wrong with it, or why it was refused, is said in the form."""
 
 import uuid
+from collections.abc import Collection
 from typing import ClassVar, Final
 
 from rich.text import Text
@@ -8,12 +9,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.screen import ModalScreen
+from textual.suggester import SuggestFromList
 from textual.widgets import Button, Input, Label, Static
 
-from console.live.order import InvalidOrder, Wish, order
+from console.live.order import InvalidOrder, Wish, known, newest_of, order, wish_of
 from console.live.words import t
 from console.messages import DeployWanted
-from protocol.jobs import CreateJob, StoredPayload
+from protocol.jobs import CreateJob, JobView, StoredPayload
 
 _FIELDS: Final = (
     ("appId", "App", "20001"),
@@ -34,8 +36,14 @@ class DeployForm(ModalScreen[None]):
         Binding("up", "app.focus_previous", "Previous", show=False),
     ]
 
-    def __init__(self, wish: Wish, earlier: StoredPayload | None) -> None:
+    def __init__(
+        self, wish: Wish, earlier: StoredPayload | None, jobs: Collection[JobView] = (), plane: str = ""
+    ) -> None:
+        """`jobs` are those that the form learns from: what was ordered before completes what is typed."""
         super().__init__()
+        self._plane = plane
+        self._jobs = jobs
+        self._known = known(jobs)
         self._wish = wish
         self._earlier = earlier
         self._sent: tuple[CreateJob, str] | None = None
@@ -49,11 +57,30 @@ class DeployForm(ModalScreen[None]):
             for (field, label, example), value in zip(_FIELDS, values, strict=True):
                 with Horizontal(classes="form-line"):
                     yield Label(t(label), classes="form-label")
-                    yield Input(value, placeholder=example, id=field, compact=True, select_on_focus=False)
+                    yield self._field(field, value, example)
             yield Static(id="form-problem")
             with Horizontal(classes="dialog-buttons"):
                 yield Button(t("Cancel"), id="no", compact=True)
                 yield Button(t("Deploy"), id="yes", compact=True, variant="primary")
+
+    def _field(self, field: str, value: str, example: str) -> Input:
+        words = SuggestFromList(self._known.get(field, ()), case_sensitive=False)
+        return Input(value, placeholder=example, id=field, compact=True, select_on_focus=False, suggester=words)
+
+    def on_input_blurred(self, event: Input.Blurred) -> None:
+        """An app that was deployed before: what is still empty is as it was then."""
+        if event.input.id != "appId":
+            return
+        earlier = newest_of(event.value.strip(), self._jobs)
+        if earlier is None:
+            return
+        self._earlier, wish = earlier, wish_of(earlier)
+        filled = {"userId": wish.user_id, "repoSshUrl": wish.repo, "gitRef": wish.git_ref}
+        if self._value("image"):
+            filled = {"userId": wish.user_id}
+        for field, value in filled.items():
+            if not self._value(field):
+                self.query_one(f"#{field}", Input).value = value
 
     def on_mount(self) -> None:
         """Begin where something is missing."""
@@ -83,7 +110,7 @@ class DeployForm(ModalScreen[None]):
         if self._sent is None or self._sent[0] != wanted:
             self._sent = (wanted, uuid.uuid4().hex)
         self.refuse("")
-        self.post_message(DeployWanted(*self._sent))
+        self.post_message(DeployWanted(*self._sent, self._plane))
 
     def refuse(self, sentence: str) -> None:
         """Say why nothing was deployed."""

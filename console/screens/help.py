@@ -41,6 +41,10 @@ class Help(ModalScreen[None]):
             yield Static(t("Signs"), classes="dialog-title")
             yield Static(_two_columns((sign, t(words)) for sign, words in _SIGNS))
 
+    def _shown(self, binding: Binding) -> str:
+        """The key; of what has none, what is typed after `:`."""
+        return f":{binding.id}" if binding.key.startswith("<") else self.app.get_key_display(binding)
+
     def _keys(self) -> Table:
         lines: list[tuple[str, str]] = []
         for title, bindings in self._groups:
@@ -48,7 +52,7 @@ class Help(ModalScreen[None]):
             by_action: dict[str, tuple[list[str], str]] = {}
             for binding in bindings:
                 keys, _ = by_action.setdefault(binding.action, ([], t(binding.tooltip or binding.description)))
-                keys.append(self.app.get_key_display(binding.with_key(binding.key)))
+                keys.append(self._shown(binding))
             lines += [(" ".join(keys), words) for keys, words in by_action.values() if words]
         return _two_columns(lines)
 

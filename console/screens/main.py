@@ -1,5 +1,6 @@
-"""The one main screen: headline, a table per view, details, log and status. It draws a value and posts wishes."""
+"""The one main screen: headline, a page, details, log and status. It draws a value and posts wishes."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
@@ -7,75 +8,79 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingsMap, BindingType
 from textual.containers import Horizontal
-from textual.reactive import var
-from textual.screen import Screen
-from textual.widgets import ContentSwitcher, Footer, Input, Label, Log
+from textual.widgets import Footer, Input, Label, Log
 
-from console.live.catalog import VIEWS
+from console.columns import ChosenColumns
+from console.live.actions.spec import Action, Aim, Permit
+from console.live.catalog import KEYS, VIEWS
 from console.live.filter import parse
-from console.live.headline import link_cell, totals
+from console.live.headline import links_cell, mode_cell, totals
+from console.live.keymap import Keymap
 from console.live.model import Clock, Live, World
-from console.live.order import Wish, wish_of
-from console.live.table import Arrangement, Table
+from console.live.table import Arrangement
 from console.live.views.jobs import JOBS, short
-from console.live.views.nodes import NODES
 from console.live.words import t
-from console.messages import CancelWanted, CordonWanted, LogEnded, LogText, LogWanted, MarksChanged, RowSelected
-from console.screens.deploy_form import DeployForm
+from console.messages import LogEnded, LogText, LogWanted, MarksChanged, RowSelected, SortWanted
+from console.screens.doing import Doing
 from console.screens.help import Help
-from console.widgets.confirm import Confirm
+from console.screens.walking import Walking
 from console.widgets.live_table import LiveTable
 from console.widgets.log_pane import LogPane
+from console.widgets.pages import Pages
 from console.widgets.text_lines import Details, Headline, Status, Views
 from console.widgets.translated import Translated
 from protocol.jobs import JobView
-from protocol.nodes import NodeView
 
 _LOG_DELAY_SECONDS: Final = 0.15
 _LOW_ROWS: Final = 30
 
 
-class MainScreen(Translated, Screen[None]):
-    """Four tables over one model; the selected object is what actions are meant for."""
+class MainScreen(Translated, Walking, Doing):
+    """Pages over one model; the selected object is what actions are meant for."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
-            Binding(str(number), f"view('{view.name}')", f"Show {view.name}", show=False, id=f"view.{view.name}")
-            for number, view in enumerate(VIEWS, start=1)
+            Binding(KEYS[view.name], f"view('{view.name}')", f"Show {view.name}", show=False, id=f"view.{view.name}")
+            for view in VIEWS
         ),
-        Binding("tab", "next_view(1)", "View", key_display="1-4", tooltip="Next view"),
-        Binding("shift+tab", "next_view(-1)", "Previous view", show=False),
-        Binding("slash", "filter", "Filter", key_display="/", tooltip="Filter rows by words; Esc clears"),
-        Binding("s", "sort(1)", "Sort", show=False, tooltip="Sort by the next column"),
-        Binding("S", "sort(-1)", "Sort by the column before", show=False),
-        Binding("r", "reverse", "Reverse", show=False, tooltip="Turn the order round"),
-        Binding("l", "log", "Log", tooltip="Show or hide the log of the selected job"),
-        Binding("n", "deploy", "Deploy", tooltip="Deploy an app, beginning with the selected job's order"),
-        Binding("c", "cancel", "Cancel job", tooltip="Cancel the selected job"),
-        Binding("d", "drain", "Drain", tooltip="Drain (cordon) the selected node, or take it back"),
-        Binding("question_mark", "help", "Help", key_display="?"),
-        Binding("q", "app.quit", "Quit"),
-        Binding("escape", "back", "Back", show=False, tooltip="Clear the filter, leave the log"),
+        Binding("tab", "next_view(1)", "View", id="view.next", key_display="0-9U", tooltip="Next view"),
+        Binding("shift+tab", "next_view(-1)", "Previous view", show=False, id="view.previous"),
+        Binding("slash", "filter", "Filter", id="filter", key_display="/", tooltip="Filter rows by words; Esc clears"),
+        Binding("s", "sort(1)", "Sort", show=False, id="sort.next", tooltip="Sort by the next column"),
+        Binding("S", "sort(-1)", "Sort by the column before", show=False, id="sort.previous"),
+        Binding("r", "reverse", "Reverse", show=False, id="sort.reverse", tooltip="Turn the order round"),
+        Binding("l", "log", "Log", id="log", tooltip="Show or hide the log of the selected job"),
+        Binding("question_mark", "help", "Help", id="help", key_display="?"),
+        Binding("q", "app.quit", "Quit", id="quit"),
+        Binding(
+            "escape",
+            "back",
+            "Back",
+            show=False,
+            id="back",
+            tooltip="Leave the log, clear the filter, go one page up",
+        ),
+        Binding("left_square_bracket", "walk(-1)", "Page before", key_display="[", show=False, id="page.before"),
+        Binding("right_square_bracket", "walk(1)", "Page after", key_display="]", show=False, id="page.after"),
     ]
 
-    world: var[World] = var(World(), init=False)
-    view: var[str] = var(JOBS.name, init=False)
-    words: var[str] = var("", init=False)
-
-    def __init__(self, clock: Clock, place: str) -> None:
-        super().__init__()
-        self._clock = clock
+    def __init__(
+        self,
+        clock: Clock,
+        place: str,
+        permits: Mapping[str, Permit] | None = None,
+        columns: ChosenColumns | None = None,
+    ) -> None:
+        super().__init__(clock, permits)
+        self._columns = columns or ChosenColumns(None, "", {})
         self._place = place
-        self._allowed: tuple[bool, ...] = ()
-        self._refused_before: str | None = None
+        self.keymap = Keymap({})
 
     def compose(self) -> ComposeResult:
         """From top to bottom."""
         yield Headline(id="headline")
         yield Views(id="views")
-        with ContentSwitcher(initial=JOBS.name, id="tables"):
-            for view in VIEWS:
-                yield LiveTable(Table(view), id=view.name)
+        yield Pages(JOBS.name, tuple(view.name for view in VIEWS), self._columns.of, id="tables")
         yield Details(id="details")
         yield LogPane(id="log")
         with Horizontal(id="filter-line"):
@@ -91,31 +96,56 @@ class MainScreen(Translated, Screen[None]):
         self.table.focus()
         self.draw()
         self.set_interval(1, self.draw)
-
-    @property
-    def table(self) -> LiveTable:
-        """The shown table."""
-        return self.query_one(f"#{self.view}", LiveTable)
+        for problem in self.keymap.problems:
+            self.say(f"keymap: {problem}.", problem=True)
 
     @property
     def live(self) -> Live:
-        """The control plane."""
-        return self.world.planes.get("", Live())
+        """The control plane of the chosen object; without one, or while there is one alone, the first."""
+        return self.world.planes.get(self.plane) or next(iter(self.world.planes.values()), Live())
+
+    @property
+    def plane(self) -> str:
+        """The name of the control plane of the chosen object: what is done to it is asked of that one."""
+        key = self.table.cursor.key
+        return (self.table.table.plane_of(key) if key is not None else None) or ""
 
     @property
     def job(self) -> JobView | None:
-        """The selected job, whichever view is shown."""
-        found = self._selected(JOBS.name)
+        """The job that the page is about, else the selected one."""
+        about = self.page.about(self.world)
+        found = about[1] if about is not None else self._selected()
         return found if isinstance(found, JobView) else None
 
     @property
-    def node(self) -> NodeView | None:
-        """The selected node."""
-        found = self._selected(NODES.name)
-        return found if isinstance(found, NodeView) else None
+    def acts_on(self) -> LiveTable:
+        """The shown table."""
+        return self.table
 
-    def _selected(self, view: str) -> object:
-        of = self.query_one(f"#{view}", LiveTable)
+    @property
+    def seen(self) -> World:
+        """What is shown."""
+        return self.world
+
+    @property
+    def acts_in(self) -> str:
+        """The view whose actions are meant: that of the shown rows, or of the object that the page is about."""
+        return self.page.spec.acts_as or self.table.table.view.name
+
+    def aims(self, action: Action[Any]) -> tuple[Aim[Any], ...]:
+        """On a page about one object: that one, and no row of its table."""
+        if not self.page.spec.acts_as:
+            return super().aims(action)
+        return self._glance() if action.noun else ()
+
+    def _glance(self) -> tuple[Aim[Any], ...]:
+        if not self.page.spec.acts_as:
+            return super()._glance()
+        about = self.page.about(self.world)
+        return (Aim(*about),) if about is not None else ()
+
+    def _selected(self) -> object:
+        of = self.table
         return of.table.value(of.cursor.target) if of.cursor.target is not None else None
 
     def watch_world(self) -> None:
@@ -127,13 +157,6 @@ class MainScreen(Translated, Screen[None]):
         self._filter_table()
         self.draw()
 
-    def watch_view(self) -> None:
-        """Another table was chosen."""
-        self.query_one("#tables", ContentSwitcher).current = self.view
-        self._filter_table()
-        self.draw()
-        self.table.focus()
-
     def on_resize(self, event: events.Resize) -> None:
         """On a low terminal the log takes the room of the details."""
         self.set_class(event.size.height < _LOW_ROWS, "-low")
@@ -142,32 +165,22 @@ class MainScreen(Translated, Screen[None]):
     def draw(self) -> None:
         """Bring every widget up to the model and the time."""
         local = self._clock.monotonic()
-        link = self.live.link
-        self.query_one(Headline).show(link_cell(link, local), totals(self.live), self._place)
-        self.set_class(not link.fresh(local), "-stale")
-        if self.live.model is not None:
-            self._draw_table(local)
-            sizes = {view.name: len(view.objects(self.live.model)) for view in VIEWS}
-            self.query_one(Views).show(self.view, sizes)
+        planes = self.world.planes
+        mode = mode_cell(self.permit(self.plane or next(iter(planes), "")))
+        self.query_one(Headline).show(links_cell(planes, local), (mode, *totals(*planes.values())), self._place)
+        self.set_class(not any(live.link.fresh(local) for live in planes.values()), "-stale")
+        if any(live.model is not None for live in planes.values()) and self.page.ready:
+            self.page.draw(self.world, local, self.words)
+            self.draw_views()
         self._draw_details()
-        allowed = (self._cancellable(), self._drainable(), link.fresh(local))
-        if allowed != self._allowed:
-            self._allowed = allowed
-            self.refresh_bindings()
-
-    def _draw_table(self, local: float) -> None:
-        """The shown table only: the others are brought up to date when they are looked at."""
-        table = self.table.table
-        table.follow(self.world, local)
-        hidden = table.total and t("Nothing matches '{words}'. Press Esc to clear the filter.", words=self.words)
-        self.table.say_empty(hidden or t(table.view.empty))
-        self.table.redraw()
+        self.want_topics()
+        self.draw_actions()
 
     def _filter_table(self) -> None:
         """Only the shown table is filtered; another one when it is looked at."""
         table = self.table.table
         if table.arrangement.filter.text != self.words:
-            wanted = parse(self.words, (field.name for field in table.view.fields))
+            wanted = parse(self.words, (field.name for field in (*table.view.fields, *table.fields)))
             table.arrange(replace(table.arrangement, filter=wanted))
             if wanted.problem:
                 self.say(wanted.problem, problem=True)
@@ -185,97 +198,23 @@ class MainScreen(Translated, Screen[None]):
             lines = (problem, "The console keeps trying.")
         self.query_one(Details).show(lines)
 
-    # What may be done
-
-    def _fresh(self) -> bool:
-        return self.live.link.fresh(self._clock.monotonic())
-
-    def _cancellable(self) -> bool:
-        job = self.job
-        return self._fresh() and self.view == JOBS.name and job is not None and not job.status.terminal
-
-    def _drainable(self) -> bool:
-        return self._fresh() and self.view == NODES.name and self.node is not None
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Actions without a target, or on data that may be out of date, are shown grey and do nothing."""
-        match action:
-            case "cancel":
-                return self._cancellable() or None
-            case "drain":
-                return self._drainable() or None
-            case "deploy":
-                return self._fresh() or None
-            case _:
-                return True
-
-    def action_cancel(self) -> None:
-        """Ask, then cancel the job that was selected when the question was put."""
-        job = self.job
-        if job is None:
-            return
-        wish = CancelWanted(job.id, job.app_id)
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self.post_message(wish)
-
-        question = f"Cancel job {short(job.id)} of app {job.app_id}?"
-        self.app.push_screen(
-            Confirm(question, "Its build stops; what runs of the app now keeps running.", "Cancel the job", "Keep it"),
-            answered,
-        )
-
-    def action_drain(self) -> None:
-        """Ask, then cordon the node that was selected when the question was put, or take it back."""
-        node = self.node
-        if node is None:
-            return
-        wish = CordonWanted(node.name, not node.enabled)
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self.post_message(wish)
-
-        if node.enabled:
-            question = Confirm(
-                f"Drain node {node.name}?",
-                f"It takes no new deployments. Its {node.placements} placed apps keep running there.",
-                "Drain",
-            )
-        else:
-            question = Confirm(f"Undrain node {node.name}?", "It takes new deployments again.", "Undrain")
-        self.app.push_screen(question, answered)
-
-    def action_deploy(self) -> None:
-        """Open the form, filled from the selected job."""
-        job = self.job
-        wish = wish_of(job.payload) if job else Wish()
-        self.app.push_screen(DeployForm(wish, job.payload if job else None))
-
     def action_help(self) -> None:
         """Show every key."""
-        groups = ((title, BindingsMap(of.BINDINGS)) for title, of in _HELP)
-        self.app.push_screen(
-            Help((title, [each for keys in found.key_to_bindings.values() for each in keys]) for title, found in groups)
-        )
+        groups = []
+        for title, of in _HELP:
+            found = BindingsMap(of.BINDINGS)
+            found.apply_keymap(dict(self.keymap.keys))
+            groups.append((title, [each for keys in found.key_to_bindings.values() for each in keys]))
+        self.app.push_screen(Help(groups))
 
     # Views and filter
-
-    def action_view(self, name: str) -> None:
-        """Show another table."""
-        self.view = name
-
-    def action_next_view(self, steps: int) -> None:
-        """Show the next or previous table."""
-        every = [view.name for view in VIEWS]
-        self.view = every[(every.index(self.view) + steps) % len(every)]
 
     def action_sort(self, steps: int) -> None:
         """Sort by the next or previous column."""
         arrangement = self.table.table.arrangement
-        names = [field.name for field in self.table.table.view.fields]
-        order = names[(names.index(arrangement.order) + steps) % len(names)]
+        names = [field.name for field in self.table.table.fields]
+        here = names.index(arrangement.order) if arrangement.order in names else 0
+        order = names[(here + steps) % len(names)]
         self._arrange(replace(arrangement, order=order))
 
     def action_reverse(self) -> None:
@@ -287,6 +226,11 @@ class MainScreen(Translated, Screen[None]):
         self.table.table.arrange(arrangement)
         self.table.refresh()
         self.table.redraw()
+
+    def on_sort_wanted(self, event: SortWanted) -> None:
+        """Sort by the column whose title was clicked."""
+        now = self.table.table.arrangement
+        self._arrange(replace(now, order=event.field, reverse=now.order == event.field and not now.reverse))
 
     def on_marks_changed(self, event: MarksChanged) -> None:
         """Say how many objects an action would be meant for, and which of them cannot be seen."""
@@ -311,9 +255,11 @@ class MainScreen(Translated, Screen[None]):
         self.table.focus()
 
     def action_back(self) -> None:
-        """Leave the log for the table; from the table, clear the filter."""
+        """Leave the log for the table; from the table, clear the filter, and without one go a page up."""
         if isinstance(self.focused, Log):
             self.table.focus()
+            return
+        if not self.words and not isinstance(self.focused, Input) and self.go_out():
             return
         self.query_one("#filter", Input).value = ""
         self.query_one("#filter-line").display = False
@@ -329,17 +275,34 @@ class MainScreen(Translated, Screen[None]):
             self._show_log()
 
     def on_row_opened(self) -> None:
-        """Look into the selected job: its log."""
-        if self.view == JOBS.name:
+        """Look into the selected object; on a job's page, into its log."""
+        place = self.pages.lead()
+        if place is not None:
+            self.open(place)
+        elif self.page.spec.log:
             self._show_log()
             self.query_one(LogPane).text.focus()
 
     def on_row_selected(self, event: RowSelected) -> None:
         """Another object: its details, and its log when the pane is open."""
         self._draw_details()
-        if self.query_one(LogPane).display and self.view == JOBS.name and event.key is not None:
+        if self.query_one(LogPane).display and isinstance(self._selected(), JobView):
             self.set_timer(_LOG_DELAY_SECONDS, self._follow_log)
+        self.want_older(event.key)
         self.draw()
+
+    def focus_page(self) -> None:
+        """Go to the rows, or to the log where the page has one."""
+        if self.page.spec.log and self.query_one(LogPane).display:
+            self._follow_log()
+            self.query_one(LogPane).text.focus()
+        else:
+            self.table.focus()
+
+    def show_log(self, *, shown: bool) -> None:
+        """Show the log, or leave it, unless that is so already."""
+        if shown != self.query_one(LogPane).display:
+            self._show_log() if shown else self._leave_log()
 
     def _follow_log(self) -> None:
         pane, job = self.query_one(LogPane), self.job
@@ -349,7 +312,7 @@ class MainScreen(Translated, Screen[None]):
             pane.open(None, "No job is selected")
         else:
             pane.open(job.id, f"Log of job {short(job.id)}, app {job.app_id}")
-        self.post_message(LogWanted(job.id if job else None))
+        self.post_message(LogWanted(job.id if job else None, self.plane))
 
     def _show_log(self) -> None:
         self.query_one(LogPane).display = True
@@ -376,4 +339,15 @@ class MainScreen(Translated, Screen[None]):
         self.query_one(Status).say(sentence, problem=problem)
 
 
-_HELP: Final = (("Anywhere", MainScreen), ("In a table", LiveTable), ("In the log", LogPane))
+_HELP: Final = (("Anywhere", MainScreen), ("Actions", Doing), ("In a table", LiveTable), ("In the log", LogPane))
+
+
+def default_keys() -> Mapping[str, str]:
+    """The keys of everything that has an id, with commas between them."""
+    found: dict[str, list[str]] = {}
+    for _, of in _HELP:
+        for keys in BindingsMap(of.BINDINGS).key_to_bindings.values():
+            for binding in keys:
+                if binding.id is not None:
+                    found.setdefault(binding.id, []).append(binding.key)
+    return {name: ",".join(keys) for name, keys in found.items()}

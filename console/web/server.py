@@ -145,8 +145,7 @@ class Server:
         return self._gate.session(request.cookies.get(_COOKIE))
 
     def _console(self, session: Session) -> ConsoleProcess:
-        environ = {"FUNAI_DEPLOY_URL": self._settings.deploy_url, "DEPLOY_ADMIN_TOKEN": session.token}
-        return ConsoleProcess(self._arguments, environ)
+        return ConsoleProcess(self._arguments, environment(self._settings, session.token))
 
 
 async def _heard(tab: Tab, socket: web.WebSocketResponse, envelope: object) -> None:
@@ -161,6 +160,19 @@ async def _heard(tab: Tab, socket: web.WebSocketResponse, envelope: object) -> N
             await tab.process.focus(on=kind == "focus")
         case _:
             return
+
+
+def environment(settings: ConsoleSettings, token: str) -> Mapping[str, str]:
+    """What a tab's console is told: the served control plane with the operator's own token and no context, whose token
+    would be somebody else's; and what the served context allows."""
+    return {
+        "FUNAI_CONTEXT": "",
+        "FUNAI_DEPLOY_URL": settings.deploy_url,
+        "FUNAI_API_URL": settings.api_url or "",
+        "DEPLOY_ADMIN_TOKEN": token,
+        "FUNAI_CONSOLE_WRITE": str(settings.write).lower(),
+        "FUNAI_CONSOLE_PRODUCTION": str(settings.production).lower(),
+    }
 
 
 def terminal_files() -> Path:

@@ -2,11 +2,14 @@
 
 Drawn line by line (Textual's Line API): one changed cell costs the cells of its column on one line, whatever the number
 of rows. What it shows, and in which order, is a `Table`; this widget knows the lines in view.
+
+An object that was chosen and is gone keeps its line, dim, with the cells it had last, until the operator chooses anew:
+lines are counted with that ghost, rows of the table without it.
 """
 
 from typing import Any, ClassVar, Final
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -14,17 +17,25 @@ from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
+from textual.widget import Widget
 
 from console.live.cells import Cell, Row, Tone, fit
 from console.live.cursor import Cursor, Marks, place, settle, step
-from console.live.table import Table
+from console.live.table import PLANE, Spot, Table, rearranged
 from console.live.words import t
-from console.messages import MarksChanged, RowOpened, RowSelected
+from console.messages import ColumnsChosen, MarksChanged, RowOpened, RowSelected, SortWanted
+from console.widgets.row_strips import GAP, RowStrips, spans
 
 _HEADER_LINES: Final = 1
 _GUTTER: Final = 2
-_GAP: Final = 2
 _NOTHING: Final = Row("", ())
+#: Objects whose words are worked out ahead of a filter with every frame.
+_WARMED: Final = 100
+_GHOST_SIGN: Final = "◌ "
+#: A scroll bar is drawn in eighths of a cell.
+_BAR_STEPS: Final = 8
+#: What stands on a line in view: the row, whether the cursor is on it, whether it is marked, whether it is a ghost.
+_Look = tuple[Row, bool, bool, bool]
 
 
 class LiveTable(ScrollView, can_focus=True):
@@ -34,6 +45,7 @@ class LiveTable(ScrollView, can_focus=True):
         "live-table--header",
         "live-table--cursor",
         "live-table--marked",
+        "live-table--ghost",
         *(f"live-table--{tone.value}" for tone in Tone),
     }
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -47,6 +59,10 @@ class LiveTable(ScrollView, can_focus=True):
         Binding("space", "mark", "Mark", show=False, id="row.mark", tooltip="Mark the row, for actions on several"),
         Binding("V", "mark_range", "Mark to here", show=False, id="row.mark-range"),
         Binding("asterisk", "unmark", "No marks", key_display="*", show=False, id="row.unmark"),
+        Binding("minus", "columns('hide')", "Hide the column sorted by", show=False, id="columns.hide"),
+        Binding("less_than_sign", "columns('left')", "It to the left", key_display="<", show=False, id="columns.left"),
+        Binding("greater_than_sign", "columns('right')", "Right", key_display=">", show=False, id="columns.right"),
+        Binding("plus", "columns('all')", "Every column", show=False, id="columns.all"),
     ]
 
     def __init__(self, table: Table[Any], *, id: str | None = None) -> None:
@@ -56,10 +72,17 @@ class LiveTable(ScrollView, can_focus=True):
         self.marks = Marks()
         self.empty = table.view.empty
         self._top_key: str | None = None
-        #: What stands on the lines in view: the row, whether the cursor is on it, whether it is marked.
-        self._painted: list[tuple[Row, bool, bool]] = []
-        self._columns = tuple(field.column for field in table.view.fields)
+        self._painted: list[_Look] = []
+        #: Cells of objects in view, as last made.
+        self._rows: dict[str, Row] = {}
+        #: The chosen object's cells and place, kept for the time when it is gone.
+        self._last: Row | None = None
+        self._spot: Spot | None = None
+        self._fields = table.fields
+        self._columns = table.columns
         self._rooms: tuple[tuple[int, int], ...] = ()
+        self._strips = RowStrips(self._look_up)
+        self._second = 0
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -68,13 +91,29 @@ class LiveTable(ScrollView, can_focus=True):
             return tuple(sorted(self.marks.keys))
         return (self.cursor.target,) if self.cursor.target is not None else ()
 
-    def redraw(self) -> None:
-        """Bring the lines in view up to the table; the cursor, the marks and the place in view follow their keys."""
+    @property
+    def ghost(self) -> Row | None:
+        """The chosen object as it last was, when it is gone or hidden."""
+        return self._last if self.cursor.gone else None
+
+    def redraw(self, changed: frozenset[str] | None = None, second: int = 0) -> None:
+        """Bring the lines in view up to the table; the cursor, the marks and the place in view follow their keys.
+
+        `changed`: the keys of rows that may look different, as `Table.follow` told them; None for all of them, as it is
+        when another `second` began: ages grow.
+        """
+        if second != self._second:
+            self._second, changed = second, None
         before = self.cursor
-        self.cursor = settle(before, self.table)
+        self.table.warm(_WARMED)
+        at = self.table.row_at(self._spot) if self._spot is not None else None
+        self.cursor = settle(before, self.table, at)
+        self._forget_cells(changed)
+        self._keep_cells()
         self._forget_marks()
+        top, anchor = self.scroll_offset.y, self._top_key
         self._resize_to_rows()
-        self._hold_place(before)
+        self._hold_place(before, top, anchor)
         self._paint()
         if self.cursor.target != before.target:
             self.post_message(RowSelected(self.cursor.target))
@@ -85,139 +124,202 @@ class LiveTable(ScrollView, can_focus=True):
             self.empty = words
             self.refresh()
 
+    def _forget_cells(self, changed: frozenset[str] | None) -> None:
+        if self._fields is not self.table.fields:
+            self._fields, self._columns, self._rooms = self.table.fields, self.table.columns, ()
+            self._last, changed = None, None
+            self._forget_lines()
+        if changed is None:
+            self._rows.clear()
+        else:
+            for key in changed.intersection(self._rows):
+                del self._rows[key]
+
+    def _keep_cells(self) -> None:
+        """Remember the chosen object while it is there."""
+        target = self.cursor.target
+        if target is None:
+            return
+        self._spot = self.table.spot(target)
+        self._last = self._cells(target)
+
+    def _cells(self, key: str) -> Row:
+        found = self._rows.get(key)
+        if found is None:
+            found = self._rows[key] = self.table.drawn(key)
+        return found
+
     def _forget_marks(self) -> None:
         gone = [key for key in self.marks.keys if self.table.value(key) is None]
         if gone:
             self.marks = self.marks.without(gone)
             self.post_message(MarksChanged(len(gone)))
 
-    def _resize_to_rows(self) -> None:
-        height = len(self.table) + _HEADER_LINES
-        if self.virtual_size.height != height:
-            emptied = (self.virtual_size.height > _HEADER_LINES) != (height > _HEADER_LINES)
-            self.virtual_size = Size(1, height)
-            if emptied:
-                self.refresh()
+    @property
+    def lines(self) -> int:
+        """How many lines there are to see: the rows, and the ghost if there is one."""
+        return len(self.table) + (self.ghost is not None)
 
-    def _hold_place(self, before: Cursor) -> None:
+    def _resize_to_rows(self) -> None:
+        """Another number of rows changes the scroll bar alone: nothing is laid out anew unless a bar comes or goes."""
+        height, was, room = self.lines + _HEADER_LINES, self.virtual_size.height, self.container_size.height
+        if height == was:
+            return
+        if (was > _HEADER_LINES) != (height > _HEADER_LINES):
+            self.refresh()
+        if (was > room) != (height > room):
+            self.virtual_size = Size(1, height)
+            return
+        self.set_reactive(Widget.virtual_size, Size(1, height))
+        if not self.show_vertical_scrollbar:
+            return
+        bar = self.vertical_scrollbar
+        if abs(bar.window_virtual_size - height) * room * _BAR_STEPS >= height:
+            bar.window_virtual_size = height
+        if self.scroll_y > self.max_scroll_y:
+            self._scroll_to_line(self.max_scroll_y)
+
+    def _hold_place(self, before: Cursor, top: int, anchor: str | None) -> None:
         """Rows that came or went above move the view along, so that the chosen object stays on its line of the screen;
         when the cursor is out of view, the first line in view stays. At the top the newest rows come into view."""
-        top = self.scroll_offset.y
         if top == 0:
-            if self.cursor.row != before.row and not self.cursor.gone:
+            if before.key is not None and self.cursor.row != before.row:
                 self._reveal()
-        elif before.row in range(top, top + self._page()) and not self.cursor.gone:
-            self._scroll_by(self.cursor.row - before.row)
-        elif self._top_key is not None:
-            row = self.table.row_of(self._top_key)
-            self._scroll_by(0 if row is None else row - top)
+        elif before.key is not None and before.row in range(top, top + self._page()):
+            self._scroll_to_line(top + self.cursor.row - before.row)
+            self._reveal()
+        elif anchor is not None:
+            row = self.table.row_of(anchor)
+            self._scroll_to_line(top if row is None else self._line_of(row))
         self._remember_top()
 
-    def _scroll_by(self, rows: int) -> None:
-        if rows:
-            self.scroll_to(y=max(0, self.scroll_offset.y + rows), animate=False, immediate=True)
+    def _scroll_to_line(self, line: int) -> None:
+        line = max(0, min(line, self.max_scroll_y))
+        if line != self.scroll_offset.y:
+            self.scroll_to(y=line, animate=False, immediate=True)
 
     def _remember_top(self) -> None:
         top = self.scroll_offset.y
-        self._top_key = self.table.key(top) if 0 < top < len(self.table) else None
+        row = self._row_on(top)
+        self._top_key = self.table.key(row) if top > 0 and row is not None else None
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Whoever scrolls sees other rows."""
         super().watch_scroll_y(old_value, new_value)
-        self._painted.clear()
+        self._forget_lines()
         self._remember_top()
 
     def _page(self) -> int:
         return max(1, self.size.height - _HEADER_LINES)
 
+    def _line_of(self, row: int) -> int:
+        return row + (self.ghost is not None and row >= self.cursor.row)
+
+    def _row_on(self, line: int) -> int | None:
+        """The row of the table on a line; None on the ghost's, and where there is none."""
+        if self.ghost is not None:
+            if line == self.cursor.row:
+                return None
+            line -= line > self.cursor.row
+        return line if 0 <= line < len(self.table) else None
+
     # Painting
 
-    def _look(self, line: int) -> tuple[Row, bool, bool]:
-        """What belongs on a line in view."""
-        index = self.scroll_offset.y + line
-        if index >= len(self.table):
-            return _NOTHING, False, False
-        row = self.table.row(index)
-        chosen = index == self.cursor.row and not self.cursor.gone
-        return row, chosen, row.key in self.marks.keys
+    def _forget_lines(self) -> None:
+        """Every line has to be painted again."""
+        self._painted.clear()
+
+    def _looks(self) -> list[_Look]:
+        """What belongs on the lines in view."""
+        top, page, ghost, cursor = self.scroll_offset.y, self._page(), self.ghost, self.cursor
+        start = top if ghost is None or top <= cursor.row else top - 1
+        keys = self.table.keys(start, page)
+        chosen, marked = cursor.target, self.marks.keys
+        looks = [(self._cells(key), key == chosen, key in marked, False) for key in keys]
+        if ghost is not None and top <= cursor.row <= top + len(looks):
+            looks.insert(cursor.row - top, (ghost, True, False, True))
+        del looks[page:]
+        return looks + [(_NOTHING, False, False, False)] * (page - len(looks))
 
     def _paint(self) -> None:
         """Ask for the lines, and of lines whose row stayed for the cells, that differ from what is painted."""
-        painted = self._painted
-        for line in range(self._page()):
-            now = self._look(line)
+        painted, self._painted = self._painted, self._looks()
+        width = self.size.width
+        for line, now in enumerate(self._painted):
             if line >= len(painted):
-                painted.append(now)
-                self.refresh(Region(0, line + _HEADER_LINES, self.size.width, 1))
-            elif painted[line] != now:
-                was, painted[line] = painted[line], now
-                self._refresh_line(line, was, now)
-        del painted[self._page() :]
+                self.refresh(Region(0, line + _HEADER_LINES, width, self._page() - line))
+                break
+            if painted[line] != now:
+                self._refresh_line(line, painted[line], now)
+        if len(self._rows) > 4 * self._page():
+            self._rows = {look[0].key: look[0] for look in self._painted if look[0] is not _NOTHING and not look[3]}
 
-    def _refresh_line(self, line: int, was: tuple[Row, bool, bool], now: tuple[Row, bool, bool]) -> None:
+    def _refresh_line(self, line: int, was: _Look, now: _Look) -> None:
         y = line + _HEADER_LINES
         if was[0].key != now[0].key or was[1:] != now[1:] or not self._rooms:
             self.refresh(Region(0, y, self.size.width, 1))
             return
-        x = _GUTTER
-        for index, room in self._rooms:
+        for index, x, room in spans(self._rooms, _GUTTER):
             if was[0].cells[index] != now[0].cells[index]:
                 self.refresh(Region(x, y, room, 1))
-            x += room + _GAP
 
     def render_line(self, y: int) -> Strip:
         """One line of the widget: the header, or a row."""
-        width, base = self.size.width, self.rich_style
+        width, strips = self.size.width, self._strips
         self._rooms = fit(self._columns, width - _GUTTER - 1)
         if y == 0:
-            style = self.get_component_rich_style("live-table--header")
-            return self._strip(self._header(), "  ", style, None, width)
+            return self._finished(strips.strip("  ", self._header(), self._columns, self._rooms, "header"), "header")
         if not len(self.table) and y == 2:
-            return Strip([Segment(set_cell_size(f"  {self.empty}", width), base)], width)
-        line = y - _HEADER_LINES
-        row, chosen, marked = self._painted[line] if line < len(self._painted) else self._look(line)
+            return Strip([Segment(set_cell_size(f"  {self.empty}", width), strips.style(""))], width)
+        line, looks = y - _HEADER_LINES, self._painted
+        if line >= len(looks):
+            looks = self._painted = self._looks()
+        row, chosen, marked, ghost = looks[line] if line < len(looks) else (_NOTHING, False, False, False)
         if row is _NOTHING:
-            return Strip.blank(width, base)
-        name = "live-table--cursor" if chosen else "live-table--marked"
-        over = self.get_component_rich_style(name, partial=True) if chosen or marked else None
-        gutter = ("▸" if chosen else " ") + ("●" if marked else " ")
-        return self._strip(row.cells, gutter, base, over, width)
+            return Strip.blank(width, strips.style(""))
+        over = "ghost" if ghost else "cursor" if chosen else "marked" if marked else None
+        gutter = _GHOST_SIGN if ghost else ("▸" if chosen else " ") + ("●" if marked else " ")
+        return self._finished(strips.strip(gutter, row.cells, self._columns, self._rooms, over), over)
+
+    def _finished(self, strip: Strip, over: str | None) -> Strip:
+        base = self._strips.style("")
+        return strip.adjust_cell_length(self.size.width, base + self._strips.style(over) if over else base)
+
+    def _look_up(self, name: str) -> Style:
+        return self.get_component_rich_style(f"live-table--{name}", partial=True) if name else self.rich_style
 
     def _header(self) -> tuple[Cell, ...]:
         arrangement = self.table.arrangement
         sign = "▾" if arrangement.reverse else "▴"
         return tuple(
             Cell(f"{t(field.column.title)}{sign}" if field.name == arrangement.order else t(field.column.title))
-            for field in self.table.view.fields
+            for field in self._fields
         )
-
-    def _strip(self, cells: tuple[Cell, ...], gutter: str, base: Style, over: Style | None, width: int) -> Strip:
-        under = base + over if over else base
-        segments = [Segment(gutter, under)]
-        for number, (index, room) in enumerate(self._rooms):
-            if number:
-                segments.append(Segment(" " * _GAP, under))
-            shown = cells[index]
-            tone = self.get_component_rich_style(f"live-table--{shown.tone.value}", partial=True)
-            style = base + tone + over if over else base + tone
-            segments.append(Segment(_sized(shown.text, room, self._columns[index].right), style))
-        return Strip(segments).adjust_cell_length(width, under)
 
     # The operator
 
     def _move(self, cursor: Cursor) -> None:
         before, self.cursor = self.cursor, cursor
+        self._keep_cells()
+        self._resize_to_rows()
         self._reveal()
         self._paint()
         if cursor.target != before.target:
             self.post_message(RowSelected(cursor.target))
 
+    def choose(self, key: str) -> bool:
+        """Move the cursor to an object; whether it is shown."""
+        row = self.table.row_of(key)
+        if row is not None:
+            self._move(place(self.table, row))
+        return row is not None
+
     def _reveal(self) -> None:
-        top, row = self.scroll_offset.y, self.cursor.row
-        if row < top:
-            self.scroll_to(y=row, animate=False, immediate=True)
-        elif row >= top + self._page():
-            self.scroll_to(y=row - self._page() + 1, animate=False, immediate=True)
+        top, line = self.scroll_offset.y, self.cursor.row
+        if line < top:
+            self._scroll_to_line(line)
+        elif line >= top + self._page():
+            self._scroll_to_line(line - self._page() + 1)
 
     def action_step(self, rows: int) -> None:
         """Move the cursor by rows."""
@@ -252,6 +354,16 @@ class LiveTable(ScrollView, can_focus=True):
         """Take all marks away."""
         self._mark(Marks())
 
+    def action_columns(self, what: str) -> None:
+        """Hide the column that the table is sorted by, move it, or show every column again."""
+        shown = [field.name for field in self.table.fields if field.name != PLANE]
+        chosen = rearranged(shown, self.table.arrangement.order, what)
+        if chosen or what == "all":
+            self.table.choose(chosen)
+            self.refresh()
+            self.redraw()
+            self.post_message(ColumnsChosen(self.table.view.name, chosen))
+
     def _mark(self, marks: Marks) -> None:
         self.marks = marks
         self._paint()
@@ -259,31 +371,30 @@ class LiveTable(ScrollView, can_focus=True):
 
     def on_resize(self) -> None:
         """Less room must not hide the selected object."""
-        self._painted.clear()
-        if not self.cursor.gone:
-            self._reveal()
+        self._forget_lines()
+        self._reveal()
 
     def notify_style_update(self) -> None:
-        """Another theme: every line is painted anew."""
+        """Another theme, or the focus: every line is painted anew."""
         super().notify_style_update()
-        self._painted.clear()
+        self._strips.forget()
+        self._forget_lines()
 
     def on_click(self, event: events.Click) -> None:
-        """Select the clicked row; a double click looks into it."""
+        """Select the clicked row; a double click looks into it; a click on a title sorts by that column."""
         offset = event.get_content_offset(self)
-        if offset is None or offset.y < _HEADER_LINES:
+        if offset is None:
             return
-        row = offset.y - _HEADER_LINES + self.scroll_offset.y
-        if row < len(self.table):
+        if offset.y < _HEADER_LINES:
+            self._sort_at(offset.x)
+            return
+        row = self._row_on(offset.y - _HEADER_LINES + self.scroll_offset.y)
+        if row is not None:
             self._move(place(self.table, row))
             if event.chain == 2:
                 self.action_open()
 
-
-def _sized(text: str, room: int, right: bool) -> str:
-    """Exactly `room` terminal cells of the text; a cut is shown by an ellipsis."""
-    length = cell_len(text)
-    if length > room:
-        return set_cell_size(text, room - 1) + "…" if room > 1 else set_cell_size(text, room)
-    blanks = " " * (room - length)
-    return blanks + text if right else text + blanks
+    def _sort_at(self, x: int) -> None:
+        for index, left, room in spans(self._rooms, _GUTTER):
+            if left <= x < left + room + GAP:
+                self.post_message(SortWanted(self._fields[index].name))

@@ -1,14 +1,16 @@
 """Short texts: the headline, the choice of views, the status sentence and the details of the selected object."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from rich.cells import cell_len
 from textual.content import Content
 from textual.widgets import Static
 
-from console.live.catalog import VIEWS
+from console.live.catalog import KEYS, VIEWS
 from console.live.cells import Cell, Tone
+from console.live.views.panels import Lines
+from console.live.views.spec import ViewSpec
 from console.live.words import t
 
 _STYLE: Final[Mapping[Tone, str]] = {
@@ -40,21 +42,60 @@ class Headline(Line):
         parts = [(" funai  ", "bold"), *((f"{part.text}   ", _STYLE[part.tone]) for part in (link, *totals))]
         room = self.size.width - sum(cell_len(text) for text, _ in parts) - 1
         if cell_len(place) <= room:
-            parts.append((place.rjust(room), _STYLE[Tone.QUIET]))
+            parts.append((" " * (room - cell_len(place)) + place, _STYLE[Tone.QUIET]))
         self.put(Content.assemble(*parts))
 
 
 class Views(Line):
-    """The names of the tables with their keys and sizes; the shown one is marked."""
+    """The names of the tables with their keys and sizes, the shown one marked; on a page deeper down the way to it."""
 
-    def show(self, chosen: str, sizes: Mapping[str, int]) -> None:
-        """Show the names; each can be clicked."""
+    def show(self, chosen: str, sizes: Mapping[str, int], crumbs: Sequence[str] = ()) -> None:
+        """Show the names, each of which can be clicked. Without room for all, those farthest away are keys alone."""
+        if len(crumbs) > 1:
+            self._show_way(crumbs)
+            return
+        names = [view.name for view in VIEWS]
+        here = names.index(chosen) if chosen in names else 0
+        farthest = sorted(range(len(names)), key=lambda number: -abs(number - here))
+        texts = [_named(view, sizes.get(view.name)) for view in VIEWS]
+        shorter = [(number, _named(VIEWS[number], None)) for number in farthest if number != here]
+        shortest = [(number, KEYS[names[number]]) for number in farthest if number != here]
+        for number, text in (*shorter, *shortest):
+            if sum(cell_len(each) + 3 for each in texts) + 1 <= self.size.width:
+                break
+            texts[number] = text
         parts = []
-        for number, view in enumerate(VIEWS, start=1):
-            name = f"{number} {t(view.title)} {sizes.get(view.name, 0)}"
-            mark = f"[b reverse] {name} [/]" if view.name == chosen else f"[$quiet] {name} [/]"
-            parts.append(f"[@click=screen.view('{view.name}')]{mark}[/]")
+        for name, text in zip(names, texts, strict=True):
+            look = "b reverse" if name == chosen else "$quiet"
+            parts.append(f"[@click=screen.view('{name}')][{look}] {text} [/][/]")
         self.put(Content.from_markup(" " + " ".join(parts)))
+
+    def _show_way(self, crumbs: Sequence[str]) -> None:
+        way = [(f"{name} › ", "$quiet") for name in (t(crumbs[0]), *crumbs[1:-1])]
+        room = self.size.width - sum(cell_len(name) for name, _ in way) - cell_len(crumbs[-1]) - 5
+        hint = t("Esc out  [ back  ] forward")
+        parts = [(" ", ""), *way, (f" {crumbs[-1]} ", "bold reverse")]
+        if room >= cell_len(hint):
+            parts.append((" " * (room - cell_len(hint)) + hint, "$quiet"))
+        self.put(Content.assemble(*parts))
+
+
+def _named(view: ViewSpec[Any], size: int | None) -> str:
+    return f"{KEYS[view.name]} {t(view.title)}{'' if size is None else f' {size}'}"
+
+
+class Panel(Line):
+    """What stands above a table; as high as it has lines, up to what the style sheet allows."""
+
+    def show(self, lines: Lines) -> None:
+        """Show these lines."""
+        parts: list[tuple[str, str]] = []
+        for number, cells in enumerate(lines):
+            parts += [("\n", "")] if number else []
+            parts += [(cell.text, _STYLE[cell.tone]) for cell in cells]
+        if self.styles.height is None or self.styles.height.value != len(lines):
+            self.styles.height = len(lines)
+        self.put(Content.assemble(*parts))
 
 
 class Details(Line):

@@ -21,6 +21,7 @@ from daemons.deploy.domain.addresses import PRIVATE, AgentAddresses, AgentAddres
 from daemons.deploy.domain.apps import AppNotFound
 from daemons.deploy.domain.capacity import DoesNotFit
 from daemons.deploy.domain.drains import DrainLive, DrainNotFound, DrainOver
+from daemons.deploy.domain.expected import ChangedMeanwhile
 from daemons.deploy.domain.failover import FailoverRules
 from daemons.deploy.domain.idempotency import IdempotencyMismatch
 from daemons.deploy.domain.images import RegistryPlace
@@ -28,7 +29,7 @@ from daemons.deploy.domain.inventory import InventoryRefused, TooManyOrphans
 from daemons.deploy.domain.jobs import AppBusy, IllegalTransition, JobNotFound, LeaseLost, TooLate
 from daemons.deploy.domain.late_logs import LogLater
 from daemons.deploy.domain.logs import LogClosed, LogFull, LogGap, LogRemoved
-from daemons.deploy.domain.nodes import NodeDeleted, NodeInUse, NodeNotFound, NodePolicy
+from daemons.deploy.domain.nodes import NodeDeleted, NodeInUse, NodeNotFound, NodePolicy, RunnerNotFound
 from daemons.deploy.domain.operations import OperationEnded, OperationNotFound
 from daemons.deploy.domain.placement import NodeDisabled, NodeFull, NodeStale
 from daemons.deploy.domain.releases import ImageGone, ImageMutable, NothingToRollBackTo, ReleaseNotFound
@@ -113,6 +114,7 @@ PROBLEMS: Final[Problems] = {
     JobNotFound: (404, ErrorReason.NOT_FOUND),
     LogRemoved: (404, ErrorReason.LOG_REMOVED),
     NodeNotFound: (404, ErrorReason.NOT_FOUND),
+    RunnerNotFound: (404, ErrorReason.NOT_FOUND),
     AppNotPlaced: (404, ErrorReason.NOT_FOUND),
     AppNotFound: (404, ErrorReason.NOT_FOUND),
     AppNotRunning: (404, ErrorReason.NOT_FOUND),
@@ -130,6 +132,7 @@ PROBLEMS: Final[Problems] = {
     DrainLive: (409, ErrorReason.DRAIN_LIVE),
     DrainOver: (409, ErrorReason.ILLEGAL_TRANSITION),
     DoesNotFit: (409, ErrorReason.DRAIN_DOES_NOT_FIT),
+    ChangedMeanwhile: (409, ErrorReason.CHANGED),
     IllegalTransition: (409, ErrorReason.ILLEGAL_TRANSITION),
     NotRetryable: (409, ErrorReason.ILLEGAL_TRANSITION),
     IdempotencyMismatch: (409, ErrorReason.IDEMPOTENCY_MISMATCH),

@@ -46,8 +46,10 @@ _SINGLETONS: Final = TypeAdapter(tuple[SingletonView, ...])
 _QUIET_BUILD_SECONDS: Final = 1800.0
 
 
-def _once(idempotency_key: str | None) -> dict[str, str]:
-    return {headers.IDEMPOTENCY_KEY: idempotency_key} if idempotency_key else {}
+def _given(idempotency_key: str | None = None, expected: str | None = None) -> dict[str, str]:
+    """The headers of a change: it is made once, and only if its object is still what `expected` says."""
+    named = {headers.IDEMPOTENCY_KEY: idempotency_key, headers.EXPECTED_VERSION: expected}
+    return {name: value for name, value in named.items() if value}
 
 
 class PlaneClient:
@@ -66,19 +68,31 @@ class PlaneClient:
 
 
 class JobsClient(PlaneClient):
-    """Jobs and apps, for the API (deploy secret) and for operators (admin token): both open these routes."""
+    """Jobs and apps, for the API (deploy secret) and for operators (admin token): both open these routes.
+
+    Whoever decided by what he saw passes its version (`protocol.versions`) as `expected`: the change is refused 409
+    `changed` when the object is no longer like that.
+    """
 
     async def create(self, order: CreateJob, *, idempotency_key: str | None = None) -> JobView:
         """A new job; with a key, the one that the first request with it made. Raises Refused 409 `app_busy` while a
         job of the app is active that the order does not supersede, `idempotency_mismatch` for the key of another
         request."""
-        return await self.transport.call("POST", "/deploy/jobs", JobView, body=order, headers=_once(idempotency_key))
+        return await self.transport.call("POST", "/deploy/jobs", JobView, body=order, headers=_given(idempotency_key))
 
-    async def retry(self, job_id: str, order: RetryJob | None = None, *, idempotency_key: str | None = None) -> JobView:
+    async def retry(
+        self,
+        job_id: str,
+        order: RetryJob | None = None,
+        *,
+        idempotency_key: str | None = None,
+        expected: str | None = None,
+    ) -> JobView:
         """A new job with the order of one that failed or was cancelled; keys and conflicts as in `create`. Raises
         Refused 409 `illegal_transition` for a job in any other state."""
         path, body = f"/deploy/jobs/{job_id}/retry", order or RetryJob()
-        return await self.transport.call("POST", path, JobView, body=body, headers=_once(idempotency_key))
+        given = _given(idempotency_key, expected)
+        return await self.transport.call("POST", path, JobView, body=body, headers=given)
 
     async def get(self, job_id: str) -> JobView:
         """One job."""
@@ -112,13 +126,15 @@ class JobsClient(PlaneClient):
         query: Mapping[str, str | int | None] = {"appId": app_id, "limit": limit}
         return await self.transport.call("GET", "/deploy/jobs/by-app", _JOBS, query=query)
 
-    async def transition(self, job_id: str, order: TransitionJob) -> JobView:
+    async def transition(self, job_id: str, order: TransitionJob, *, expected: str | None = None) -> JobView:
         """Move a job by hand; illegal moves are refused 409."""
-        return await self.transport.call("POST", f"/deploy/jobs/{job_id}/transition", JobView, body=order)
+        path = f"/deploy/jobs/{job_id}/transition"
+        return await self.transport.call("POST", path, JobView, body=order, headers=_given(expected=expected))
 
-    async def cancel(self, job_id: str) -> JobView:
+    async def cancel(self, job_id: str, *, expected: str | None = None) -> JobView:
         """Idempotent; refused 409 once the job ended or its attempt is going live."""
-        return await self.transport.call("POST", f"/deploy/jobs/{job_id}/cancel", JobView)
+        path = f"/deploy/jobs/{job_id}/cancel"
+        return await self.transport.call("POST", path, JobView, headers=_given(expected=expected))
 
     async def log(self, job_id: str, *, offset: int = 0, follow: bool = False) -> AsyncIterator[bytes]:
         """The log's bytes from `offset`; with `follow`, until the job ended and all is read. Raises Refused 404
@@ -129,9 +145,12 @@ class JobsClient(PlaneClient):
             async for chunk in response.aiter_raw():
                 yield chunk
 
-    async def stop_app(self, command: AppCommand) -> AppStopped:
+    async def stop_app(self, command: AppCommand, *, expected: str | None = None) -> AppStopped:
         """Stop the app on its node."""
-        return await self.transport.call("POST", "/deploy/apps/stop", AppStopped, body=command, seconds=60)
+        given = _given(expected=expected)
+        return await self.transport.call(
+            "POST", "/deploy/apps/stop", AppStopped, body=command, headers=given, seconds=60
+        )
 
     async def purge_app(self, command: AppCommand) -> AppPurged:
         """Delete what the control plane knows of the app."""
@@ -184,12 +203,13 @@ class JobsClient(PlaneClient):
         query: Mapping[str, str | int | None] = {"cursor": cursor, "limit": limit}
         return await self.transport.call("GET", f"/deploy/apps/{app_id}/releases", ReleasePage, query=query)
 
-    async def rollback(self, app_id: str, order: RollbackApp, *, idempotency_key: str | None = None) -> RollbackJob:
+    async def rollback(
+        self, app_id: str, order: RollbackApp, *, idempotency_key: str | None = None, expected: str | None = None
+    ) -> RollbackJob:
         """A job that deploys an earlier release without a build. Raises Refused 404 when there is none, 409
         `image_gone`, `image_mutable` or `app_busy`."""
-        key = {headers.IDEMPOTENCY_KEY: idempotency_key} if idempotency_key else None
-        path = f"/deploy/apps/{app_id}/rollback"
-        return await self.transport.call("POST", path, RollbackJob, body=order, headers=key, seconds=60)
+        given, path = _given(idempotency_key, expected), f"/deploy/apps/{app_id}/rollback"
+        return await self.transport.call("POST", path, RollbackJob, body=order, headers=given, seconds=60)
 
     async def pin_release(self, app_id: str, number: int, *, pinned: bool) -> ReleaseView:
         """Keep a release's image for good, or (with `pinned` false) only as long as it is one of the newest."""
@@ -212,6 +232,12 @@ class AdminClient(RunningCalls, ShellCalls, JobsClient):
         """All runners."""
         return await self.transport.call("GET", "/admin/runners/list", _RUNNERS)
 
+    async def set_drained(self, runner_id: str, *, drained: bool, expected: str | None = None) -> RunnerView:
+        """Let a runner take no more work and finish what it holds, or (with `drained` false) take work again."""
+        query: Mapping[str, str | int | None] = {"runnerId": runner_id, "drained": "true" if drained else "false"}
+        path, given = "/admin/runners/set-drained", _given(expected=expected)
+        return await self.transport.call("POST", path, RunnerView, query=query, headers=given)
+
     async def singletons(self) -> tuple[SingletonView, ...]:
         """Which replica does the work that only one of them does."""
         return await self.transport.call("GET", "/admin/singletons", _SINGLETONS)
@@ -225,10 +251,11 @@ class AdminClient(RunningCalls, ShellCalls, JobsClient):
         """Register or edit a node."""
         return await self.transport.call("POST", "/admin/runtime-nodes/upsert", NodeView, body=order)
 
-    async def set_enabled(self, name: str, *, enabled: bool) -> str:
+    async def set_enabled(self, name: str, *, enabled: bool, expected: str | None = None) -> str:
         """Cordon (false) or uncordon (true) a node: a disabled node gets no new deployment."""
         query: Mapping[str, str | int | None] = {"name": name, "enabled": "true" if enabled else "false"}
-        return await self.transport.call("POST", "/admin/runtime-nodes/set-enabled", str, query=query)
+        path, given = "/admin/runtime-nodes/set-enabled", _given(expected=expected)
+        return await self.transport.call("POST", path, str, query=query, headers=given)
 
     async def retry_operation(self, number: int) -> OperationView:
         """Have a pending operation tried now. Raises Refused 409 once it ended."""
@@ -269,9 +296,10 @@ class AdminClient(RunningCalls, ShellCalls, JobsClient):
         """Containers that nobody answers for, on all nodes or on one; asks the nodes, which takes some seconds."""
         return await self.transport.call("GET", "/admin/strays", StrayReport, query={"node": node}, seconds=60)
 
-    async def reassign(self, order: ReassignApp) -> str:
+    async def reassign(self, order: ReassignApp, *, expected: str | None = None) -> str:
         """Move one placement."""
-        return await self.transport.call("POST", "/admin/runtime-nodes/reassign", str, body=order)
+        path, given = "/admin/runtime-nodes/reassign", _given(expected=expected)
+        return await self.transport.call("POST", path, str, body=order, headers=given)
 
     async def drain(self, order: DrainNode) -> DrainResult:
         """Move placements from one node to another."""
@@ -282,9 +310,10 @@ class AdminClient(RunningCalls, ShellCalls, JobsClient):
         path = "/admin/drains/preview"
         return await self.transport.call("POST", path, DrainPreview, body=order, seconds=60)
 
-    async def start_drain(self, order: StartDrain) -> DrainDetail:
+    async def start_drain(self, order: StartDrain, *, expected: str | None = None) -> DrainDetail:
         """Cordon the node and move its apps away. Raises Refused 409 `drain_live` or `drain_does_not_fit`."""
-        return await self.transport.call("POST", "/admin/drains", DrainDetail, body=order, seconds=60)
+        given = _given(expected=expected)
+        return await self.transport.call("POST", "/admin/drains", DrainDetail, body=order, headers=given, seconds=60)
 
     async def drains(self, *, cursor: str | None = None, limit: int = 50) -> DrainPage:
         """Plans, newest first, a page at a time."""
@@ -295,21 +324,25 @@ class AdminClient(RunningCalls, ShellCalls, JobsClient):
         """One plan with its moves."""
         return await self.transport.call("GET", f"/admin/drains/{drain_id}", DrainDetail)
 
-    async def pause_drain(self, drain_id: int) -> DrainDetail:
+    async def pause_drain(self, drain_id: int, *, expected: str | None = None) -> DrainDetail:
         """Start no further move; what moves goes on."""
-        return await self.transport.call("POST", f"/admin/drains/{drain_id}/pause", DrainDetail)
+        path, given = f"/admin/drains/{drain_id}/pause", _given(expected=expected)
+        return await self.transport.call("POST", path, DrainDetail, headers=given)
 
-    async def resume_drain(self, drain_id: int) -> DrainDetail:
+    async def resume_drain(self, drain_id: int, *, expected: str | None = None) -> DrainDetail:
         """Go on with a paused plan."""
-        return await self.transport.call("POST", f"/admin/drains/{drain_id}/resume", DrainDetail)
+        path, given = f"/admin/drains/{drain_id}/resume", _given(expected=expected)
+        return await self.transport.call("POST", path, DrainDetail, headers=given)
 
-    async def undo_drain(self, drain_id: int) -> DrainDetail:
+    async def undo_drain(self, drain_id: int, *, expected: str | None = None) -> DrainDetail:
         """Move back what was moved, drop the rest, and uncordon the node if it was not cordoned before."""
-        return await self.transport.call("POST", f"/admin/drains/{drain_id}/undo", DrainDetail)
+        path, given = f"/admin/drains/{drain_id}/undo", _given(expected=expected)
+        return await self.transport.call("POST", path, DrainDetail, headers=given)
 
-    async def cancel_drain(self, drain_id: int) -> DrainDetail:
+    async def cancel_drain(self, drain_id: int, *, expected: str | None = None) -> DrainDetail:
         """Skip every move that has not begun; the node stays cordoned."""
-        return await self.transport.call("POST", f"/admin/drains/{drain_id}/cancel", DrainDetail)
+        path, given = f"/admin/drains/{drain_id}/cancel", _given(expected=expected)
+        return await self.transport.call("POST", path, DrainDetail, headers=given)
 
     async def audit(self, wanted: AuditQuery | None = None, *, cursor: str | None = None, limit: int = 50) -> AuditPage:
         """What was changed, by whom and from where, newest first. A page may be empty and yet name a next one: each

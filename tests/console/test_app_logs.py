@@ -58,6 +58,11 @@ async def place(plane: Served, agent_url: str) -> None:
         assert await runner.claim(ClaimJob(runner_id="build-a", lease_seconds=600)) is not None
 
 
+def heed_interrupts() -> None:
+    """What a shell starts in the background ignores them, and so would what is started here."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def test_an_apps_log_is_written_and_followed(tmp_path: Path) -> None:
     with served(tmp_path) as plane, node() as (agent, loop, container):
         asyncio.run(place(plane, agent.url))
@@ -67,7 +72,9 @@ def test_an_apps_log_is_written_and_followed(tmp_path: Path) -> None:
         assert used.returncode == 0 and container.encode() in used.stdout and b"not running" in used.stdout
         assert funai(plane.environ, "app-stats").returncode == 2
         argv = [sys.executable, "-m", "console", "app-logs", "20001", "-f", "--tail", "0"]
-        with subprocess.Popen(argv, stdout=subprocess.PIPE, env=clean(plane.environ), cwd=ROOT) as follower:
+        with subprocess.Popen(
+            argv, stdout=subprocess.PIPE, env=clean(plane.environ), cwd=ROOT, preexec_fn=heed_interrupts
+        ) as follower:
             assert follower.stdout is not None
             lines = []
             for number in (1, 2):

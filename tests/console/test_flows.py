@@ -56,7 +56,9 @@ async def test_the_headline_and_every_view_show_the_platform(console: Open) -> N
             assert app.main.view == view
             assert said in painted(app)
         await pilot.press("tab")
-        assert app.main.view == "jobs"
+        assert app.main.view == "apps"
+        await pilot.press("shift+tab")
+        assert app.main.view == "runners"
 
 
 async def test_the_cursor_stays_on_its_job_when_others_arrive(console: Open, plane: Plane) -> None:
@@ -99,19 +101,19 @@ async def test_an_ended_job_cannot_be_cancelled(console: Open, plane: Plane) -> 
     async with console() as (app, pilot):
         await pilot.press("end", "c")
         assert app.screen is app.main
-        assert app.main.check_action("cancel", ()) is None
+        assert app.main.check_action("do", ("job.cancel",)) is None
 
 
-async def test_drain_and_undrain(console: Open, plane: Plane) -> None:
+async def test_cordon_and_uncordon(console: Open, plane: Plane) -> None:
     async with console() as (app, pilot):
-        await pilot.press("d")
-        assert app.screen is app.main, "drain is for nodes"
-        await pilot.press("2", "d")
+        await pilot.press("o")
+        assert app.screen is app.main, "cordon is for nodes"
+        await pilot.press("2", "o")
         assert isinstance(app.screen, Confirm)
-        await pilot.press("escape", "d", "right", "enter")
+        await pilot.press("escape", "o", "right", "enter")
         await until(pilot, lambda: plane.calls == [("set_enabled", "rt-node-01", "False")])
         await until(pilot, lambda: "DISABLED" in painted(app))
-        await pilot.press("d", "right", "enter")
+        await pilot.press("u", "right", "enter")
         await until(pilot, lambda: plane.calls[-1] == ("set_enabled", "rt-node-01", "True"))
 
 
@@ -121,7 +123,7 @@ async def test_filter_and_clear(console: Open) -> None:
         assert "e8f7a630" in painted(app)
         assert "5d52ab10" not in painted(app)
         assert app.main.table.cursor.gone, "what is not shown is not selected"
-        assert app.main.check_action("cancel", ()) is None
+        assert app.main.check_action("do", ("job.cancel",)) is None
         await pilot.press("down")
         assert app.main.table.cursor.target == "e8f7a630-2222"
         await pilot.press("escape")
@@ -233,19 +235,19 @@ async def test_the_form_says_what_is_wrong_and_why_it_was_refused(console: Open,
 
 async def test_stale_data_disarms_every_action(console: Open, plane: Plane, clock: SetClock) -> None:
     async with console() as (app, pilot):
-        assert app.main.check_action("cancel", ()) is True
+        assert app.main.check_action("do", ("job.cancel",)) is True
         plane.lose()
         await until(pilot, lambda: "reconnecting" in words(app, Headline))
         clock.seconds += 60
         app.main.draw()
         assert "! STALE, data 1m00s old" in words(app, Headline)
-        for action in ("cancel", "drain", "deploy"):
-            assert app.main.check_action(action, ()) is None
-        await pilot.press("c", "n", "2", "d")
+        for action in ("job.cancel", "job.retry", "job.deploy"):
+            assert app.main.check_action("do", (action,)) is None
+        await pilot.press("c", "n", "2", "d", "o")
         assert app.screen is app.main
         plane.down = False
         await until(pilot, lambda: "● live" in words(app, Headline))
-        assert app.main.check_action("deploy", ()) is True
+        assert app.main.check_action("do", ("job.deploy",)) is True
 
 
 async def test_silence_alone_makes_data_stale(console: Open, clock: SetClock) -> None:
@@ -266,7 +268,7 @@ async def test_a_click_selects_a_row_and_a_view(console: Open) -> None:
     async with console() as (app, pilot):
         await pilot.click(LiveTable, offset=(10, 3))
         assert app.main.table.cursor.target == RUNNING
-        await pilot.click(Views, offset=(14, 0))
+        await pilot.click(Views, offset=(words(app, Views).index("2 Nodes"), 0))
         assert app.main.view == "nodes"
 
 
@@ -294,7 +296,19 @@ async def test_the_cursor_is_never_on_another_job_whatever_happens(console: Open
 
 async def test_no_key_does_harm(console: Open, plane: Plane) -> None:
     dice = random.Random(11)
-    keys = [*"1234lcndjkgq/", "tab", "shift+tab", "up", "down", "pageup", "pagedown", "home", "end", "escape", "left"]
+    keys = [
+        *"1234lcndotubxmpyYjkgq/",
+        "tab",
+        "shift+tab",
+        "up",
+        "down",
+        "pageup",
+        "pagedown",
+        "home",
+        "end",
+        "escape",
+        "left",
+    ]
     keys.remove("q")
     async with console() as (app, pilot):
         for _ in range(60):

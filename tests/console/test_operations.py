@@ -47,6 +47,9 @@ def test_what_a_node_has_yet_to_do_is_listed_hurried_and_ends_with_the_node(plan
     lost = funai(plane.environ, "strays")
     assert lost.returncode == 0 and b"node n1 could not be asked: " in lost.stderr
     assert lost.stdout == b"no container on 0 nodes is without an owner\n"
+    drained = funai(plane.environ, "runner-drain", "r")
+    assert (drained.returncode, drained.stdout) == (0, b"runner r gets no more work\n")
+    assert json.loads(funai(plane.environ, "runners", "-o", "json").stdout)[0]["drainedBy"] == "admin"
     hurried = funai(plane.environ, "operations", "retry", "1")
     assert (hurried.returncode, hurried.stdout) == (0, b"operation 1 on app 20001 is tried now\n")
     refused = funai(plane.environ, "node", "delete", "n1")

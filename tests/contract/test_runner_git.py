@@ -1,6 +1,7 @@
 """The runner's git adapter: the real `git` and `ssh` against the platform's own git server."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -172,7 +173,7 @@ async def test_a_cancelled_fetch_leaves_no_process(tmp_path: Path, log: Lines, h
         fetching = group.create_task(bounded.checkout(Source(host.url(), "main"), attempt(tmp_path), log))
         async with asyncio.timeout(20):
             await log.first.wait()
-        assert _inside(tmp_path)
+            await asyncio.to_thread(_until_somebody_works_in, tmp_path)
         fetching.cancel()
     assert _inside(tmp_path) == []
 
@@ -186,6 +187,14 @@ async def test_a_fetch_that_takes_too_long_is_ended(tmp_path: Path, log: Lines, 
     with pytest.raises(WorkFailed, match=r"within 0\.2 s"):
         await bounded.checkout(Source(host.url(), "main"), attempt(tmp_path), log)
     assert _inside(tmp_path) == []
+
+
+def _until_somebody_works_in(folder: Path) -> None:
+    """A process that is just being executed has no folder yet."""
+    until = time.monotonic() + 20
+    while not _inside(folder):
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 def _inside(folder: Path) -> list[int]:

@@ -152,6 +152,8 @@ async def test_what_a_killed_git_left_is_cleared(desk: Desk) -> None:
 
 async def test_jobs_of_one_repository_at_once_share_its_mirror(desk: Desk) -> None:
     desk.policy = GitPolicy(patience_seconds=60)
+    desk.host.commit({"src/apart.js": "1\n"})
+    desk.host.push("HEAD:refs/heads/main")
     found = await asyncio.gather(*(desk.checkout(ref) for ref in ("main", "other", "main", "other")))
     assert found[0][0] == found[2][0]
     assert found[1][0] == found[3][0] != found[0][0]

@@ -432,6 +432,15 @@ async def test_a_runner_keeps_what_it_does_not_repeat(store: Store) -> None:
     assert (await store.transact(lambda tx: tx.runners()))[:3] == [Runner("a", 500, labels=()), kept, Runner("c", 2000)]
     assert await store.transact(lambda tx: tx.runners_named({"b", "none"})) == {"b": kept}
     assert await store.transact(lambda tx: tx.runners_named([])) == {}
+    assert await store.transact(lambda tx: tx.drained_runners({"a", "b"})) == set()
+    drained = Runner("a", 500, labels=(), drained_at=900, drained_by="admin")
+    await store.transact(lambda tx: tx.drain_runner(drained))
+    await store.transact(lambda tx: tx.touch_runners([Runner("a", 500)]))
+    assert await store.transact(lambda tx: tx.runners_named({"a"})) == {"a": drained}
+    assert await store.transact(lambda tx: tx.drained_runners({"a", "b", "none"})) == {"a"}
+    assert await store.transact(lambda tx: tx.forget_runners(2000)) == 0, "it has to be drained when it comes back"
+    await store.transact(lambda tx: tx.drain_runner(Runner("a", 500)))
+    assert not await store.transact(lambda tx: tx.drained_runners({"a"}))
     assert await store.transact(lambda tx: tx.forget_runners(2000)) == 1
     assert [runner.id for runner in await store.transact(lambda tx: tx.runners())] == ["b", "c", "d"]
 

@@ -180,6 +180,8 @@ RUNNER = nodes.RunnerView(
     host="builder",
     labels=("arm64", "gpu"),
     vitals=RUNNER_VITALS,
+    drained_at=MOMENT,
+    drained_by="admin",
 )
 PLACED_BECAUSE = nodes.Explanation(reason="only_node", message="rt-node-01 was the only node that could take it")
 PLACEMENT = nodes.PlacementView(app_id="20001", node_id=1, last_active_at=1767323045678, reasons=(PLACED_BECAUSE,))

@@ -5,12 +5,14 @@ import os
 import subprocess
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import psutil
 
 #: What stays in a runner's work folder between jobs.
-_KEPT = frozenset({".mirrors", ".runner.lock", ".buildah", ".images", ".logs"})
+_KEPT: Final = frozenset({".mirrors", ".runner.lock", ".buildah", ".images", ".layers", ".logs"})
+#: What buildah keeps of each app's newest build, for the next one.
+_CACHE: Final = "localhost/funai-kept/"
 _GROUPS = "/sys/fs/cgroup"
 
 
@@ -56,7 +58,8 @@ def _of_storage(root: Path) -> Iterator[str]:
     for path in root.glob("*-containers/containers.json"):
         yield from (f"working container {each['id'][:12]} of {root}" for each in _listed(path))
     for path in root.glob("*-images/images.json"):
-        yield from (f"image {name} in {root}" for each in _listed(path) for name in each.get("names") or ())
+        names = [name for each in _listed(path) for name in each.get("names") or ()]
+        yield from (f"image {name} in {root}" for name in names if not name.startswith(_CACHE))
 
 
 def _listed(path: Path) -> list[dict[str, Any]]:

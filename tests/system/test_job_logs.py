@@ -8,6 +8,7 @@ import secrets
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -47,6 +48,20 @@ def control_plane() -> psutil.Process:
     return found
 
 
+@contextmanager
+def standing_still(process: psutil.Process) -> Iterator[None]:
+    process.suspend()
+    try:
+        yield
+    finally:
+        process.resume()
+
+
+def grow(runner: Runner) -> None:
+    length = len(spooled(runner))
+    real.wait_until(lambda: len(spooled(runner)) > length, "more of the log on the runner's disk")
+
+
 def printing(path: WholePath, app_id: str, runner: Runner) -> str:
     """A job whose build prints, and has come to the control plane in part."""
     job_id = path.publish(app_id, page(f"app-{app_id}", _PRINTS.format(lines=_LINES, app=f"{app_id}-{_RUN}")))
@@ -73,7 +88,11 @@ def test_a_killed_runners_log_arrives_when_it_is_back(path: WholePath) -> None:
     try:
         runner.start()
         job_id = printing(path, "71", runner)
-        runner.kill()
+        with standing_still(control_plane()):
+            grow(runner)
+            # What was on its way when the control plane stood still is on the disk by now; what follows was not sent.
+            grow(runner)
+            runner.kill()
         kept = spooled(runner)
         assert kept.decode() not in path.log(job_id), "some of it was not sent"
         runner.start()

@@ -77,10 +77,14 @@ async def fill(disk: Path, folder: Path, made: tuple[ReadyBuilder, LayerStore], 
     return least, tally.gone
 
 
-def test_an_engine_on_a_small_disk_never_gets_full(tmp_path: Path, disk: Path) -> None:
+def test_an_engine_on_a_small_disk_never_gets_full(
+    tmp_path: Path, disk: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     # Its builds need no network, and so it leaves the packet filter of other engines on this machine alone.
     options = ["--iptables=false"]
-    with real.private_engine(tmp_path / "engine", 5, data=disk / "data", options=options) as url:
+    # The name of a socket in there has at most 107 bytes.
+    short = tmp_path_factory.mktemp("e")
+    with real.private_engine(short, 5, data=disk / "data", options=options) as url:
         real.busybox_image(url)
         foreign = subprocess.run(
             ["docker", "-H", url, "build", "-q", "--network=none", "-"],

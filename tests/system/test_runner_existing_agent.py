@@ -228,7 +228,7 @@ async def test_a_runner_that_is_told_to_stop_finishes_its_job_first(platform: Pl
     assert await asyncio.to_thread(platform.runner.wait, 20) == 0
 
 
-async def test_a_second_signal_ends_at_once_and_leaves_nothing_running(platform: Platform) -> None:
+async def test_a_second_signal_hands_the_job_back_and_leaves_nothing_running(platform: Platform) -> None:
     mark = f"sleep 78{uuid.uuid4().int % 10**6:06d}"
     platform.git.commit({"Dockerfile": f"FROM busybox:1.36\nRUN {mark}\n"})
     platform.git.push("refs/heads/main")
@@ -239,7 +239,8 @@ async def test_a_second_signal_ends_at_once_and_leaves_nothing_running(platform:
     platform.runner.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(platform.runner.wait, 20) == 0
     await asyncio.to_thread(real.wait_until, lambda: not platform.builds(mark), "the build container's end", 5)
-    assert (await platform.admin.get(created.id)).status is JobStatus.RUNNING
+    job = await platform.admin.get(created.id)
+    assert (job.status, job.returns) == (JobStatus.PENDING, 1)
     assert not list(platform.work.glob("*/.attempt"))
 
 

@@ -1,17 +1,18 @@
 """Jobs: the queue, what runs, and how what ended did. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from functools import lru_cache
 from typing import Final
 
 from console.live.cells import Cell, Column, Tone, cell, seconds_between, span
+from console.live.fold import Fold
 from console.live.keyed import Keyed
 from console.live.model import Scene
 from console.live.plain import line
 from console.live.views.spec import Field, Rank, ViewSpec, by_number, by_text
 from protocol.jobs import JobStatus, JobView
 
+Changes = Iterable[tuple[JobView | None, JobView | None]]
 _SHORT: Final = 8
 _STATUS: Final[Mapping[JobStatus, tuple[str, Tone]]] = {
     JobStatus.PENDING: ("○", Tone.WARN),
@@ -63,27 +64,69 @@ def lease_text(job: JobView, now: datetime) -> Cell:
     return Cell(f"lease {span(left)}", Tone.WARN if left < 8 else Tone.PLAIN)
 
 
-@lru_cache(maxsize=8)
-def counts(jobs: Keyed[JobView]) -> Mapping[JobStatus, int]:
-    """How many jobs are in each state."""
+def eta(job: JobView, scene: Scene) -> Cell:
+    """Where a job stands in the line, or between how long and how long it will take yet, by earlier runs of the app."""
+    backlog = scene.model.beside.backlog
+    if job.status is JobStatus.PENDING:
+        place = backlog.position(job.id)
+        return Cell(f"#{place} of {backlog.waiting}", Tone.PLAIN) if place is not None else Cell("")
+    band, ran = backlog.band(job.app_id), spent(job, scene.now)
+    if job.status is not JobStatus.RUNNING or band is None or ran is None:
+        return Cell("")
+    low, high = band.low - ran, band.high - ran
+    if high <= 0:
+        return Cell(f"{span(-high)} over", Tone.WARN)
+    return Cell(f"<{span(high)}" if low <= 0 else f"{span(low)}-{span(high)}", Tone.BUSY)
+
+
+def _count(jobs: Iterable[JobView]) -> Mapping[JobStatus, int]:
     found = dict.fromkeys(JobStatus, 0)
-    for job in jobs.values():
+    for job in jobs:
         found[job.status] += 1
     return found
 
 
-@lru_cache(maxsize=8)
-def _held(jobs: Keyed[JobView]) -> Mapping[str, tuple[JobView, ...]]:
-    found: dict[str, tuple[JobView, ...]] = {}
-    running = [job for job in jobs.values() if job.status is JobStatus.RUNNING and job.runner_id]
-    for job in sorted(running, key=lambda job: (job.created_at, job.id)):
-        found[job.runner_id or ""] = (*found.get(job.runner_id or "", ()), job)
-    return found
+def _recount(found: Mapping[JobStatus, int], changes: Changes) -> Mapping[JobStatus, int]:
+    after = dict(found)
+    for was, now in changes:
+        if was is not None:
+            after[was.status] -= 1
+        if now is not None:
+            after[now.status] += 1
+    return after
+
+
+#: How many jobs are in each state.
+counts: Final = Fold[JobView, Mapping[JobStatus, int]](_count, _recount)
+
+
+def _holder(job: JobView | None) -> str | None:
+    """The runner that holds a job: the empty text while a running job has none, None for all others."""
+    return (job.runner_id or "") if job is not None and job.status is JobStatus.RUNNING else None
+
+
+def _held_of(jobs: Iterable[JobView]) -> Mapping[str, tuple[JobView, ...]]:
+    return _held_again({}, ((None, job) for job in jobs))
+
+
+def _held_again(held: Mapping[str, tuple[JobView, ...]], changes: Changes) -> Mapping[str, tuple[JobView, ...]]:
+    after = dict(held)
+    for was, now in changes:
+        if was is not None and (holder := _holder(was)) is not None:
+            after[holder] = tuple(job for job in after[holder] if job.id != was.id)
+        if now is not None and (holder := _holder(now)) is not None:
+            mine = (*after.get(holder, ()), now)
+            after[holder] = tuple(sorted(mine, key=lambda job: (job.created_at, job.id)))
+    return after
+
+
+#: The running jobs of each runner, oldest first.
+held: Final = Fold[JobView, Mapping[str, tuple[JobView, ...]]](_held_of, _held_again)
 
 
 def held_by(jobs: Keyed[JobView], runner_id: str) -> tuple[JobView, ...]:
     """The running jobs of a runner, oldest first."""
-    return _held(jobs).get(runner_id, ())
+    return held(jobs).get(runner_id, ())
 
 
 def _quiet(job: JobView) -> Tone:
@@ -107,6 +150,12 @@ def _began(job: JobView, _: Scene) -> Rank:
     return by_number(-job.started_at.timestamp() if job.started_at else None)
 
 
+def _ends(job: JobView, scene: Scene) -> Rank:
+    """By when it began, where that is known, and what waits last."""
+    known = job.status is JobStatus.RUNNING and job.started_at is not None
+    return by_number(job.started_at.timestamp() if known and job.started_at else None)
+
+
 def _words(job: JobView, _: Scene) -> str:
     runner = job.runner_id or ""
     return line(f"{job.id} {job.app_id} {job.user_id} {job.status.value} {job.payload.phase or ''} {runner} {why(job)}")
@@ -121,9 +170,11 @@ def sheet(job: JobView, scene: Scene) -> tuple[str, ...]:
     attempt = f"attempt {job.attempt}" if job.attempt else "not started"
     lease = f", {lease_text(job, now).text}" if job.lease_expire_at else ""
     runner = f" on {job.runner_id}" if job.runner_id else ""
+    left = eta(job, scene).text
+    ends = "" if not left else f" · {left} in line" if job.status is JobStatus.PENDING else f" · ends in {left}"
     return (
         line(f"job {job.id} · app {job.app_id} · user {job.user_id} · {attempt}"),
-        line(f"{times}{runner}{lease}"),
+        line(f"{times}{runner}{lease}{ends}"),
         line(f"{what}{f' · commit {job.commit[:12]}' if job.commit else ''}"),
         line(why(job) or job.status.value),
     )
@@ -172,6 +223,7 @@ JOBS: Final = ViewSpec[JobView](
             lambda job, _: by_number(-job.created_at.timestamp()),
             ticks=True,
         ),
+        Field("eta", Column("ETA", 11, right=True, drop=1), eta, _ends, ticks=True),
         Field("why", Column("WHY", 0, flex=True), _why_cell, lambda job, _: by_text(why(job))),
     ),
 )

@@ -19,6 +19,8 @@ _HEALTH: Final[Mapping[NodeHealth, tuple[str, Tone]]] = {
     NodeHealth.UNKNOWN: ("?", Tone.QUIET),
 }
 
+_MARK: Final[Mapping[Tone, str]] = {Tone.BAD: "!!", Tone.WARN: "!"}
+
 
 def health_cell(health: NodeHealth) -> Cell:
     """Sign and word of a node's health."""
@@ -33,6 +35,19 @@ def _beat(node: NodeView, scene: Scene) -> Cell:
 
 def _why(node: NodeView, _: Scene) -> Cell:
     return cell("; ".join(node.reasons), health_cell(node.health).tone) if node.reasons else Cell("")
+
+
+def _inodes(node: NodeView) -> Cell:
+    if node.inodes_free_pct is None:
+        return Cell("–", Tone.QUIET)
+    tone = disk_tone(node.inodes_free_pct)
+    return Cell(f"{node.inodes_free_pct:.0f}%{_MARK.get(tone, '')}", tone)
+
+
+def _full(node: NodeView, scene: Scene) -> Cell:
+    """When the disk is full if it goes on filling as it did while the console watched."""
+    left = scene.model.beside.trends.seconds_to_full(node)
+    return Cell("–", Tone.QUIET) if left is None else Cell(span(left), Tone.WARN)
 
 
 def _words(node: NodeView, _: Scene) -> str:
@@ -118,20 +133,34 @@ NODES: Final = ViewSpec[NodeView](
             lambda node, _: "" if node.disk_free_pct is None else f"{node.disk_free_pct:.1f}",
         ),
         Field(
+            "inodes",
+            Column("INODES", 6, right=True, drop=2),
+            lambda node, _: _inodes(node),
+            lambda node, _: by_number(node.inodes_free_pct),
+            lambda node, _: "" if node.inodes_free_pct is None else f"{node.inodes_free_pct:.1f}",
+        ),
+        Field(
+            "full",
+            Column("FULL", 6, right=True, drop=1),
+            _full,
+            lambda node, scene: by_number(scene.model.beside.trends.seconds_to_full(node)),
+            ticks=True,
+        ),
+        Field(
             "free",
-            Column("FREE", 8, right=True, drop=1),
+            Column("FREE", 8, right=True, drop=4),
             lambda node, _: Cell(size(node.disk_free_bytes)),
             lambda node, _: by_number(node.disk_free_bytes),
         ),
         Field(
             "containers",
-            Column("CONT", 4, right=True, drop=3),
+            Column("CONT", 4, right=True, drop=5),
             lambda node, _: cell(None if node.container_count is None else str(node.container_count)),
             lambda node, _: by_number(node.container_count),
         ),
         Field(
             "apps",
-            Column("APPS", 4, right=True, drop=2),
+            Column("APPS", 4, right=True, drop=3),
             lambda node, _: Cell(str(node.placements)),
             lambda node, _: by_number(node.placements),
         ),

@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 from typing import Final
 
 from console.live.cells import Cell, Column, Tone, cell, seconds_between, span
-from console.live.model import Scene
+from console.live.model import Model, Scene
 from console.live.plain import line
 from console.live.views.jobs import short
 from console.live.views.nodes import health_cell
 from console.live.views.spec import Field, ViewSpec, by_number, by_text
-from protocol.nodes import NodeView, PlacementView
+from protocol.nodes import NodeHealth, NodeView, PlacementView
 
 
 def since(epoch_ms: int) -> datetime:
@@ -39,6 +39,20 @@ def _last(placement: PlacementView, scene: Scene) -> str:
     return f"{short(run.last_job_id)} {run.last_job_status or ''} {run.last_error or ''}"
 
 
+def touched(before: Model, model: Model) -> frozenset[str] | None:
+    """Placements whose rows say something else because of their app's last job; all when a node changed its name or its
+    health, none for its figures."""
+    nodes = model.nodes.since(before.nodes.version)
+    if nodes is None or any(_said(before, each) != _said(model, each) for each in nodes):
+        return None
+    return model.apps.since(before.apps.version)
+
+
+def _said(model: Model, node_id: str) -> tuple[str, NodeHealth] | None:
+    node = model.nodes.get(node_id)
+    return (node.name, node.health) if node else None
+
+
 def sheet(placement: PlacementView, scene: Scene) -> tuple[str, ...]:
     """What is known of one placement in three lines."""
     node, run = node_of(placement, scene), scene.model.apps.get(placement.app_id)
@@ -63,6 +77,7 @@ PLACEMENTS: Final = ViewSpec[PlacementView](
     sheet=sheet,
     empty="No apps placed yet. An app is placed with its first deployment.",
     joined=True,
+    touched=touched,
     fields=(
         Field(
             "app",

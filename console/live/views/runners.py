@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from console.live.cells import Cell, Column, Tone, cell, seconds_between, size, span
+from console.live.cells import Cell, Column, Tone, cell, disk_tone, seconds_between, size, span
 from console.live.model import Scene
 from console.live.plain import line
 from console.live.views.jobs import held_by, lease_text, short
@@ -12,7 +12,9 @@ from protocol.nodes import RunnerHealth, RunnerView
 
 
 def _pause(runner: RunnerView) -> str | None:
-    """Why it takes no work, as long as it is heard."""
+    """Why it gets no work, as long as it is heard."""
+    if runner.drained_at is not None and runner.health is RunnerHealth.HEALTHY:
+        return f"drained by {runner.drained_by or 'an operator'}"
     if runner.vitals is None or runner.vitals.pause is None or runner.health is not RunnerHealth.HEALTHY:
         return None
     return runner.vitals.pause.message
@@ -38,6 +40,17 @@ def _jobs(runner: RunnerView, scene: Scene) -> Cell:
     if pause:
         return cell(f"takes no work: {pause}  {jobs}".rstrip(), Tone.WARN)
     return cell(jobs, Tone.BUSY) if held else Cell("idle", Tone.QUIET)
+
+
+def _least(runner: RunnerView) -> float | None:
+    """The free share of its fullest disk in percent."""
+    disks = runner.vitals.disks if runner.vitals else ()
+    return min((100 * each.free_bytes / each.total_bytes for each in disks if each.total_bytes), default=None)
+
+
+def _disk(runner: RunnerView) -> Cell:
+    free = _least(runner)
+    return Cell("–", Tone.QUIET) if free is None else Cell(f"{free:.0f}%", disk_tone(free))
 
 
 def _self_report(runner: RunnerView) -> str:
@@ -103,6 +116,18 @@ RUNNERS: Final = ViewSpec[RunnerView](
             lambda runner, scene: Cell(span(seconds_between(scene.now, since(runner.last_seen_at_ms)))),
             lambda runner, _: by_number(-runner.last_seen_at_ms),
             ticks=True,
+        ),
+        Field(
+            "disk",
+            Column("DISK", 5, right=True, drop=3),
+            lambda runner, _: _disk(runner),
+            lambda runner, _: by_number(_least(runner)),
+        ),
+        Field(
+            "labels",
+            Column("LABELS", 12, drop=4),
+            lambda runner, _: cell(", ".join(runner.labels), Tone.QUIET),
+            lambda runner, _: by_text(", ".join(runner.labels)),
         ),
         Field(
             "host",

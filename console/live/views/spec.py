@@ -5,9 +5,10 @@ A view says how one object becomes cells; which objects are shown, and in which 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Generic, TypeVar
 
-from console.live.cells import Cell, Column
+from console.live.cells import Cell, Column, Tone, cell, seconds_between, span
 from console.live.keyed import Keyed
 from console.live.model import Model, Scene
 from protocol.base import Wire
@@ -42,7 +43,8 @@ class ViewSpec(Generic[T]):
     """One table. `words` is what a filter without a field searches: cheap, for it is asked of every object.
 
     `order`: the field it is sorted by at first. `joined`: rows say something of other objects too, so a change of any
-    may change them. `sheet`: the few lines about one object.
+    may change them: `touched` says which, by their ids, when one model follows another (None: all), and without it all
+    are read again. `sheet`: the few lines about one object. `findable`: its rows are objects that one looks for.
     """
 
     name: str
@@ -54,6 +56,8 @@ class ViewSpec(Generic[T]):
     sheet: Callable[[T, Scene], tuple[str, ...]]
     empty: str
     joined: bool = False
+    findable: bool = True
+    touched: Callable[[Model, Model], frozenset[str] | None] | None = None
 
     def field(self, name: str) -> Field[T] | None:
         """The column of that name."""
@@ -68,3 +72,42 @@ def by_text(text: str | None) -> Rank:
 def by_number(number: float | None) -> Rank:
     """Sorted as a number; unknown comes last."""
     return NO_RANK if number is None else (False, float(number))
+
+
+def worded(name: str, column: Column, text: Callable[[T], str | None], tone: Tone = Tone.PLAIN) -> Field[T]:
+    """A column of text."""
+    return Field(name, column, lambda value, _: cell(text(value), tone), lambda value, _: by_text(text(value)))
+
+
+def counted(name: str, column: Column, number: Callable[[T], int | None]) -> Field[T]:
+    """A column of whole numbers."""
+    return Field(
+        name,
+        column,
+        lambda value, _: Cell("–", Tone.QUIET) if number(value) is None else Cell(f"{number(value)}"),
+        lambda value, _: by_number(number(value)),
+    )
+
+
+def aged(name: str, column: Column, moment: Callable[[T], datetime | None]) -> Field[T]:
+    """A column of how long ago something was; what was last comes first."""
+
+    def rank(value: T, _: Scene) -> Rank:
+        at = moment(value)
+        return by_number(-at.timestamp() if at else None)
+
+    def shown(value: T, scene: Scene) -> Cell:
+        return Cell(span(seconds_between(scene.now, moment(value))), Tone.QUIET)
+
+    return Field(name, column, shown, rank, ticks=True)
+
+
+def signed(name: str, column: Column, state: Callable[[T], Cell]) -> Field[T]:
+    """A column of states with a sign before the word; filters and programs see the word alone."""
+    return Field(
+        name,
+        column,
+        lambda value, _: state(value),
+        lambda value, _: by_text(state(value).text.partition(" ")[2]),
+        lambda value, _: state(value).text.partition(" ")[2],
+    )

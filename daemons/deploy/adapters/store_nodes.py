@@ -184,6 +184,18 @@ class RunnerStatements:
         rows = await self._session.rows("runners_named", ids=sorted(ids))
         return {runner.id: runner for runner in map(_runner, rows)}
 
+    async def drain_runner(self, runner: Runner) -> None:
+        """Write `drained_at` and `drained_by` of a runner that is there."""
+        self.runners_changed = True
+        at, by = runner.drained_at, runner.drained_by
+        await self._session.change("drain_runner", id=runner.id, drained_at=at, drained_by=by)
+
+    async def drained_runners(self, ids: Collection[str]) -> Collection[str]:
+        """Those of these runners that are drained."""
+        if not ids:
+            return ()
+        return {row["id"] for row in await self._session.rows("drained_runners", ids=sorted(ids))}
+
     async def lock_runners(self, ids: Collection[str], now: int) -> None:
         """Lock these runners' rows, making those that are new."""
         if not ids:
@@ -316,4 +328,6 @@ def _runner(row: Row) -> Runner:
         labels=None if row["labels_csv"] is None else _split(row["labels_csv"]),
         vitals=RunnerVitals.model_validate(told["vitals"], strict=False) if told else None,
         vitals_at=told["at"] if told else 0,
+        drained_at=row["drained_at"],
+        drained_by=row["drained_by"],
     )

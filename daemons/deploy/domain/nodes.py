@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from protocol.errors import NodeReason
+from protocol.errors import NodeReason, RunnerPause
 from protocol.nodes import (
     AppHealth,
     DiskLevel,
@@ -36,6 +36,13 @@ class NodeNotFound(LookupError):
 
     def __init__(self, which: str | int) -> None:
         super().__init__(f"there is no runtime node {which}")
+
+
+class RunnerNotFound(LookupError):
+    """There is no such runner."""
+
+    def __init__(self, which: str) -> None:
+        super().__init__(f"there is no runner {which}: none of that name has called lately")
 
 
 class NodeInUse(Exception):
@@ -151,7 +158,7 @@ class AppRun:
 @dataclass(frozen=True, slots=True)
 class Runner:
     """A runner as last heard of; `labels` is None while it did not say what it offers. `vitals` are what it told of
-    itself, at `vitals_at` (epoch ms)."""
+    itself, at `vitals_at` (epoch ms). Since `drained_at` it gets no more work, because `drained_by` said so."""
 
     id: str
     last_seen_at: int
@@ -161,6 +168,8 @@ class Runner:
     labels: tuple[str, ...] | None = None
     vitals: RunnerVitals | None = None
     vitals_at: int = 0
+    drained_at: int | None = None
+    drained_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,5 +370,9 @@ def runner_vitals(runner: Runner, stale_ms: int, now: int) -> RunnerVitals | Non
 
 def runner_pause(runner: Runner, stale_ms: int, now: int) -> PausedBecause | None:
     """Why the runner claims nothing now; None when it does."""
+    if runner.drained_at is not None:
+        return PausedBecause(
+            reason=RunnerPause.DRAINED, message=f"it is drained by {runner.drained_by or 'an operator'}"
+        )
     vitals = runner_vitals(runner, stale_ms, now)
     return vitals.pause if vitals else None

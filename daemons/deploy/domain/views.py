@@ -231,6 +231,8 @@ def runner_view(runner: Runner, stale_ms: int, now: int) -> RunnerView:
         host=runner.host,
         labels=runner.labels or (),
         vitals=runner_vitals(runner, stale_ms, now),
+        drained_at=_when(runner.drained_at),
+        drained_by=runner.drained_by,
     )
 
 

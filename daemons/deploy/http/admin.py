@@ -3,20 +3,25 @@
 from aiohttp import web
 
 from daemons.deploy.domain.views import node_view, placement_view, runner_view
-from daemons.deploy.http.requests import caller
+from daemons.deploy.http.requests import caller, expected
 from daemons.deploy.services.feed import Feed
 from daemons.deploy.services.placements import Placements
 from daemons.deploy.services.reading import Reader, Thresholds
 from daemons.deploy.services.registry import NodeRegistry, RunnerRegistry
 from daemons.kit.bodies import number, query, read, reply
 from protocol.base import Wire
-from protocol.names import NodeName
+from protocol.names import NodeName, RunnerId
 from protocol.nodes import DrainNode, DrainResult, NodeNumber, PlacementPage, ReassignApp, UpsertNode
 
 
 class _SetEnabled(Wire):
     name: NodeName
     enabled: bool
+
+
+class _SetDrained(Wire):
+    runner_id: RunnerId
+    drained: bool
 
 
 class _OfNode(Wire):
@@ -53,6 +58,7 @@ class AdminRoutes:
             web.post("/admin/runtime-nodes/reassign", self.reassign),
             web.post("/admin/runtime-nodes/drain", self.drain),
             web.get("/admin/runners/list", self.list_runners),
+            web.post("/admin/runners/set-drained", self.set_drained),
         ]
 
     async def snapshot(self, _request: web.Request) -> web.Response:
@@ -74,7 +80,9 @@ class AdminRoutes:
     async def set_enabled(self, request: web.Request) -> web.Response:
         """Cordon or uncordon a node."""
         order = query(request, _SetEnabled)
-        node = await self._nodes.set_enabled(order.name, enabled=order.enabled, actor=caller(request))
+        node = await self._nodes.set_enabled(
+            order.name, enabled=order.enabled, actor=caller(request), seen=expected(request)
+        )
         return reply("enabled" if node.enabled else "disabled")
 
     async def page(self, request: web.Request) -> web.Response:
@@ -87,7 +95,7 @@ class AdminRoutes:
     async def reassign(self, request: web.Request) -> web.Response:
         """Move one app's placement."""
         order = await read(request, ReassignApp)
-        await self._placements.reassign(order.app_id, order.target_node_id, caller(request))
+        await self._placements.reassign(order.app_id, order.target_node_id, caller(request), expected(request))
         return reply("ok")
 
     async def drain(self, request: web.Request) -> web.Response:
@@ -96,6 +104,14 @@ class AdminRoutes:
         source, target = order.source_node_id, order.target_node_id
         moved = await self._placements.drain(source, target, order.limit, caller(request))
         return reply(DrainResult(moved=moved, source_node_id=source, target_node_id=target))
+
+    async def set_drained(self, request: web.Request) -> web.Response:
+        """Let a runner take no more work, or take work again."""
+        order, who = query(request, _SetDrained), caller(request)
+        now, runner = await self._runners.drain(
+            order.runner_id, drained=order.drained, actor=who, seen=expected(request)
+        )
+        return reply(runner_view(runner, self._thresholds.runner_stale_ms, now))
 
     async def list_runners(self, _request: web.Request) -> web.Response:
         """All runners, healthy ones first."""

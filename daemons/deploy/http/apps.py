@@ -6,7 +6,7 @@ from aiohttp import web
 
 from daemons.deploy.domain.operations import words
 from daemons.deploy.domain.views import app_view, operation_view
-from daemons.deploy.http.requests import app_in_path, caller
+from daemons.deploy.http.requests import app_in_path, caller, expected
 from daemons.deploy.ports import AppFilter
 from daemons.deploy.services.apps import Apps, Cleaned, Purged
 from daemons.deploy.services.catalogue import Catalogue
@@ -59,7 +59,7 @@ class AppRoutes:
     async def stop(self, request: web.Request) -> web.Response:
         """Stop an app on its node."""
         order = await read(request, AppCommand)
-        attempts = await self._apps.stop(order.user_id, order.app_id, caller(request))
+        attempts = await self._apps.stop(order.user_id, order.app_id, caller(request), expected(request))
         first = attempts[0]
         return reply(
             AppStopped(

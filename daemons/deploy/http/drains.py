@@ -1,19 +1,24 @@
 """Plans that drain nodes: `/admin/drains`."""
 
-from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, Protocol
 
 from aiohttp import web
 
 from daemons.deploy.domain.drain_views import preview_view
 from daemons.deploy.domain.events import Actor
-from daemons.deploy.http.requests import caller
+from daemons.deploy.http.requests import caller, expected
 from daemons.deploy.services.drains import Drains
 from daemons.kit.bodies import InvalidRequest, number, read, reply
 from protocol.drains import DrainDetail, DrainPage, PreviewDrain, StartDrain
 
 _ABOVE_ALL: Final = 2**62
 _LONGEST_NUMBER: Final = 18
+
+
+class _Turn(Protocol):
+    """What can be done with a plan."""
+
+    async def __call__(self, drain_id: int, actor: Actor, seen: str | None = None) -> DrainDetail: ...
 
 
 class DrainRoutes:
@@ -42,7 +47,7 @@ class DrainRoutes:
 
     async def start(self, request: web.Request) -> web.Response:
         """Cordon a node and move its apps away."""
-        return reply(await self._drains.start(await read(request, StartDrain), caller(request)))
+        return reply(await self._drains.start(await read(request, StartDrain), caller(request), seen=expected(request)))
 
     async def page(self, request: web.Request) -> web.Response:
         """Plans, newest first."""
@@ -72,8 +77,8 @@ class DrainRoutes:
         """Leave out what has not begun."""
         return await self._do(request, self._drains.cancel)
 
-    async def _do(self, request: web.Request, order: Callable[[int, Actor], Awaitable[DrainDetail]]) -> web.Response:
-        return reply(await order(_drain_id(request), caller(request)))
+    async def _do(self, request: web.Request, turn: _Turn) -> web.Response:
+        return reply(await turn(_drain_id(request), caller(request), expected(request)))
 
 
 def _drain_id(request: web.Request) -> int:

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from daemons.deploy.domain.listing import START, Place, Wanted, place_of
 from daemons.deploy.domain.views import job_view
-from daemons.deploy.http.requests import caller, job_id, orderer
+from daemons.deploy.http.requests import caller, expected, job_id, orderer
 from daemons.deploy.services.orders import Ordered, Orders
 from daemons.deploy.services.queue import JobQueue
 from daemons.deploy.services.reading import Reader
@@ -58,7 +58,8 @@ class JobRoutes:
     async def retry(self, request: web.Request) -> web.Response:
         """A new job with the order of one that failed or was cancelled."""
         order = await read(request, RetryJob)
-        return await self._ordered(await self._orders.retry(job_id(request), order, orderer(request)))
+        seen = expected(request)
+        return await self._ordered(await self._orders.retry(job_id(request), order, orderer(request), seen))
 
     async def get(self, request: web.Request) -> web.Response:
         """One job."""
@@ -85,11 +86,12 @@ class JobRoutes:
         order = await read(request, TransitionJob)
         if order.to_status is JobStatus.RUNNING:
             raise InvalidRequest("toStatus: RUNNING is reached by a claim only", ["toStatus"])
-        return reply(job_view(await self._queue.transition(job_id(request), order, caller(request))))
+        job = await self._queue.transition(job_id(request), order, caller(request), expected(request))
+        return reply(job_view(job))
 
     async def cancel(self, request: web.Request) -> web.Response:
         """Cancel a job."""
-        return reply(job_view(await self._queue.cancel(job_id(request), caller(request))))
+        return reply(job_view(await self._queue.cancel(job_id(request), caller(request), expected(request))))
 
     async def _ordered(self, ordered: Ordered) -> web.Response:
         return reply(await self._reader.view(ordered.job) if ordered.repeated else job_view(ordered.job))

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from daemons.deploy.domain.releases import Release, Review, config_of
 from daemons.deploy.domain.views import when
-from daemons.deploy.http.requests import app_in_path, caller, orderer
+from daemons.deploy.http.requests import app_in_path, caller, expected, orderer
 from daemons.deploy.services.reading import Reader
 from daemons.deploy.services.releases import ABOVE_ALL, Releases
 from daemons.deploy.services.rollback import Rollback
@@ -46,7 +46,8 @@ class ReleaseRoutes:
     async def rollback(self, request: web.Request) -> web.Response:
         """A job that deploys an earlier release without a build."""
         app_id = app_in_path(request)
-        done = await self._rollback.start(app_id, await read(request, RollbackApp), orderer(request))
+        order = await read(request, RollbackApp)
+        done = await self._rollback.start(app_id, order, orderer(request), expected(request))
         view = await self._reader.view(done.job)
         known = {name: getattr(view, name) for name in JobView.model_fields}
         return reply(RollbackJob(**known, release=done.release.number, present_in=done.present_in))

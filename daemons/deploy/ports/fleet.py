@@ -127,6 +127,14 @@ class RunnerRows(Protocol):
         """Lock these rows until the transaction ends, making those that are new."""
         ...
 
+    async def drain_runner(self, runner: Runner) -> None:
+        """Write `drained_at` and `drained_by` of a runner that is there."""
+        ...
+
+    async def drained_runners(self, ids: Collection[str]) -> Collection[str]:
+        """Those of these runners that are drained."""
+        ...
+
     async def runners_named(self, ids: Collection[str]) -> Mapping[str, Runner]:
         """Those of these runners that are known, by id."""
         ...

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from daemons.deploy.domain import jobs
+from daemons.deploy.domain import expected, jobs
 from daemons.deploy.domain.events import Actor
 from daemons.deploy.domain.jobs import AppBusy, Job, TooLate
 from daemons.deploy.domain.operations import Operation, Request, Sequel
@@ -72,12 +72,13 @@ class Apps:
         self._outbox = outbox
         self._retention = retention
 
-    async def stop(self, user_id: str, app_id: str, actor: Actor) -> Sequence[Attempt]:
+    async def stop(self, user_id: str, app_id: str, actor: Actor, seen: str | None = None) -> Sequence[Attempt]:
         """Stop the app wherever it is, also on disabled nodes: one attempt per node, the one where it was last seen
-        first. Raises AppNotPlaced."""
+        first. Raises AppNotPlaced, and ChangedMeanwhile unless it lives where it was `seen`."""
 
         async def work(tx: Transaction) -> Sequence[Operation]:
             await tx.lock_app(app_id)
+            expected.require_app(app_id, await tx.placement(app_id), seen)
             request = Wish(OperationKind.STOP, user_id, app_id, "stop", actor)
             return await self._ask(tx, request)
 

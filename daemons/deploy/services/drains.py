@@ -9,7 +9,7 @@ from typing import Final
 
 import orjson
 
-from daemons.deploy.domain import drains, jobs, moves
+from daemons.deploy.domain import drains, expected, jobs, moves
 from daemons.deploy.domain.capacity import DoesNotFit, Forecast, Targets, forecast
 from daemons.deploy.domain.drain_views import drain_detail, drain_view
 from daemons.deploy.domain.drains import Drain, DrainLive, DrainNotFound, Move, Resident
@@ -60,7 +60,7 @@ class _Scene:
 
 
 class Drains:
-    """What operators do with plans."""
+    """What operators do with plans; with `seen` only while the plan is still like that, else ChangedMeanwhile."""
 
     def __init__(self, store: Store, bells: Bells, holders: Holders, policy: NodePolicy) -> None:
         self._store = store
@@ -73,12 +73,16 @@ class Drains:
         scene = await self._store.transact(lambda tx: self._scene(tx, name))
         return Outlook(scene.node, self._forecast(scene, await self._held(scene)))
 
-    async def start(self, order: StartDrain, actor: Actor, kind: DrainKind = DrainKind.DRAIN) -> DrainDetail:
-        """A RUNNING plan; a drain cordons the node with it. Raises NodeNotFound, DrainLive and DoesNotFit."""
+    async def start(
+        self, order: StartDrain, actor: Actor, kind: DrainKind = DrainKind.DRAIN, seen: str | None = None
+    ) -> DrainDetail:
+        """A RUNNING plan; a drain cordons the node with it. Raises NodeNotFound, ChangedMeanwhile unless the node is as
+        it was `seen`, DrainLive and DoesNotFit."""
         held = await self._held(await self._store.transact(lambda tx: self._scene(tx, order.node)))
 
         async def work(tx: Transaction) -> DrainDetail:
             scene = await self._scene(tx, order.node, lock=True)
+            expected.require_node(scene.node, seen)
             if live := await tx.live_drain_of(scene.node.id):
                 raise DrainLive(order.node, live)
             outlook = self._forecast(scene, held)
@@ -114,19 +118,20 @@ class Drains:
 
         return await self._store.transact(work)
 
-    async def pause(self, drain_id: int, actor: Actor) -> DrainDetail:
+    async def pause(self, drain_id: int, actor: Actor, seen: str | None = None) -> DrainDetail:
         """Start no further move. Raises DrainNotFound and DrainOver."""
-        return await self._turn(drain_id, drains.paused, actor)
+        return await self._turn(drain_id, drains.paused, actor, seen)
 
-    async def resume(self, drain_id: int, actor: Actor) -> DrainDetail:
+    async def resume(self, drain_id: int, actor: Actor, seen: str | None = None) -> DrainDetail:
         """Go on. Raises DrainNotFound and DrainOver."""
-        return await self._turn(drain_id, drains.resumed, actor)
+        return await self._turn(drain_id, drains.resumed, actor, seen)
 
-    async def cancel(self, drain_id: int, actor: Actor) -> DrainDetail:
+    async def cancel(self, drain_id: int, actor: Actor, seen: str | None = None) -> DrainDetail:
         """Skip what has not begun; what moves goes on, what was moved stays. Raises DrainNotFound and DrainOver."""
 
         async def work(tx: Transaction) -> DrainDetail:
             before = await _locked(tx, drain_id)
+            expected.require_drain(before, seen)
             now = await tx.now()
             after = drains.resumed(before, now)
             await _drop(tx, before, _GIVEN_UP, now)
@@ -134,7 +139,7 @@ class Drains:
 
         return self._changed(await self._store.transact(work))
 
-    async def undo(self, drain_id: int, actor: Actor) -> DrainDetail:
+    async def undo(self, drain_id: int, actor: Actor, seen: str | None = None) -> DrainDetail:
         """Bring back what was moved, drop what was not, and make the node what it was before.
 
         Raises DrainNotFound, DrainOver, and DrainLive while the node has a newer plan.
@@ -142,6 +147,7 @@ class Drains:
 
         async def work(tx: Transaction) -> DrainDetail:
             before = await _locked(tx, drain_id)
+            expected.require_drain(before, seen)
             now = await tx.now()
             after = drains.undoing(before, now)
             if after is before:
@@ -158,9 +164,12 @@ class Drains:
 
         return self._changed(await self._store.transact(work))
 
-    async def _turn(self, drain_id: int, step: Callable[[Drain, int], Drain], actor: Actor) -> DrainDetail:
+    async def _turn(
+        self, drain_id: int, step: Callable[[Drain, int], Drain], actor: Actor, seen: str | None
+    ) -> DrainDetail:
         async def work(tx: Transaction) -> DrainDetail:
             before = await _locked(tx, drain_id)
+            expected.require_drain(before, seen)
             after = step(before, await tx.now())
             return await self._written(tx, after, before, after.state.value.lower(), actor)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import uuid4
 
-from daemons.deploy.domain import idempotency, jobs, succession
+from daemons.deploy.domain import expected, idempotency, jobs, succession
 from daemons.deploy.domain.events import Actor
 from daemons.deploy.domain.idempotency import JobForgotten, Key, Remembered
 from daemons.deploy.domain.jobs import AppBusy, Job
@@ -83,14 +83,15 @@ class Orders:
         )
         return await self._place(request)
 
-    async def retry(self, ended_id: str, order: RetryJob, caller: Caller) -> Ordered:
-        """A new PENDING job with the order of an ended one. Raises JobNotFound, NotRetryable and all that `create`
-        raises."""
+    async def retry(self, ended_id: str, order: RetryJob, caller: Caller, seen: str | None = None) -> Ordered:
+        """A new PENDING job with the order of an ended one. Raises JobNotFound, ChangedMeanwhile unless that one is as
+        it was `seen`, NotRetryable and all that `create` raises."""
 
         async def read(tx: Transaction) -> Job:
             return found(await tx.job(ended_id), ended_id)
 
         job_id, ended = str(uuid4()), await self._store.transact(read)
+        expected.require_job(ended, seen)
         request = _Request(
             ended.app_id,
             ended.user_id,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from daemons.deploy.domain import expected
 from daemons.deploy.domain.events import Actor
 from daemons.deploy.domain.jobs import AppBusy, Job
 from daemons.deploy.domain.nodes import NodeNotFound, NodePolicy, Placement, RuntimeNode
@@ -47,8 +48,9 @@ class Placements:
 
         return await self._store.transact(work)
 
-    async def reassign(self, app_id: str, target_id: int, actor: Actor) -> None:
-        """Move one app. Raises NodeNotFound, AppBusy while a job of it runs, or why the target cannot take it."""
+    async def reassign(self, app_id: str, target_id: int, actor: Actor, seen: str | None = None) -> None:
+        """Move one app that still lives where it was `seen`. Raises NodeNotFound, ChangedMeanwhile, AppBusy while a job
+        of it runs, or why the target cannot take it."""
 
         async def work(tx: Transaction) -> None:
             target = await self._target(tx, target_id)
@@ -56,6 +58,7 @@ class Placements:
             before = await tx.placement(app_id)
             if before is not None and before.node_id == target_id:
                 return
+            expected.require_app(app_id, before, seen)
             if running is not None:
                 raise AppBusy(app_id, running)
             reasons = reassigned(target, actor.name)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from daemons.deploy.domain import jobs
+from daemons.deploy.domain import expected, jobs
 from daemons.deploy.domain.events import Actor
 from daemons.deploy.domain.jobs import Job, JobNotFound
 from daemons.deploy.domain.listing import Place, Wanted, cursor_of
@@ -19,15 +19,20 @@ class JobQueue:
         self._store = store
         self._bells = bells
 
-    async def cancel(self, job_id: str, actor: Actor) -> Job:
-        """Idempotent. Raises JobNotFound, TooLate or IllegalTransition."""
-        return await self.transition(job_id, TransitionJob(to_status=JobStatus.CANCELLED), actor)
+    async def cancel(self, job_id: str, actor: Actor, seen: str | None = None) -> Job:
+        """Idempotent. Raises what `transition` raises."""
+        return await self.transition(job_id, TransitionJob(to_status=JobStatus.CANCELLED), actor, seen)
 
-    async def transition(self, job_id: str, order: TransitionJob, actor: Actor) -> Job:
-        """Move a job by hand. Raises JobNotFound, TooLate or IllegalTransition."""
+    async def transition(self, job_id: str, order: TransitionJob, actor: Actor, seen: str | None = None) -> Job:
+        """Move a job by hand that is still as it was `seen`; one that is where it should go stays so.
+
+        Raises JobNotFound, ChangedMeanwhile, TooLate or IllegalTransition.
+        """
 
         async def work(tx: Transaction) -> Job:
             before = await locked(tx, job_id)
+            if before.status is not order.to_status:
+                expected.require_job(before, seen)
             after = jobs.move(before, order.to_status, order.error_message, await tx.now())
             return await write_job(tx, after, before, after.status.value.lower(), actor)
 

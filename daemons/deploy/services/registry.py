@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from daemons.deploy.domain import nodes
+from daemons.deploy.domain import expected, nodes
 from daemons.deploy.domain.addresses import AgentAddresses
 from daemons.deploy.domain.events import Actor
-from daemons.deploy.domain.nodes import NodePolicy, Runner, RuntimeNode
+from daemons.deploy.domain.nodes import NodePolicy, Runner, RunnerNotFound, RuntimeNode
 from daemons.deploy.ports import Store, Transaction
 from daemons.deploy.services.bells import Bells
 from daemons.deploy.services.heartbeats import APART_SECONDS, Heartbeats, named, tell
@@ -72,13 +72,14 @@ class NodeRegistry:
 
         return self._changed(await self._store.transact(work))
 
-    async def set_enabled(self, name: str, *, enabled: bool, actor: Actor) -> RuntimeNode:
-        """Cordon or uncordon a node. Raises NodeNotFound."""
+    async def set_enabled(self, name: str, *, enabled: bool, actor: Actor, seen: str | None = None) -> RuntimeNode:
+        """Cordon or uncordon a node that is still as it was `seen`. Raises NodeNotFound and ChangedMeanwhile."""
 
         async def work(tx: Transaction) -> RuntimeNode:
             before = await named(tx, name)
             if before.enabled is enabled:
                 return before
+            expected.require_node(before, seen)
             now = await tx.now()
             after = replace(before, enabled=enabled, updated_at=now)
             await tx.save_node(after)
@@ -141,6 +142,27 @@ class RunnerRegistry:
             await tx.touch_runners([replace(runner, last_seen_at=now, vitals_at=now) for runner in heard.values()])
 
         await self._store.transact(work)
+
+    async def drain(
+        self, runner_id: str, *, drained: bool, actor: Actor, seen: str | None = None
+    ) -> tuple[int, Runner]:
+        """Let a runner, as it was `seen`, take no more work (what it holds it finishes), or take work again; the
+        database's clock and the runner. Raises RunnerNotFound and ChangedMeanwhile."""
+        await self.write()
+
+        async def work(tx: Transaction) -> tuple[int, Runner]:
+            now, before = await tx.now(), (await tx.runners_named({runner_id})).get(runner_id)
+            if before is None:
+                raise RunnerNotFound(runner_id)
+            if (before.drained_at is not None) is drained:
+                return now, before
+            expected.require_runner(before, seen)
+            at, by = (now, actor.name) if drained else (None, None)
+            after = replace(before, drained_at=at, drained_by=by)
+            await tx.drain_runner(after)
+            return now, after
+
+        return await self._store.transact(work)
 
     async def runners(self) -> tuple[int, Sequence[Runner]]:
         """The database's clock, and all runners."""

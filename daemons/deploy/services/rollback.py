@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
+from daemons.deploy.domain import expected
 from daemons.deploy.domain.images import RegistryPlace, artifact_in, held_locally, parsed
 from daemons.deploy.domain.jobs import Job
 from daemons.deploy.domain.nodes import RuntimeNode
@@ -47,13 +48,14 @@ class Rollback:
         self._registry = registry
         self._place = place
 
-    async def start(self, app_id: str, order: RollbackApp, caller: Caller) -> RolledBack:
+    async def start(self, app_id: str, order: RollbackApp, caller: Caller, seen: str | None = None) -> RolledBack:
         """A job that deploys the release again.
 
-        Raises ReleaseNotFound, NothingToRollBackTo, ImageMutable, ImageGone, all that `Orders.create` raises, and
-        RegistryFailed or AgentFailed when those who may have the image cannot be asked.
+        Raises ChangedMeanwhile when a newer release runs than was `seen`, ReleaseNotFound, NothingToRollBackTo,
+        ImageMutable, ImageGone, all that `Orders.create` raises, and RegistryFailed or AgentFailed when those who may
+        have the image cannot be asked.
         """
-        target = await self._hold(app_id, order)
+        target = await self._hold(app_id, order, seen)
         present_in = await self._find(target)
         payload = JobPayload.model_validate({**target.release.payload, "image": target.reference})
         wanted = CreateJob(
@@ -65,11 +67,13 @@ class Rollback:
         ordered = await self._orders.create(wanted, caller)
         return RolledBack(ordered.job, target.release, present_in)
 
-    async def _hold(self, app_id: str, order: RollbackApp) -> _Target:
+    async def _hold(self, app_id: str, order: RollbackApp, seen: str | None) -> _Target:
         """The release to go back to, its image kept from retention until the job stands that needs it."""
 
         async def work(tx: Transaction) -> _Target:
             await tx.lock_app(app_id)
+            if seen is not None:
+                expected.require_newest(app_id, next(iter(await tx.releases(app_id, ABOVE_ALL, 1)), None), seen)
             release = await _chosen(tx, app_id, order)
             release.require_kept()
             reference = release.reference

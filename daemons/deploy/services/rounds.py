@@ -86,6 +86,7 @@ class Round:
             await self.tx.lock_app(self.awaited)
         self.now = await self.tx.now()
         await self._deliver_again()
+        await self._leave_out_drained()
         standings = await self._standings()
         if not standings:
             self.nothing_waits = True
@@ -103,6 +104,10 @@ class Round:
         for offer in self.fresh:
             if offer.key in keys:
                 await self._repeat(offer, keys[offer.key])
+
+    async def _leave_out_drained(self) -> None:
+        drained = await self.tx.drained_runners({offer.runner_id for offer in self.offers})
+        self.offers = [offer for offer in self.offers if offer.runner_id not in drained]
 
     async def _repeat(self, offer: Offer, job_id: str) -> None:
         before = await self.tx.job(job_id, lock=True)

@@ -41,6 +41,7 @@ KEPT: Final = "localhost/funai-kept"
 _PUSH_SECONDS: Final = 900.0
 _TIDY_SECONDS: Final = 60.0
 _DRIVERS: Final = ("overlay", "vfs")
+_HALF_MADE: Final = re.compile(r"docker\.io/library/[0-9a-f]{64}-tmp:latest")
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _EXIT: Final = re.compile(r"exit status (\d+)")
 #: What a RUN needs no more: leaving a chroot, raw packets, device nodes, the audit log.
@@ -83,6 +84,7 @@ class BuildahBuilder:
         await self._enclosure.prepare()
         async with self._enclosure.job() as job:
             await self._quietly(job, "rm", "--all")
+            await self._forget_half_made(job)
 
     async def ping(self) -> None:
         """Raises when buildah is not there."""
@@ -202,7 +204,19 @@ class BuildahBuilder:
         finally:
             del self._running[job.name]
             with off_the_leash():
-                await asyncio.shield(self._remove_containers(job))
+                await asyncio.shield(self._tidy(job))
+
+    async def _tidy(self, job: Path) -> None:
+        await self._remove_containers(job)
+        if not self._running:
+            await self._forget_half_made(job)
+
+    async def _forget_half_made(self, job: Path) -> None:
+        """While no build runs: layers keep the name of their making when buildah is killed in it, and no collection
+        removes what has a name."""
+        names = await asyncio.to_thread(half_made, self._enclosure.store / "root" / f"{self._driver}-images")
+        if names:
+            await self._quietly(job, "rmi", *names)
 
     async def _remove_containers(self, job: Path) -> None:
         """Those with this build's mark, and those that were made before any build that runs now began: a buildah that
@@ -291,6 +305,15 @@ def made_before(containers: Path, moment: datetime) -> list[str]:
     except (OSError, ValueError):
         return []
     return [each["id"] for each in listed if datetime.fromisoformat(each["created"]) < moment]
+
+
+def half_made(images: Path) -> list[str]:
+    """The names of layers that buildah was making when it was killed (buildah 1.28, imagebuildah: `ID-tmp`)."""
+    try:
+        listed = orjson.loads((images / "images.json").read_bytes())
+    except (OSError, ValueError):
+        return []
+    return [name for each in listed for name in each.get("names") or () if _HALF_MADE.fullmatch(name)]
 
 
 def _failed(reason: JobReason, what: str, code: int, output: str) -> WorkFailed:

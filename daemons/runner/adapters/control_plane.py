@@ -1,13 +1,14 @@
 """The control plane over the typed client: which refusals end an attempt, and which only mean "later"."""
 
 import secrets
-from typing import Final
+from typing import Final, Self
 
 from daemons.runner.domain.plan import Attempt
 from daemons.runner.ports import ControlPlaneDown, LeaseLost, LogGap, LogLater, LogRefused, Outcome, Uploaded
 from protocol.client.runner import RunnerClient
-from protocol.client.transport import ClientError, Refused
+from protocol.client.transport import ClientError, Refused, Transport
 from protocol.errors import ErrorReason
+from protocol.headers import RUNNER_TOKEN
 from protocol.jobs import ClaimedJob, ClaimJob, JobPhase, JobStatus, RenewLease, ReportJob, StageReport
 from protocol.logs import LogPosition
 from protocol.nodes import RunnerHeartbeat, RunnerVitals
@@ -18,6 +19,24 @@ _SETTLED: Final = (404, 409)
 #: Of a path that is not there, or is there for other methods.
 _UNKNOWN: Final = (404, 405)
 _TRANSIENT: Final = (401, 403, 408, 429)
+
+
+class ControlPlaneLine:
+    """A connection of its own to the control plane."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._transport = Transport(url, {RUNNER_TOKEN: token})
+        self.client = RunnerClient(self._transport)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Let it go."""
+        await self._transport.close()
 
 
 class HttpControlPlane:

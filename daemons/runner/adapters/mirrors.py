@@ -120,17 +120,16 @@ def _try_lock(place: Path) -> int | None:
     """The lock's descriptor; None while somebody else has it, or removed the folder as we came."""
     place.mkdir(parents=True, mode=0o700, exist_ok=True)
     lock = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    ours = False
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(lock).st_ino == place.stat().st_ino:
-            return lock
+        ours = os.fstat(lock).st_ino == place.stat().st_ino
     except (BlockingIOError, FileNotFoundError):
-        pass
-    except BaseException:
-        os.close(lock)
-        raise
-    os.close(lock)
-    return None
+        return None
+    finally:
+        if not ours:
+            os.close(lock)
+    return lock if ours else None
 
 
 def _ready(repository: Path) -> bool:

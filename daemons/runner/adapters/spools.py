@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import logging
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Sequence, Set
 from pathlib import Path
 from typing import Final
 
@@ -106,7 +106,7 @@ class DiskSpools:
     async def left(self) -> Sequence[Leftover]:
         """Logs that nobody writes into any more, the oldest first; one that a killed runner left gets a last line."""
         now = self._clock.now().timestamp()
-        return await asyncio.to_thread(_left, self._root, frozenset(self._in_use), now)
+        return await asyncio.to_thread(_left, self._root, self._in_use, now)
 
     async def read(self, left: Leftover, offset: int, most: int) -> bytes:
         """At most `most` bytes from `offset`. Raises OSError."""
@@ -158,13 +158,15 @@ def _finish(path: Path) -> None:
     _sync(path.parent)
 
 
-def _left(root: Path, in_use: frozenset[str], now: float) -> list[Leftover]:
+def _left(root: Path, in_use: Set[str], now: float) -> list[Leftover]:
+    """`in_use` is the living set, and is asked after the folder was read: a name is in it before its files are made, so
+    what begins meanwhile is never taken for what a killed runner left."""
     found = []
-    for path in root.glob(f"*{_NEW}"):
+    for path in list(root.glob(f"*{_NEW}")):
         if path.stem not in in_use:
             path.unlink(missing_ok=True)
-    for path in root.glob(f"*{_OWNER}"):
-        if path.stem in in_use:
+    for path in list(root.glob(f"*{_OWNER}")):
+        if path.stem in in_use or not path.exists():
             continue
         try:
             found.append(_adopted(path, now))

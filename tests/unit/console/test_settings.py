@@ -31,6 +31,16 @@ def test_the_environment_wins(folder: Path) -> None:
     assert (found.deploy_url, found.admin_token) == ("https://d", "new")
 
 
+def test_a_platform_elsewhere_is_changed_only_when_the_operator_says_so(folder: Path) -> None:
+    here = {"FUNAI_DATA_DIR": str(folder)}
+    elsewhere = here | {"FUNAI_DEPLOY_URL": "https://d"}
+    assert read(here).write and not read(elsewhere).write
+    assert read(elsewhere | {"FUNAI_CONSOLE_WRITE": "true"}).write
+    assert not read(here | {"FUNAI_CONSOLE_WRITE": "false"}).write
+    with pytest.raises(NotConfigured, match="true or false"):
+        read(here | {"FUNAI_CONSOLE_WRITE": "perhaps"})
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
 def test_credentials_that_others_may_read_are_not_used(mode: int, folder: Path) -> None:
     (folder / "credentials.env").chmod(mode)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemons.runner.adapters.buildah import made_before
+from daemons.runner.adapters.buildah import half_made, made_before
 from daemons.runner.adapters.cgroups import Limits
 from daemons.runner.domain.builders import BuilderKind, NoBuilder, choose_builder
 from daemons.runner.domain.dockerfile import base_images, images_by_id, images_of_others
@@ -123,3 +123,15 @@ def test_working_containers_are_told_by_when_they_were_made(tmp_path: Path) -> N
     assert made_before(tmp_path, datetime.now(UTC)) == []
     (tmp_path / "containers.json").write_bytes(orjson.dumps([{"id": i, "created": at} for i, at in made.items()]))
     assert made_before(tmp_path, datetime(2026, 1, 1, 10, 0, 1, tzinfo=UTC)) == ["a"]
+
+
+def test_names_of_half_made_layers_are_found_and_no_others(tmp_path: Path) -> None:
+    assert half_made(tmp_path) == []
+    making = f"docker.io/library/{'ab' * 32}-tmp:latest"
+    names: list[list[str] | None] = [
+        ["localhost/funai-kept/u1:newest", making],
+        ["docker.io/library/x-tmp:latest"],
+        None,
+    ]
+    (tmp_path / "images.json").write_bytes(orjson.dumps([{"id": "i", "names": each} for each in names]))
+    assert half_made(tmp_path) == [making]

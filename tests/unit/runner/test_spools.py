@@ -109,6 +109,23 @@ async def test_a_log_that_cannot_be_made_says_so(tmp_path: Path) -> None:
             raise AssertionError("it was opened")
 
 
+async def test_a_log_that_begins_while_others_are_looked_for_is_not_taken_for_a_killed_runners(tmp_path: Path) -> None:
+    spools, looking = DiskSpools(tmp_path / "logs", "r1", SystemClock()), True
+
+    async def look() -> None:
+        while looking:
+            assert await spools.left() == []
+
+    async with asyncio.TaskGroup() as group:
+        lookers = [group.create_task(look()) for _ in range(3)]
+        for number in range(1, 301):
+            async with spools.opened(replace(ATTEMPT, number=number)) as spool:
+                assert await spool.append(b"x") == 1
+                spool.delivered = True
+        looking = False
+        await asyncio.gather(*lookers)
+
+
 def desk() -> tuple[MemorySpools, MemoryControlPlane, Leftovers]:
     spools, control = MemorySpools(), MemoryControlPlane(claimed())
     return spools, control, Leftovers(spools, control, FakePacer(), Keeping())

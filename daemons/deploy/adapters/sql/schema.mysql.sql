@@ -143,6 +143,8 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_runner (
     host VARCHAR(256) NULL,
     labels_csv VARCHAR(1024) CHARACTER SET ascii COLLATE ascii_bin NULL,
     vitals_json TEXT NULL,
+    drained_at BIGINT NULL,
+    drained_by VARCHAR(64) NULL,
     PRIMARY KEY (id),
     KEY idx_fun_ai_deploy_runner_last_seen_at (last_seen_at)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4;

@@ -130,7 +130,9 @@ CREATE TABLE IF NOT EXISTS fun_ai_deploy_runner (
     runner_version TEXT NULL,
     host TEXT NULL,
     labels_csv TEXT NULL,
-    vitals_json TEXT NULL
+    vitals_json TEXT NULL,
+    drained_at INTEGER NULL,
+    drained_by TEXT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS idx_fun_ai_deploy_runner_last_seen_at ON fun_ai_deploy_runner (last_seen_at);
 

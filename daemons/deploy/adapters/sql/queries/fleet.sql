@@ -108,8 +108,16 @@ DELETE FROM fun_ai_deploy_app_run WHERE app_id = :app_id;
 SELECT * FROM fun_ai_deploy_runner ORDER BY id;
 
 -- forget_runners --
--- Runners that were not heard of for long.
-DELETE FROM fun_ai_deploy_runner WHERE last_seen_at < :unseen_since;
+-- Runners that were not heard of for long; one that was drained has to be so when it comes back.
+DELETE FROM fun_ai_deploy_runner WHERE last_seen_at < :unseen_since AND drained_at IS NULL;
+
+-- drain_runner --
+-- A runner takes no more work from now on, or (with nulls) takes work again.
+UPDATE fun_ai_deploy_runner SET drained_at = :drained_at, drained_by = :drained_by WHERE id = :id;
+
+-- drained_runners --
+-- Those of these runners that take no more work.
+SELECT id FROM fun_ai_deploy_runner WHERE id IN (:ids) AND drained_at IS NOT NULL;
 
 -- runners_named --
 -- These runners.

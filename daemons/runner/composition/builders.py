@@ -1,4 +1,4 @@
-"""Puts the builder together that was asked for, or that works on this machine."""
+"""What builds: the builder that was asked for, or that works on this machine, and the layers that it keeps."""
 
 import asyncio
 import logging

@@ -1,0 +1,231 @@
+"""What can be done with apps: from their placements, and from their jobs. Pure."""
+
+from functools import lru_cache
+from typing import Any, Final
+
+from console.live.actions.orders import MoveApp, PinRelease, RollBack, StopApp, TurnOperation
+from console.live.actions.spec import Action, Danger, Option, Reads
+from console.live.keyed import Keyed
+from console.live.model import Scene
+from console.live.plain import line
+from protocol import versions
+from protocol.jobs import JobStatus, JobView
+from protocol.nodes import NodeView, PlacementView
+from protocol.operations import OperationView
+from protocol.releases import ReleasePage, ReleaseView
+
+#: Objects that name an app.
+OfApp = JobView | PlacementView
+_VIEWS: Final = ("jobs", "placements")
+
+
+def app_name(of: OfApp, _: Scene) -> str:
+    """What an app is called in questions."""
+    return line(f"app {of.app_id}")
+
+
+@lru_cache(maxsize=8)
+def _owners(jobs: Keyed[JobView]) -> dict[str, str]:
+    return {job.app_id: job.user_id for job in jobs.values()}
+
+
+def _owner(of: OfApp, scene: Scene) -> str | None:
+    """Who owns it, as far as it is known here."""
+    return of.user_id if isinstance(of, JobView) else _owners(scene.model.jobs).get(of.app_id)
+
+
+def _version(of: OfApp, scene: Scene) -> str:
+    placement = scene.model.placements.get(of.app_id)
+    return versions.of_app(placement.node_id if placement else None)
+
+
+def _unplaced(of: OfApp, scene: Scene) -> str | None:
+    return None if of.app_id in scene.model.placements else "it is on no node"
+
+
+def _unmovable(of: OfApp, scene: Scene) -> str | None:
+    for job in scene.model.jobs.values():
+        if job.app_id == of.app_id and job.status is JobStatus.RUNNING:
+            return "a job of it runs; wait until it ends"
+    return _unplaced(of, scene)
+
+
+def _moved(of: OfApp, scene: Scene, option: Option | None) -> MoveApp | None:
+    node = option.value if option is not None else None
+    if not isinstance(node, NodeView):
+        return None
+    return MoveApp(of.app_id, node.node_id, node.name, _version(of, scene))
+
+
+def _back(of: OfApp, _: Scene, option: Option | None) -> RollBack | None:
+    found = option.value if option is not None else None
+    if not isinstance(found, ReleaseView):
+        return None
+    return RollBack(of.app_id, found.user_id, found.number, option.version if option is not None else None)
+
+
+def _pinned(of: OfApp, option: Option | None, *, pinned: bool) -> PinRelease | None:
+    found = option.value if option is not None else None
+    return PinRelease(of.app_id, found.number, pinned) if isinstance(found, ReleaseView) else None
+
+
+def _turned(of: OfApp, option: Option | None, *, abandon: bool) -> TurnOperation | None:
+    found = option.value if option is not None else None
+    return TurnOperation(found.id, of.app_id, abandon) if isinstance(found, OperationView) else None
+
+
+def release_options(page: ReleasePage, action: str) -> tuple[Option, ...]:
+    """The releases to choose from, newest first; which of them an action is not for."""
+    newest = versions.of_releases(page.items[0].number if page.items else None)
+    return tuple(
+        Option(str(each.number), _release_words(each), each, _release_refusal(each, action), newest)
+        for each in page.items
+    )
+
+
+def _release_words(release: ReleaseView) -> str:
+    notes = [
+        "current" if release.current else "",
+        "pinned" if release.pinned else "",
+        f"commit {release.commit[:12]}" if release.commit else "",
+        "image removed" if release.image_removed_at else "",
+    ]
+    return line(" · ".join((f"release {release.number}", release.image, *filter(None, notes))))
+
+
+def _release_refusal(release: ReleaseView, action: str) -> str | None:
+    match action:
+        case "app.rollback" if release.current:
+            return "it runs now"
+        case "app.rollback" if release.image_removed_at is not None:
+            return "its image was removed"
+        case "release.pin" if release.pinned:
+            return "it is pinned already"
+        case "release.unpin" if not release.pinned:
+            return "it is not pinned"
+    return None
+
+
+def node_options(of: OfApp, scene: Scene) -> tuple[Option, ...]:
+    """The nodes that an app may be moved to."""
+    placement = scene.model.placements.get(of.app_id)
+    here = placement.node_id if placement else None
+    found = sorted(scene.model.nodes.values(), key=lambda node: node.name)
+    return tuple(_node_option(node, here=node.node_id == here) for node in found)
+
+
+def _node_option(node: NodeView, *, here: bool) -> Option:
+    free = "" if node.disk_free_pct is None else f" · {node.disk_free_pct:.0f} % free"
+    why = "it is there" if here else None if node.enabled else "it is cordoned"
+    return Option(node.name, line(f"{node.name} · {node.health.value}{free}"), node, why)
+
+
+ACTIONS: Final[tuple[Action[Any], ...]] = (
+    Action[OfApp](
+        id="app.rollback",
+        title="Roll back",
+        ask="Roll back",
+        verb="Roll back",
+        tooltip="Deploy an earlier release of the app again, without a build",
+        noun="app",
+        key="b",
+        views=_VIEWS,
+        name=app_name,
+        consequence=lambda _of, _scene: "A job deploys the image of that release; nothing is built.",
+        order=_back,
+        danger=Danger.DESTRUCTIVE,
+        reads=Reads.RELEASES,
+        choose="to",
+        footer=True,
+    ),
+    Action[OfApp](
+        id="app.stop",
+        title="Stop app",
+        ask="Stop",
+        verb="Stop",
+        tooltip="Stop apps on their nodes",
+        noun="app",
+        key="x",
+        views=("placements",),
+        name=app_name,
+        refusal=_unplaced,
+        consequence=lambda _of, _scene: "Its page answers no more until it is deployed again.",
+        order=lambda of, scene, _: StopApp(of.app_id, _owner(of, scene), _version(of, scene)),
+        danger=Danger.DESTRUCTIVE,
+        several=True,
+        footer=True,
+    ),
+    Action[OfApp](
+        id="app.reassign",
+        title="Reassign",
+        ask="Reassign",
+        verb="Reassign",
+        tooltip="Place apps on another node; their containers follow with their next deployment",
+        noun="app",
+        key="m",
+        views=("placements",),
+        name=app_name,
+        refusal=_unmovable,
+        consequence=lambda _of, _scene: "Its container follows with the app's next deployment.",
+        order=_moved,
+        several=True,
+        reads=Reads.NODES,
+        choose="to",
+        footer=True,
+    ),
+    Action[OfApp](
+        id="release.pin",
+        title="Pin release",
+        ask="Keep an image of",
+        verb="Pin",
+        tooltip="Keep the image of a release for good",
+        noun="app",
+        key="p",
+        views=_VIEWS,
+        name=app_name,
+        order=lambda of, _, option: _pinned(of, option, pinned=True),
+        reads=Reads.RELEASES,
+        choose="for good:",
+    ),
+    Action[OfApp](
+        id="release.unpin",
+        title="Unpin release",
+        ask="Keep an image of",
+        verb="Unpin",
+        tooltip="Keep the image of a release only as long as it is one of the newest",
+        noun="app",
+        views=_VIEWS,
+        name=app_name,
+        order=lambda of, _, option: _pinned(of, option, pinned=False),
+        reads=Reads.RELEASES,
+        choose="no longer for good:",
+    ),
+    Action[OfApp](
+        id="operation.retry",
+        title="Retry operation",
+        ask="Try what a node has yet to do for",
+        verb="Try now",
+        tooltip="Have a stop or delete of the app, that its node has yet to do, tried now",
+        noun="app",
+        views=_VIEWS,
+        name=app_name,
+        order=lambda of, _, option: _turned(of, option, abandon=False),
+        reads=Reads.OPERATIONS,
+        choose="now:",
+    ),
+    Action[OfApp](
+        id="operation.abandon",
+        title="Abandon operation",
+        ask="Give up what a node has yet to do for",
+        verb="Give up",
+        tooltip="Give up a stop or delete of the app that its node has yet to do",
+        noun="app",
+        views=_VIEWS,
+        name=app_name,
+        consequence=lambda _of, _scene: "The app may go on running on that node, and nobody stops it.",
+        order=lambda of, _, option: _turned(of, option, abandon=True),
+        danger=Danger.DESTRUCTIVE,
+        reads=Reads.OPERATIONS,
+        choose=":",
+    ),
+)

@@ -1,0 +1,152 @@
+"""What is sent once an operator has confirmed it: one frozen value for each kind of change. Pure.
+
+`version` is what the object looked like when the question was put (`protocol.versions`).
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from protocol.jobs import CreateJob
+
+
+@dataclass(frozen=True, slots=True)
+class DeployApp:
+    """A new job."""
+
+    order: CreateJob
+
+
+@dataclass(frozen=True, slots=True)
+class CancelJob:
+    """End a job without an outcome."""
+
+    job_id: str
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetryEnded:
+    """A new job with the order of one that ended."""
+
+    job_id: str
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetNode:
+    """Cordon (`enabled` false) or uncordon a node."""
+
+    node: str
+    enabled: bool
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class EmptyNode:
+    """Cordon a node and move its apps away; with `partial` those stay that fit nowhere else."""
+
+    node: str
+    version: str
+    partial: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SetRunner:
+    """Drain (`drained`) or undrain a runner."""
+
+    runner_id: str
+    drained: bool
+    version: str
+
+
+class PlanTurn(StrEnum):
+    """What can be done with a plan that drains a node."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    UNDO = "undo"
+    CANCEL = "cancel"
+
+
+@dataclass(frozen=True, slots=True)
+class TurnPlan:
+    """Pause, resume, undo or give up a plan."""
+
+    drain_id: int
+    turn: PlanTurn
+    node: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class MoveApp:
+    """Place an app on another node."""
+
+    app_id: str
+    target_id: int
+    target: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopApp:
+    """Stop an app wherever it runs."""
+
+    app_id: str
+    user_id: str | None
+    version: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RollBack:
+    """Deploy an earlier release again."""
+
+    app_id: str
+    user_id: str
+    release: int
+    version: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PinRelease:
+    """Keep a release's image for good, or no longer."""
+
+    app_id: str
+    number: int
+    pinned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TurnOperation:
+    """Have a pending operation tried now, or (with `abandon`) give it up."""
+
+    number: int
+    app_id: str
+    abandon: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ResendResult:
+    """Send the result of a job to its receiver once more."""
+
+    number: int
+    app_id: str
+
+
+Order = (
+    DeployApp
+    | CancelJob
+    | RetryEnded
+    | SetNode
+    | EmptyNode
+    | TurnPlan
+    | SetRunner
+    | MoveApp
+    | StopApp
+    | RollBack
+    | PinRelease
+    | TurnOperation
+    | ResendResult
+)

@@ -1,0 +1,226 @@
+"""Where pages read what the snapshot does not hold, as narrow ports, and how each topic is read from them."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from console.live import topics
+from protocol.apps import AppPage, AppView
+from protocol.audit import AuditPage, AuditQuery
+from protocol.base import Wire
+from protocol.drains import DrainDetail, DrainPage, DrainPreview, PreviewDrain
+from protocol.jobs import JobPage, JobStatus
+from protocol.operations import OperationPage, OperationState
+from protocol.releases import ReleasePage
+from protocol.replicas import SingletonView
+from protocol.running import NodeStats
+from protocol.webhooks import DeliveryPage, DeliveryState
+
+PAGE: Final = 200
+_MOST_APPS: Final = 20_000
+
+
+class Ledgers(Protocol):
+    """What was done and is to be done. Every call raises ClientError."""
+
+    async def operations(
+        self,
+        *,
+        state: OperationState | None = None,
+        app_id: str | None = None,
+        user_id: str | None = None,
+        node_id: int | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> OperationPage:
+        """Stops and deletes, newest first."""
+        ...
+
+    async def webhooks(
+        self,
+        *,
+        state: DeliveryState | None = None,
+        app_id: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> DeliveryPage:
+        """Deliveries of results, newest first."""
+        ...
+
+    async def audit(self, wanted: AuditQuery | None = None, *, cursor: str | None = None, limit: int = 50) -> AuditPage:
+        """Changes, newest first; a page may be empty and yet name a next one."""
+        ...
+
+    async def singletons(self) -> tuple[SingletonView, ...]:
+        """Which replica does what only one does."""
+        ...
+
+
+class Drains(Protocol):
+    """Plans that empty nodes. Every call raises ClientError."""
+
+    async def drains(self, *, cursor: str | None = None, limit: int = 50) -> DrainPage:
+        """Plans, newest first."""
+        ...
+
+    async def drain_plan(self, drain_id: int) -> DrainDetail:
+        """One plan with its moves."""
+        ...
+
+    async def preview_drain(self, order: PreviewDrain) -> DrainPreview:
+        """What a drain would do; nothing is changed."""
+        ...
+
+
+class Catalogue(Protocol):
+    """Apps and what they use. Every call raises ClientError."""
+
+    async def apps(
+        self, *, user_id: str | None = None, node_id: int | None = None, cursor: str | None = None, limit: int = 50
+    ) -> AppPage:
+        """Apps by id."""
+        ...
+
+    async def app(self, app_id: str) -> AppView:
+        """One app."""
+        ...
+
+    async def releases(self, app_id: str, *, cursor: str | None = None, limit: int = 50) -> ReleasePage:
+        """What an app ran, newest first."""
+        ...
+
+    async def page(
+        self,
+        *,
+        cursor: str | None = None,
+        limit: int = 50,
+        status: JobStatus | None = None,
+        app_id: str | None = None,
+        user_id: str | None = None,
+    ) -> JobPage:
+        """Jobs, newest first."""
+        ...
+
+    async def app_stats(self, app_id: str) -> NodeStats:
+        """What an app uses, in a list of one."""
+        ...
+
+    async def node_stats(self, name: str) -> NodeStats:
+        """What every app of a node uses."""
+        ...
+
+
+class Books(Ledgers, Drains, Catalogue, Protocol):
+    """Everything that pages are read from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """A part of a topic by key; `older` is where it goes on, `whole` whether it is all there is."""
+
+    objects: Mapping[str, Wire]
+    older: str | None = None
+    whole: bool = False
+
+
+Read = Callable[[Books, str, str | None], Awaitable[Portion]]
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How a topic is read, and after how many seconds again while it is shown."""
+
+    read: Read
+    seconds: float
+
+
+async def _operations(books: Books, _: str, cursor: str | None) -> Portion:
+    page = await books.operations(cursor=cursor, limit=PAGE)
+    return Portion({str(each.id): each for each in page.items}, page.next_cursor)
+
+
+async def _webhooks(books: Books, _: str, cursor: str | None) -> Portion:
+    page = await books.webhooks(cursor=cursor, limit=PAGE)
+    return Portion({str(each.id): each for each in page.items}, page.next_cursor)
+
+
+async def _drains(books: Books, _: str, cursor: str | None) -> Portion:
+    page = await books.drains(cursor=cursor, limit=PAGE)
+    return Portion({str(each.id): each for each in page.items}, page.next_cursor)
+
+
+async def _events(books: Books, _: str, cursor: str | None) -> Portion:
+    page = await books.audit(cursor=cursor, limit=PAGE)
+    return Portion({str(each.seq): each for each in page.items}, page.next_cursor)
+
+
+async def _apps(books: Books, _: str, cursor: str | None) -> Portion:
+    found: dict[str, Wire] = {}
+    while True:
+        page = await books.apps(cursor=cursor, limit=PAGE)
+        found.update({each.app_id: each for each in page.items})
+        cursor = page.next_cursor
+        if cursor is None or len(found) >= _MOST_APPS:
+            return Portion(found, cursor, whole=cursor is None)
+
+
+async def _app(books: Books, app_id: str, _: str | None) -> Portion:
+    return Portion({app_id: await books.app(app_id)}, whole=True)
+
+
+async def _releases(books: Books, app_id: str, cursor: str | None) -> Portion:
+    page = await books.releases(app_id, cursor=cursor, limit=PAGE)
+    return Portion({str(each.number): each for each in page.items}, page.next_cursor)
+
+
+async def _jobs(books: Books, app_id: str, cursor: str | None) -> Portion:
+    page = await books.page(app_id=app_id, cursor=cursor, limit=PAGE)
+    return Portion({each.id: each for each in page.items}, page.next_cursor)
+
+
+async def _moves(books: Books, drain_id: str, _: str | None) -> Portion:
+    plan = await books.drain_plan(int(drain_id))
+    return Portion({each.app_id: each for each in plan.moves}, whole=True)
+
+
+async def _plan(books: Books, name: str, _: str | None) -> Portion:
+    preview = await books.preview_drain(PreviewDrain(node=name))
+    return Portion({name: preview}, whole=True)
+
+
+async def _node_stats(books: Books, name: str, _: str | None) -> Portion:
+    return Portion({each.app_id: each for each in (await books.node_stats(name)).items}, whole=True)
+
+
+async def _app_stats(books: Books, app_id: str, _: str | None) -> Portion:
+    return Portion({each.app_id: each for each in (await books.app_stats(app_id)).items}, whole=True)
+
+
+async def _replicas(books: Books, _: str, cursor: str | None) -> Portion:
+    return Portion({each.name: each for each in await books.singletons()}, whole=True)
+
+
+_READERS: Final[Mapping[str, Reader]] = {
+    topics.OPERATIONS: Reader(_operations, 10),
+    topics.WEBHOOKS: Reader(_webhooks, 10),
+    topics.DRAINS: Reader(_drains, 15),
+    topics.EVENTS: Reader(_events, 60),
+    topics.APPS: Reader(_apps, 15),
+    topics.REPLICAS: Reader(_replicas, 5),
+    "app": Reader(_app, 5),
+    "releases": Reader(_releases, 15),
+    "jobs": Reader(_jobs, 30),
+    "moves": Reader(_moves, 10),
+    "plan": Reader(_plan, 30),
+    "node-stats": Reader(_node_stats, 5),
+    "app-stats": Reader(_app_stats, 5),
+}
+
+
+def reader(topic: str) -> Reader:
+    """How a topic is read. Raises LookupError for one that there is not."""
+    kind, _ = topics.parts(topic)
+    found = _READERS.get(kind)
+    if found is None:
+        raise LookupError(f"there is no topic {topic!r}")
+    return found
