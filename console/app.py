@@ -29,6 +29,7 @@ from console.live.library import Library
 from console.live.model import Clock, Live, World
 from console.live.reduce import MOST_JOBS
 from console.live.themes import DARK, THEMES, look_of, variables
+from console.live.words import t
 from console.messages import (
     ColumnsChosen,
     CommandDone,
@@ -255,7 +256,7 @@ class ConsoleApp(App[None], inherit_bindings=False):
 
     def action_leave_word(self) -> None:
         """Say how the console is left: ctrl+c ends nothing here."""
-        self.main.say("Press q to leave the console.")
+        self.main.say(t("Press q to leave the console."))
 
     def on_deploy_wanted(self, event: DeployWanted) -> None:
         """Create a job."""

@@ -10,9 +10,10 @@ from typing import Any, Final
 from console.cli.listing import arranged
 from console.cli.outcome import Failure, run
 from console.cli.output import say
-from console.cli.watching import SteadyClock
+from console.cli.watching import Awaited, SteadyClock
 from console.live.catalog import VIEWS, view_of
 from console.live.feed import Feed
+from console.live.library import Library
 from console.live.model import Live, World
 from console.live.sentences import Said, appeared, changed, everything, gone, name_of, state, words_of
 from console.live.table import Table
@@ -42,6 +43,7 @@ class Lines:
     def __init__(self, view: str) -> None:
         self._clock = SteadyClock()
         self._table: Table[Any] = Table(view_of(view))
+        self._awaited = Awaited(self._table.view)
         self._live = Live()
         self._told: dict[str, tuple[str, Said]] = {}
         self._link = ""
@@ -54,20 +56,21 @@ class Lines:
         await client.snapshot()
         lines: asyncio.Queue[str | None] = asyncio.Queue()
         _listen(lines)
+        library = Library(client, self._clock, self._news.set)
+        library.want(self._awaited.topics)
+        feed = Feed(library.tapped(client), self._show, self._clock)
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(each) for each in (self._feed(client), self._tell(), self._obey(lines))]
+            every = (feed.run(), library.run(), self._tell(library), self._obey(lines, library))
+            tasks = [group.create_task(each) for each in every]
             await self._over.wait()
             for task in tasks:
                 task.cancel()
-
-    async def _feed(self, client: AdminClient) -> None:
-        await Feed(client, self._show, self._clock).run()
 
     def _show(self, live: Live) -> None:
         self._live = live
         self._news.set()
 
-    async def _tell(self) -> None:
+    async def _tell(self, library: Library) -> None:
         while True:
             try:
                 async with asyncio.timeout(_LOOK_SECONDS):
@@ -75,8 +78,11 @@ class Lines:
             except TimeoutError:
                 pass
             self._news.clear()
+            self._live = library.furnish(self._live)
             self._tell_link()
-            if self._live.model is not None:
+            for problem in self._awaited.problems(self._live):
+                say(problem)
+            if self._awaited.all_read(self._live):
                 self._take_in(tell=self._begun)
                 if not self._begun:
                     self._begun = True
@@ -114,24 +120,27 @@ class Lines:
 
     # The operator
 
-    async def _obey(self, lines: asyncio.Queue[str | None]) -> None:
+    async def _obey(self, lines: asyncio.Queue[str | None], library: Library) -> None:
         while True:
             line = await lines.get()
             if line is None or line.strip() in _QUIT:
                 self._over.set()
                 return
-            self._do(line.strip())
+            self._do(line.strip(), library)
 
-    def _do(self, line: str) -> None:
+    def _do(self, line: str, library: Library) -> None:
         if line in {view.name for view in VIEWS}:
             self._table = Table(view_of(line))
+            self._awaited = Awaited(self._table.view)
             self._told.clear()
-            self._take_in(tell=False)
-            self._read()
+            self._begun = False
+            library.want(self._awaited.topics)
+            self._news.set()
         elif line.startswith("/"):
             self._filter(line[1:])
         elif line in ("", "list"):
-            self._read()
+            if self._begun:
+                self._read()
         elif line == "state":
             say(state(self._live, self._clock.monotonic()))
         else:
@@ -146,6 +155,8 @@ class Lines:
             say(str(problem))
             return
         self._told.clear()
+        if not self._begun:
+            return
         self._take_in(tell=False)
         for key in self._table.shown():
             self._difference(key)

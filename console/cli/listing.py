@@ -1,6 +1,7 @@
 """`funai jobs|nodes|placements|runners` and every other view of the console: once, or with --watch as it changes."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import islice
 from typing import Annotated, Any, Final
 
@@ -12,7 +13,9 @@ from console.cli.output import LimitOption, Output, OutputOption, say, say_csv, 
 from console.cli.watching import Watch
 from console.live.catalog import VIEWS
 from console.live.filter import parse
-from console.live.model import Link, LinkState, Live, World
+from console.live.library import read_once
+from console.live.model import Link, LinkState, Live, Model, World
+from console.live.pages import topics_of
 from console.live.reduce import load
 from console.live.table import Arrangement, Table
 from console.live.views.jobs import JOBS
@@ -73,7 +76,7 @@ def jobs(
                 break
         now = (await client.health()).timestamp
         snapshot = Snapshot(seq=0, at=now, jobs=tuple(found), nodes=(), runners=(), placements=())
-        _write(filled(JOBS, snapshot, arrangement), output, len(found))
+        _write(filled(JOBS, load(snapshot, 0), arrangement), output, len(found))
 
     run(work, "jobs cannot be listed")
 
@@ -149,12 +152,20 @@ def arranged(
     return Arrangement(order, reverse, wanted, scope)
 
 
-def filled(view: ViewSpec[Any], snapshot: Snapshot, arrangement: Arrangement[Any]) -> Table[Any]:
-    """The view's table of one snapshot."""
+def filled(view: ViewSpec[Any], model: Model, arrangement: Arrangement[Any]) -> Table[Any]:
+    """The view's table of one model."""
     filled = Table(view)
-    filled.follow(World({"": Live(load(snapshot, 0), Link(LinkState.LIVE, 0))}), 0)
+    filled.follow(World({"": Live(model, Link(LinkState.LIVE, 0))}), 0)
     filled.arrange(arrangement)
     return filled
+
+
+async def seen(client: AdminClient, view: ViewSpec[Any], most: int) -> Model:
+    """A snapshot with what the view needs beside it, as far back as `most` objects. Raises ClientError."""
+    model = load(await client.snapshot(), 0)
+    beside = await read_once(client, topics_of(view), most)
+    beside.backlog.follow(model.jobs)
+    return replace(model, beside=beside)
 
 
 def _list(view: ViewSpec[Any], output: Output, limit: int, order: tuple[str, str], *, watch: bool) -> None:
@@ -162,7 +173,7 @@ def _list(view: ViewSpec[Any], output: Output, limit: int, order: tuple[str, str
         arrangement = arranged(view, *order)
         if watch:
             await Watch(view, arrangement, output, limit).follow(client)
-        _write(filled(view, await client.snapshot(), arrangement), output, limit)
+        _write(filled(view, await seen(client, view, limit), arrangement), output, limit)
 
     run(work, f"{view.name} cannot be listed")
 

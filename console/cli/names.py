@@ -52,6 +52,15 @@ def nodes(incomplete: str) -> list[Named]:
     return _ask(ask, incomplete)
 
 
+def runners(incomplete: str) -> list[Named]:
+    """Runners, with their health."""
+
+    async def ask(client: AdminClient) -> Iterable[Named]:
+        return ((each.runner_id, each.health.value) for each in (await client.snapshot()).runners)
+
+    return _ask(ask, incomplete)
+
+
 def drains(incomplete: str) -> list[Named]:
     """Drains, with their nodes."""
 

@@ -3,6 +3,7 @@
 Adding a key is no such change; taking one away or giving it another type is. A test holds every form fixed.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
 import orjson
@@ -14,17 +15,31 @@ from console.cli.listing import named
 from console.cli.output import say
 from console.cli.watching import WATCH_VERSION
 from console.live.catalog import VIEWS
+from console.live.views.alerts import Alert
+from console.live.views.users import UserRow
+from protocol.apps import AppView
+from protocol.audit import AuditEntry
 from protocol.base import Wire
+from protocol.drains import DrainView
 from protocol.jobs import JobView
 from protocol.nodes import NodeView, PlacementView, RunnerView
+from protocol.operations import OperationView
+from protocol.webhooks import DeliveryView
 
 app = typer.Typer(rich_markup_mode=None)
 #: By view: the version of its form, and the wire model of its objects.
-FORMS: Final[dict[str, tuple[int, type[Wire]]]] = {
+FORMS: Final[Mapping[str, tuple[int, type[Wire]]]] = {
+    "overview": (1, Alert),
     "jobs": (1, JobView),
     "nodes": (1, NodeView),
     "placements": (1, PlacementView),
     "runners": (1, RunnerView),
+    "apps": (1, AppView),
+    "events": (1, AuditEntry),
+    "drains": (1, DrainView),
+    "operations": (1, OperationView),
+    "webhooks": (1, DeliveryView),
+    "users": (1, UserRow),
 }
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -46,7 +61,7 @@ def schema(
 def schema_of(name: str) -> dict[str, Any]:
     """One schema: the array of `--output json`; `$defs` has the object of a line (ndjson) and of a change (--watch)."""
     view = named(name)
-    version, model = FORMS.get(name, (0, Wire))
+    version, model = FORMS[name]
     found, definitions = models_json_schema([(model, "serialization")], by_alias=True)
     one = found[model, "serialization"]
     change = {

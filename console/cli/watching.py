@@ -15,7 +15,9 @@ import orjson
 
 from console.cli.output import Output, say, say_csv, table, terminal_width
 from console.live.feed import Feed
+from console.live.library import Library
 from console.live.model import LinkState, Live, World
+from console.live.pages import topics_of
 from console.live.plain import line
 from console.live.table import Arrangement, Table
 from console.live.views.spec import ViewSpec
@@ -36,6 +38,29 @@ class SteadyClock:
         return time.monotonic()
 
 
+class Awaited:
+    """What has to be fetched for a view, beside the snapshot."""
+
+    def __init__(self, view: ViewSpec[Any]) -> None:
+        self.topics = topics_of(view)
+        self._problems: dict[str, str | None] = {}
+
+    def all_read(self, live: Live) -> bool:
+        """Whether all of it was read, or refused once."""
+        known = live.model.beside.fetched if live.model is not None else {}
+        return live.model is not None and all(
+            topic in known and known[topic].tried_at is not None for topic in self.topics
+        )
+
+    def problems(self, live: Live) -> list[str]:
+        """Why something could not be read, each told once until it is another one."""
+        known = live.model.beside.fetched if live.model is not None else {}
+        now = {topic: known[topic].problem if topic in known else None for topic in self.topics}
+        news = {text for topic, text in now.items() if text is not None and text != self._problems.get(topic)}
+        self._problems = now
+        return [line(each) for each in sorted(news)]
+
+
 class Watch:
     """One view that is followed."""
 
@@ -47,6 +72,7 @@ class Watch:
         self._live = Live()
         self._news = asyncio.Event()
         self._clock = SteadyClock()
+        self._awaited = Awaited(view)
         self._said: dict[str, Wire] = {}
         self._before = ""
         self._header = True
@@ -55,13 +81,16 @@ class Watch:
         """Write until interrupted. Raises ClientError when the control plane refuses from the first."""
         await client.health()
         await client.snapshot()
-        feed = Feed(client, self._show, self._clock)
+        library = Library(client, self._clock, self._news.set)
+        library.want(self._awaited.topics)
+        feed = Feed(library.tapped(client), self._show, self._clock)
         async with asyncio.TaskGroup() as group:
             group.create_task(feed.run())
+            group.create_task(library.run())
             while True:
                 await self._news.wait()
                 self._news.clear()
-                await self._write()
+                await self._write(library.furnish(self._live))
 
     def _show(self, live: Live) -> None:
         lost, before = live.link.state is LinkState.RECONNECTING, self._live.link.state
@@ -72,8 +101,12 @@ class Watch:
         self._live = live
         self._news.set()
 
-    async def _write(self) -> None:
-        changed = self._table.follow(World({"": self._live}), self._clock.monotonic())
+    async def _write(self, live: Live) -> None:
+        for problem in self._awaited.problems(live):
+            sys.stderr.write(f"funai: {problem}\n")
+        if not self._awaited.all_read(live):
+            return
+        changed = self._table.follow(World({"": live}), self._clock.monotonic())
         if self._output in (Output.NDJSON, Output.CSV):
             self._changes(changed)
             return

@@ -192,10 +192,11 @@ class MainScreen(Translated, Walking, Doing):
         if value is not None and scene is not None:
             lines = table.view.sheet(value, scene)
         if cursor.gone:
-            lines = (f"{cursor.key} is {'hidden by the filter' if lines else 'gone'}; choose another one.",)
+            hidden = t("{key} is hidden by the filter; choose another one.", key=cursor.key)
+            lines = (hidden if lines else t("{key} is gone; choose another one.", key=cursor.key),)
         problem = self.live.link.problem
         if problem and self.live.model is None:
-            lines = (problem, "The console keeps trying.")
+            lines = (problem, t("The console keeps trying."))
         self.query_one(Details).show(lines)
 
     def action_help(self) -> None:
@@ -236,9 +237,9 @@ class MainScreen(Translated, Walking, Doing):
         """Say how many objects an action would be meant for, and which of them cannot be seen."""
         marks, table = self.table.marks, self.table.table
         hidden = len(marks.hidden(table))
-        parts = [f"{len(marks.keys)} marked" if marks.keys else "nothing is marked"]
-        parts += [f"{hidden} of them hidden by the filter"] if hidden else []
-        parts += [f"{event.gone} marked are no more"] if event.gone else []
+        parts = [t("{count} marked", count=len(marks.keys)) if marks.keys else t("nothing is marked")]
+        parts += [t("{count} of them hidden by the filter", count=hidden)] if hidden else []
+        parts += [t("{count} marked are no more", count=event.gone)] if event.gone else []
         self.say("; ".join(parts) + ".")
 
     def action_filter(self) -> None:
@@ -309,9 +310,9 @@ class MainScreen(Translated, Walking, Doing):
         if not pane.display or (job is not None and pane.job_id == job.id):
             return
         if job is None:
-            pane.open(None, "No job is selected")
+            pane.open(None, t("No job is selected"))
         else:
-            pane.open(job.id, f"Log of job {short(job.id)}, app {job.app_id}")
+            pane.open(job.id, t("Log of job {job}, app {app}", job=short(job.id), app=job.app_id))
         self.post_message(LogWanted(job.id if job else None, self.plane))
 
     def _show_log(self) -> None:

@@ -30,6 +30,11 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield plane
 
 
+def keys_of(view: str) -> set[str]:
+    form = schema_of(view)
+    return set(form["$defs"][form["items"]["$ref"].rpartition("/")[2]]["properties"])
+
+
 def test_each_form_says_the_same(plane: Served) -> None:
     for view in VIEWS:
         words = ("view", view.name, "-o")
@@ -37,6 +42,8 @@ def test_each_form_says_the_same(plane: Served) -> None:
         lines = [json.loads(line) for line in funai(plane.environ, *words, "ndjson").stdout.splitlines()]
         rows = list(csv.DictReader(io.StringIO(funai(plane.environ, *words, "csv").stdout.decode())))
         assert len(whole) == len(lines) == len(rows)
+        assert [sorted(each) for each in whole] == [sorted(each) for each in lines]
+        assert all(set(each) <= keys_of(view.name) for each in whole)
         assert rows == [] or list(rows[0]) == [field.name for field in view.fields]
 
 
@@ -80,6 +87,21 @@ def test_what_changes_is_written_as_it_happens(plane: Served) -> None:
             child.kill()
 
 
+def test_what_is_fetched_beside_the_snapshot_is_watched(plane: Served) -> None:
+    argv = [sys.executable, "-m", "console", "view", "events", "--watch", "-o", "ndjson"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=clean(plane.environ)) as child:
+        assert child.stdout is not None
+        try:
+            known = len(json.loads(funai(plane.environ, "view", "events", "-o", "json").stdout))
+            before = [json.loads(child.stdout.readline()) for _ in range(known)]
+            assert {line["view"] for line in before} == {"events"}
+            funai(plane.environ, "cordon", "rt-node-02")
+            funai(plane.environ, "uncordon", "rt-node-02")
+            assert json.loads(child.stdout.readline())["object"]["kind"] == "node"
+        finally:
+            child.kill()
+
+
 @pytest.mark.parametrize("view", FORMS)
 def test_forms_do_not_change_unnoticed(view: str) -> None:
     """Raise the version in console/cli/schemas.py when readers would notice; then write the form anew."""
@@ -88,6 +110,10 @@ def test_forms_do_not_change_unnoticed(view: str) -> None:
     if os.environ.get("FUNAI_WRITE_SCHEMAS") == "1":
         golden.write_text(made, "utf-8")
     assert golden.read_text("utf-8") == made, f"FUNAI_WRITE_SCHEMAS=1 writes {golden.name} anew"
+
+
+def test_every_view_has_a_form() -> None:
+    assert tuple(FORMS) == tuple(view.name for view in VIEWS)
 
 
 def test_exit_codes() -> None:

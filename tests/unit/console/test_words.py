@@ -7,13 +7,18 @@ import pkgutil
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.cells import cell_len
 from textual.binding import BindingsMap
 
 import console
+import console.live.views.panels
+from console.live.actions.registry import ACTIONS
 from console.live.catalog import VIEWS
+from console.live.pages import page_of
+from console.live.views.spec import ViewSpec
 from console.live.words import DOMAIN, ENGLISH, FOLDER, LANGUAGES, choose, language_of, t
 from tests.support.catalogues import mo, read_po
 
@@ -56,9 +61,29 @@ def bindings() -> set[str]:
     return found
 
 
+def tables() -> list[ViewSpec[Any]]:
+    """Those of pages about one object, too."""
+    return [*VIEWS, *(page_of(name).table("") for name in ("job", "node", "app", "runner", "drain", "user"))]
+
+
+def actions() -> set[str]:
+    """What actions and the answers to their questions are called."""
+    return {text for each in ACTIONS for text in (each.title, each.tooltip, each.verb, each.back)}
+
+
+def panels() -> set[str]:
+    """What the lines above tables begin with."""
+    found = set()
+    for node in ast.walk(ast.parse(Path(console.live.views.panels.__file__).read_text("utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "_titled":
+            assert isinstance(node.args[0], ast.Constant)
+            found.add(str(node.args[0].value))
+    return found
+
+
 def visible() -> set[str]:
-    tables = {text for view in VIEWS for text in (view.title, view.empty, *(f.column.title for f in view.fields))}
-    return {text for text in literals() | bindings() | tables if text.strip()}
+    shown = {text for view in tables() for text in (view.title, view.empty, *(f.column.title for f in view.fields))}
+    return {text for text in literals() | bindings() | shown | actions() | panels() if text.strip()}
 
 
 @pytest.mark.parametrize("language", OTHERS)
@@ -87,7 +112,7 @@ def test_what_is_loaded_is_what_is_written(language: str) -> None:
 @pytest.mark.parametrize("language", OTHERS)
 def test_titles_fit_their_columns_by_cells(language: str) -> None:
     choose(language)
-    for view in VIEWS:
+    for view in tables():
         for field in view.fields:
             if not field.column.flex:
                 assert cell_len(t(field.column.title)) <= max(field.column.width, cell_len(field.column.title)), (
