@@ -1,7 +1,7 @@
 """The colours of the console. Words and signs carry the meaning; a colour repeats it and never says more. Pure.
 
-Every text is meant to have a contrast of at least 4.5 to 1 on what it stands on (WCAG 2.1, criterion 1.4.3), the cursor
-and dialogs included.
+Every text has a contrast of at least 4.5 to 1 on what it stands on (WCAG 2.1, criterion 1.4.3), the cursor and dialogs
+included: a test draws every view in every theme and measures it.
 """
 
 from collections.abc import Mapping

@@ -92,5 +92,5 @@ class Palette(ModalScreen[Entry | None]):
 def _words(entry: Entry) -> Text:
     text = Text(entry.label, no_wrap=True, overflow="ellipsis")
     if entry.note:
-        text.append(f"  {entry.note}", style="dim")
+        text.append(f"  {entry.note}", style="italic")
     return text
