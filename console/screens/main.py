@@ -164,6 +164,8 @@ class MainScreen(Translated, Walking, Doing):
 
     def draw(self) -> None:
         """Bring every widget up to the model and the time."""
+        if not self.app.is_running:
+            return  # news may still come while the console ends and its widgets are taken down
         local = self._clock.monotonic()
         planes = self.world.planes
         mode = mode_cell(self.permit(self.plane or next(iter(planes), "")))

@@ -48,7 +48,7 @@ def test_listings_for_people_and_programs(plane: Served, jobs: dict[str, str]) -
     table = funai(plane.environ, "jobs")
     assert table.returncode == 0 and table.stderr == b""
     lines = table.stdout.decode().splitlines()
-    assert lines[0].split() == ["STATUS", "JOB", "APP", "PHASE", "TRY", "RUNNER", "FOR", "AGE", "WHY"]
+    assert lines[0].split() == ["STATUS", "JOB", "APP", "PHASE", "TRY", "RUNNER", "FOR", "AGE", "ETA", "WHY"]
     assert len(lines) == 4
     assert "✗ FAILED" in table.stdout.decode() and "build_failed: npm ci" in table.stdout.decode()
     data = json.loads(funai(plane.environ, "jobs", "--output", "json", "--limit", "2").stdout)

@@ -58,11 +58,3 @@ async def test_watch_read_and_cancel(plane: Served, client: AdminClient, app: Co
             pilot,
             lambda: app.main.live.model is not None and not next(iter(app.main.live.model.nodes.values())).enabled,
         )
-    await app_closed(app)
-
-
-async def app_closed(app: ConsoleApp) -> None:
-    plane = app._plane
-    transport = getattr(plane, "transport", None)
-    if transport is not None:
-        await transport.close()

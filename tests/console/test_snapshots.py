@@ -1,6 +1,7 @@
-"""Every view as a picture, at both sizes; the clock stands still. Accepted by eye, renewed by --snapshot-update."""
+"""Every view as a picture, at three sizes; the clock stands still. Accepted by eye, renewed by --snapshot-update."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 
 import pytest
 from textual.pilot import Pilot
@@ -8,33 +9,67 @@ from textual.pilot import Pilot
 from console.app import ConsoleApp
 from tests.console.twin import Plane, SetClock
 
-SIZES = {"80x24": (80, 24), "120x40": (120, 40)}
-KEYS = {
-    "jobs": [],
+SIZES = {"60x20": (60, 20), "80x24": (80, 24), "120x40": (120, 40)}
+PLACE = "127.0.0.1:7002"
+#: What leads to each view and page.
+VIEWS = {
+    "overview": ["0"],
+    "jobs": ["1"],
     "nodes": ["2"],
     "placements": ["3"],
     "runners": ["4"],
-    "log": ["down", "down", "enter"],
-    "filter": ["slash", "f", "a", "i", "l"],
+    "apps": ["5"],
+    "events": ["6"],
+    "drains": ["7"],
+    "operations": ["8"],
+    "webhooks": ["9"],
+    "users": ["U"],
+    "job": ["1", "down", "down", "enter"],
+    "failed-job": ["1", "down", "down", "down", "down", "enter"],
+    "node": ["2", "enter"],
+    "app": ["3", "enter"],
+    "runner": ["4", "enter"],
+    "drain": ["7", "enter"],
+    "user": ["U", "enter"],
+}
+#: What lies over a view, or beside it.
+OVER = {
+    "log": ["1", "down", "down", "l"],
+    "filter": ["1", "slash", "f", "a", "i", "l"],
     "help": ["question_mark"],
-    "deploy": ["n"],
+    "deploy": ["1", "n"],
     "cordon": ["2", "o"],
     "palette": ["colon", "c", "a", "n"],
 }
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("name", KEYS)
-def test_looks(name: str, size: str, snap_compare: Callable[..., bool]) -> None:
+def furnished() -> Plane:
     plane = Plane()
+    plane.furnish()
     plane.logs["7c1e09aa-11d0"] = b"cloning\nStep 1/7 : FROM node:20\nStep 2/7 : RUN npm ci\n"
-    app = ConsoleApp(plane, "127.0.0.1:7002", SetClock())
+    return plane
+
+
+async def walk(app: ConsoleApp, plane: Plane, pilot: Pilot[None], keys: Sequence[str]) -> None:
+    """Press the keys; whatever page they lead to is read before the next one."""
+    await plane.watched.wait()
+    for key in ("", *keys):
+        if key:
+            await pilot.press(key)
+        async with asyncio.timeout(10):
+            while not (app.main.page.ready and app.main.page.read(app.main.world)):
+                await pilot.pause(0.01)
+    await pilot.pause()
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", VIEWS | OVER)
+def test_looks(name: str, size: str, snap_compare: Callable[..., bool]) -> None:
+    plane = furnished()
+    app = ConsoleApp(plane, PLACE, SetClock())
 
     async def before(pilot: Pilot[None]) -> None:
-        await plane.watched.wait()
-        await pilot.pause()
-        await pilot.press(*KEYS[name])
-        await pilot.pause()
+        await walk(app, plane, pilot, (VIEWS | OVER)[name])
 
     assert snap_compare(app, terminal_size=SIZES[size], run_before=before)
 
@@ -47,11 +82,10 @@ def test_states(state: str, snap_compare: Callable[..., bool], monkeypatch: pyte
         plane.state = plane.state.model_copy(update=nothing)
     if state == "nocolor":
         monkeypatch.setenv("NO_COLOR", "1")
-    app = ConsoleApp(plane, "127.0.0.1:7002", clock)
+    app = ConsoleApp(plane, PLACE, clock)
 
     async def before(pilot: Pilot[None]) -> None:
-        await plane.watched.wait()
-        await pilot.pause()
+        await walk(app, plane, pilot, ["1"])
         if state == "stale":
             clock.seconds += 37
             app.main.draw()

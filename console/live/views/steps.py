@@ -61,6 +61,25 @@ def _sheet(stage: StageView, scene: Scene) -> tuple[str, ...]:
     )
 
 
+def _length(stage: StageView) -> float | None:
+    return (stage.ended_at - stage.started_at).total_seconds() if stage.ended_at else None
+
+
+_TOOK: Final[Field[StageView]] = Field(
+    "took",
+    Column("TOOK", 7, right=True),
+    lambda stage, scene: Cell(_took(stage, scene)),
+    lambda stage, _: by_number(_length(stage)),
+    ticks=True,
+)
+_SIZE: Final[Field[StageView]] = Field(
+    "size",
+    Column("SIZE", 7, right=True, drop=1),
+    lambda stage, _: Cell(size(stage.bytes)),
+    lambda stage, _: by_number(stage.bytes),
+)
+
+
 @lru_cache(maxsize=64)
 def steps_of(job_id: str) -> ViewSpec[StageView]:
     """The timeline of one job."""
@@ -104,23 +123,8 @@ def steps_of(job_id: str) -> ViewSpec[StageView]:
                 lambda stage, _: by_number(stage.started_at.timestamp()),
                 ticks=True,
             ),
-            Field(
-                "took",
-                Column("TOOK", 7, right=True),
-                lambda stage, scene: Cell(_took(stage, scene)),
-                lambda stage, _: (
-                    by_number(stage.ended_at.timestamp() - stage.started_at.timestamp())
-                    if stage.ended_at
-                    else by_number(None)
-                ),
-                ticks=True,
-            ),
-            Field(
-                "size",
-                Column("SIZE", 7, right=True, drop=1),
-                lambda stage, _: Cell(size(stage.bytes)),
-                lambda stage, _: by_number(stage.bytes),
-            ),
+            _TOOK,
+            _SIZE,
             worded("made", Column("MADE", 0, flex=True), _made, Tone.QUIET),
         ),
     )

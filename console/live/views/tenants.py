@@ -1,5 +1,6 @@
 """The apps of one node: how each stands there and what it uses. Pure."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 from console.live import topics
@@ -51,34 +52,62 @@ def _why(placement: PlacementView, scene: Scene) -> str:
     return "; ".join(each.message for each in placement.reasons)
 
 
-@lru_cache(maxsize=64)
-def tenants_of(node_id: str) -> ViewSpec[PlacementView]:
-    """The apps that are placed on one node."""
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """What apps use on one node, as far as it was read."""
 
-    def rows(model: Model) -> dict[str, PlacementView]:
-        return {key: each for key, each in model.placements.items() if str(each.node_id) == node_id}
+    node_id: str
 
-    def used(placement: PlacementView, scene: Scene) -> AppStats | None:
-        return stats_of(scene.model, topics.node_stats(name_of(scene.model, node_id)), placement.app_id)
+    def of(self, placement: PlacementView, scene: Scene) -> AppStats | None:
+        """What the app uses; None when it was not read."""
+        return stats_of(scene.model, topics.node_stats(name_of(scene.model, self.node_id)), placement.app_id)
 
-    def cpu(placement: PlacementView, scene: Scene) -> float | None:
-        stats = used(placement, scene)
+    def cpu(self, placement: PlacementView, scene: Scene) -> float | None:
+        """Per cent of one core."""
+        stats = self.of(placement, scene)
         return stats.cpu_pct if stats else None
 
-    def memory(placement: PlacementView, scene: Scene) -> int | None:
-        stats = used(placement, scene)
+    def memory(self, placement: PlacementView, scene: Scene) -> int | None:
+        """Bytes."""
+        stats = self.of(placement, scene)
         return stats.memory_bytes if stats else None
 
-    def disk(placement: PlacementView, scene: Scene) -> int | None:
-        stats = used(placement, scene)
+    def disk(self, placement: PlacementView, scene: Scene) -> int | None:
+        """Bytes written to the container's own layer."""
+        stats = self.of(placement, scene)
         return stats.disk_bytes if stats else None
 
-    def cpu_cell(placement: PlacementView, scene: Scene) -> Cell:
-        found = cpu(placement, scene)
+    def cpu_cell(self, placement: PlacementView, scene: Scene) -> Cell:
+        """The share of a core in words."""
+        found = self.cpu(placement, scene)
         return Cell("–", Tone.QUIET) if found is None else Cell(f"{found:.0f}%")
 
-    def sheet(placement: PlacementView, scene: Scene) -> tuple[str, ...]:
-        stats = used(placement, scene)
+    def fields(self) -> tuple[Field[PlacementView], ...]:
+        """The columns of it."""
+        return (
+            Field(
+                "cpu",
+                Column("CPU", 5, right=True),
+                self.cpu_cell,
+                lambda each, scene: by_number(self.cpu(each, scene)),
+            ),
+            Field(
+                "memory",
+                Column("MEMORY", 7, right=True),
+                lambda each, scene: Cell(size(self.memory(each, scene))),
+                lambda each, scene: by_number(self.memory(each, scene)),
+            ),
+            Field(
+                "disk",
+                Column("WROTE", 7, right=True, drop=1),
+                lambda each, scene: Cell(size(self.disk(each, scene))),
+                lambda each, scene: by_number(self.disk(each, scene)),
+            ),
+        )
+
+    def sheet(self, placement: PlacementView, scene: Scene) -> tuple[str, ...]:
+        """Everything about the app here."""
+        stats = self.of(placement, scene)
         use = (
             f"{'?' if stats.processes is None else stats.processes} processes · memory {size(stats.memory_bytes)} of "
             f"{size(stats.memory_limit_bytes)} · received {size(stats.received_bytes)}, sent {size(stats.sent_bytes)}"
@@ -92,31 +121,28 @@ def tenants_of(node_id: str) -> ViewSpec[PlacementView]:
             line(_why(placement, scene)),
         )
 
+
+@lru_cache(maxsize=64)
+def tenants_of(node_id: str) -> ViewSpec[PlacementView]:
+    """The apps that are placed on one node."""
+
+    def rows(model: Model) -> dict[str, PlacementView]:
+        return {key: each for key, each in model.placements.items() if str(each.node_id) == node_id}
+
+    use = _Use(node_id)
     return ViewSpec(
         name="tenants",
         title="Apps",
         objects=Derived(lambda model: (model.placements,), rows),
         order="app",
         words=lambda each, scene: line(f"{each.app_id} {_state(each, scene).text} {_why(each, scene)}"),
-        sheet=sheet,
+        sheet=use.sheet,
         empty="No app is placed here.",
         joined=True,
         fields=(
             worded("app", Column("APP", 14), lambda placement: placement.app_id, Tone.STRONG),
             Field("state", Column("STATE", 11), _state, lambda each, scene: by_text(_state(each, scene).text)),
-            Field("cpu", Column("CPU", 5, right=True), cpu_cell, lambda each, scene: by_number(cpu(each, scene))),
-            Field(
-                "memory",
-                Column("MEMORY", 7, right=True),
-                lambda each, scene: Cell(size(memory(each, scene))),
-                lambda each, scene: by_number(memory(each, scene)),
-            ),
-            Field(
-                "disk",
-                Column("WROTE", 7, right=True, drop=1),
-                lambda each, scene: Cell(size(disk(each, scene))),
-                lambda each, scene: by_number(disk(each, scene)),
-            ),
+            *use.fields(),
             Field(
                 "why",
                 Column("WHY", 0, flex=True),
