@@ -250,7 +250,8 @@ class ConsoleApp(App[None], inherit_bindings=False):
         self.run_worker(self._copied(event), group="copy", exit_on_error=False)
 
     async def _copied(self, wish: CopyWanted) -> None:
-        native = await asyncio.to_thread(clipboard.put, wish.text)
+        # In a browser this machine's clipboard is not the operator's.
+        native = not self.is_web and await asyncio.to_thread(clipboard.put, wish.text)
         how = "" if native else " through the terminal, if it allows that (OSC 52)"
         self.post_message(CommandDone(f"Copied {wish.what}{how}."))
 

@@ -55,17 +55,12 @@ def index(world: World, views: Sequence[ViewSpec[Any]], local: float) -> Index:
 
 
 def _objects(view: ViewSpec[Any], scene: Scene) -> Iterable[Entry]:
-    kind = _kind(view)
+    """Found by what they are called in either language: `job` in English, the singular of the view's title."""
+    english, shown = view.title.removesuffix("s").casefold(), t(view.title)
+    kind, known = (english, "") if shown == view.title else (shown, f"{english} ")
     for object_id, value in view.objects(scene.model).items():
-        words = view.words(value, scene)
-        label = f"{kind} {line(words, _LONGEST)}"
-        yield Entry(label, label.casefold(), view=view.name, key=key_of(scene.plane, object_id))
-
-
-def _kind(view: ViewSpec[Any]) -> str:
-    """What one object is called: in English the singular."""
-    shown = t(view.title)
-    return shown if shown != view.title else shown.removesuffix("s").casefold()
+        label = f"{kind} {line(view.words(value, scene), _LONGEST)}"
+        yield Entry(label, f"{known}{label}".casefold(), view=view.name, key=key_of(scene.plane, object_id))
 
 
 def _view(view: ViewSpec[Any]) -> Entry:

@@ -1,6 +1,10 @@
 """Who may come in to the console in a browser."""
 
+from pathlib import Path
+
+from console.settings import ConsoleSettings, read
 from console.web.gate import MOST_SESSIONS, MOST_WRONG, SESSION_SECONDS, Address, Gate
+from console.web.server import environment
 
 
 class Now:
@@ -48,3 +52,13 @@ def test_guessing_is_slow() -> None:
     assert gate.closed
     now.seconds = 60
     assert not gate.closed
+
+
+def test_a_tab_has_the_operators_token_and_what_the_context_allows() -> None:
+    served = ConsoleSettings(
+        Path("data"), "https://deploy.example:7002", None, "the server's own", write=False, name="prod", production=True
+    )
+    ours = {"FUNAI_CONTEXT": "prod", "DEPLOY_ADMIN_TOKEN": "the server's own", "FUNAI_CONFIG": "/nowhere"}
+    found = read(ours | dict(environment(served, "the operator's")))
+    assert (found.deploy_url, found.admin_token, found.name) == (served.deploy_url, "the operator's", "")
+    assert (found.write, found.production) == (False, True)
