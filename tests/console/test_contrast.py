@@ -13,11 +13,13 @@ from textual.widgets import Input
 from console.app import ConsoleApp
 from console.live.actions.spec import Permit
 from console.live.catalog import KEYS
-from console.live.themes import THEMES
+from console.live.themes import DARK, THEMES, look_of
 from tests.console.test_flows import until
 from tests.console.twin import Plane, SetClock
 
 LEAST = 4.5
+#: Into so many tests the states are dealt out.
+_PARTS = 4
 #: What xterm shows; for themes that leave the sixteen colours to the terminal.
 XTERM = TerminalTheme(
     (0, 0, 0),
@@ -160,14 +162,14 @@ async def leave(pilot: Pilot[None], app: ConsoleApp) -> None:
     await pilot.press("escape", "1", "home", *(["minus"] if app.main.table.marks.keys else []))
 
 
-@pytest.mark.parametrize("states", [STATES[: len(STATES) // 2], STATES[len(STATES) // 2 :]], ids=["first", "second"])
-async def test_everything_can_be_read(console: Made, states: Sequence[tuple[str, Sequence[str]]]) -> None:
+@pytest.mark.parametrize("part", range(_PARTS))
+async def test_everything_can_be_read(console: Made, part: int) -> None:
     app, plane, _ = console
     found: list[str] = []
     async with app.run_test(size=(120, 40)) as pilot:
         await plane.watched.wait()
         await pilot.pause()
-        for state, keys in states:
+        for state, keys in STATES[part::_PARTS]:
             await press(pilot, app, keys)
             found += [f"{state}: {each}" for each in pale(app)]
             await leave(pilot, app)
@@ -201,3 +203,7 @@ async def test_what_is_gone_can_be_read(console: Made) -> None:
         await until(pilot, lambda: app.main.table.ghost is not None)
         await pilot.pause()
         assert pale(app) == []
+
+
+def test_a_theme_that_is_not_known_keeps_nobody_out() -> None:
+    assert (look_of(None), look_of("pink"), look_of("light")) == (DARK, DARK, "light")

@@ -184,6 +184,9 @@ def test_the_console_as_sentences(plane: Served) -> None:
             until("Nodes: 3.")
             funai(plane.environ, "cordon", "rt-node-01")
             assert until("changed").startswith("Nodes: node rt-node-01 changed: health DISABLED")
+            child.stdin.write("events\n")
+            child.stdin.flush()
+            assert not until("Events: ").startswith("Events: 0.")
             child.stdin.write("quit\n")
             child.stdin.flush()
             assert child.wait(20) == 0
