@@ -19,6 +19,7 @@ from console.live.keymap import Keymap
 from console.live.model import Clock, Live, World
 from console.live.table import Arrangement
 from console.live.views.jobs import JOBS, short
+from console.live.words import t
 from console.messages import LogEnded, LogText, LogWanted, MarksChanged, RowSelected, SortWanted
 from console.screens.doing import Doing
 from console.screens.help import Help
@@ -27,14 +28,14 @@ from console.widgets.live_table import LiveTable
 from console.widgets.log_pane import LogPane
 from console.widgets.pages import Pages
 from console.widgets.text_lines import Details, Headline, Status, Views
+from console.widgets.translated import Translated
 from protocol.jobs import JobView
 
 _LOG_DELAY_SECONDS: Final = 0.15
 _LOW_ROWS: Final = 30
-#: Tables that cost something to be counted, and are counted while they are shown.
 
 
-class MainScreen(Walking, Doing):
+class MainScreen(Translated, Walking, Doing):
     """Pages over one model; the selected object is what actions are meant for."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -92,7 +93,7 @@ class MainScreen(Walking, Doing):
         yield LogPane(id="log")
         with Horizontal(id="filter-line"):
             yield Label("/")
-            yield Input(placeholder="words to look for in every column; Esc clears", id="filter", compact=True)
+            yield Input(placeholder=t("words to look for in every column; Esc clears"), id="filter", compact=True)
         yield Status(id="status")
         yield Footer(show_command_palette=False, compact=True)
 
@@ -201,10 +202,11 @@ class MainScreen(Walking, Doing):
         if value is not None and scene is not None:
             lines = table.view.sheet(value, scene)
         if cursor.gone:
-            lines = (f"{cursor.key} is {'hidden by the filter' if lines else 'gone'}; choose another one.",)
+            hidden = t("{key} is hidden by the filter; choose another one.", key=cursor.key)
+            lines = (hidden if lines else t("{key} is gone; choose another one.", key=cursor.key),)
         problem = self.live.link.problem
         if problem and self.live.model is None:
-            lines = (problem, "The console keeps trying.")
+            lines = (problem, t("The console keeps trying."))
         self.query_one(Details).show(lines)
 
     def action_help(self) -> None:
@@ -245,9 +247,9 @@ class MainScreen(Walking, Doing):
         """Say how many objects an action would be meant for, and which of them cannot be seen."""
         marks, table = self.table.marks, self.table.table
         hidden = len(marks.hidden(table))
-        parts = [f"{len(marks.keys)} marked" if marks.keys else "nothing is marked"]
-        parts += [f"{hidden} of them hidden by the filter"] if hidden else []
-        parts += [f"{event.gone} marked are no more"] if event.gone else []
+        parts = [t("{count} marked", count=len(marks.keys)) if marks.keys else t("nothing is marked")]
+        parts += [t("{count} of them hidden by the filter", count=hidden)] if hidden else []
+        parts += [t("{count} marked are no more", count=event.gone)] if event.gone else []
         self.say("; ".join(parts) + ".")
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -324,9 +326,9 @@ class MainScreen(Walking, Doing):
         if not pane.display or (job is not None and pane.job_id == job.id):
             return
         if job is None:
-            pane.open(None, "No job is selected")
+            pane.open(None, t("No job is selected"))
         else:
-            pane.open(job.id, f"Log of job {short(job.id)}, app {job.app_id}")
+            pane.open(job.id, t("Log of job {job}, app {app}", job=short(job.id), app=job.app_id))
         self.post_message(LogWanted(job.id if job else None, self.plane))
 
     def _show_log(self) -> None:

@@ -9,6 +9,7 @@ from textual.content import Content
 from textual.widgets import Log
 
 from console.live.cells import size
+from console.live.words import t
 from console.widgets.text_lines import Line
 
 _MOST_LINES: Final = 20_000
@@ -79,7 +80,7 @@ class LogPane(Vertical):
         self.job_id, self._title, self._bytes, self._column = job_id, title, 0, 0
         self.text.clear()
         self.text.following = True
-        self._say("following" if job_id else "")
+        self._say(t("following") if job_id else "")
 
     def write(self, job_id: str, text: str) -> None:
         """Append text, unless another job is shown by now."""
@@ -87,12 +88,12 @@ class LogPane(Vertical):
             return
         self._bytes += len(text.encode())
         self.text.append(self._broken(text))
-        self._say("following")
+        self._say(t("following"))
 
     def end(self, job_id: str, problem: str | None) -> None:
         """The log is complete, or cannot be read."""
         if job_id == self.job_id:
-            self._say(problem or "complete")
+            self._say(problem or t("complete"))
 
     def action_to_end(self) -> None:
         """Show the end, and follow it."""
