@@ -44,6 +44,7 @@ missing_for_testing() {
     has buildah || echo buildah
     has node || echo nodejs
     has npm || echo npm
+    has chromium || echo chromium
 }
 
 # install_packages LISTING_FUNCTION: installs what the function prints.

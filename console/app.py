@@ -32,6 +32,8 @@ from console.live.model import Clock, Live, World
 from console.live.recorder.recorder import Recorder
 from console.live.recorder.shelf import Shelf
 from console.live.reduce import MOST_JOBS
+from console.live.themes import DARK, THEMES, look_of, variables
+from console.live.words import t
 from console.messages import (
     ColumnsChosen,
     CommandDone,
@@ -53,20 +55,26 @@ from console.settings import ConsoleSettings, NotConfigured, columns_path, read_
 from console.widgets import clipboard
 from protocol.client.transport import ClientError
 
-THEME = Theme(
-    name="funai",
-    primary="#7aa2d6",
-    secondary="#8f9bb3",
-    accent="#d6a35c",
-    success="#7fb685",
-    warning="#d9a441",
-    error="#e0707a",
-    foreground="#d5dae3",
-    background="#14171d",
-    surface="#14171d",
-    panel="#1c2129",
-    dark=True,
-)
+
+def theme_of(name: str) -> Theme:
+    """A palette as Textual wants it."""
+    palette = THEMES[name]
+    return Theme(
+        name=f"funai-{name}",
+        primary=palette.primary,
+        secondary=palette.secondary,
+        accent=palette.accent,
+        success=palette.good,
+        warning=palette.warn,
+        error=palette.bad,
+        foreground=palette.foreground,
+        background=palette.background,
+        surface=palette.background,
+        panel=palette.panel,
+        dark=palette.dark,
+        ansi=palette.ansi,
+        variables=dict(variables(palette)),
+    )
 
 
 #: Whatever is old by then is looked through once, and then left out of later searches for garbage: with 100,000
@@ -106,14 +114,16 @@ class ConsoleApp(App[None], inherit_bindings=False):
         place: str,
         clock: Clock | None = None,
         *,
+        look: str = DARK,
         permits: Mapping[str, Permit] | None = None,
         keymap: Mapping[str, str] | None = None,
         most_jobs: int = MOST_JOBS,
         columns: ChosenColumns | None = None,
         recorder: Recorder | None = None,
     ) -> None:
-        """One control plane, or several by the names that the operator gave them."""
+        """One control plane, or several by the names that the operator gave them; `look`: a theme's name."""
         super().__init__()
+        self._look = look
         self._planes = plane if isinstance(plane, Mapping) else {"": plane}
         self._own_keys = dict(keymap or {})
         self._clock = clock = clock or SteadyClock()
@@ -151,12 +161,13 @@ class ConsoleApp(App[None], inherit_bindings=False):
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Colours of our own, for themes that do not name them."""
-        return {"quiet": "#a0a8b8", "cursor": "#26344a", "cursor-focus": "#2c4061"}
+        return dict(variables(THEMES[DARK]))
 
     def on_mount(self) -> None:
         """Show the screen and begin to follow."""
-        self.register_theme(THEME)
-        self.theme = THEME.name
+        for name in THEMES:
+            self.register_theme(theme_of(name))
+        self.theme = f"funai-{self._look}"
         chosen = checked(self._own_keys, default_keys())
         self.set_keymap(dict(chosen.keys))
         self.main.keymap = chosen
@@ -287,13 +298,14 @@ class ConsoleApp(App[None], inherit_bindings=False):
         self.run_worker(self._copied(event), group="copy", exit_on_error=False)
 
     async def _copied(self, wish: CopyWanted) -> None:
-        native = await asyncio.to_thread(clipboard.put, wish.text)
+        # In a browser this machine's clipboard is not the operator's.
+        native = not self.is_web and await asyncio.to_thread(clipboard.put, wish.text)
         how = "" if native else " through the terminal, if it allows that (OSC 52)"
         self.post_message(CommandDone(f"Copied {wish.what}{how}."))
 
     def action_leave_word(self) -> None:
         """Say how the console is left: ctrl+c ends nothing here."""
-        self.main.say("Press q to leave the console.")
+        self.main.say(t("Press q to leave the console."))
 
     def on_deploy_wanted(self, event: DeployWanted) -> None:
         """Create a job."""
@@ -316,8 +328,11 @@ class ConsoleApp(App[None], inherit_bindings=False):
         self.main.say(event.sentence, problem=event.problem)
 
 
-def run() -> int:
-    """Open the console on this terminal until the operator leaves it; the exit code (2: it is not configured)."""
+def run(look: str = "") -> int:
+    """Open the console on this terminal until the operator leaves it; the exit code (2: it is not configured).
+
+    Without a `look` it is that of the operator's settings.
+    """
     try:
         every = read_all()
     except NotConfigured as problem:
@@ -326,7 +341,7 @@ def run() -> int:
     place = " ".join(settings.name or settings.place for settings in every)
     recorder = Recorder(Shelf(recordings_file()), place) if records() else None
     try:
-        asyncio.run(_open(every, place, recorder))
+        asyncio.run(_open(every, place, look, recorder))
     finally:
         if recorder is not None:
             recorder.close()
@@ -335,7 +350,7 @@ def run() -> int:
     return 0
 
 
-async def _open(every: Sequence[ConsoleSettings], place: str, recorder: Recorder | None) -> None:
+async def _open(every: Sequence[ConsoleSettings], place: str, look: str, recorder: Recorder | None) -> None:
     """Names are shown where there are several control planes; of one alone the address is."""
     named = {settings.name if len(every) > 1 else "": settings for settings in every}
     clients = {name: admin(settings) for name, settings in named.items()}
@@ -344,5 +359,12 @@ async def _open(every: Sequence[ConsoleSettings], place: str, recorder: Recorder
     async with AsyncExitStack() as transports:
         for client in clients.values():
             await transports.enter_async_context(client.transport)
-        app = ConsoleApp(clients, place, permits=permits, keymap=every[0].keymap, columns=chosen, recorder=recorder)
-        await app.run_async()
+        await ConsoleApp(
+            clients,
+            place,
+            look=look or look_of(every[0].theme),
+            permits=permits,
+            keymap=every[0].keymap,
+            columns=chosen,
+            recorder=recorder,
+        ).run_async()

@@ -1,7 +1,7 @@
 """The operator's own settings: which control planes there are, and how the console looks. A TOML file, read strictly.
 
     default = "dev"                       # the context without --context; several: "dev,prod"
-    theme = "funai"
+    theme = "dark"                        # as funai console --theme
 
     [contexts.prod]
     deploy-url = "https://deploy.example:7002"

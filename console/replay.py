@@ -16,6 +16,7 @@ from console.live.recorder.moments import NoMoment, moment
 from console.live.recorder.player import Player
 from console.live.recorder.shelf import Shelf
 from console.live.recorder.steps import Unreadable
+from console.live.themes import DARK
 from console.messages import ReplayWanted
 from console.screens.main import MainScreen
 from console.screens.replay import ReplayScreen
@@ -68,11 +69,13 @@ class NoPlane:
 class ReplayApp(ConsoleApp):
     """Shows a recording, from where the player is."""
 
-    def __init__(self, player: Player, real: Clock | None = None, pause: Pause = asyncio.sleep) -> None:
+    def __init__(
+        self, player: Player, real: Clock | None = None, pause: Pause = asyncio.sleep, look: str = DARK
+    ) -> None:
         tape = TapeClock(player.position)
         permits = dict.fromkeys(player.planes, Permit(write=False, why=_RECORDED))
         planes = {name: NoPlane() for name in player.planes}
-        super().__init__(planes, f"recording of {player.place}", tape, permits=permits)
+        super().__init__(planes, f"recording of {player.place}", tape, look=look, permits=permits)
         self._player = player
         self.deck = Deck(player, tape, self._moved, real or SteadyClock(), pause)
 
@@ -120,7 +123,7 @@ class ReplayApp(ConsoleApp):
             await self.deck.seek_time(found.timestamp())
 
 
-def run(time: str | None = None, path: Path | None = None) -> int:
+def run(time: str | None = None, path: Path | None = None, look: str = "") -> int:
     """Play what was recorded, from a time on, else the last session; the exit code (1: nothing is recorded, 2: it is no
     time)."""
     shelf = Shelf(path or recordings_file())
@@ -137,5 +140,5 @@ def run(time: str | None = None, path: Path | None = None) -> int:
     except (Unreadable, sqlite3.Error, OSError) as problem:
         sys.stderr.write(f"funai: {shelf.path} cannot be played: {problem}\n")
         return 1
-    asyncio.run(ReplayApp(player).run_async())
+    asyncio.run(ReplayApp(player, look=look or DARK).run_async())
     return 0

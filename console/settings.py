@@ -4,7 +4,8 @@ A context that is named (`--context`, `FUNAI_CONTEXT`) is a control plane of the
 and nothing else says where it is: a name never means another place. Without a name, `platform.json` and
 `credentials.env` in the data folder of the platform count; `FUNAI_DEPLOY_URL`, `FUNAI_API_URL` and `DEPLOY_ADMIN_TOKEN`
 win over them, so that a console can also run on another machine. Where neither knows an address, the file's default
-context does. `FUNAI_CONSOLE_WRITE` says whether the console may change anything where no context does.
+context does. `FUNAI_CONSOLE_WRITE` says whether the console may change anything where no context does, and
+`FUNAI_CONSOLE_PRODUCTION` whether that is a production there.
 """
 
 import json
@@ -105,6 +106,7 @@ def _here(given: Mapping[str, str], data_dir: Path, deploy_url: str, places: Map
         given.get("FUNAI_API_URL") or places.get("api"),
         token,
         _may_write(given),
+        production=_said(given, "FUNAI_CONSOLE_PRODUCTION") or False,
         theme=config.theme,
         columns=config.columns,
         keymap=config.keymap,
@@ -114,10 +116,15 @@ def _here(given: Mapping[str, str], data_dir: Path, deploy_url: str, places: Map
 def _may_write(environ: Mapping[str, str]) -> bool:
     """Whether the console changes anything: on a platform of this machine it does unless told otherwise, on one that
     was named by its address it does only when told so."""
-    said = environ.get("FUNAI_CONSOLE_WRITE", "").strip().lower()
+    said = _said(environ, "FUNAI_CONSOLE_WRITE")
+    return not environ.get("FUNAI_DEPLOY_URL") if said is None else said
+
+
+def _said(environ: Mapping[str, str], variable: str) -> bool | None:
+    said = environ.get(variable, "").strip().lower()
     if said not in ("", "true", "false"):
-        raise NotConfigured("FUNAI_CONSOLE_WRITE must be true or false")
-    return said == "true" if said else not environ.get("FUNAI_DEPLOY_URL")
+        raise NotConfigured(f"{variable} must be true or false")
+    return said == "true" if said else None
 
 
 def config_path(environ: Mapping[str, str] | None = None) -> Path:

@@ -48,11 +48,14 @@ class NodeEvent(Wire):
 
 
 class RunnerEvent(Wire):
-    """A runner was heard of, or its health label changed."""
+    """A runner was heard of, or its health label changed; `seq`, `change` and `actor` are set when an operator drained
+    or undrained it."""
 
     kind: Literal["runner"] = "runner"
     seq: int | None = None
     at: AwareDatetime
+    change: str | None = None
+    actor: str | None = None
     runner: RunnerView
 
 

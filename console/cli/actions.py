@@ -1,17 +1,17 @@
-"""`funai deploy|retry|cancel|logs|cordon|uncordon|screenshot`: what the console does, in one command each."""
+"""`funai deploy|retry|cancel|logs|cordon|uncordon`: what the console does, in one command each."""
 
 import re
-import subprocess
 import sys
 import uuid
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, TextIO
 
 import typer
 from pydantic import TypeAdapter, ValidationError
 
+from console.cli import names
 from console.cli.outcome import FAILED, USAGE, Failure, run
-from console.live.catalog import VIEWS
+from console.cli.output import Output, OutputOption, answered
 from console.live.feed import log_pieces
 from console.live.order import InvalidOrder, Wish, order, wish_of
 from console.live.plain import PlainText, line
@@ -27,7 +27,9 @@ _JOB_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{3,63}")
 _SEARCHED_JOBS: Final = 200
 _LABELS: Final = TypeAdapter[tuple[str, ...]](Labels)
 
-JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="A job's id, or how it begins.")]
+JobArgument = Annotated[
+    str, typer.Argument(metavar="JOB", help="A job's id, or how it begins.", autocompletion=names.jobs)
+]
 FollowOption = Annotated[bool, typer.Option("--follow", "-f", help="Show the log until the job ended.")]
 SupersedeOption = Annotated[
     bool, typer.Option("--supersede", help="Replace the app's waiting job; wait behind the running one.")
@@ -39,7 +41,7 @@ CancelRunningOption = Annotated[
 
 @app.command()
 def deploy(
-    app_id: Annotated[str, typer.Argument(metavar="APP", help="The app's id.")],
+    app_id: Annotated[str, typer.Argument(metavar="APP", help="The app's id.", autocompletion=names.apps)],
     ref: Annotated[str, typer.Option(metavar="REF", help="Branch, tag or commit to build.")] = "",
     user: Annotated[str, typer.Option(metavar="ID", help="The app's owner; known after the first job.")] = "",
     repo: Annotated[str, typer.Option(metavar="URL", help="ssh:// URL to build from; known after the first job.")] = "",
@@ -57,6 +59,7 @@ def deploy(
         typer.Option(metavar="FILE", help="JSON: environment, secrets, limits, strategy.", dir_okay=False),
     ] = None,
     follow: FollowOption = False,
+    output: OutputOption = Output.TABLE,
 ) -> None:
     """Deploy an app; what is not given is taken from its newest job."""
     if image and (ref or repo):
@@ -67,7 +70,7 @@ def deploy(
     async def work(client: AdminClient) -> None:
         policy = policy_of(supersede=supersede, cancel_running=cancel_running)
         ordered = await complete(client, Wish(app_id, user, ref, repo, image), configured)
-        await started(client, await submit(client, ordered.model_copy(update=place), policy), follow=follow)
+        await started(client, await submit(client, ordered.model_copy(update=place), policy), output, follow=follow)
 
     run(work, f"app {app_id} was not deployed")
 
@@ -78,24 +81,26 @@ def retry(
     supersede: SupersedeOption = False,
     cancel_running: CancelRunningOption = False,
     follow: FollowOption = False,
+    output: OutputOption = Output.TABLE,
 ) -> None:
     """Order again what a job that failed or was cancelled was to deploy."""
 
     async def work(client: AdminClient) -> None:
         policy = policy_of(supersede=supersede, cancel_running=cancel_running)
         ended = await find(client, job)
-        await started(client, await client.retry(ended.id, policy, idempotency_key=uuid.uuid4().hex), follow=follow)
+        made = await client.retry(ended.id, policy, idempotency_key=uuid.uuid4().hex)
+        await started(client, made, output, follow=follow)
 
     run(work, f"job {job} was not retried")
 
 
 @app.command()
-def cancel(job: JobArgument) -> None:
+def cancel(job: JobArgument, output: OutputOption = Output.TABLE) -> None:
     """Cancel a job; what runs of its app keeps running."""
 
     async def work(client: AdminClient) -> None:
         done = await client.cancel((await find(client, job)).id)
-        sys.stdout.write(f"job {done.id} of app {done.app_id} is {done.status.value}\n")
+        answered(output, done, f"job {done.id} of app {done.app_id} is {done.status.value}")
 
     run(work, f"job {job} was not cancelled")
 
@@ -111,39 +116,6 @@ def logs(
         await show_log(client, (await find(client, job)).id, follow=follow)
 
     run(work, f"the log of job {job} cannot be read")
-
-
-@app.command()
-def cordon(node: Annotated[str, typer.Argument(metavar="NODE")]) -> None:
-    """No new deployments on a node; apps that run there keep running. `funai drain` moves them, too."""
-    _set_enabled(node, enabled=False)
-
-
-@app.command()
-def uncordon(node: Annotated[str, typer.Argument(metavar="NODE")]) -> None:
-    """Take a node back: it gets new deployments again."""
-    _set_enabled(node, enabled=True)
-
-
-@app.command(hidden=True)
-def undrain(node: Annotated[str, typer.Argument(metavar="NODE")]) -> None:
-    """The name that `uncordon` had before."""
-    _set_enabled(node, enabled=True)
-
-
-@app.command()
-def screenshot(
-    view: Annotated[str, typer.Argument(metavar="VIEW", help=", ".join(each.name for each in VIEWS))],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE.svg", help="Where to write it.")],
-    size: Annotated[str, typer.Option(metavar="COLUMNSxROWS")] = "120x40",
-) -> None:
-    """Draw a view of the console, on live data, into an SVG file."""
-    if not re.fullmatch(r"[1-9]\d{1,2}x[1-9]\d{1,2}", size):
-        raise typer.BadParameter("must be COLUMNSxROWS, each from 10 to 999", param_hint="--size")
-    if view not in {each.name for each in VIEWS}:
-        raise typer.BadParameter(f"must be one of {', '.join(each.name for each in VIEWS)}", param_hint="VIEW")
-    argv = [sys.executable, "-m", "console.screenshot", view, str(output), *size.split("x")]
-    raise typer.Exit(subprocess.run(argv, check=False).returncode)
 
 
 def _labels(given: list[str]) -> tuple[str, ...]:
@@ -216,21 +188,23 @@ async def find(client: AdminClient, text: str) -> JobView:
     return found[0]
 
 
-async def show_log(client: AdminClient, job_id: str, *, follow: bool) -> None:
-    """Write the log's bytes as they come: as they are into a file or pipe, without control sequences to a terminal."""
-    plain = PlainText() if sys.stdout.isatty() else None
+async def show_log(client: AdminClient, job_id: str, *, follow: bool, to: TextIO | None = None) -> None:
+    """Write the log's bytes as they come (to standard output unless told): as they are into a file or pipe, without
+    control sequences to a terminal."""
+    sink = to or sys.stdout
+    plain = PlainText() if sink.isatty() else None
     async for piece in log_pieces(client, job_id, follow=follow):
         if piece.problem:
             sys.stderr.write(f"funai: {piece.problem}; trying again\n")
-        _write(plain.feed(piece.data).encode() if plain else piece.data)
+        _write(sink, plain.feed(piece.data).encode() if plain else piece.data)
     if plain:
-        _write(plain.feed(b"", last=True).encode())
+        _write(sink, plain.feed(b"", last=True).encode())
 
 
-def _write(data: bytes) -> None:
+def _write(sink: TextIO, data: bytes) -> None:
     if data:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        sink.buffer.write(data)
+        sink.buffer.flush()
 
 
 def policy_of(*, supersede: bool, cancel_running: bool) -> RetryJob:
@@ -239,13 +213,18 @@ def policy_of(*, supersede: bool, cancel_running: bool) -> RetryJob:
     return RetryJob(on_conflict=conflict, cancel_running=cancel_running)
 
 
-async def started(client: AdminClient, job: JobView, *, follow: bool) -> None:
-    """Write the id of a job that was made and, if wanted, its log until it ends. Raises Failure, ClientError."""
-    sys.stdout.write(f"{job.id}\n")
-    sys.stdout.flush()
+async def started(client: AdminClient, job: JobView, output: Output, *, follow: bool) -> None:
+    """Write the id of a job that was made and, if wanted, its log until it ends; for programs the job itself, as it
+    ended if that was waited for, and the log to standard error. Raises Failure, ClientError."""
+    people = output is Output.TABLE
+    if people or not follow:
+        answered(output, job, job.id)
     if follow:
-        await show_log(client, job.id, follow=True)
-        judge(await client.get(job.id))
+        await show_log(client, job.id, follow=True, to=None if people else sys.stderr)
+        ended = await client.get(job.id)
+        if not people:
+            answered(output, ended, ended.id)
+        judge(ended)
 
 
 def judge(job: JobView) -> None:
@@ -254,12 +233,3 @@ def judge(job: JobView) -> None:
     if job.status is not JobStatus.SUCCEEDED:
         raise Failure(said, FAILED)
     sys.stderr.write(f"funai: {said}\n")
-
-
-def _set_enabled(node: str, *, enabled: bool) -> None:
-    async def work(client: AdminClient) -> None:
-        await client.set_enabled(node, enabled=enabled)
-        takes = "takes new deployments again" if enabled else "takes no new deployments; apps that run keep running"
-        sys.stdout.write(f"node {node} {takes}\n")
-
-    run(work, f"node {node} was not changed")

@@ -1,15 +1,12 @@
 """`funai audit`: who changed what, when and from where."""
 
-import shutil
-import sys
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
-import orjson
 import typer
 
-from console.cli.listing import Output, OutputOption, table
 from console.cli.outcome import run
+from console.cli.output import Output, OutputOption, listed
 from console.live.cells import Column, Row, cell
 from protocol.audit import AuditEntry, AuditQuery
 from protocol.client.deploy import AdminClient
@@ -47,13 +44,7 @@ def audit(
     wanted = AuditQuery(kind=kind or None, subject=subject or None, actor=actor or None, since=moment)
 
     async def work(client: AdminClient) -> None:
-        found = await _found(client, wanted, limit)
-        if output is Output.JSON:
-            entries = [entry.to_data() for entry in found]
-            sys.stdout.write(orjson.dumps(entries, option=orjson.OPT_INDENT_2).decode() + "\n")
-            return
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        sys.stdout.write(table(_COLUMNS, [_row(entry) for entry in found], width) + "\n")
+        listed(output, await _found(client, wanted, limit), _COLUMNS, _row)
 
     run(work, "the audit log cannot be read")
 

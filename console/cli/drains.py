@@ -1,21 +1,30 @@
 """`funai drain|drains|drain-pause|drain-resume|drain-undo|drain-cancel`: moving the apps of a node elsewhere."""
 
 import asyncio
-import shutil
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Final
 
-import orjson
 import typer
 
-from console.cli.listing import Output, OutputOption, table
+from console.cli import names
 from console.cli.outcome import Failure, run
+from console.cli.output import Output, OutputOption, answered, listed
 from console.live.cells import Column, Row, cell
 from console.live.plain import line
 from protocol.client.deploy import AdminClient
 from protocol.client.transport import Unreachable
-from protocol.drains import DrainDetail, DrainPreview, DrainState, DrainView, MoveState, PreviewDrain, StartDrain
+from protocol.drains import (
+    DrainDetail,
+    DrainMove,
+    DrainPreview,
+    DrainState,
+    DrainView,
+    MoveState,
+    PlannedMove,
+    PreviewDrain,
+    StartDrain,
+)
 
 app = typer.Typer(rich_markup_mode=None)
 _POLL_SECONDS: Final = 1.0
@@ -35,28 +44,38 @@ _MOVES: Final = (
     Column("IMAGE", 40),
     Column("NOTE", 40, flex=True),
 )
+_MOVING: Final = (
+    Column("APP", 12),
+    Column("STATE", 9),
+    Column("TO", 6),
+    Column("JOB", 36),
+    Column("WHY", 40, flex=True),
+)
 
-DrainArgument = Annotated[int, typer.Argument(metavar="DRAIN", min=1, help="A drain's number; see `funai drains`.")]
+DrainArgument = Annotated[
+    int,
+    typer.Argument(metavar="DRAIN", min=1, help="A drain's number; see `funai drains`.", autocompletion=names.drains),
+]
 WaitOption = Annotated[bool, typer.Option("--wait", "-w", help="Show the progress until the drain is over.")]
 
 
 @app.command()
 def drain(
-    node: Annotated[str, typer.Argument(metavar="NODE")],
+    node: Annotated[str, typer.Argument(metavar="NODE", autocompletion=names.nodes)],
     preview: Annotated[bool, typer.Option("--preview", help="Say what would be done, and change nothing.")] = False,
     max_parallel: Annotated[int, typer.Option("--max-parallel", min=1, max=50, help="Move so many at a time.")] = 2,
     partial: Annotated[bool, typer.Option("--partial", help="Leave apps there that fit nowhere else.")] = False,
     wait: WaitOption = False,
+    output: OutputOption = Output.TABLE,
 ) -> None:
     """Cordon a node and move its apps to others, one job each; `funai cordon` moves nothing."""
 
     async def work(client: AdminClient) -> None:
         if preview:
-            _say_preview(await client.preview_drain(PreviewDrain(node=node)))
+            _say_preview(await client.preview_drain(PreviewDrain(node=node)), output)
             return
         started = await client.start_drain(StartDrain(node=node, max_parallel=max_parallel, partial=partial))
-        sys.stdout.write(f"{started.id}\n")
-        sys.stdout.flush()
+        answered(output, started, str(started.id))
         await _settled(client, started, wait=wait)
 
     run(work, f"node {node} was not drained")
@@ -64,7 +83,10 @@ def drain(
 
 @app.command()
 def drains(
-    number: Annotated[int | None, typer.Argument(metavar="[DRAIN]", min=1, help="Show one, with its apps.")] = None,
+    number: Annotated[
+        int | None,
+        typer.Argument(metavar="[DRAIN]", min=1, help="Show one, with its apps.", autocompletion=names.drains),
+    ] = None,
     output: OutputOption = Output.TABLE,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=200, help="At most so many rows.")] = 20,
 ) -> None:
@@ -75,10 +97,7 @@ def drains(
             _say_drain(await client.drain_plan(number), output)
             return
         page = await client.drains(limit=limit)
-        if output is Output.JSON:
-            _say_json([each.to_data() for each in page.items])
-        else:
-            _say_table(_COLUMNS, [_row(each) for each in page.items])
+        listed(output, page.items, _COLUMNS, _row)
 
     run(work, "the drains cannot be listed")
 
@@ -136,20 +155,11 @@ async def _settled(client: AdminClient, drain: DrainDetail, *, wait: bool) -> No
         raise Failure(f"{left} apps of drain {drain.id} were not moved; see `funai drains {drain.id}`")
 
 
-def _say_preview(preview: DrainPreview) -> None:
-    rows = [
-        Row(
-            move.app_id,
-            (
-                cell(move.app_id),
-                cell(move.target or "-"),
-                cell(move.image or "(nothing runs)"),
-                cell("; ".join(filter(None, (move.note, *move.reasons)))),
-            ),
-        )
-        for move in preview.moves
-    ]
-    _say_table(_MOVES, rows)
+def _say_preview(preview: DrainPreview, output: Output) -> None:
+    if output is Output.JSON:
+        answered(output, preview, "")
+    else:
+        listed(output, preview.moves, _MOVES, _planned_row)
     sys.stderr.write(f"funai: node {preview.node}: {line(preview.explanation, _MESSAGE)}\n")
     if not preview.fits:
         raise Failure("not everything fits; add room or nodes, or use --partial")
@@ -157,35 +167,24 @@ def _say_preview(preview: DrainPreview) -> None:
 
 def _say_drain(drain: DrainDetail, output: Output) -> None:
     if output is Output.JSON:
-        _say_json(drain.to_data())
+        answered(output, drain, "")
         return
-    columns = (Column("APP", 12), Column("STATE", 9), Column("TO", 6), Column("JOB", 36), Column("WHY", 40, flex=True))
-    rows = [
-        Row(
-            move.app_id,
-            (
-                cell(move.app_id),
-                cell(move.state.value),
-                cell(str(move.target_node_id or "-")),
-                cell(move.job_id or "-"),
-                cell(line(move.message or "", _MESSAGE)),
-            ),
-        )
-        for move in drain.moves
-    ]
-    _say_table(columns, rows)
+    listed(output, drain.moves, _MOVING, _moving_row)
     sys.stderr.write(f"funai: drain {drain.id} of node {drain.node}: {line(drain.summary, _MESSAGE)}\n")
+
+
+def _planned_row(move: PlannedMove) -> Row:
+    note = "; ".join(filter(None, (move.note, *move.reasons)))
+    texts = (move.app_id, move.target or "-", move.image or "(nothing runs)", note)
+    return Row(move.app_id, tuple(map(cell, texts)))
+
+
+def _moving_row(move: DrainMove) -> Row:
+    target, message = str(move.target_node_id or "-"), line(move.message or "", _MESSAGE)
+    texts = (move.app_id, move.state.value, target, move.job_id or "-", message)
+    return Row(move.app_id, tuple(map(cell, texts)))
 
 
 def _row(view: DrainView) -> Row:
     cells = (str(view.id), view.node, view.kind.value, f"{view.created_at:%Y-%m-%d %H:%M}", view.actor, view.summary)
     return Row(str(view.id), tuple(cell(line(text, _MESSAGE)) for text in cells))
-
-
-def _say_table(columns: tuple[Column, ...], rows: list[Row]) -> None:
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    sys.stdout.write(table(columns, rows, width) + "\n")
-
-
-def _say_json(document: object) -> None:
-    sys.stdout.write(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n")

@@ -1,15 +1,13 @@
 """`funai app-stats`: what apps use, as their nodes' kernels count it."""
 
-import shutil
-import sys
 from typing import Annotated, Final
 
-import orjson
 import typer
 from pydantic import TypeAdapter, ValidationError
 
-from console.cli.listing import Output, OutputOption, table
+from console.cli import names
 from console.cli.outcome import USAGE, Failure, run
+from console.cli.output import Output, OutputOption, listed
 from console.cli.releases import app_id_of
 from console.live.cells import Column, Row, cell, size
 from protocol.client.deploy import AdminClient
@@ -33,8 +31,12 @@ _COLUMNS: Final = (
 
 @app.command("app-stats")
 def app_stats(
-    app_id: Annotated[str, typer.Argument(metavar="[APP]", help="The app's id.", show_default=False)] = "",
-    node: Annotated[str, typer.Option(metavar="NODE", help="Every app of this node instead.")] = "",
+    app_id: Annotated[
+        str, typer.Argument(metavar="[APP]", help="The app's id.", show_default=False, autocompletion=names.apps)
+    ] = "",
+    node: Annotated[
+        str, typer.Option(metavar="NODE", help="Every app of this node instead.", autocompletion=names.nodes)
+    ] = "",
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Processor, memory, traffic and disk of one app, or of every app of a node."""
@@ -45,12 +47,7 @@ def app_stats(
 
     async def work(client: AdminClient) -> None:
         found = await (client.node_stats(_node(node)) if node else client.app_stats(app_id))
-        if output is Output.JSON:
-            data = orjson.dumps([item.to_data() for item in found.items], option=orjson.OPT_INDENT_2).decode()
-            sys.stdout.write(data + "\n")
-            return
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        sys.stdout.write(table(_COLUMNS, [_row(item) for item in found.items], width) + "\n")
+        listed(output, found.items, _COLUMNS, _row)
 
     run(work, f"what {f'node {node}' if node else f'app {app_id}'} uses cannot be told")
 

@@ -1,5 +1,6 @@
 """The console in the foreground, alone or with the whole platform as its background child."""
 
+import asyncio
 import importlib
 import signal
 import subprocess
@@ -8,20 +9,45 @@ import threading
 from collections.abc import Sequence
 from typing import IO, Final
 
+from console.live.themes import look_of
+from console.settings import NotConfigured, read
+from console.web.gate import Address
+
 _STOP_SECONDS: Final = 75
 
 
-def open_console() -> int:
+def open_console(look: str = "") -> int:
     """Run the console until it is left. Textual is imported now, not before."""
-    return int(importlib.import_module("console.app").run())
+    return int(importlib.import_module("console.app").run(look))
 
 
-def open_replay(time: str | None) -> int:
+def open_replay(time: str | None, look: str = "") -> int:
     """Run the console on what was recorded, from this time on."""
-    return int(importlib.import_module("console.replay").run(time))
+    return int(importlib.import_module("console.replay").run(time, look=look))
 
 
-def platform_and_console(supervisor: Sequence[str]) -> int:
+def serve_console(address: Address, look: str, language: str) -> int:
+    """Serve the console to browsers until interrupted; the exit code."""
+    try:
+        settings = read()
+        importlib.import_module("textual_serve")
+    except NotConfigured as problem:
+        sys.stderr.write(f"funai: {problem}\n")
+        return 2
+    except ModuleNotFoundError:
+        sys.stderr.write("funai: --serve needs the package textual-serve; pip install 'funai-platform[web]'\n")
+        return 2
+    server = importlib.import_module("console.web.server")
+    arguments = ("--theme", look or look_of(settings.theme), "--lang", language)
+    try:
+        asyncio.run(server.serve(settings, address, arguments))
+    except OSError as problem:
+        sys.stderr.write(f"funai: the console cannot be served on {address.host}:{address.port}: {problem.strerror}\n")
+        return 1
+    return 0
+
+
+def platform_and_console(supervisor: Sequence[str], look: str = "") -> int:
     """Start the platform, open the console when it is ready, stop the platform when the console is left."""
     # In a process group of its own, so that Ctrl-C in the terminal is the console's alone.
     child = subprocess.Popen(supervisor, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -34,7 +60,7 @@ def platform_and_console(supervisor: Sequence[str]) -> int:
         if not ready:
             return child.wait()
         relay.quiet()
-        return open_console()
+        return open_console(look)
     except KeyboardInterrupt:
         return 130
     finally:

@@ -1,16 +1,13 @@
 """`funai job`: one job, how it stands and what each of its attempts did."""
 
-import shutil
-import sys
 from datetime import datetime
 from typing import Final
 
-import orjson
 import typer
 
 from console.cli.actions import JobArgument, find
-from console.cli.listing import Output, OutputOption, table
 from console.cli.outcome import run
+from console.cli.output import Output, OutputOption, answered, table, terminal_width
 from console.live.cells import seconds_between, span
 from console.live.plain import line
 from console.live.stages import STAGE_COLUMNS, stage_rows
@@ -28,15 +25,10 @@ def job(job: JobArgument, output: OutputOption = Output.TABLE) -> None:
 
     async def work(client: AdminClient) -> None:
         found, now = await find(client, job), (await client.health()).timestamp
-        if output is Output.JSON:
-            text = orjson.dumps(found.to_data(), option=orjson.OPT_INDENT_2).decode()
-        else:
-            text = "\n".join(_facts(found, now))
-            if found.stages:
-                width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-                text += "\n\n" + table(STAGE_COLUMNS, stage_rows(found.stages, now), width)
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
+        text = "\n".join(_facts(found, now))
+        if found.stages:
+            text += "\n\n" + table(STAGE_COLUMNS, stage_rows(found.stages, now), terminal_width())
+        answered(output, found, text)
 
     run(work, f"job {job} cannot be shown")
 

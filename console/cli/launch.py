@@ -4,14 +4,19 @@ Daemons are other programs: they are started as `python -m daemons.NAME` with se
 imported. A database's address may hold a password, so it travels in the environment as well and leaves the arguments.
 """
 
+import importlib
 import os
 import sys
 from pathlib import Path
 from typing import Annotated, Final, NoReturn
+from urllib.parse import urlsplit
 
 import typer
 
 from console.cli import foreground
+from console.live.themes import THEMES, look_of
+from console.live.words import LANGUAGES, choose, language_of
+from console.web.gate import Address
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -49,11 +54,20 @@ def console(
         str | None, typer.Option(metavar="NAME[,NAME]", help="Contexts of the settings: see funai config.")
     ] = None,
     replay: Annotated[bool, typer.Option("--replay", help="Play what the console recorded, from TIME on.")] = False,
+    theme: Annotated[
+        str, typer.Option(metavar="NAME", help=f"{', '.join(THEMES)}; else FUNAI_THEME, else the settings'.")
+    ] = "",
+    lang: Annotated[str, typer.Option(metavar="LANGUAGE", help=f"{', '.join(LANGUAGES)}; else LANG.")] = "",
+    plain: Annotated[bool, typer.Option("--plain", help="Sentences, line by line, for screen readers.")] = False,
+    serve: Annotated[bool, typer.Option("--serve", help="In browsers, who log in with the admin token.")] = False,
+    host: Annotated[str, typer.Option(help="With --serve: the address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="With --serve: the port.")] = 7080,
+    public_url: Annotated[
+        str, typer.Option(metavar="URL", help="With --serve: https://..., what browsers call the proxy before it.")
+    ] = "",
 ) -> None:
     """Open the operations console, or play what it recorded."""
-    if replay:
-        raise typer.Exit(foreground.open_replay(time))
-    if time is not None:
+    if time is not None and not replay:
         _refuse("a time is given without --replay; leave it out, or add --replay")
     if write is not None:
         os.environ["FUNAI_CONSOLE_WRITE"] = str(write).lower()
@@ -61,7 +75,16 @@ def console(
         os.environ["FUNAI_CONTEXT"] = context
     if data_dir is not None:
         os.environ["FUNAI_DATA_DIR"] = str(data_dir.resolve())
-    raise typer.Exit(foreground.open_console())
+    look, language = _look(theme), _language(lang)
+    choose(language)
+    if replay:
+        raise typer.Exit(foreground.open_replay(time, look))
+    if plain:
+        importlib.import_module("console.cli.linear").open_lines()
+        return
+    if serve:
+        raise typer.Exit(foreground.serve_console(Address(host, port, _public(host, public_url)), look, language))
+    raise typer.Exit(foreground.open_console(look))
 
 
 @app.command()
@@ -87,7 +110,8 @@ def up(
     argv = (sys.executable, "-m", "daemons.supervisor")
     if headless or not (sys.stdin.isatty() and sys.stdout.isatty()):
         os.execv(argv[0], argv)  # noqa: S606 - the same program, another module
-    raise typer.Exit(foreground.platform_and_console(argv))
+    choose(language_of(os.environ))
+    raise typer.Exit(foreground.platform_and_console(argv, _look("")))
 
 
 @app.command()
@@ -120,6 +144,29 @@ def daemon(
     given = {host_name: host, port_name: None if port is None else str(port), db_name: db}
     os.environ.update({key: value for key, value in given.items() if key is not None and value is not None})
     os.execv(sys.executable, (sys.executable, "-m", f"daemons.{name}"))  # noqa: S606
+
+
+def _look(given: str) -> str:
+    """The theme that was asked for; empty where the operator's settings say it."""
+    if given and given not in THEMES:
+        _refuse(f"there is no theme {given!r}; choose one of {', '.join(THEMES)}")
+    asked = given or os.environ.get("FUNAI_THEME", "")
+    return look_of(asked) if asked else ""
+
+
+def _language(given: str) -> str:
+    if given and given not in LANGUAGES:
+        _refuse(f"there is no language {given!r}; choose one of {', '.join(LANGUAGES)}")
+    return given or language_of(os.environ)
+
+
+def _public(host: str, url: str) -> str | None:
+    parts = urlsplit(url)
+    if url and (parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/")):
+        _refuse("--public-url must be http(s)://host[:port], without a path")
+    if not url and host not in ("127.0.0.1", "::1", "localhost"):
+        _refuse("other machines must come by https: put a proxy with TLS before it and say --public-url https://HOST")
+    return url or None
 
 
 def _restart_without_database() -> NoReturn:

@@ -1,6 +1,7 @@
 """The command `funai`. A command's module is imported when it is named: `funai jobs` starts without the rest."""
 
 import importlib
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -36,9 +37,9 @@ _PLACES: Final[Mapping[str, str]] = {
     "app-logs": "console.cli.running",
     "app-stats": "console.cli.figures",
     "app-shell": "console.cli.shell",
-    "cordon": "console.cli.actions",
-    "uncordon": "console.cli.actions",
-    "undrain": "console.cli.actions",
+    "cordon": "console.cli.decisions",
+    "uncordon": "console.cli.decisions",
+    "undrain": "console.cli.decisions",
     "runner-drain": "console.cli.runners",
     "runner-undrain": "console.cli.runners",
     "drain": "console.cli.drains",
@@ -47,8 +48,18 @@ _PLACES: Final[Mapping[str, str]] = {
     "drain-resume": "console.cli.drains",
     "drain-undo": "console.cli.drains",
     "drain-cancel": "console.cli.drains",
-    "screenshot": "console.cli.actions",
+    "reassign": "console.cli.decisions",
+    "pin": "console.cli.decisions",
+    "unpin": "console.cli.decisions",
+    "stop": "console.cli.decisions",
+    "view": "console.cli.listing",
+    "schema": "console.cli.schemas",
+    "screenshot": "console.cli.pictures",
+    "completion": "console.cli.completion",
 }
+#: Set by a shell that asks how a line goes on.
+COMPLETION: Final = "_FUNAI_COMPLETE"
+_OWN_OPTIONS: Final = ("--help",)
 
 
 def assemble(modules: Iterable[str]) -> typer.Typer:
@@ -69,7 +80,11 @@ def assemble(modules: Iterable[str]) -> typer.Typer:
 
 def main() -> None:
     """Entry point of the console script."""
+    if COMPLETION in os.environ:
+        importlib.import_module("console.cli.completion").answer(_PLACES, assemble)
     arguments = sys.argv[1:] or ["console"]
+    if arguments[0].startswith("--") and arguments[0] not in _OWN_OPTIONS:
+        arguments = ["console", *arguments]
     place = _PLACES.get(arguments[0])
     assemble((place,) if place else dict.fromkeys(_PLACES.values()))(arguments, prog_name="funai")
 

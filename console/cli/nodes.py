@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
+from console.cli import names
 from console.cli.outcome import run
+from console.cli.output import Output, OutputOption, answered
 from protocol.client.deploy import AdminClient
 
 app = typer.Typer(rich_markup_mode=None)
@@ -21,24 +23,26 @@ class Verb(StrEnum):
 @app.command()
 def node(
     verb: Annotated[Verb, typer.Argument()],
-    name: Annotated[str, typer.Argument(metavar="NODE", help="The node's name.")],
+    name: Annotated[str, typer.Argument(metavar="NODE", help="The node's name.", autocompletion=names.nodes)],
     force: Annotated[
         bool, typer.Option("--force", help="Also when apps live there or it has something to do: that is given up.")
     ] = False,
     readmit: Annotated[
         bool, typer.Option("--readmit", help="Let its agent register anew when it calls; else it is refused.")
     ] = False,
+    output: OutputOption = Output.TABLE,
 ) -> None:
     """Delete a node that is disabled and that nothing hangs on."""
 
     async def work(client: AdminClient) -> None:
         gone = await client.delete_node(name, force=force, readmit=readmit)
-        sys.stdout.write(f"node {gone.node.name} is deleted\n")
+        said = [f"node {gone.node.name} is deleted"]
         if gone.apps:
-            sys.stdout.write(f"{len(gone.apps)} apps have no node now: {' '.join(gone.apps)}\n")
+            said.append(f"{len(gone.apps)} apps have no node now: {' '.join(gone.apps)}")
         if gone.operations:
             numbers = " ".join(map(str, gone.operations))
-            sys.stdout.write(f"{len(gone.operations)} operations are given up: {numbers}\n")
+            said.append(f"{len(gone.operations)} operations are given up: {numbers}")
+        answered(output, gone, "\n".join(said))
         if not gone.readmitted:
             sys.stderr.write("funai: its agent is refused from now on; POST /admin/runtime-nodes/upsert lets it back\n")
 

@@ -1,20 +1,15 @@
 """`funai apps|operations`: how apps stand, and what their nodes have yet to do."""
 
-import shutil
-import sys
-from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Final
 
-import orjson
 import typer
 
-from console.cli.listing import LimitOption, Output, OutputOption, table
 from console.cli.outcome import Failure, run
+from console.cli.output import LimitOption, Output, OutputOption, answered, listed
 from console.live.cells import Column, Row, cell
 from console.live.plain import line
 from protocol.apps import AppView
-from protocol.base import Wire
 from protocol.client.deploy import AdminClient
 from protocol.operations import OperationState, OperationView
 
@@ -67,7 +62,7 @@ def apps(
             cursor = page.next_cursor
             if cursor is None:
                 break
-        _write(output, found, _APPS, [_app_row(each) for each in found])
+        listed(output, found, _APPS, _app_row)
 
     run(work, "apps cannot be listed")
 
@@ -90,27 +85,19 @@ def operations(
         if verb is None or number is None:
             state = None if ended else OperationState.PENDING
             page = await client.operations(state=state, node_id=node, limit=limit)
-            _write(output, page.items, _OPERATIONS, [_operation_row(each) for each in page.items])
+            listed(output, page.items, _OPERATIONS, _operation_row)
             return
         if verb is Verb.ABANDON:
             done = await client.abandon_operation(number)
-            sys.stdout.write(f"operation {done.id} on app {done.app_id} is given up: the app may still run there\n")
+            said = f"operation {done.id} on app {done.app_id} is given up: the app may still run there"
+            answered(output, done, said)
             return
         asked = await client.retry_operation(number)
         if asked.state.final:
             raise Failure(f"operation {number} is {asked.state.value}")
-        sys.stdout.write(f"operation {asked.id} on app {asked.app_id} is tried now\n")
+        answered(output, asked, f"operation {asked.id} on app {asked.app_id} is tried now")
 
     run(work, f"operation {number} was not changed" if verb else "operations cannot be listed")
-
-
-def _write(output: Output, found: Sequence[Wire], columns: Sequence[Column], rows: Sequence[Row]) -> None:
-    if output is Output.JSON:
-        items = [each.to_data() for each in found]
-        sys.stdout.write(orjson.dumps(items, option=orjson.OPT_INDENT_2).decode() + "\n")
-        return
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    sys.stdout.write(table(columns, rows, width) + "\n")
 
 
 def _app_row(view: AppView) -> Row:

@@ -1,6 +1,6 @@
 """How a one-shot command ends: its exit code, and one line on standard error when it failed.
 
-0 ok, 1 failed or refused, 2 usage or configuration, 3 the control plane cannot be reached, 130 interrupted.
+0 ok, 1 failed, 2 usage or configuration, 3 may succeed when it is tried again, 4 refused, 130 interrupted.
 """
 
 import asyncio
@@ -15,12 +15,15 @@ from console.connect import admin
 from console.live.commands import explain
 from console.settings import NotConfigured, read
 from protocol.client.deploy import AdminClient
-from protocol.client.transport import ClientError, Unreachable
+from protocol.client.transport import ClientError, Refused, Unreachable
 
 FAILED: Final = 1
 USAGE: Final = 2
-UNREACHABLE: Final = 3
+RETRYABLE: Final = 3
+REFUSED: Final = 4
 INTERRUPTED: Final = 130
+#: Too early, too many requests, and a server or proxy that is not there now (RFC 9110, RFC 6585, RFC 8470).
+_PASSING: Final = frozenset({425, 429, 502, 503, 504})
 
 
 class Failure(Exception):
@@ -29,6 +32,17 @@ class Failure(Exception):
     def __init__(self, message: str, code: int = FAILED) -> None:
         super().__init__(message)
         self.code = code
+
+
+def code_of(error: ClientError) -> int:
+    """The exit code of a call that did not succeed."""
+    if isinstance(error, Unreachable):
+        return RETRYABLE
+    if not isinstance(error, Refused):
+        return FAILED
+    if error.status in _PASSING:
+        return RETRYABLE
+    return REFUSED if error.status < 500 else FAILED
 
 
 def run(work: Callable[[AdminClient], Awaitable[None]], failed: str) -> None:
@@ -43,7 +57,7 @@ def run(work: Callable[[AdminClient], Awaitable[None]], failed: str) -> None:
     except Failure as problem:
         raise _exit(str(problem), problem.code) from None
     except ClientError as error:
-        raise _exit(explain(error, failed), UNREACHABLE if isinstance(error, Unreachable) else FAILED) from None
+        raise _exit(explain(error, failed), code_of(error)) from None
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
     except BrokenPipeError:
@@ -55,7 +69,17 @@ def run(work: Callable[[AdminClient], Awaitable[None]], failed: str) -> None:
 async def _with_client(work: Callable[[AdminClient], Awaitable[None]]) -> None:
     client = admin(read())
     async with client.transport:
-        await work(client)
+        try:
+            await work(client)
+        except ExceptionGroup as group:
+            raise _first(group) from None
+
+
+def _first(problem: Exception) -> Exception:
+    """What went wrong first among tasks that were done together."""
+    while isinstance(problem, ExceptionGroup):
+        problem = problem.exceptions[0]
+    return problem
 
 
 def _exit(message: str, code: int) -> typer.Exit:

@@ -1,17 +1,16 @@
 """`funai releases|rollback`: what an app ran, and going back to it without a build."""
 
-import shutil
 import sys
 import uuid
 from typing import Annotated, Final
 
-import orjson
 import typer
 from pydantic import TypeAdapter, ValidationError
 
+from console.cli import names
 from console.cli.actions import CancelRunningOption, FollowOption, SupersedeOption, policy_of, started
-from console.cli.listing import Output, OutputOption, table
 from console.cli.outcome import Failure, run
+from console.cli.output import Output, OutputOption, listed
 from console.live.cells import Column, Row, cell
 from console.live.plain import line
 from console.live.views.jobs import short
@@ -42,7 +41,9 @@ def app_id_of(text: str) -> str:
         ) from None
 
 
-AppArgument = Annotated[str, typer.Argument(metavar="APP", help="The app's id.", callback=app_id_of)]
+AppArgument = Annotated[
+    str, typer.Argument(metavar="APP", help="The app's id.", callback=app_id_of, autocompletion=names.apps)
+]
 
 
 @app.command()
@@ -55,12 +56,7 @@ def releases(
 
     async def work(client: AdminClient) -> None:
         page = await client.releases(app_id, limit=limit)
-        if output is Output.JSON:
-            items = [release.to_data() for release in page.items]
-            sys.stdout.write(orjson.dumps(items, option=orjson.OPT_INDENT_2).decode() + "\n")
-            return
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        sys.stdout.write(table(_COLUMNS, [_row(release) for release in page.items], width) + "\n")
+        listed(output, page.items, _COLUMNS, _row)
         _say_cleanup(page)
 
     run(work, f"the releases of app {app_id} cannot be listed")
@@ -75,6 +71,7 @@ def rollback(
     supersede: SupersedeOption = False,
     cancel_running: CancelRunningOption = False,
     follow: FollowOption = False,
+    output: OutputOption = Output.TABLE,
 ) -> None:
     """Go back to an earlier release of an app, without a build."""
 
@@ -91,7 +88,7 @@ def rollback(
         )
         job = await client.rollback(app_id, order, idempotency_key=uuid.uuid4().hex)
         sys.stderr.write(f"funai: back to release {job.release}; its image is in the {job.present_in.value}\n")
-        await started(client, job, follow=follow)
+        await started(client, job, output, follow=follow)
 
     run(work, f"app {app_id} was not rolled back")
 

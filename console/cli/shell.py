@@ -14,7 +14,7 @@ from typing import Annotated, Final
 import typer
 from pydantic import ValidationError
 
-from console.cli.outcome import FAILED, UNREACHABLE, USAGE, Failure, run
+from console.cli.outcome import FAILED, RETRYABLE, USAGE, Failure, run
 from console.cli.releases import AppArgument
 from console.live.plain import line as one_line
 from protocol.client.deploy import AdminClient
@@ -70,7 +70,7 @@ def _start(command: list[str]) -> ShellStart:
 def _outcome(end: ShellEnd | None, app_id: str) -> int:
     """What to exit with. Raises Failure with the words of an end that the command itself did not choose."""
     if end is None:
-        raise Failure(f"the shell in app {app_id} was cut off: the control plane is gone", UNREACHABLE)
+        raise Failure(f"the shell in app {app_id} was cut off: the control plane is gone", RETRYABLE)
     if end.reason is ShellEndReason.EXITED:
         return end.exit_code if end.exit_code is not None else FAILED
     raise Failure(f"the shell in app {app_id} was closed: {one_line(end.text) or end.reason.value}")

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Final
 import orjson
 import typer
 
-from console.cli.listing import Output
 from console.cli.outcome import FAILED, USAGE
+from console.cli.output import Output
 from console.cli.walk import Broken, Skipped, Step, Walk
 from console.cli.working_copy import GitFailed
 from console.connect import admin
@@ -35,7 +35,7 @@ def smoke(
     The exit code is 0 only if all held. A template whose base image is not to be had is skipped and named.
     """
     try:
-        held = asyncio.run(_walk(as_json=output is Output.JSON))
+        held = asyncio.run(_walk(as_json=output in (Output.JSON, Output.NDJSON)))
     except NotConfigured as problem:
         typer.echo(f"funai: {problem}", err=True)
         raise typer.Exit(USAGE) from None

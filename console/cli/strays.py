@@ -1,18 +1,17 @@
 """`funai strays`: containers on nodes that nobody answers for."""
 
-import shutil
 import sys
 from typing import Annotated, Final
 
-import orjson
 import typer
 
-from console.cli.listing import Output, OutputOption, table
+from console.cli import names
 from console.cli.outcome import run
+from console.cli.output import Output, OutputOption, answered, listed, say
 from console.live.cells import Column, Row, cell
 from console.live.plain import line
 from protocol.client.deploy import AdminClient
-from protocol.inventory import StrayContainer, StrayReport
+from protocol.inventory import StrayContainer
 
 app = typer.Typer(rich_markup_mode=None)
 _COLUMNS: Final = (
@@ -28,7 +27,9 @@ _COLUMNS: Final = (
 @app.command()
 def strays(
     output: OutputOption = Output.TABLE,
-    node: Annotated[str | None, typer.Option("--node", metavar="NODE", help="Only those of this node.")] = None,
+    node: Annotated[
+        str | None, typer.Option("--node", metavar="NODE", help="Only those of this node.", autocompletion=names.nodes)
+    ] = None,
 ) -> None:
     """List containers that nobody answers for, such as those of apps that are not known. Nothing is deleted."""
 
@@ -36,20 +37,14 @@ def strays(
         report = await client.strays(node)
         for unasked in report.unasked:
             sys.stderr.write(f"funai: node {unasked.node} could not be asked: {line(unasked.message)}\n")
-        sys.stdout.write((_json if output is Output.JSON else _table)(report) + "\n")
+        if output is Output.JSON:
+            answered(output, report, "")
+        elif output is Output.TABLE and not report.strays:
+            say(f"no container on {len(report.asked)} nodes is without an owner")
+        else:
+            listed(output, report.strays, _COLUMNS, _row)
 
     run(work, "containers cannot be looked for")
-
-
-def _json(report: StrayReport) -> str:
-    return orjson.dumps(report.to_data(), option=orjson.OPT_INDENT_2).decode()
-
-
-def _table(report: StrayReport) -> str:
-    if not report.strays:
-        return f"no container on {len(report.asked)} nodes is without an owner"
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    return table(_COLUMNS, [_row(each) for each in report.strays], width)
 
 
 def _row(view: StrayContainer) -> Row:

@@ -1,15 +1,13 @@
 """`funai webhooks`: the results of jobs that the API, or another receiver, is told of."""
 
-import shutil
 import sys
 from enum import StrEnum
 from typing import Annotated, Final
 
-import orjson
 import typer
 
-from console.cli.listing import Output, OutputOption, table
 from console.cli.outcome import run
+from console.cli.output import Output, OutputOption, answered, listed
 from console.live.cells import Column, Row, cell
 from console.live.plain import line
 from protocol.client.deploy import AdminClient
@@ -52,18 +50,13 @@ def webhooks(
             _write(output, await client.webhooks(state=state, app_id=app_id, limit=limit))
             return
         sent = await client.retry_webhook(number)
-        sys.stdout.write(f"delivery {sent.id} of job {sent.job_id} is sent now\n")
+        answered(output, sent, f"delivery {sent.id} of job {sent.job_id} is sent now")
 
     run(work, f"delivery {number} was not sent again" if verb else "deliveries cannot be listed")
 
 
 def _write(output: Output, page: DeliveryPage) -> None:
-    if output is Output.JSON:
-        items = [each.to_data() for each in page.items]
-        sys.stdout.write(orjson.dumps(items, option=orjson.OPT_INDENT_2).decode() + "\n")
-        return
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    sys.stdout.write(table(_COLUMNS, [_row(each) for each in page.items], width) + "\n")
+    listed(output, page.items, _COLUMNS, _row)
     if not page.configured:
         sys.stderr.write("no receiver is configured: set DEPLOY_WEBHOOK_URL and DEPLOY_WEBHOOK_SECRET\n")
 

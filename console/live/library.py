@@ -131,6 +131,20 @@ class Library:
         self._changed()
 
 
+async def read_once(books: Books, wanted: Iterable[str], most: int) -> Beside:
+    """What topics hold, each read once and as far back as `most` objects. Raises ClientError."""
+    beside = Beside()
+    for topic in wanted:
+        _, subject = parts(topic)
+        portion = await reader(topic).read(books, subject, None)
+        known = _merged(Fetched(read_at=0, tried_at=0), portion, further=True)
+        while known.older is not None and len(known.objects) < most:
+            portion = await reader(topic).read(books, subject, known.older)
+            known = _merged(known, portion, further=True)
+        beside = beside.with_topic(topic, known)
+    return beside
+
+
 class Tap:
     """A source that lets somebody else hear its events."""
 

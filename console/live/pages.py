@@ -20,6 +20,7 @@ from console.live.views.spec import ViewSpec
 from console.live.views.steps import steps_of
 from console.live.views.tenants import name_of, tenants_of
 from console.live.views.users import UserRow
+from console.live.words import t
 from protocol.apps import AppView
 from protocol.audit import AuditEntry
 from protocol.base import Wire
@@ -122,6 +123,11 @@ def page_of(name: str) -> PageSpec:
     return found
 
 
+def topics_of(view: ViewSpec[Any]) -> tuple[str, ...]:
+    """What has to be fetched for a view of all objects."""
+    return page_of(view.name).topics("", None)
+
+
 def into(value: Wire | None, scene: Scene | None) -> Place | None:
     """The page that an object leads into; None where there is nothing more to see."""
     if value is None or scene is None:
@@ -192,6 +198,6 @@ def reading(fetched: Iterable[Fetched], wanted: int, local: float) -> Cell | Non
         return Cell(f"✗ {problem}", Tone.BAD)
     ages = [local - each.read_at for each in found if each.read_at is not None]
     if len(ages) < wanted:
-        return Cell("… reading", Tone.QUIET)
-    more = " · older ones follow at the end" if any(each.older for each in found) else ""
-    return Cell(f"read {span(max(ages))} ago{more}", Tone.QUIET)
+        return Cell(t("… reading"), Tone.QUIET)
+    more = f" · {t('older ones follow at the end')}" if any(each.older for each in found) else ""
+    return Cell(f"{t('read {age} ago', age=span(max(ages)))}{more}", Tone.QUIET)

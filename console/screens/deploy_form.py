@@ -13,6 +13,7 @@ from textual.suggester import SuggestFromList
 from textual.widgets import Button, Input, Label, Static
 
 from console.live.order import InvalidOrder, Wish, known, newest_of, order, wish_of
+from console.live.words import t
 from console.messages import DeployWanted
 from protocol.jobs import CreateJob, JobView, StoredPayload
 
@@ -30,7 +31,6 @@ class DeployForm(ModalScreen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "Back"),
-        Binding("ctrl+d", "send", "Deploy"),
         Binding("down", "app.focus_next", "Next", show=False),
         Binding("up", "app.focus_previous", "Previous", show=False),
     ]
@@ -52,15 +52,15 @@ class DeployForm(ModalScreen[None]):
         wish = self._wish
         values = (wish.app_id, wish.user_id, wish.repo, wish.git_ref, wish.image)
         with VerticalScroll(classes="dialog dialog-wide", can_focus=False):
-            yield Static("Deploy an app", classes="dialog-title")
+            yield Static(t("Deploy an app"), classes="dialog-title")
             for (field, label, example), value in zip(_FIELDS, values, strict=True):
                 with Horizontal(classes="form-line"):
-                    yield Label(label, classes="form-label")
+                    yield Label(t(label), classes="form-label")
                     yield self._field(field, value, example)
             yield Static(id="form-problem")
             with Horizontal(classes="dialog-buttons"):
-                yield Button("Cancel", id="no", compact=True)
-                yield Button("Deploy", id="yes", compact=True, variant="primary")
+                yield Button(t("Cancel"), id="no", compact=True)
+                yield Button(t("Deploy"), id="yes", compact=True, variant="primary")
 
     def _field(self, field: str, value: str, example: str) -> Input:
         words = SuggestFromList(self._known.get(field, ()), case_sensitive=False)

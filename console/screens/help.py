@@ -11,6 +11,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from console.live.cells import DRAIN_PERCENT, FLOOR_PERCENT
+from console.live.words import t
 
 _SIGNS = (
     ("○ ▶ ✓ ✗ –", "a job is pending, running, succeeded, failed, cancelled"),
@@ -35,10 +36,10 @@ class Help(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """One table of keys and one of signs."""
         with VerticalScroll(classes="dialog dialog-wide"):
-            yield Static("Keys", classes="dialog-title")
+            yield Static(t("Keys"), classes="dialog-title")
             yield Static(self._keys())
-            yield Static("Signs", classes="dialog-title")
-            yield Static(_two_columns(_SIGNS))
+            yield Static(t("Signs"), classes="dialog-title")
+            yield Static(_two_columns((sign, t(words)) for sign, words in _SIGNS))
 
     def _shown(self, binding: Binding) -> str:
         """The key; of what has none, what is typed after `:`."""
@@ -47,10 +48,10 @@ class Help(ModalScreen[None]):
     def _keys(self) -> Table:
         lines: list[tuple[str, str]] = []
         for title, bindings in self._groups:
-            lines.append((f"[b]{title}[/b]", ""))
+            lines.append((f"[b]{t(title)}[/b]", ""))
             by_action: dict[str, tuple[list[str], str]] = {}
             for binding in bindings:
-                keys, _ = by_action.setdefault(binding.action, ([], binding.tooltip or binding.description))
+                keys, _ = by_action.setdefault(binding.action, ([], t(binding.tooltip or binding.description)))
                 keys.append(self._shown(binding))
             lines += [(" ".join(keys), words) for keys, words in by_action.values() if words]
         return _two_columns(lines)

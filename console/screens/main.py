@@ -22,6 +22,7 @@ from console.live.logs.origins import origin_of, title_of
 from console.live.model import Clock, Live, World
 from console.live.table import Arrangement
 from console.live.views.jobs import JOBS
+from console.live.words import t
 from console.messages import LogEnded, LogPieces, LogWanted, MarksChanged, RowSelected, SortWanted
 from console.screens.doing import Doing
 from console.screens.help import Help
@@ -31,13 +32,13 @@ from console.widgets.log_pane import LogPane
 from console.widgets.log_view import LogView
 from console.widgets.pages import Pages
 from console.widgets.text_lines import Details, Headline, Status, Views
+from console.widgets.translated import Translated
 
 _LOG_DELAY_SECONDS: Final = 0.15
 _LOW_ROWS: Final = 30
-#: Tables that cost something to be counted, and are counted while they are shown.
 
 
-class MainScreen(Walking, Doing):
+class MainScreen(Translated, Walking, Doing):
     """Pages over one model; the selected object is what actions are meant for."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -47,7 +48,15 @@ class MainScreen(Walking, Doing):
         ),
         Binding("tab", "next_view(1)", "View", id="view.next", key_display="0-9U", tooltip="Next view"),
         Binding("shift+tab", "next_view(-1)", "Previous view", show=False, id="view.previous"),
-        Binding("slash", "filter", "Filter", id="filter", key_display="/", tooltip="Filter rows by words; Esc clears"),
+        Binding(
+            "slash",
+            "filter",
+            "Filter",
+            id="filter",
+            key_display="/",
+            tooltip="Filter rows by words; Esc clears",
+            priority=True,  # at once: what is typed next is for the filter, and no key of an action
+        ),
         Binding("s", "sort(1)", "Sort", show=False, id="sort.next", tooltip="Sort by the next column"),
         Binding("S", "sort(-1)", "Sort by the column before", show=False, id="sort.previous"),
         Binding("r", "reverse", "Reverse", show=False, id="sort.reverse", tooltip="Turn the order round"),
@@ -87,7 +96,7 @@ class MainScreen(Walking, Doing):
         yield LogPane(id="log")
         with Horizontal(id="filter-line"):
             yield Label("/")
-            yield Input(placeholder="words to look for in every column; Esc clears", id="filter", compact=True)
+            yield Input(placeholder=t("words to look for in every column; Esc clears"), id="filter", compact=True)
         yield Status(id="status")
         yield Footer(show_command_palette=False, compact=True)
 
@@ -95,7 +104,7 @@ class MainScreen(Walking, Doing):
         """Draw what there is, and again with every second that passes."""
         self.query_one(LogPane).display = False
         self.query_one("#filter-line").display = False
-        self.table.focus()
+        self.set_focus(self.table)
         self.draw()
         self.set_interval(1, self.draw)
         for problem in self.keymap.problems:
@@ -189,10 +198,11 @@ class MainScreen(Walking, Doing):
         if value is not None and scene is not None:
             lines = table.view.sheet(value, scene)
         if cursor.gone:
-            lines = (f"{cursor.key} is {'hidden by the filter' if lines else 'gone'}; choose another one.",)
+            hidden = t("{key} is hidden by the filter; choose another one.", key=cursor.key)
+            lines = (hidden if lines else t("{key} is gone; choose another one.", key=cursor.key),)
         problem = self.live.link.problem
         if problem and self.live.model is None:
-            lines = (problem, "The console keeps trying.")
+            lines = (problem, t("The console keeps trying."))
         self.query_one(Details).show(lines)
 
     @property
@@ -238,15 +248,21 @@ class MainScreen(Walking, Doing):
         """Say how many objects an action would be meant for, and which of them cannot be seen."""
         marks, table = self.table.marks, self.table.table
         hidden = len(marks.hidden(table))
-        parts = [f"{len(marks.keys)} marked" if marks.keys else "nothing is marked"]
-        parts += [f"{hidden} of them hidden by the filter"] if hidden else []
-        parts += [f"{event.gone} marked are no more"] if event.gone else []
+        parts = [t("{count} marked", count=len(marks.keys)) if marks.keys else t("nothing is marked")]
+        parts += [t("{count} of them hidden by the filter", count=hidden)] if hidden else []
+        parts += [t("{count} marked are no more", count=event.gone)] if event.gone else []
         self.say("; ".join(parts) + ".")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """In a line of text and in a log, `/` is not the filter's."""
+        if action == "filter" and isinstance(self.focused, (Input, LogView)):
+            return False
+        return super().check_action(action, parameters)
 
     def action_filter(self) -> None:
         """Type words to filter by."""
         self.query_one("#filter-line").display = True
-        self.query_one("#filter", Input).focus()
+        self.set_focus(self.query_one("#filter", Input))
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Filter while typing."""
@@ -254,18 +270,18 @@ class MainScreen(Walking, Doing):
 
     def on_input_submitted(self) -> None:
         """Keep the filter and go back to the rows."""
-        self.table.focus()
+        self.set_focus(self.table)
 
     def action_back(self) -> None:
         """Leave the log for the table; from the table, clear the filter, and without one go a page up."""
         if isinstance(self.focused, LogView):
-            self.table.focus()
+            self.set_focus(self.table)
             return
         if not self.words and not isinstance(self.focused, Input) and self.go_out():
             return
         self.query_one("#filter", Input).value = ""
         self.query_one("#filter-line").display = False
-        self.table.focus()
+        self.set_focus(self.table)
 
     # Log
 
@@ -283,7 +299,7 @@ class MainScreen(Walking, Doing):
             self.open(place)
         elif self.page.spec.log:
             self._show_log()
-            self.query_one(LogPane).text.focus()
+            self.set_focus(self.query_one(LogPane).text)
 
     def on_row_selected(self, event: RowSelected) -> None:
         """Another object: its details, and its log when the pane is open."""
@@ -307,9 +323,9 @@ class MainScreen(Walking, Doing):
         """Go to the rows, or to the log where the page has one."""
         if self.page.spec.log and self.query_one(LogPane).display:
             self._follow_log()
-            self.query_one(LogPane).text.focus()
+            self.set_focus(self.query_one(LogPane).text)
         else:
-            self.table.focus()
+            self.set_focus(self.table)
 
     def show_log(self, *, shown: bool) -> None:
         """Show the log, or leave it, unless that is so already."""
@@ -334,7 +350,7 @@ class MainScreen(Walking, Doing):
         pane.open((), "")
         self.remove_class("-log")
         self.post_message(LogWanted())
-        self.table.focus()
+        self.set_focus(self.table)
 
     def on_log_pieces(self, event: LogPieces) -> None:
         """More of the log."""

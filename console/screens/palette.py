@@ -12,6 +12,7 @@ from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option as Line
 
 from console.live.actions.palette import Entry
+from console.live.words import t
 
 
 class Palette(ModalScreen[Entry | None]):
@@ -32,7 +33,8 @@ class Palette(ModalScreen[Entry | None]):
     def compose(self) -> ComposeResult:
         """A line to type in over what it finds."""
         with Vertical(classes="dialog dialog-wide"):
-            yield Input(placeholder="an action, an object, a view: cancel 7c1e, nodes, 20001", id="typed-command")
+            hint = t("an action, an object, a view: cancel 7c1e, nodes, 20001")
+            yield Input(placeholder=hint, id="typed-command")
             yield OptionList(id="found", compact=True)
 
     def on_mount(self) -> None:
@@ -90,5 +92,5 @@ class Palette(ModalScreen[Entry | None]):
 def _words(entry: Entry) -> Text:
     text = Text(entry.label, no_wrap=True, overflow="ellipsis")
     if entry.note:
-        text.append(f"  {entry.note}", style="dim")
+        text.append(f"  {entry.note}", style="italic")
     return text

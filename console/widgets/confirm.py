@@ -14,6 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from console.live.actions.spec import Question
+from console.live.words import t
 
 
 class Confirm(ModalScreen[bool]):
@@ -42,10 +43,11 @@ class Confirm(ModalScreen[bool]):
                 with VerticalScroll(classes="dialog-list", can_focus=False):
                     yield Static(Text(asked.consequence), classes="dialog-text")
             with Horizontal(classes="dialog-buttons"):
-                yield Button(asked.back, id="no", compact=True)
-                yield Button(asked.verb, id="yes", compact=True, variant="warning", disabled=asked.typed is not None)
+                yield Button(t(asked.back), id="no", compact=True)
+                yield Button(t(asked.verb), id="yes", compact=True, variant="warning", disabled=asked.typed is not None)
             if asked.typed is not None:
-                yield Input(placeholder=f"type {asked.typed} to go on", id="typed", compact=True)
+                words = t("type {name} to go on", name=asked.typed)
+                yield Input(placeholder=words, id="typed", compact=True)
 
     def on_mount(self) -> None:
         """Focus the harmless answer."""

@@ -22,6 +22,7 @@ from textual.widget import Widget
 from console.live.cells import Cell, Row, Tone, fit
 from console.live.cursor import Cursor, Marks, place, settle, step
 from console.live.table import PLANE, Spot, Table, rearranged
+from console.live.words import t
 from console.messages import ColumnsChosen, MarksChanged, RowOpened, RowSelected, SortWanted
 from console.widgets.row_strips import GAP, RowStrips, spans
 
@@ -291,7 +292,7 @@ class LiveTable(ScrollView, can_focus=True):
         arrangement = self.table.arrangement
         sign = "▾" if arrangement.reverse else "▴"
         return tuple(
-            Cell(f"{field.column.title}{sign}" if field.name == arrangement.order else field.column.title)
+            Cell(f"{t(field.column.title)}{sign}" if field.name == arrangement.order else t(field.column.title))
             for field in self._fields
         )
 

@@ -23,6 +23,7 @@ from console.live.logs.book import Logbook, Origin, Piece
 from console.live.logs.paper import Stamps
 from console.live.logs.save import save
 from console.live.logs.search import Matches, wanted
+from console.live.words import t
 from console.messages import CommandDone
 from console.settings import state_folder
 from console.widgets.log_view import LogView
@@ -147,8 +148,8 @@ class LogPane(Vertical):
             return ""
         if len(self._ended) == len(self.origins):
             problems = [problem for problem in self._ended.values() if problem]
-            return problems[0] if problems else "complete"
-        return "following" if self.text.place.following else "held; End follows"
+            return problems[0] if problems else t("complete")
+        return t("following") if self.text.place.following else t("held; End follows")
 
     def _say(self) -> None:
         text = self.text

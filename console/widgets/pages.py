@@ -14,6 +14,7 @@ from console.live.pages import into, page_of, reading, subject_of
 from console.live.table import Arrangement, Table, key_of
 from console.live.trail import Place, Trail, Visit
 from console.live.views.panels import Lines
+from console.live.words import t
 from console.messages import PageReady
 from console.widgets.live_table import LiveTable
 from console.widgets.text_lines import Panel
@@ -75,7 +76,7 @@ class Page(Vertical):
         self.panel.show(self._lines(seen, local))
         table = self.table.table
         changed = table.follow(seen, local)
-        hidden = table.total and words and f"Nothing matches '{words}'. Press Esc to clear the filter."
+        hidden = table.total and words and t("Nothing matches '{words}'. Press Esc to clear the filter.", words=words)
         self.table.say_empty(hidden or self._nothing(seen))
         self.table.redraw(changed, int(local))
 
@@ -99,7 +100,7 @@ class Page(Vertical):
 
     def _nothing(self, seen: World) -> str:
         """What is said in the place of rows: that they are being read, or that there are none."""
-        return self.table.table.view.empty if self.read(seen) else "… reading"
+        return t(self.table.table.view.empty) if self.read(seen) else t("… reading")
 
     def read(self, world: World) -> bool:
         """Whether everything that the page needs was read once, or that was tried."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from rich.cells import cell_len
 from textual.content import Content
 from textual.widgets import Static
 
@@ -10,6 +11,7 @@ from console.live.catalog import KEYS, VIEWS
 from console.live.cells import Cell, Tone
 from console.live.views.panels import Lines
 from console.live.views.spec import ViewSpec
+from console.live.words import t
 
 _STYLE: Final[Mapping[Tone, str]] = {
     Tone.PLAIN: "",
@@ -38,9 +40,9 @@ class Headline(Line):
     def show(self, link: Cell, totals: Sequence[Cell], place: str) -> None:
         """Show these; the address is left out when there is no room for it."""
         parts = [(" funai  ", "bold"), *((f"{part.text}   ", _STYLE[part.tone]) for part in (link, *totals))]
-        room = self.size.width - sum(len(text) for text, _ in parts) - 1
-        if len(place) <= room:
-            parts.append((place.rjust(room), _STYLE[Tone.QUIET]))
+        room = self.size.width - sum(cell_len(text) for text, _ in parts) - 1
+        if cell_len(place) <= room:
+            parts.append((" " * (room - cell_len(place)) + place, _STYLE[Tone.QUIET]))
         self.put(Content.assemble(*parts))
 
 
@@ -59,7 +61,7 @@ class Views(Line):
         shorter = [(number, _named(VIEWS[number], None)) for number in farthest if number != here]
         shortest = [(number, KEYS[names[number]]) for number in farthest if number != here]
         for number, text in (*shorter, *shortest):
-            if sum(len(each) + 3 for each in texts) + 1 <= self.size.width:
+            if sum(cell_len(each) + 3 for each in texts) + 1 <= self.size.width:
                 break
             texts[number] = text
         parts = []
@@ -69,17 +71,17 @@ class Views(Line):
         self.put(Content.from_markup(" " + " ".join(parts)))
 
     def _show_way(self, crumbs: Sequence[str]) -> None:
-        way = [(f"{name} › ", "$quiet") for name in crumbs[:-1]]
-        room = self.size.width - sum(len(name) for name, _ in way) - len(crumbs[-1]) - 5
-        hint = "Esc out  [ back  ] forward"
+        way = [(f"{name} › ", "$quiet") for name in (t(crumbs[0]), *crumbs[1:-1])]
+        room = self.size.width - sum(cell_len(name) for name, _ in way) - cell_len(crumbs[-1]) - 5
+        hint = t("Esc out  [ back  ] forward")
         parts = [(" ", ""), *way, (f" {crumbs[-1]} ", "bold reverse")]
-        if room >= len(hint):
-            parts.append((hint.rjust(room), "$quiet"))
+        if room >= cell_len(hint):
+            parts.append((" " * (room - cell_len(hint)) + hint, "$quiet"))
         self.put(Content.assemble(*parts))
 
 
 def _named(view: ViewSpec[Any], size: int | None) -> str:
-    return f"{KEYS[view.name]} {view.title}{'' if size is None else f' {size}'}"
+    return f"{KEYS[view.name]} {t(view.title)}{'' if size is None else f' {size}'}"
 
 
 class Panel(Line):

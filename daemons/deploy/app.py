@@ -183,7 +183,7 @@ class Plane:
         self.leases = Leases(many_leases, self.bells)
         self.logs = Logs(store, self.bells, self.clock)
         self.nodes = NodeRegistry(urgent, self.bells, policy, settings.node_group_seconds, _addresses(settings))
-        self.runners = RunnerRegistry(urgent)
+        self.runners = RunnerRegistry(urgent, self.bells, stale_ms)
         self.placements = Placements(store, self.bells, policy)
         place = _place(settings)
         self.retention = Retention(store, registry, place)

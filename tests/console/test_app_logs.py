@@ -88,7 +88,7 @@ def test_an_apps_log_is_written_and_followed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("app", "code", "says"), [("20009", 1, b"on no runtime node"), ("../x", 2, b"not an app's id")]
+    ("app", "code", "says"), [("20009", 4, b"on no runtime node"), ("../x", 2, b"not an app's id")]
 )
 def test_what_cannot_be_read_is_said(tmp_path: Path, app: str, code: int, says: bytes) -> None:
     with served(tmp_path) as plane:

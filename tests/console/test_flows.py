@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Button, Input
 
@@ -375,3 +376,13 @@ async def test_no_key_does_harm(console: Open, plane: Plane) -> None:
             await pilot.press(dice.choice(keys))
         assert app.is_running
     assert plane.calls == []
+
+
+async def test_what_is_typed_after_the_filters_key_is_for_the_filter(console: Open) -> None:
+    """However fast: keys that are read in one go reach the line that `/` opens, and no action."""
+    async with console() as (app, pilot):
+        await pilot.press("1")
+        for key, character in (("slash", "/"), *((letter, letter) for letter in "slo"), ("slash", "/"), ("n", "n")):
+            app.post_message(events.Key(key, character))
+        await until(pilot, lambda: app.main.query_one("#filter", Input).value == "slo/n")
+        assert app.screen is app.main

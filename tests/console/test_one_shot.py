@@ -82,7 +82,7 @@ def test_cancel_by_the_beginning_of_an_id(plane: Served, jobs: dict[str, str]) -
     assert (done.returncode, done.stderr) == (0, b"")
     assert asyncio.run(get(plane, jobs["20003"])) is JobStatus.CANCELLED
     again = funai(plane.environ, "cancel", jobs["20002"])
-    assert again.returncode == 1
+    assert again.returncode == 4
     assert again.stdout == b"" and again.stderr.decode().startswith(f"funai: job {jobs['20002']} was not cancelled: ")
     assert len(again.stderr.splitlines()) == 1
     assert funai(plane.environ, "cancel", "ffffffff").returncode == 1
@@ -99,21 +99,21 @@ def test_cordon_and_uncordon(plane: Served, jobs: dict[str, str]) -> None:
     assert "DISABLED" in funai(plane.environ, "nodes").stdout.decode()
     assert funai(plane.environ, "uncordon", "rt-node-01").returncode == 0
     unknown = funai(plane.environ, "cordon", "nowhere")
-    assert unknown.returncode == 1 and b"nowhere" in unknown.stderr
+    assert unknown.returncode == 4 and b"nowhere" in unknown.stderr
 
 
 def test_drain_shows_what_it_would_do_then_moves_and_waits(plane: Served, jobs: dict[str, str]) -> None:
     preview = funai(plane.environ, "drain", "rt-node-01", "--preview")
     assert preview.returncode == 1 and b"2 of 2 apps have no place to go: rt-node-02" in preview.stderr
     refused = funai(plane.environ, "drain", "rt-node-01")
-    assert refused.returncode == 1 and b"cannot be drained" in refused.stderr
+    assert refused.returncode == 4 and b"cannot be drained" in refused.stderr
     part = funai(plane.environ, "drain", "rt-node-01", "--partial", "--wait")
     assert (part.returncode, part.stdout) == (0, b"1\n"), part.stderr
     assert b"drain 1 of node rt-node-01: DONE 0 of " in part.stderr
     listed = funai(plane.environ, "drains").stdout.decode()
     assert "rt-node-01" in listed and "DONE 0 of" in listed
     assert "SKIPPED" in funai(plane.environ, "drains", "1").stdout.decode()
-    assert funai(plane.environ, "drain-pause", "1").returncode == 1
+    assert funai(plane.environ, "drain-pause", "1").returncode == 4
     undone = funai(plane.environ, "drain-undo", "1", "--wait")
     assert undone.returncode == 0 and b"UNDONE" in undone.stderr
     assert "DISABLED" not in funai(plane.environ, "nodes").stdout.decode()
@@ -131,7 +131,7 @@ def test_deploy_repeats_the_newest_order(plane: Served, jobs: dict[str, str]) ->
     stored = asyncio.run(newest())
     assert (getattr(stored, "git_ref", None), getattr(stored, "user_id", None)) == ("release/1", "1")
     busy = funai(plane.environ, "deploy", "20001", "--ref", "main")
-    assert busy.returncode == 1 and b"busy" in busy.stderr
+    assert busy.returncode == 4 and b"busy" in busy.stderr
     assert funai(plane.environ, "deploy", "20009", "--ref", "main").returncode == 2
     assert funai(plane.environ, "deploy", "20002", "--ref", "-x").returncode == 2
     assert funai(plane.environ, "deploy", "20002", "--ref", "a", "--image", "b").returncode == 2
@@ -168,7 +168,7 @@ def test_a_control_plane_that_is_not_there(tmp_path: Path) -> None:
 
 def test_a_wrong_token_and_wrong_usage(plane: Served) -> None:
     refused = funai({**plane.environ, "DEPLOY_ADMIN_TOKEN": "wrong"}, "nodes")
-    assert refused.returncode == 1 and b"DEPLOY_ADMIN_TOKEN" in refused.stderr
+    assert refused.returncode == 4 and b"DEPLOY_ADMIN_TOKEN" in refused.stderr
     assert funai(plane.environ, "jobs", "--output", "xml").returncode == 2
     assert funai(plane.environ, "jobs", "--limit", "0").returncode == 2
 

@@ -53,9 +53,9 @@ def test_what_a_node_has_yet_to_do_is_listed_hurried_and_ends_with_the_node(plan
     hurried = funai(plane.environ, "operations", "retry", "1")
     assert (hurried.returncode, hurried.stdout) == (0, b"operation 1 on app 20001 is tried now\n")
     refused = funai(plane.environ, "node", "delete", "n1")
-    assert refused.returncode == 1 and b"1 apps live there" in refused.stderr and len(refused.stderr.splitlines()) == 1
+    assert refused.returncode == 4 and b"1 apps live there" in refused.stderr and len(refused.stderr.splitlines()) == 1
     gone = funai(plane.environ, "node", "delete", "n1", "--force")
     assert gone.returncode == 0 and b"1 operations are given up: 1\n" in gone.stdout
     late = funai(plane.environ, "operations", "abandon", "1")
-    assert late.returncode == 1 and b"ABANDONED" in late.stderr
+    assert late.returncode == 4 and b"ABANDONED" in late.stderr
     assert funai(plane.environ, "operations", "retry").returncode == 2

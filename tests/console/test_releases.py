@@ -87,7 +87,7 @@ def test_a_rollback_makes_a_job_and_says_where_the_image_is(plane: Served) -> No
 
     assert asyncio.run(payload()).image == IMAGES[0]
     busy = funai(plane.environ, "rollback", APP, "--to", "1")
-    assert busy.returncode == 1 and b"busy" in busy.stderr
+    assert busy.returncode == 4 and b"busy" in busy.stderr
     # What is deployed next is built again, from where the app was built before.
     again = funai(plane.environ, "deploy", APP, "--supersede")
     made = again
@@ -97,7 +97,7 @@ def test_a_rollback_makes_a_job_and_says_where_the_image_is(plane: Served) -> No
 
 def test_what_cannot_come_back_is_said_in_one_line(plane: Served) -> None:
     gone = funai(plane.environ, "rollback", APP, "--to", "2")
-    assert gone.returncode == 1 and gone.stdout == b""
+    assert gone.returncode == 4 and gone.stdout == b""
     assert b"n1 does not have it" in gone.stderr and len(gone.stderr.splitlines()) == 1
     assert funai(plane.environ, "rollback", "20009").returncode == 1
     assert funai(plane.environ, "rollback", APP, "--to", "0").returncode == 2

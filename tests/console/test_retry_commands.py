@@ -35,7 +35,7 @@ def view(plane: Served, job_id: str) -> JobView:
 
 
 def test_a_busy_app_is_waited_for_with_supersede(plane: Served, jobs: dict[str, str]) -> None:
-    assert funai(plane.environ, "deploy", "20001").returncode == 1
+    assert funai(plane.environ, "deploy", "20001").returncode == 4
     behind = funai(plane.environ, "deploy", "20001", "--supersede")
     assert (behind.returncode, behind.stderr) == (0, b"")
     made = view(plane, behind.stdout.decode().strip())
@@ -58,7 +58,7 @@ def test_retry_of_a_failed_job_by_the_beginning_of_its_id(plane: Served, jobs: d
     assert (made.status, made.retry_of, made.app_id) == (JobStatus.PENDING, jobs["20002"], "20002")
 
     busy = funai(plane.environ, "retry", jobs["20002"])
-    assert (busy.returncode, busy.stdout) == (1, b"") and b"busy" in busy.stderr
+    assert (busy.returncode, busy.stdout) == (4, b"") and b"busy" in busy.stderr
     again = funai(plane.environ, "retry", jobs["20002"], "--supersede")
     assert again.returncode == 0
     assert view(plane, made.id).superseded_by == again.stdout.decode().strip()
@@ -66,7 +66,7 @@ def test_retry_of_a_failed_job_by_the_beginning_of_its_id(plane: Served, jobs: d
 
 def test_what_cannot_be_retried_is_said_in_one_line(plane: Served, jobs: dict[str, str]) -> None:
     running = funai(plane.environ, "retry", jobs["20001"])
-    assert running.returncode == 1 and running.stdout == b""
+    assert running.returncode == 4 and running.stdout == b""
     assert running.stderr.decode().startswith(f"funai: job {jobs['20001']} was not retried: ")
     assert len(running.stderr.splitlines()) == 1
     assert funai(plane.environ, "retry", "ffffffff").returncode == 1

@@ -46,7 +46,7 @@ def test_what_was_not_taken_is_listed_and_sent_again(plane: Served) -> None:
     again = funai(plane.environ, "webhooks", "retry", str(view["id"]))
     assert (again.returncode, again.stdout.decode()) == (0, f"delivery 1 of job {view['jobId']} is sent now\n")
     unknown = funai(plane.environ, "webhooks", "retry", "4711")
-    assert unknown.returncode == 1 and b"there is no delivery 4711" in unknown.stderr
+    assert unknown.returncode == 4 and b"there is no delivery 4711" in unknown.stderr
     assert funai(plane.environ, "webhooks", "retry").returncode == 2
 
 

@@ -52,7 +52,7 @@ class Desk:
         self.orders = Orders(grouped(self.store), self.bells)
         self.leases = Leases(grouped(self.store), self.bells)
         self.nodes = NodeRegistry(self.store, self.bells, POLICY)
-        self.runners = RunnerRegistry(self.store)
+        self.runners = RunnerRegistry(self.store, self.bells, 90_000)
 
     async def beat(self) -> None:
         """A node with room."""

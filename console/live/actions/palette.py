@@ -15,6 +15,7 @@ from console.live.model import Scene, World
 from console.live.plain import line
 from console.live.table import key_of
 from console.live.views.spec import ViewSpec
+from console.live.words import t
 
 MOST_FOUND: Final = 40
 _LONGEST: Final = 110
@@ -54,19 +55,24 @@ def index(world: World, views: Sequence[ViewSpec[Any]], local: float) -> Index:
 
 
 def _objects(view: ViewSpec[Any], scene: Scene) -> Iterable[Entry]:
-    kind = view.title.removesuffix("s").casefold()
+    """Found by what they are called in either language: `job` in English, the singular of the view's title."""
+    english, shown = view.title.removesuffix("s").casefold(), t(view.title)
+    kind, known = (english, "") if shown == view.title else (shown, f"{english} ")
     for object_id, value in view.objects(scene.model).items():
-        words = view.words(value, scene)
-        label = f"{kind} {line(words, _LONGEST)}"
-        yield Entry(label, label.casefold(), view=view.name, key=key_of(scene.plane, object_id))
+        label = f"{kind} {line(view.words(value, scene), _LONGEST)}"
+        yield Entry(label, f"{known}{label}".casefold(), view=view.name, key=key_of(scene.plane, object_id))
 
 
 def _view(view: ViewSpec[Any]) -> Entry:
-    return Entry(view.name, f"{view.name} {view.title}".casefold(), f"show {view.title.casefold()}", view=view.name)
+    """Found by what it is called in either language."""
+    find = f"{view.name} {view.title} {t(view.title)}".casefold()
+    return Entry(view.name, find, t(f"Show {view.name}"), view=view.name)
 
 
 def _action(action: Action[Any]) -> Entry:
-    return Entry(action.title, f"{action.title} {action.id}".casefold(), action.tooltip, action=action.id)
+    """Found by what it is called in either language, and by its id."""
+    find = f"{action.title} {action.id} {t(action.title)}".casefold()
+    return Entry(t(action.title), find, t(action.tooltip), action=action.id)
 
 
 def search(found: Index, typed: str) -> Sequence[Entry]:

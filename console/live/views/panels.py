@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
+from rich.cells import cell_len
+
 from console.live import topics
 from console.live.cells import Cell, Tone, cell, disk_bar, disk_tone, seconds_between, size, span
 from console.live.model import Scene
@@ -12,6 +14,7 @@ from console.live.views import jobs, nodes, runners
 from console.live.views.apps import condition_cell, why
 from console.live.views.drains import plan_lines, progress, state_cell
 from console.live.views.jobs import counts, eta, held_by, short, status_cell
+from console.live.words import t
 from protocol.apps import AppView
 from protocol.drains import DrainView
 from protocol.jobs import JobStatus, JobView
@@ -28,7 +31,8 @@ _TITLE: Final = 12
 
 
 def _titled(title: str, *cells: Cell) -> tuple[Cell, ...]:
-    return (Cell(title.ljust(_TITLE), Tone.QUIET), *cells)
+    shown = t(title)
+    return (Cell(shown + " " * (_TITLE - cell_len(shown)), Tone.QUIET), *cells)
 
 
 def _plain(lines: Iterable[str]) -> Lines:

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 
 from daemons.deploy.domain import expected, nodes
 from daemons.deploy.domain.addresses import AgentAddresses
-from daemons.deploy.domain.events import Actor
+from daemons.deploy.domain.events import Actor, NewEvent
 from daemons.deploy.domain.nodes import NodePolicy, Runner, RunnerNotFound, RuntimeNode
+from daemons.deploy.domain.views import runner_view
 from daemons.deploy.ports import Store, Transaction
 from daemons.deploy.services.bells import Bells
 from daemons.deploy.services.heartbeats import APART_SECONDS, Heartbeats, named, tell
@@ -105,8 +106,11 @@ class NodeRegistry:
 class RunnerRegistry:
     """Runners. Calls are noted in memory and written once a second: a heartbeat costs no transaction for it."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, bells: Bells, stale_ms: int) -> None:
+        """A runner that was not heard for `stale_ms` is told as stale."""
         self._store = store
+        self._bells = bells
+        self._stale_ms = stale_ms
         self._heard: dict[str, Runner] = {}
 
     def heard(
@@ -160,9 +164,14 @@ class RunnerRegistry:
             at, by = (now, actor.name) if drained else (None, None)
             after = replace(before, drained_at=at, drained_by=by)
             await tx.drain_runner(after)
+            views = [runner_view(each, self._stale_ms, now).to_json().decode() for each in (after, before)]
+            change = "drained" if drained else "undrained"
+            await tx.append(NewEvent("runner", change, runner_id, actor, views[0], before=views[1]))
             return now, after
 
-        return await self._store.transact(work)
+        answer = await self._store.transact(work)
+        self._bells.changed()
+        return answer
 
     async def runners(self) -> tuple[int, Sequence[Runner]]:
         """The database's clock, and all runners."""

@@ -58,6 +58,7 @@ OPEN_TO = {
     "GET /admin/runners/list": {"admin"},
     "GET /admin/singletons": {"admin"},
     "GET /admin/strays": {"admin"},
+    "POST /admin/runners/set-drained": {"admin"},
     "POST /admin/drains/preview": {"admin"},
     "POST /admin/drains": {"admin"},
     "GET /admin/drains": {"admin"},

@@ -107,6 +107,11 @@ async def disable(plane: Plane) -> None:
     await plane.admin.set_enabled("n1", enabled=False)
 
 
+async def drain_runner(plane: Plane) -> None:
+    await plane.claimed()
+    await plane.admin.set_drained("r1", drained=True)
+
+
 async def delete_node(plane: Plane) -> None:
     await plane.beat()
     await plane.admin.delete_node("n1", force=True)
@@ -234,6 +239,7 @@ TOLD: Final[Mapping[str, tuple[Scenario, str, str, str]]] = {
     "DELETE /admin/runtime-nodes/{name}": (delete_node, "node", "disabled", "admin"),
     "POST /admin/runtime-nodes/reassign": (reassign, "placement", "placed", "admin"),
     "POST /admin/runtime-nodes/drain": (drain, "placement", "placed", "admin"),
+    "POST /admin/runners/set-drained": (drain_runner, "runner", "drained", "admin"),
     "POST /admin/drains": (start_drain, "drain", "created", "admin"),
     "POST /admin/drains/{drain_id}/pause": (pause_drain, "drain", "paused", "admin"),
     "POST /admin/drains/{drain_id}/resume": (resume_drain, "drain", "running", "admin"),

@@ -37,6 +37,7 @@ def test_a_platform_elsewhere_is_changed_only_when_the_operator_says_so(folder: 
     assert read(here).write and not read(elsewhere).write
     assert read(elsewhere | {"FUNAI_CONSOLE_WRITE": "true"}).write
     assert not read(here | {"FUNAI_CONSOLE_WRITE": "false"}).write
+    assert not read(here).production and read(here | {"FUNAI_CONSOLE_PRODUCTION": "true"}).production
     with pytest.raises(NotConfigured, match="true or false"):
         read(here | {"FUNAI_CONSOLE_WRITE": "perhaps"})
 
