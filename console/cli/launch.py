@@ -34,6 +34,10 @@ Database = Annotated[
     str | None,
     typer.Option("--db", metavar="URL", help="sqlite:///PATH or mysql://USER:PASSWORD@HOST:PORT/NAME"),
 ]
+Writes = Annotated[
+    bool | None,
+    typer.Option("--write/--read-only", help="May it change anything? By default on this machine's platform alone."),
+]
 Folder = Annotated[Path | None, typer.Option("--data-dir", metavar="DIR", help="Folder that holds everything.")]
 
 
@@ -44,12 +48,7 @@ def console(
         typer.Argument(metavar="[TIME]", help="With --replay: 14:30, 2026-05-01T14:30 (UTC), 90m before the end."),
     ] = None,
     data_dir: Folder = None,
-    write: Annotated[
-        bool | None,
-        typer.Option(
-            "--write/--read-only", help="May it change anything? By default on this machine's platform alone."
-        ),
-    ] = None,
+    write: Writes = None,
     context: Annotated[
         str | None, typer.Option(metavar="NAME[,NAME]", help="Contexts of the settings: see funai config.")
     ] = None,
@@ -69,12 +68,7 @@ def console(
     """Open the operations console, or play what it recorded."""
     if time is not None and not replay:
         _refuse("a time is given without --replay; leave it out, or add --replay")
-    if write is not None:
-        os.environ["FUNAI_CONSOLE_WRITE"] = str(write).lower()
-    if context is not None:
-        os.environ["FUNAI_CONTEXT"] = context
-    if data_dir is not None:
-        os.environ["FUNAI_DATA_DIR"] = str(data_dir.resolve())
+    _tell(write, context, data_dir)
     look, language = _look(theme), _language(lang)
     choose(language)
     if replay:
@@ -144,6 +138,16 @@ def daemon(
     given = {host_name: host, port_name: None if port is None else str(port), db_name: db}
     os.environ.update({key: value for key, value in given.items() if key is not None and value is not None})
     os.execv(sys.executable, (sys.executable, "-m", f"daemons.{name}"))  # noqa: S606
+
+
+def _tell(write: bool | None, context: str | None, data_dir: Path | None) -> None:
+    """Have the settings know what was said on the command line."""
+    if write is not None:
+        os.environ["FUNAI_CONSOLE_WRITE"] = str(write).lower()
+    if context is not None:
+        os.environ["FUNAI_CONTEXT"] = context
+    if data_dir is not None:
+        os.environ["FUNAI_DATA_DIR"] = str(data_dir.resolve())
 
 
 def _look(given: str) -> str:

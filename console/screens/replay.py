@@ -86,8 +86,10 @@ class ReplayScreen(MainScreen):
         Binding("p", "replay('toggle')", "Play", id="replay.play", tooltip="Play the recording, or stand still"),
         Binding("full_stop", "replay('frame', 1)", "Frame", key_display=".", id="replay.next", tooltip="Next frame"),
         Binding("comma", "replay('frame', -1)", "Frame back", show=False, id="replay.previous"),
-        Binding("right_parenthesis", "replay('nudge', 60)", "On 1m", key_display=")", show=False, id="replay.on"),
-        Binding("left_parenthesis", "replay('nudge', -60)", "Back 1m", key_display="(", show=False, id="replay.back"),
+        Binding("right_parenthesis", "replay('nudge', 60)", "On 1 min", key_display=")", show=False, id="replay.on"),
+        Binding(
+            "left_parenthesis", "replay('nudge', -60)", "Back 1 min", key_display="(", show=False, id="replay.back"
+        ),
         Binding("right_curly_bracket", "replay('faster', 1)", "Faster", key_display="}", id="replay.faster"),
         Binding(
             "left_curly_bracket", "replay('faster', -1)", "Slower", key_display="{", show=False, id="replay.slower"

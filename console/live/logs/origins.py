@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from console.live.logs.book import Origin
 from console.live.views.jobs import short
+from console.live.words import t
 from protocol.apps import AppRunView, AppView
 from protocol.jobs import JobView
 from protocol.nodes import PlacementView
@@ -23,7 +24,8 @@ def origin_of(value: object, plane: str = "") -> Origin | None:
 def title_of(origins: Sequence[Origin]) -> str:
     """What stands over their log."""
     if not origins:
-        return "No job or app is selected"
+        return t("No job or app is selected")
     if len(origins) == 1:
-        return f"Log of {origins[0].label}"
-    return f"Logs of {len(origins)}: {', '.join(origin.label for origin in origins[:3])}{' …' * (len(origins) > 3)}"
+        return t("Log of {label}", label=origins[0].label)
+    labels = ", ".join(origin.label for origin in origins[:3])
+    return t("Logs of {count}: {labels}", count=len(origins), labels=labels + " …" * (len(origins) > 3))
