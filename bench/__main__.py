@@ -27,6 +27,7 @@ BENCHES = (
     "runner",
     "peers",
     "console",
+    "logview",
 )
 
 

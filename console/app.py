@@ -5,7 +5,7 @@ import gc
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from functools import partial
 from types import MappingProxyType
 from typing import ClassVar, Final, Protocol
@@ -23,10 +23,14 @@ from console.live.actions.registry import action_of
 from console.live.actions.spec import Permit
 from console.live.books import Books
 from console.live.commands import Commands, explain, explain_change
-from console.live.feed import Feed, LogSource, Source, log_texts
+from console.live.feed import FRAME_SECONDS, Feed, Source
 from console.live.keymap import checked
 from console.live.library import Library
+from console.live.logs.book import Origin, Piece
+from console.live.logs.follow import Logs, pieces
 from console.live.model import Clock, Live, World
+from console.live.recorder.recorder import Recorder
+from console.live.recorder.shelf import Shelf
 from console.live.reduce import MOST_JOBS
 from console.live.themes import DARK, THEMES, look_of, variables
 from console.live.words import t
@@ -36,7 +40,7 @@ from console.messages import (
     CopyWanted,
     DeployWanted,
     LogEnded,
-    LogText,
+    LogPieces,
     LogWanted,
     LookedUp,
     LookUpWanted,
@@ -47,7 +51,7 @@ from console.messages import (
 )
 from console.screens.deploy_form import DeployForm
 from console.screens.main import MainScreen, default_keys
-from console.settings import ConsoleSettings, NotConfigured, columns_path, read_all
+from console.settings import ConsoleSettings, NotConfigured, columns_path, read_all, recordings_file, records
 from console.widgets import clipboard
 from protocol.client.transport import ClientError
 
@@ -78,7 +82,7 @@ def theme_of(name: str) -> Theme:
 _TIDY_SECONDS: Final = 30.0
 
 
-class ControlPlane(Source, LogSource, Commands, Books, Protocol):
+class ControlPlane(Source, Logs, Commands, Books, Protocol):
     """Everything the console asks of the control plane."""
 
 
@@ -115,24 +119,36 @@ class ConsoleApp(App[None], inherit_bindings=False):
         keymap: Mapping[str, str] | None = None,
         most_jobs: int = MOST_JOBS,
         columns: ChosenColumns | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         """One control plane, or several by the names that the operator gave them; `look`: a theme's name."""
         super().__init__()
         self._look = look
         self._planes = plane if isinstance(plane, Mapping) else {"": plane}
         self._own_keys = dict(keymap or {})
-        clock = clock or SteadyClock()
+        self._clock = clock = clock or SteadyClock()
         self._columns = columns or ChosenColumns(None, "", {})
-        self.main = MainScreen(clock, place, permits, self._columns)
+        self.main = self.make_screen(clock, place, permits)
         self._world = World(MappingProxyType(dict.fromkeys(self._planes, Live())))
         self.main.set_reactive(MainScreen.world, self._world)
+        self._pieces: list[Piece] = []
         self._libraries = {
             name: Library(each, clock, partial(self._show_again, name)) for name, each in self._planes.items()
         }
         self._feeds = {
-            name: Feed(self._libraries[name].tapped(each), partial(self._show, name), clock, most_jobs=most_jobs)
+            name: Feed(
+                self._libraries[name].tapped(each),
+                partial(self._show, name),
+                clock,
+                most_jobs=most_jobs,
+                tape=recorder.tape(name) if recorder is not None else None,
+            )
             for name, each in self._planes.items()
         }
+
+    def make_screen(self, clock: Clock, place: str, permits: Mapping[str, Permit] | None) -> MainScreen:
+        """The one main screen."""
+        return MainScreen(clock, place, permits, self._columns)
 
     @property
     def _plane(self) -> ControlPlane:
@@ -156,19 +172,30 @@ class ConsoleApp(App[None], inherit_bindings=False):
         self.set_keymap(dict(chosen.keys))
         self.main.keymap = chosen
         self.push_screen(self.main)
-        for name, feed in self._feeds.items():
-            self.run_worker(feed.run(), name=f"feed {name}".rstrip(), group=f"feed {name}", exit_on_error=False)
+        self.begin()
         for name, library in self._libraries.items():
             of = f"library {name}"
             self.run_worker(library.run(), name=of.rstrip(), group=of, exit_on_error=False)
         self.set_interval(_TIDY_SECONDS, _tidy)
+
+    def begin(self) -> None:
+        """Follow the control planes."""
+        for name, feed in self._feeds.items():
+            self.run_worker(feed.run(), name=f"feed {name}".rstrip(), group=f"feed {name}", exit_on_error=False)
 
     def _show(self, plane: str, live: Live) -> None:
         self._world = self._world.with_plane(plane, self._libraries[plane].furnish(live))
         self.post_message(WorldChanged(self._world))
 
     def _show_again(self, plane: str) -> None:
-        self._show(plane, self._world.planes.get(plane, Live()))
+        if plane in self._world.planes:
+            self._show(plane, self._world.planes[plane])
+
+    def show(self, world: World) -> None:
+        """Show these control planes and no others."""
+        furnished = {name: self._libraries[name].furnish(live) for name, live in world.planes.items()}
+        self._world = World(MappingProxyType(furnished))
+        self.post_message(WorldChanged(self._world))
 
     def on_world_changed(self, event: WorldChanged) -> None:
         """Hand the newest value to the screen."""
@@ -190,21 +217,42 @@ class ConsoleApp(App[None], inherit_bindings=False):
         self._columns.keep(event.view, event.names)
 
     def on_log_wanted(self, event: LogWanted) -> None:
-        """Follow one log at a time."""
+        """Follow the logs that are shown, and no others."""
         self.workers.cancel_group(self, "log")
-        if event.job_id is not None:
-            self.run_worker(
-                self._follow_log(event.job_id, event.plane), group="log", exclusive=True, exit_on_error=False
-            )
+        self._pieces = []
+        for number, origin in enumerate(event.origins):
+            self.run_worker(self._follow_log(event.origins, number, origin), group="log", exit_on_error=False)
 
-    async def _follow_log(self, job_id: str, plane: str) -> None:
+    async def _follow_log(self, origins: tuple[Origin, ...], number: int, origin: Origin) -> None:
+        plane, now = self.plane_of(origin.plane), partial(self._server_now, origin.plane)
         try:
-            async for text in log_texts(self.plane_of(plane), job_id):
-                self.main.post_message(LogText(job_id, text))
+            async with aclosing(pieces(plane, origin, number, now)) as found:
+                async for piece in found:
+                    self._gather(origins, piece)
         except ClientError as error:
-            self.main.post_message(LogEnded(job_id, explain(error, "The log cannot be read")))
+            problem: str | None = explain(error, "The log cannot be read")
         else:
-            self.main.post_message(LogEnded(job_id))
+            problem = None
+        self._hand_on(origins, self._pieces)
+        self.main.post_message(LogEnded(origins, number, problem))
+
+    def _gather(self, origins: tuple[Origin, ...], piece: Piece) -> None:
+        """One message for each frame, however many pieces come."""
+        if not self._pieces:
+            self.set_timer(FRAME_SECONDS, partial(self._hand_on, origins, self._pieces))
+        self._pieces.append(piece)
+
+    def _hand_on(self, origins: tuple[Origin, ...], gathered: list[Piece]) -> None:
+        if gathered:
+            self.main.post_message(LogPieces(origins, tuple(gathered)))
+            gathered.clear()
+
+    def _server_now(self, plane: str) -> int:
+        """Epoch milliseconds by a control plane's clock; 0 before anything was heard of it."""
+        live = self._world.planes.get(plane)
+        if live is None or live.model is None:
+            return 0
+        return int(live.model.server_time(self._clock.monotonic()).timestamp() * 1000)
 
     def on_look_up_wanted(self, event: LookUpWanted) -> None:
         """Read what an action needs before it can be asked about."""
@@ -290,16 +338,23 @@ def run(look: str = "") -> int:
     except NotConfigured as problem:
         sys.stderr.write(f"funai: {problem}\n")
         return 2
-    asyncio.run(_open(every, look))
+    place = " ".join(settings.name or settings.place for settings in every)
+    recorder = Recorder(Shelf(recordings_file()), place) if records() else None
+    try:
+        asyncio.run(_open(every, place, look, recorder))
+    finally:
+        if recorder is not None:
+            recorder.close()
+    if recorder is not None and recorder.problem:
+        sys.stderr.write(f"funai: {recorder.problem}; FUNAI_RECORD=off stops recording\n")
     return 0
 
 
-async def _open(every: Sequence[ConsoleSettings], look: str) -> None:
+async def _open(every: Sequence[ConsoleSettings], place: str, look: str, recorder: Recorder | None) -> None:
     """Names are shown where there are several control planes; of one alone the address is."""
     named = {settings.name if len(every) > 1 else "": settings for settings in every}
     clients = {name: admin(settings) for name, settings in named.items()}
     permits = {name: Permit(settings.write, settings.production) for name, settings in named.items()}
-    place = " ".join(settings.name or settings.place for settings in every)
     chosen = ChosenColumns(columns_path(), ",".join(settings.name for settings in every), every[0].columns)
     async with AsyncExitStack() as transports:
         for client in clients.values():
@@ -311,4 +366,5 @@ async def _open(every: Sequence[ConsoleSettings], look: str) -> None:
             permits=permits,
             keymap=every[0].keymap,
             columns=chosen,
+            recorder=recorder,
         ).run_async()

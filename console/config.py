@@ -105,8 +105,8 @@ def path(environ: Mapping[str, str]) -> Path:
 
 
 def state_path(environ: Mapping[str, str]) -> Path:
-    """Where the console keeps which columns were chosen last."""
-    return _folder(environ, "XDG_STATE_HOME", ".local/state") / "funai" / "columns.json"
+    """Where the console keeps what is not configuration: chosen columns, recordings, saved logs."""
+    return _folder(environ, "XDG_STATE_HOME", ".local/state") / "funai"
 
 
 def _folder(environ: Mapping[str, str], variable: str, usual: str) -> Path:

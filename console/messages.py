@@ -1,12 +1,13 @@
 """What widgets, screens and the app tell each other. Values that supersede one another coalesce in the queue."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from textual.message import Message
 
 from console.live.actions.orders import Order
 from console.live.actions.spec import Aim, Found
+from console.live.logs.book import Origin, Piece
 from console.live.model import World
 from protocol.jobs import CreateJob
 
@@ -90,30 +91,41 @@ class ViewWanted(Message):
 
 
 class LogWanted(Message):
-    """Follow this job's log, on the control plane of that name, or (with None) follow none."""
+    """Follow the logs of these, or (of none) follow none."""
 
-    def __init__(self, job_id: str | None, plane: str = "") -> None:
+    def __init__(self, origins: Sequence[Origin] = ()) -> None:
         super().__init__()
-        self.job_id = job_id
-        self.plane = plane
+        self.origins = tuple(origins)
 
 
-class LogText(Message):
-    """More of a job's log, safe to show."""
+class LogPieces(Message):
+    """More of the log of these origins."""
 
-    def __init__(self, job_id: str, text: str) -> None:
+    def __init__(self, origins: tuple[Origin, ...], pieces: Sequence[Piece]) -> None:
         super().__init__()
-        self.job_id = job_id
-        self.text = text
+        self.origins = origins
+        self.pieces = pieces
 
 
 class LogEnded(Message):
-    """A job's log is complete, or (with `problem`) cannot be read."""
+    """The log of origin `number` of these is complete, or (with `problem`) cannot be read."""
 
-    def __init__(self, job_id: str, problem: str | None = None) -> None:
+    def __init__(self, origins: tuple[Origin, ...], number: int, problem: str | None = None) -> None:
         super().__init__()
-        self.job_id = job_id
+        self.origins = origins
+        self.number = number
         self.problem = problem
+
+
+class ReplayWanted(Message):
+    """Move through a recording: `kind` is toggle, frame, nudge (seconds), faster, share (0 to 1), time (with
+    `text`), or stay."""
+
+    def __init__(self, kind: str, value: float = 0, text: str = "") -> None:
+        super().__init__()
+        self.kind = kind
+        self.value = value
+        self.text = text
 
 
 class LookUpWanted(Message):

@@ -134,7 +134,7 @@ def config_path(environ: Mapping[str, str] | None = None) -> Path:
 
 def columns_path(environ: Mapping[str, str] | None = None) -> Path:
     """Where the columns are kept that the operator chose last."""
-    return state_path(os.environ if environ is None else environ)
+    return state_folder(environ) / "columns.json"
 
 
 def _config(given: Mapping[str, str]) -> Config:
@@ -227,6 +227,22 @@ def read_owner(settings: ConsoleSettings, environ: Mapping[str, str] | None = No
         )
     first = token.split(",")[0].strip()
     return OwnerSettings(settings.api_url, gateway, first, keys / "demo_user_ed25519", keys / "known_hosts")
+
+
+def state_folder(environ: Mapping[str, str] | None = None) -> Path:
+    """Where the console keeps what is not configuration (XDG Base Directory 0.8)."""
+    return state_path(os.environ if environ is None else environ)
+
+
+def recordings_file(environ: Mapping[str, str] | None = None) -> Path:
+    """Where the console records what it shows."""
+    return state_folder(environ) / "recordings.sqlite"
+
+
+def records(environ: Mapping[str, str] | None = None) -> bool:
+    """Whether the console records what it shows; FUNAI_RECORD=off turns it off."""
+    given = os.environ if environ is None else environ
+    return given.get("FUNAI_RECORD", "on").strip().lower() not in ("off", "0", "false", "no")
 
 
 def _data_dir(environ: Mapping[str, str]) -> Path:

@@ -42,6 +42,11 @@ def serve_console(address: Address, look: str, language: str) -> int:
     return 0
 
 
+def open_replay(time: str | None) -> int:
+    """Run the console on what was recorded, from this time on."""
+    return int(importlib.import_module("console.replay").run(time))
+
+
 def platform_and_console(supervisor: Sequence[str], look: str = "") -> int:
     """Start the platform, open the console when it is ready, stop the platform when the console is left."""
     # In a process group of its own, so that Ctrl-C in the terminal is the console's alone.

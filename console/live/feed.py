@@ -14,6 +14,7 @@ from typing import Final, Protocol, TypeVar
 from console.live.model import Clock, Link, LinkState, Live, Model
 from console.live.plain import PlainText
 from console.live.reduce import MOST_JOBS, apply, leases_near, load, reread
+from console.live.tape import Applied, Loaded, NoTape, Published, Reread, Tape
 from protocol.client.stream import backoff
 from protocol.client.transport import ClientError, Unreachable
 from protocol.events import AnyEvent, ResetEvent, Snapshot
@@ -68,12 +69,14 @@ class Feed:
         clock: Clock,
         pause: Pause = asyncio.sleep,
         most_jobs: int = MOST_JOBS,
+        tape: Tape | None = None,
     ) -> None:
         self._source = source
         self._show = show
         self._clock = clock
         self._pause = pause
         self._most_jobs = most_jobs
+        self._tape = tape or NoTape()
         self._live = Live()
 
     async def run(self) -> None:
@@ -101,7 +104,7 @@ class Feed:
 
     async def _listen(self) -> None:
         """One connection: returns when the stream ended."""
-        model = load(await self._source.snapshot(), self._clock.monotonic(), self._live.model)
+        model = self._take(self._live.model, await self._source.snapshot(), self._clock.monotonic())
         self._publish(Live(model, self._heard()))
         async with _closing(self._source.follow(model.seq)) as stream:
             batches = _Batches(stream)
@@ -120,6 +123,7 @@ class Feed:
         while events := await batches.take():
             local = self._clock.monotonic()
             model = apply(self._model(), events, local, self._most_jobs)
+            self._tape.put(Applied(local, tuple(events), self._most_jobs), model)
             if local - looked_at >= _LOOK_SECONDS:
                 looked_at = local
                 model = await self._reread(model, local)
@@ -132,12 +136,21 @@ class Feed:
         try:
             if len(near) > _MOST_REREAD:
                 newer = await self._source.snapshot()
-                return load(newer, self._clock.monotonic(), model) if newer.seq >= model.seq else model
+                return self._take(model, newer, self._clock.monotonic()) if newer.seq >= model.seq else model
             jobs = {job_id: await self._source.get(job_id) for job_id in near}
         except ClientError as error:
             logger.info("Leases could not be read again.", extra={"problem": str(error)})
             return model
-        return reread(model, jobs, local) if jobs else model
+        if not jobs:
+            return model
+        found = reread(model, jobs, local)
+        self._tape.put(Reread(local, jobs), found)
+        return found
+
+    def _take(self, before: Model | None, snapshot: Snapshot, local: float) -> Model:
+        model = load(snapshot, local, before)
+        self._tape.put(Loaded(local, snapshot), model)
+        return model
 
     def _model(self) -> Model:
         if self._live.model is None:
@@ -149,6 +162,7 @@ class Feed:
 
     def _publish(self, live: Live) -> None:
         self._live = live
+        self._tape.put(Published(self._clock.monotonic(), live.link), live.model)
         self._show(live)
 
 

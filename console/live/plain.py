@@ -22,6 +22,7 @@ _OPEN: Final = re.compile(
     r"(?:\x1b|\x1b\[[0-?]*[ -/]*|\x9b[0-?]*[ -/]*|\x1b[ -/]+"
     r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*\x1b?)\Z"
 )
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;:]*m")
 _LONGEST_OPEN: Final = 4096
 _ZERO_WIDTH_JOINER: Final = "\u200d"
 
@@ -30,7 +31,7 @@ def line(text: str, most: int = 2000) -> str:
     """One line of plain text: sequences removed, every run of white space and line ends one blank."""
     if len(text) <= most and text.isascii() and text.isprintable() and "  " not in text and text == text.strip():
         return text
-    return " ".join(_visible(_SEQUENCE.sub("", text[: most * 2])).split())[:most]
+    return " ".join(visible(_SEQUENCE.sub("", text[: most * 2])).split())[:most]
 
 
 class PlainText:
@@ -50,7 +51,7 @@ class PlainText:
         self._held = ""
         if not last:
             text = self._hold(text)
-        return _visible(text.replace("\r\n", "\n").replace("\r", "\n"))
+        return visible(text.replace("\r\n", "\n").replace("\r", "\n"))
 
     def _hold(self, text: str) -> str:
         unfinished = _OPEN.search(text)
@@ -61,10 +62,17 @@ class PlainText:
         return text
 
 
-def _visible(text: str) -> str:
+def visible(text: str, kept: str = "\n\t") -> str:
+    """The text without characters that move, hide or turn round what is shown; those in `kept` stay."""
     if text.isascii() and text.isprintable():
         return text
-    return "".join(char for char in text if char in "\n\t" or _shown(char))
+    dropped = {ord(char): None for char in set(text) if char not in kept and not _shown(char)}
+    return text.translate(dropped) if dropped else text
+
+
+def colours_only(text: str) -> str:
+    """The text with all sequences removed but those that colour what follows (ECMA-48, 8.3.117, SGR)."""
+    return _SEQUENCE.sub(lambda found: found[0] if _COLOUR.fullmatch(found[0]) else "", text)
 
 
 def _shown(char: str) -> bool:

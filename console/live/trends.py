@@ -28,8 +28,12 @@ class Trends:
         self._waiting: deque[Sample] = deque(maxlen=_KEPT)
 
     def note(self, now: datetime, nodes: Iterable[NodeView], waiting: int) -> None:
-        """Remember how things stand, unless that was done a moment ago."""
+        """Remember how things stand, unless that was done a moment ago. Where time went back, as in a recording, what
+        came later is not known yet."""
         at = now.timestamp()
+        for samples in (self._waiting, *self._nodes.values()):
+            while samples and samples[-1][0] > at:
+                samples.pop()
         if self._waiting and at - self._waiting[-1][0] < _EVERY_SECONDS:
             return
         self._waiting.append((at, float(waiting)))

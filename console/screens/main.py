@@ -1,6 +1,6 @@
 """The one main screen: headline, a page, details, log and status. It draws a value and posts wishes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
@@ -8,7 +8,8 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingsMap, BindingType
 from textual.containers import Horizontal
-from textual.widgets import Footer, Input, Label, Log
+from textual.dom import DOMNode
+from textual.widgets import Footer, Input, Label
 
 from console.columns import ChosenColumns
 from console.live.actions.spec import Action, Aim, Permit
@@ -16,20 +17,22 @@ from console.live.catalog import KEYS, VIEWS
 from console.live.filter import parse
 from console.live.headline import links_cell, mode_cell, totals
 from console.live.keymap import Keymap
+from console.live.logs.book import MOST_ORIGINS, Origin
+from console.live.logs.origins import origin_of, title_of
 from console.live.model import Clock, Live, World
 from console.live.table import Arrangement
-from console.live.views.jobs import JOBS, short
+from console.live.views.jobs import JOBS
 from console.live.words import t
-from console.messages import LogEnded, LogText, LogWanted, MarksChanged, RowSelected, SortWanted
+from console.messages import LogEnded, LogPieces, LogWanted, MarksChanged, RowSelected, SortWanted
 from console.screens.doing import Doing
 from console.screens.help import Help
 from console.screens.walking import Walking
 from console.widgets.live_table import LiveTable
 from console.widgets.log_pane import LogPane
+from console.widgets.log_view import LogView
 from console.widgets.pages import Pages
 from console.widgets.text_lines import Details, Headline, Status, Views
 from console.widgets.translated import Translated
-from protocol.jobs import JobView
 
 _LOG_DELAY_SECONDS: Final = 0.15
 _LOW_ROWS: Final = 30
@@ -57,7 +60,7 @@ class MainScreen(Translated, Walking, Doing):
         Binding("s", "sort(1)", "Sort", show=False, id="sort.next", tooltip="Sort by the next column"),
         Binding("S", "sort(-1)", "Sort by the column before", show=False, id="sort.previous"),
         Binding("r", "reverse", "Reverse", show=False, id="sort.reverse", tooltip="Turn the order round"),
-        Binding("l", "log", "Log", id="log", tooltip="Show or hide the log of the selected job"),
+        Binding("l", "log", "Log", id="log", tooltip="Show or hide the log of the selected or marked jobs and apps"),
         Binding("question_mark", "help", "Help", id="help", key_display="?"),
         Binding("q", "app.quit", "Quit", id="quit"),
         Binding(
@@ -117,13 +120,6 @@ class MainScreen(Translated, Walking, Doing):
         """The name of the control plane of the chosen object: what is done to it is asked of that one."""
         key = self.table.cursor.key
         return (self.table.table.plane_of(key) if key is not None else None) or ""
-
-    @property
-    def job(self) -> JobView | None:
-        """The job that the page is about, else the selected one."""
-        about = self.page.about(self.world)
-        found = about[1] if about is not None else self._selected()
-        return found if isinstance(found, JobView) else None
 
     @property
     def acts_on(self) -> LiveTable:
@@ -209,10 +205,15 @@ class MainScreen(Translated, Walking, Doing):
             lines = (problem, t("The console keeps trying."))
         self.query_one(Details).show(lines)
 
+    @property
+    def with_keys(self) -> Sequence[tuple[str, type[DOMNode]]]:
+        """Where there are keys, and whose they are."""
+        return _HELP
+
     def action_help(self) -> None:
         """Show every key."""
         groups = []
-        for title, of in _HELP:
+        for title, of in self.with_keys:
             found = BindingsMap(of.BINDINGS)
             found.apply_keymap(dict(self.keymap.keys))
             groups.append((title, [each for keys in found.key_to_bindings.values() for each in keys]))
@@ -254,7 +255,7 @@ class MainScreen(Translated, Walking, Doing):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """In a line of text and in a log, `/` is not the filter's."""
-        if action == "filter" and isinstance(self.focused, (Input, Log)):
+        if action == "filter" and isinstance(self.focused, (Input, LogView)):
             return False
         return super().check_action(action, parameters)
 
@@ -273,7 +274,7 @@ class MainScreen(Translated, Walking, Doing):
 
     def action_back(self) -> None:
         """Leave the log for the table; from the table, clear the filter, and without one go a page up."""
-        if isinstance(self.focused, Log):
+        if isinstance(self.focused, LogView):
             self.set_focus(self.table)
             return
         if not self.words and not isinstance(self.focused, Input) and self.go_out():
@@ -285,7 +286,7 @@ class MainScreen(Translated, Walking, Doing):
     # Log
 
     def action_log(self) -> None:
-        """Show or hide the log of the selected job."""
+        """Show or hide the log of the selected or marked jobs and apps."""
         if self.query_one(LogPane).display:
             self._leave_log()
         else:
@@ -303,10 +304,20 @@ class MainScreen(Translated, Walking, Doing):
     def on_row_selected(self, event: RowSelected) -> None:
         """Another object: its details, and its log when the pane is open."""
         self._draw_details()
-        if self.query_one(LogPane).display and isinstance(self._selected(), JobView):
+        if self.query_one(LogPane).display and self._origins():
             self.set_timer(_LOG_DELAY_SECONDS, self._follow_log)
         self.want_older(event.key)
         self.draw()
+
+    def _origins(self) -> tuple[Origin, ...]:
+        """Whose logs are meant: that of the page's object, else those of the marked objects, else of the selected
+        one."""
+        about, table = self.page.about(self.world), self.table.table
+        own = origin_of(about[1], self.page.place.plane) if about is not None else None
+        if own is not None:
+            return (own,)
+        found = (origin_of(table.value(key), table.plane_of(key) or "") for key in self.table.targets)
+        return tuple(origin for origin in found if origin is not None)[:MOST_ORIGINS]
 
     def focus_page(self) -> None:
         """Go to the rows, or to the log where the page has one."""
@@ -322,14 +333,11 @@ class MainScreen(Translated, Walking, Doing):
             self._show_log() if shown else self._leave_log()
 
     def _follow_log(self) -> None:
-        pane, job = self.query_one(LogPane), self.job
-        if not pane.display or (job is not None and pane.job_id == job.id):
+        pane, origins = self.query_one(LogPane), self._origins()
+        if not pane.display or (origins and pane.origins == origins):
             return
-        if job is None:
-            pane.open(None, t("No job is selected"))
-        else:
-            pane.open(job.id, t("Log of job {job}, app {app}", job=short(job.id), app=job.app_id))
-        self.post_message(LogWanted(job.id if job else None, self.plane))
+        pane.open(origins, title_of(origins))
+        self.post_message(LogWanted(origins))
 
     def _show_log(self) -> None:
         self.query_one(LogPane).display = True
@@ -338,25 +346,32 @@ class MainScreen(Translated, Walking, Doing):
 
     def _leave_log(self) -> None:
         pane = self.query_one(LogPane)
-        pane.display, pane.job_id = False, None
+        pane.display = False
+        pane.open((), "")
         self.remove_class("-log")
-        self.post_message(LogWanted(None))
+        self.post_message(LogWanted())
         self.set_focus(self.table)
 
-    def on_log_text(self, event: LogText) -> None:
+    def on_log_pieces(self, event: LogPieces) -> None:
         """More of the log."""
-        self.query_one(LogPane).write(event.job_id, event.text)
+        self.query_one(LogPane).take(event.origins, event.pieces)
 
     def on_log_ended(self, event: LogEnded) -> None:
-        """The log is complete, or cannot be read."""
-        self.query_one(LogPane).end(event.job_id, event.problem)
+        """A log is complete, or cannot be read."""
+        self.query_one(LogPane).end(event.origins, event.number, event.problem)
 
     def say(self, sentence: str, *, problem: bool = False) -> None:
         """One sentence in the status line."""
         self.query_one(Status).say(sentence, problem=problem)
 
 
-_HELP: Final = (("Anywhere", MainScreen), ("Actions", Doing), ("In a table", LiveTable), ("In the log", LogPane))
+_HELP: Final[Sequence[tuple[str, type[DOMNode]]]] = (
+    ("Anywhere", MainScreen),
+    ("Actions", Doing),
+    ("In a table", LiveTable),
+    ("In the log", LogView),
+    ("In the log, searching", LogPane),
+)
 
 
 def default_keys() -> Mapping[str, str]:

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from textual import events
@@ -18,6 +19,7 @@ from console.widgets.log_pane import LogPane
 from console.widgets.text_lines import Details, Headline, Status, Views
 from protocol.client.transport import Refused
 from protocol.jobs import JobStatus
+from protocol.running import OutputStream
 from tests.console.conftest import Open
 from tests.console.samples import ago, job
 from tests.console.twin import Plane, SetClock
@@ -151,10 +153,10 @@ async def test_the_log_grows_without_what_a_terminal_would_obey(console: Open, p
     async with console() as (app, pilot):
         await pilot.press("down", "down", "enter")
         pane = app.main.query_one(LogPane)
-        await until(pilot, lambda: "cloning" in "\n".join(pane.text.lines))
+        await until(pilot, lambda: "cloning" in "\n".join(pane.lines))
         await plane.grow(RUNNING, b"step 2\n")
-        await until(pilot, lambda: "step 2" in "\n".join(pane.text.lines))
-        assert "\n".join(pane.text.lines) == "cloning\nstep 2\n"
+        await until(pilot, lambda: "step 2" in "\n".join(pane.lines))
+        assert pane.lines == ("cloning", "step 2")
         plane.publish(job(RUNNING, status=JobStatus.SUCCEEDED, created=ago(48)))
         await plane.grow(RUNNING, b"done\n")
         await until(pilot, lambda: "complete" in str(pane.query_one("#log-title").render()))
@@ -167,7 +169,7 @@ async def test_the_log_follows_the_selection(console: Open, plane: Plane) -> Non
     async with console() as (app, pilot):
         await pilot.press("l", "down", "down", "down", "down")
         pane = app.main.query_one(LogPane)
-        await until(pilot, lambda: "it broke" in "\n".join(pane.text.lines))
+        await until(pilot, lambda: "it broke" in "\n".join(pane.lines))
         assert pane.job_id == "e8f7a630-2222"
 
 
@@ -175,32 +177,90 @@ async def test_the_end_of_the_log_is_followed_until_the_operator_leaves_it(conso
     plane.logs[RUNNING] = b"".join(b"line %d\n" % number for number in range(100))
     async with console() as (app, pilot):
         await pilot.press("down", "down", "l")
-        log = app.main.query_one(LogPane).text
-        await until(pilot, lambda: len(log.lines) == 101)
-        await until(pilot, lambda: log.max_scroll_y > 80 and log.is_vertical_scroll_end)
-        await plane.grow(RUNNING, b"more\n" * 50)
-        await until(pilot, lambda: len(log.lines) == 151 and log.is_vertical_scroll_end)
-        await pilot.resize_terminal(80, 20)
-        await until(pilot, lambda: log.max_scroll_y > 140 and log.is_vertical_scroll_end)
-        await pilot.press("enter", "pageup")
-        await until(pilot, lambda: not log.is_vertical_scroll_end)
-        stays = log.scroll_offset.y
-        await plane.grow(RUNNING, b"more\n" * 50)
-        await until(pilot, lambda: len(log.lines) == 201)
-        assert log.scroll_offset.y == stays
-        await pilot.press("end")
-        await until(pilot, lambda: log.is_vertical_scroll_end)
-        await plane.grow(RUNNING, b"more\n" * 50)
-        await until(pilot, lambda: len(log.lines) == 251 and log.is_vertical_scroll_end)
-
-
-async def test_an_endless_line_is_broken(console: Open, plane: Plane) -> None:
-    plane.logs[RUNNING] = b"x" * 9_000
-    async with console() as (app, pilot):
-        await pilot.press("down", "down", "l")
         pane = app.main.query_one(LogPane)
-        await until(pilot, lambda: len(pane.text.lines) == 5)
-        assert max(len(line) for line in pane.text.lines) <= 2_000
+        await until(pilot, lambda: "line 99" in pane.text.texts)
+        await plane.grow(RUNNING, b"more\n" * 50 + b"end 1\n")
+        await until(pilot, lambda: pane.text.texts[-1] == "end 1")
+        await pilot.resize_terminal(80, 20)
+        await pilot.pause()
+        assert pane.text.texts[-1] == "end 1"
+        await pilot.press("enter", "pageup")
+        stays = pane.text.texts
+        assert stays[-1] != "end 1"
+        await plane.grow(RUNNING, b"more\n" * 50 + b"end 2\n")
+        await until(pilot, lambda: pane.lines[-1] == "end 2")
+        assert pane.text.texts == stays
+        await pilot.press("end")
+        assert pane.text.texts[-1] == "end 2"
+        await plane.grow(RUNNING, b"end 3\n")
+        await until(pilot, lambda: pane.text.texts[-1] == "end 3")
+
+
+async def test_an_endless_line_is_shown_in_pieces_and_can_be_read_to_its_end(console: Open, plane: Plane) -> None:
+    plane.logs[RUNNING] = b"x" * 1_000_000 + b"the end\n"
+    async with console() as (app, pilot):
+        await pilot.press("down", "down", "enter", "w")
+        pane = app.main.query_one(LogPane)
+        await until(pilot, lambda: len(pane.text.paper) == 123)
+        assert sum(len(line.removesuffix("↩")) for line in pane.lines) == 1_000_007
+        await until(pilot, lambda: pane.text.texts[-1].endswith("the end"))
+        assert max(len(text) for text in pane.text.texts) <= 79
+
+
+async def test_a_log_is_searched_in_context_and_filtered(console: Open, plane: Plane) -> None:
+    plane.logs[RUNNING] = b"".join(b"line %d%s\n" % (n, b" failed" if n % 40 == 7 else b"") for n in range(200))
+    async with console() as (app, pilot):
+        await pilot.press("down", "down", "enter")
+        pane = app.main.query_one(LogPane)
+        await until(pilot, lambda: "line 199" in pane.text.texts)
+        await pilot.press("slash", *"failed", "enter")
+        await until(pilot, lambda: pane.text.current is not None)
+        assert "line 7 failed" in pane.text.texts and "line 6" in pane.text.texts
+        await pilot.press("n")
+        assert pane.text.current == 47 and "line 46" in pane.text.texts
+        await pilot.press("N", "N")
+        assert pane.text.current == 167
+        await pilot.press("f")
+        assert pane.lines == tuple(f"line {n} failed" for n in (7, 47, 87, 127, 167))
+        await plane.grow(RUNNING, b"also failed\nwent well\n")
+        await until(pilot, lambda: pane.lines[-1] == "also failed")
+        await pilot.press("f")
+        assert "line 166" in pane.text.texts and "line 167 failed" in pane.text.texts
+        await pilot.press("escape", "escape")
+        assert pane.text.found is None and app.focused is app.main.table
+
+
+async def test_logs_of_several_apps_are_one(console: Open, plane: Plane) -> None:
+    await plane.write("20001", "one\n", 1_000)
+    await plane.write("20003", "two\n", 2_000, OutputStream.STDERR)
+    async with console() as (app, pilot):
+        await pilot.press("3", "space", "space", "space", "l")
+        pane = app.main.query_one(LogPane)
+        assert [origin.id for origin in pane.origins] == ["20001", "20003", "20007"]
+        await until(pilot, lambda: len(pane.lines) == 3)
+        assert [line.split()[1:] for line in sorted(pane.lines)][:2] == [["20001", "one"], ["20003", "two"]]
+        assert "runs on no runtime node" in sorted(pane.lines)[2]
+        await plane.write("20001", "three\n", 3_000)
+        await until(pilot, lambda: pane.lines[-1].endswith("three"))
+        app.set_focus(pane.text)
+        await pilot.press("T", "T")
+        assert pane.lines[-1].startswith("00:00:03.000 app 20001")
+
+
+async def test_a_log_is_saved(console: Open, plane: Plane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    plane.logs[RUNNING] = b"\x1b[31mred\x1b[0m\nplain\n"
+    async with console() as (app, pilot):
+        await pilot.press("down", "down", "enter")
+        pane = app.main.query_one(LogPane)
+        await until(pilot, lambda: pane.lines == ("red", "plain"))
+        await pilot.press("s")
+        await until(pilot, lambda: "2 lines were saved" in words(app, Status))
+    assert saved(tmp_path) == [("red\nplain\n", 0o600)]
+
+
+def saved(folder: Path) -> list[tuple[str, int]]:
+    return [(path.read_text(), path.stat().st_mode & 0o777) for path in folder.rglob("*.log")]
 
 
 async def test_deploy_begins_with_the_selected_jobs_order(console: Open, plane: Plane) -> None:

@@ -48,7 +48,7 @@ async def test_watch_read_and_cancel(plane: Served, client: AdminClient, app: Co
         assert status("20002") is JobStatus.FAILED
         await pilot.press("end", "enter")
         pane = app.main.query_one(LogPane)
-        await until(pilot, lambda: "cloning" in "\n".join(pane.text.lines))
+        await until(pilot, lambda: "cloning" in "\n".join(pane.lines))
         await pilot.press("escape", "escape", "home")
         assert app.main.table.cursor.target == ids["20003"]
         await pilot.press("c", "right", "enter")

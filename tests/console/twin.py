@@ -1,13 +1,14 @@
 """An in-memory control plane: the console's own ports, with events that a test publishes when it wants."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import timedelta
 
 from protocol.client.transport import Refused, Unreachable
 from protocol.events import AnyEvent, AppEvent, BeatEvent, JobEvent, NodeEvent, ResetEvent, Snapshot
 from protocol.jobs import CreateJob, JobStatus, JobView, StoredPayload
 from protocol.nodes import NodeHealth
+from protocol.running import AppLogEvent, AppLogKind, AppLogQuery, OutputStream
 from tests.console.samples import NOW, job, snapshot
 from tests.console.twin_books import Shelves
 
@@ -30,6 +31,7 @@ class Plane(Shelves):
         self.state = state or snapshot()
         self.orders: list[tuple[CreateJob, str | None]] = []
         self.logs: dict[str, bytes] = {}
+        self.outputs: dict[str, list[AppLogEvent]] = {}
         self.down = False
         self.snapshots = 0
         self.resumed: list[int] = []
@@ -68,6 +70,20 @@ class Plane(Shelves):
                 offset = len(data)
             if not follow or self._job(job_id).status.terminal:
                 return
+            async with self._grown:
+                await self._grown.wait()
+            self._reached()
+
+    async def app_log(self, app_id: str, wanted: AppLogQuery | None = None) -> AsyncGenerator[AppLogEvent, None]:
+        self._reached()
+        asked = wanted or AppLogQuery()
+        if app_id not in self.outputs:
+            raise Refused(404, f"app {app_id} runs on no runtime node", "not_found")
+        done = int(asked.cursor.rpartition(":")[2]) if asked.cursor else 0
+        while True:
+            for event in self.outputs[app_id][done:]:
+                done += 1
+                yield event.model_copy(update={"cursor": f"r1:1:{done}"})
             async with self._grown:
                 await self._grown.wait()
             self._reached()
@@ -137,6 +153,13 @@ class Plane(Shelves):
     async def grow(self, job_id: str, data: bytes) -> None:
         """More log."""
         self.logs[job_id] = self.logs.get(job_id, b"") + data
+        async with self._grown:
+            self._grown.notify_all()
+
+    async def write(self, app_id: str, text: str, at: int, stream: OutputStream = OutputStream.STDOUT) -> None:
+        """An app writes."""
+        said = AppLogEvent(kind=AppLogKind.OUTPUT, container="c1", stream=stream, at=at, text=text)
+        self.outputs.setdefault(app_id, []).append(said)
         async with self._grown:
             self._grown.notify_all()
 

@@ -62,10 +62,12 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """What a context allows: changes at all (`write`), and whether its targets have to be named (`production`)."""
+    """What a context allows: changes at all (`write`; `why` says why it does not), and whether its targets have to be
+    named (`production`)."""
 
     write: bool = True
     production: bool = False
+    why: str = _READ_ONLY
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,7 @@ class Stand:
         """Why nothing may be changed there now."""
         standing = self.planes.get(plane, Standing(fresh=False))
         if not standing.permit.write:
-            return _READ_ONLY
+            return standing.permit.why
         return None if standing.fresh else _STALE
 
     def production(self, planes: Sequence[str]) -> bool:

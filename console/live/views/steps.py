@@ -65,6 +65,12 @@ def _length(stage: StageView) -> float | None:
     return (stage.ended_at - stage.started_at).total_seconds() if stage.ended_at else None
 
 
+_OUTCOME: Final[Field[StageView]] = Field(
+    "outcome",
+    Column("OUTCOME", 10),
+    lambda stage, _: _outcome(stage),
+    lambda each, _: by_text(each.outcome),
+)
 _TOOK: Final[Field[StageView]] = Field(
     "took",
     Column("TOOK", 7, right=True),
@@ -110,12 +116,7 @@ def steps_of(job_id: str) -> ViewSpec[StageView]:
         fields=(
             counted("try", Column("TRY", 3, right=True), lambda stage: stage.attempt),
             worded("stage", Column("STAGE", 6), lambda stage: stage.phase, Tone.STRONG),
-            Field(
-                "outcome",
-                Column("OUTCOME", 10),
-                lambda stage, _: _outcome(stage),
-                lambda each, _: by_text(each.outcome),
-            ),
+            _OUTCOME,
             Field(
                 "began",
                 Column("TIMELINE", _BAR),

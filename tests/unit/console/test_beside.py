@@ -94,6 +94,14 @@ def test_a_disk_that_does_not_fill_or_was_watched_shortly_is_never_full() -> Non
     for step in range(20):
         trends.note(NOW + timedelta(seconds=10 * step), (node(1, "n1", disk_free_bytes=10**9 - step),), 0)
     assert trends.seconds_to_full(node(1, "n1", disk_free_bytes=10**9)) is None
+
+
+def test_what_comes_later_is_not_known_where_time_went_back() -> None:
+    trends = Trends()
+    for step in (0, 1, 2, 3, 1):
+        trends.note(NOW + timedelta(seconds=10 * step), (node(1, "n1", disk_free_bytes=step),), step)
+    assert trends.waiting() == (0, 1)
+    assert trends.room(1) == (0, 1)
     for step in range(20, 60):
         trends.note(NOW + timedelta(seconds=10 * step), (node(1, "n1", disk_free_bytes=10**9 + step),), 0)
     assert trends.seconds_to_full(node(1, "n1", disk_free_bytes=10**9)) is None

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from console.settings import NotConfigured, read
+from console.settings import NotConfigured, read, recordings_file, records
 
 TOKEN = "token-of-an-operator"
 
@@ -69,3 +69,9 @@ def test_a_broken_file_is_named(content: str, tmp_path: Path) -> None:
     (tmp_path / "platform.json").write_text(content)
     with pytest.raises(NotConfigured, match=r"platform\.json"):
         read({"FUNAI_DATA_DIR": str(tmp_path)})
+
+
+def test_recordings_have_their_place_and_can_be_turned_off(tmp_path: Path) -> None:
+    assert recordings_file({"XDG_STATE_HOME": str(tmp_path)}) == tmp_path / "funai" / "recordings.sqlite"
+    assert recordings_file({"XDG_STATE_HOME": "relative"}).is_absolute()
+    assert records({}) and not records({"FUNAI_RECORD": "Off"})
