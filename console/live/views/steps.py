@@ -1,5 +1,6 @@
 """The stages of one job as a timeline: what each attempt did, when, for how long, and what came of it. Pure."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Final
@@ -37,6 +38,14 @@ def bar(start: float, end: float, whole: float) -> str:
     first = min(_BAR - 1, int(_BAR * start / whole))
     last = max(first + 1, min(_BAR, round(_BAR * end / whole)))
     return "·" * first + "█" * (last - first) + "·" * (_BAR - last)
+
+
+def _within(stage: StageView, stages: Sequence[StageView], now: datetime) -> Cell:
+    end = _end(stage, now) or stage.started_at
+    began = min(each.started_at for each in stages)
+    over = max(_end(each, now) or each.started_at for each in stages)
+    seconds = [(moment - began).total_seconds() for moment in (stage.started_at, end, over)]
+    return Cell(bar(*seconds), _outcome(stage).tone)
 
 
 def _made(stage: StageView) -> str:
@@ -96,13 +105,7 @@ def steps_of(job_id: str) -> ViewSpec[StageView]:
 
     def when(stage: StageView, scene: Scene) -> Cell:
         job = job_of(scene.model, job_id)
-        end = _end(stage, scene.now) or stage.started_at
-        if job is None or not job.stages:
-            return Cell("")
-        began = min(each.started_at for each in job.stages)
-        over = max(_end(each, scene.now) or each.started_at for each in job.stages)
-        seconds = [(moment - began).total_seconds() for moment in (stage.started_at, end, over)]
-        return Cell(bar(*seconds), _outcome(stage).tone)
+        return _within(stage, job.stages, scene.now) if job is not None and job.stages else Cell("")
 
     stages = Derived(lambda model: (job_of(model, job_id),), rows)
     return ViewSpec(
