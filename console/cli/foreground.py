@@ -21,11 +21,6 @@ def open_console(look: str = "") -> int:
     return int(importlib.import_module("console.app").run(look))
 
 
-def open_replay(time: str | None, look: str = "") -> int:
-    """Run the console on what was recorded, from this time on."""
-    return int(importlib.import_module("console.replay").run(time, look=look))
-
-
 def serve_console(address: Address, look: str, language: str) -> int:
     """Serve the console to browsers until interrupted; the exit code."""
     try:
@@ -45,6 +40,11 @@ def serve_console(address: Address, look: str, language: str) -> int:
         sys.stderr.write(f"funai: the console cannot be served on {address.host}:{address.port}: {problem.strerror}\n")
         return 1
     return 0
+
+
+def open_replay(time: str | None, look: str = "") -> int:
+    """Run the console on what was recorded, from this time on."""
+    return int(importlib.import_module("console.replay").run(time, look=look))
 
 
 def platform_and_console(supervisor: Sequence[str], look: str = "") -> int:

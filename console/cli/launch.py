@@ -34,41 +34,56 @@ Database = Annotated[
     str | None,
     typer.Option("--db", metavar="URL", help="sqlite:///PATH or mysql://USER:PASSWORD@HOST:PORT/NAME"),
 ]
-Writes = Annotated[
+Folder = Annotated[Path | None, typer.Option("--data-dir", metavar="DIR", help="Folder that holds everything.")]
+
+
+Time = Annotated[
+    str | None,
+    typer.Argument(metavar="[TIME]", help="With --replay: 14:30, 2026-05-01T14:30 (UTC), 90m before the end."),
+]
+Write = Annotated[
     bool | None,
     typer.Option("--write/--read-only", help="May it change anything? By default on this machine's platform alone."),
 ]
-Folder = Annotated[Path | None, typer.Option("--data-dir", metavar="DIR", help="Folder that holds everything.")]
+Contexts = Annotated[
+    str | None, typer.Option(metavar="NAME[,NAME]", help="Contexts of the settings: see funai config.")
+]
+Replay = Annotated[bool, typer.Option("--replay", help="Play what the console recorded, from TIME on.")]
+Theme = Annotated[str, typer.Option(metavar="NAME", help=f"{', '.join(THEMES)}; else FUNAI_THEME, else the settings'.")]
+Lang = Annotated[str, typer.Option(metavar="LANGUAGE", help=f"{', '.join(LANGUAGES)}; else LANG.")]
+Plain = Annotated[bool, typer.Option("--plain", help="Sentences, line by line, for screen readers.")]
+Serve = Annotated[bool, typer.Option("--serve", help="In browsers, who log in with the admin token.")]
+Host = Annotated[str, typer.Option(help="With --serve: the address to listen on.")]
+Port = Annotated[int, typer.Option(min=1, max=65535, help="With --serve: the port.")]
+PublicUrl = Annotated[
+    str, typer.Option(metavar="URL", help="With --serve: https://..., what browsers call the proxy before it.")
+]
 
 
 @app.command()
 def console(
-    time: Annotated[
-        str | None,
-        typer.Argument(metavar="[TIME]", help="With --replay: 14:30, 2026-05-01T14:30 (UTC), 90m before the end."),
-    ] = None,
+    time: Time = None,
     data_dir: Folder = None,
-    write: Writes = None,
-    context: Annotated[
-        str | None, typer.Option(metavar="NAME[,NAME]", help="Contexts of the settings: see funai config.")
-    ] = None,
-    replay: Annotated[bool, typer.Option("--replay", help="Play what the console recorded, from TIME on.")] = False,
-    theme: Annotated[
-        str, typer.Option(metavar="NAME", help=f"{', '.join(THEMES)}; else FUNAI_THEME, else the settings'.")
-    ] = "",
-    lang: Annotated[str, typer.Option(metavar="LANGUAGE", help=f"{', '.join(LANGUAGES)}; else LANG.")] = "",
-    plain: Annotated[bool, typer.Option("--plain", help="Sentences, line by line, for screen readers.")] = False,
-    serve: Annotated[bool, typer.Option("--serve", help="In browsers, who log in with the admin token.")] = False,
-    host: Annotated[str, typer.Option(help="With --serve: the address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="With --serve: the port.")] = 7080,
-    public_url: Annotated[
-        str, typer.Option(metavar="URL", help="With --serve: https://..., what browsers call the proxy before it.")
-    ] = "",
+    write: Write = None,
+    context: Contexts = None,
+    replay: Replay = False,
+    theme: Theme = "",
+    lang: Lang = "",
+    plain: Plain = False,
+    serve: Serve = False,
+    host: Host = "127.0.0.1",
+    port: Port = 7080,
+    public_url: PublicUrl = "",
 ) -> None:
     """Open the operations console, or play what it recorded."""
     if time is not None and not replay:
         _refuse("a time is given without --replay; leave it out, or add --replay")
-    _tell(write, context, data_dir)
+    if write is not None:
+        os.environ["FUNAI_CONSOLE_WRITE"] = str(write).lower()
+    if context is not None:
+        os.environ["FUNAI_CONTEXT"] = context
+    if data_dir is not None:
+        os.environ["FUNAI_DATA_DIR"] = str(data_dir.resolve())
     look, language = _look(theme), _language(lang)
     choose(language)
     if replay:
@@ -138,16 +153,6 @@ def daemon(
     given = {host_name: host, port_name: None if port is None else str(port), db_name: db}
     os.environ.update({key: value for key, value in given.items() if key is not None and value is not None})
     os.execv(sys.executable, (sys.executable, "-m", f"daemons.{name}"))  # noqa: S606
-
-
-def _tell(write: bool | None, context: str | None, data_dir: Path | None) -> None:
-    """Have the settings know what was said on the command line."""
-    if write is not None:
-        os.environ["FUNAI_CONSOLE_WRITE"] = str(write).lower()
-    if context is not None:
-        os.environ["FUNAI_CONTEXT"] = context
-    if data_dir is not None:
-        os.environ["FUNAI_DATA_DIR"] = str(data_dir.resolve())
 
 
 def _look(given: str) -> str:

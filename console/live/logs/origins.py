@@ -26,6 +26,6 @@ def title_of(origins: Sequence[Origin]) -> str:
     if not origins:
         return t("No job or app is selected")
     if len(origins) == 1:
-        return t("Log of {label}", label=origins[0].label)
-    labels = ", ".join(origin.label for origin in origins[:3])
-    return t("Logs of {count}: {labels}", count=len(origins), labels=labels + " …" * (len(origins) > 3))
+        return t("Log of {name}", name=origins[0].label)
+    names = ", ".join(origin.label for origin in origins[:3]) + " …" * (len(origins) > 3)
+    return t("Logs of {count}: {names}", count=len(origins), names=names)

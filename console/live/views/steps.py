@@ -1,5 +1,6 @@
 """The stages of one job as a timeline: what each attempt did, when, for how long, and what came of it. Pure."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Final
@@ -39,6 +40,14 @@ def bar(start: float, end: float, whole: float) -> str:
     return "·" * first + "█" * (last - first) + "·" * (_BAR - last)
 
 
+def _within(stage: StageView, stages: Sequence[StageView], now: datetime) -> Cell:
+    end = _end(stage, now) or stage.started_at
+    began = min(each.started_at for each in stages)
+    over = max(_end(each, now) or each.started_at for each in stages)
+    seconds = [(moment - began).total_seconds() for moment in (stage.started_at, end, over)]
+    return Cell(bar(*seconds), _outcome(stage).tone)
+
+
 def _made(stage: StageView) -> str:
     again = f", tried again {stage.retries} times" if stage.retries else ""
     made = stage.image or (f"commit {stage.commit[:12]}" if stage.commit else "")
@@ -65,6 +74,12 @@ def _length(stage: StageView) -> float | None:
     return (stage.ended_at - stage.started_at).total_seconds() if stage.ended_at else None
 
 
+_OUTCOME: Final[Field[StageView]] = Field(
+    "outcome",
+    Column("OUTCOME", 10),
+    lambda stage, _: _outcome(stage),
+    lambda each, _: by_text(each.outcome),
+)
 _TOOK: Final[Field[StageView]] = Field(
     "took",
     Column("TOOK", 7, right=True),
@@ -90,13 +105,7 @@ def steps_of(job_id: str) -> ViewSpec[StageView]:
 
     def when(stage: StageView, scene: Scene) -> Cell:
         job = job_of(scene.model, job_id)
-        end = _end(stage, scene.now) or stage.started_at
-        if job is None or not job.stages:
-            return Cell("")
-        began = min(each.started_at for each in job.stages)
-        over = max(_end(each, scene.now) or each.started_at for each in job.stages)
-        seconds = [(moment - began).total_seconds() for moment in (stage.started_at, end, over)]
-        return Cell(bar(*seconds), _outcome(stage).tone)
+        return _within(stage, job.stages, scene.now) if job is not None and job.stages else Cell("")
 
     stages = Derived(lambda model: (job_of(model, job_id),), rows)
     return ViewSpec(
@@ -110,12 +119,7 @@ def steps_of(job_id: str) -> ViewSpec[StageView]:
         fields=(
             counted("try", Column("TRY", 3, right=True), lambda stage: stage.attempt),
             worded("stage", Column("STAGE", 6), lambda stage: stage.phase, Tone.STRONG),
-            Field(
-                "outcome",
-                Column("OUTCOME", 10),
-                lambda stage, _: _outcome(stage),
-                lambda each, _: by_text(each.outcome),
-            ),
+            _OUTCOME,
             Field(
                 "began",
                 Column("TIMELINE", _BAR),
