@@ -10,12 +10,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from console.cli.outcome import code_of
 from console.cli.schemas import FORMS, schema_of
 from console.live.catalog import VIEWS
+from console.live.views.spec import ViewSpec
 from protocol.client.transport import Refused, Unintelligible, Unreachable
 from tests.console.plane_server import Served, seed, served
 from tests.console.test_one_shot import ROOT, clean, funai
@@ -35,16 +37,16 @@ def keys_of(view: str) -> set[str]:
     return set(form["$defs"][form["items"]["$ref"].rpartition("/")[2]]["properties"])
 
 
-def test_each_form_says_the_same(plane: Served) -> None:
-    for view in VIEWS:
-        words = ("view", view.name, "-o")
-        whole = json.loads(funai(plane.environ, *words, "json").stdout)
-        lines = [json.loads(line) for line in funai(plane.environ, *words, "ndjson").stdout.splitlines()]
-        rows = list(csv.DictReader(io.StringIO(funai(plane.environ, *words, "csv").stdout.decode())))
-        assert len(whole) == len(lines) == len(rows)
-        assert [sorted(each) for each in whole] == [sorted(each) for each in lines]
-        assert all(set(each) <= keys_of(view.name) for each in whole)
-        assert rows == [] or list(rows[0]) == [field.name for field in view.fields]
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
+def test_each_form_says_the_same(plane: Served, view: ViewSpec[Any]) -> None:
+    words = ("view", view.name, "-o")
+    whole = json.loads(funai(plane.environ, *words, "json").stdout)
+    lines = [json.loads(line) for line in funai(plane.environ, *words, "ndjson").stdout.splitlines()]
+    rows = list(csv.DictReader(io.StringIO(funai(plane.environ, *words, "csv").stdout.decode())))
+    assert len(whole) == len(lines) == len(rows)
+    assert [sorted(each) for each in whole] == [sorted(each) for each in lines]
+    assert all(set(each) <= keys_of(view.name) for each in whole)
+    assert rows == [] or list(rows[0]) == [field.name for field in view.fields]
 
 
 def test_sorted_and_filtered_as_in_the_console(plane: Served) -> None:

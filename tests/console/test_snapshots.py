@@ -1,4 +1,7 @@
-"""Every view as a picture, at three sizes; the clock stands still. Accepted by eye, renewed by --snapshot-update."""
+"""Every view as a picture, at three sizes and in three themes; the clock stands still.
+
+Accepted by eye, renewed by --snapshot-update.
+"""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -72,6 +75,18 @@ def test_looks(name: str, size: str, snap_compare: Callable[..., bool]) -> None:
         await walk(app, plane, pilot, (VIEWS | OVER)[name])
 
     assert snap_compare(app, terminal_size=SIZES[size], run_before=before)
+
+
+@pytest.mark.parametrize("theme", ["light", "colour-blind"])
+@pytest.mark.parametrize("name", VIEWS | OVER)
+def test_themes(name: str, theme: str, snap_compare: Callable[..., bool]) -> None:
+    plane = furnished()
+    app = ConsoleApp(plane, PLACE, SetClock(), look=theme)
+
+    async def before(pilot: Pilot[None]) -> None:
+        await walk(app, plane, pilot, (VIEWS | OVER)[name])
+
+    assert snap_compare(app, terminal_size=SIZES["80x24"], run_before=before)
 
 
 @pytest.mark.parametrize("state", ["stale", "empty", "nocolor"])

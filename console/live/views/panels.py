@@ -307,7 +307,7 @@ def user(scene: Scene, user_id: str) -> Lines:
     """One user: what there is of theirs."""
     backlog = scene.model.beside.backlog
     found = backlog.users().get(user_id, {})
-    states = ", ".join(f"{count} {status.value.lower()}" for status, count in found.items())
+    states = ", ".join(f"{count} {status.value.lower()}" for status, count in sorted(found.items()))
     return (
         (cell(f"user {user_id}", Tone.STRONG), Cell(f" · jobs: {states or 'none'}")),
         (cell(f"apps {', '.join(sorted(backlog.apps_of(user_id))) or 'none'}"),),
