@@ -45,7 +45,7 @@ class NoPlane:
     """In the place of a control plane: refuses everything."""
 
     create = retry = cancel = set_enabled = reassign = stop_app = rollback = pin_release = _unchanged
-    start_drain = pause_drain = resume_drain = undo_drain = cancel_drain = set_drained = _unchanged
+    start_drain = pause_drain = resume_drain = undo_drain = cancel_drain = set_drained = collect = _unchanged
     retry_operation = abandon_operation = retry_webhook = _unchanged
     snapshot = get = page = apps = app = releases = app_stats = node_stats = singletons = _unread
     operations = webhooks = audit = drains = drain_plan = preview_drain = _unread

@@ -59,6 +59,23 @@ class DiskCollection(Wire):
     problem: ShortText | None = None
 
 
+class CollectNode(Wire):
+    """The node that is to remove what nobody needs."""
+
+    name: NodeName
+
+
+class NodeCollected(Wire):
+    """What a node removed because an operator asked: bytes that became free, how many images went and how many logs of
+    containers were cut. `pending`: it goes on, and the node's next figures say what came of it."""
+
+    pending: bool = False
+    freed_bytes: Count = 0
+    images: Count = 0
+    logs: Count = 0
+    problem: ShortText | None = None
+
+
 class AppHealth(StrEnum):
     """Why an app that was deployed does not serve as it should.
 

@@ -1,4 +1,4 @@
-"""`funai cordon|uncordon|reassign|pin|unpin|stop`: one decision about a node, a placement, a release or an app."""
+"""`funai cordon|uncordon|collect|reassign|pin|unpin|stop`: a decision about a node, an app or a release."""
 
 from typing import Annotated
 
@@ -8,6 +8,7 @@ from console.cli import names
 from console.cli.outcome import Failure, run
 from console.cli.output import Output, OutputOption, answered
 from console.cli.releases import AppArgument
+from console.live.actions.gate import removed
 from protocol.apps import AppCommand
 from protocol.client.deploy import AdminClient
 from protocol.nodes import NodeView, ReassignApp
@@ -34,6 +35,17 @@ def uncordon(node: NodeArgument, output: OutputOption = Output.TABLE) -> None:
 def undrain(node: NodeArgument, output: OutputOption = Output.TABLE) -> None:
     """The name that `uncordon` had before."""
     _set_enabled(node, output, enabled=True)
+
+
+@app.command()
+def collect(node: NodeArgument, output: OutputOption = Output.TABLE) -> None:
+    """Remove images that nobody needs from a node's disk, and cut oversized logs; what runs stays."""
+
+    async def work(client: AdminClient) -> None:
+        done = await client.collect(node)
+        answered(output, done, f"node {node} {removed(done)}")
+
+    run(work, f"node {node} was not tidied")
 
 
 @app.command()

@@ -38,6 +38,7 @@ _PLACES: Final[Mapping[str, str]] = {
     "app-stats": "console.cli.figures",
     "app-shell": "console.cli.shell",
     "cordon": "console.cli.decisions",
+    "collect": "console.cli.decisions",
     "uncordon": "console.cli.decisions",
     "undrain": "console.cli.decisions",
     "runner-drain": "console.cli.runners",

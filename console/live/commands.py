@@ -9,7 +9,7 @@ from protocol.client.transport import ClientError, Refused, Unintelligible, Unre
 from protocol.drains import DrainDetail, DrainPage, DrainPreview, PreviewDrain, StartDrain
 from protocol.errors import ErrorReason
 from protocol.jobs import CreateJob, JobView, RetryJob
-from protocol.nodes import ReassignApp, RunnerView
+from protocol.nodes import NodeCollected, ReassignApp, RunnerView
 from protocol.operations import OperationPage, OperationState, OperationView
 from protocol.releases import ReleasePage, ReleaseView, RollbackApp, RollbackJob
 from protocol.webhooks import DeliveryPage, DeliveryState, DeliveryView
@@ -84,6 +84,10 @@ class Commands(Lookups, Protocol):
 
     async def set_enabled(self, name: str, *, enabled: bool, expected: str | None = None) -> str:
         """Cordon or uncordon a node."""
+        ...
+
+    async def collect(self, name: str, *, expected: str | None = None) -> NodeCollected:
+        """Have a node remove what nobody needs."""
         ...
 
     async def start_drain(self, order: StartDrain, *, expected: str | None = None) -> DrainDetail:

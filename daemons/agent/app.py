@@ -10,6 +10,7 @@ from daemons.agent.composition.databases import explorer_routes
 from daemons.agent.composition.outside import Parts, open_parts
 from daemons.agent.composition.services import Services, make_services
 from daemons.agent.http.apps import AppRoutes, HealthRoutes
+from daemons.agent.http.collection import CollectionRoutes
 from daemons.agent.http.output import OutputRoutes
 from daemons.agent.http.problems import PROBLEMS
 from daemons.agent.http.shell import ShellRoutes
@@ -84,6 +85,7 @@ def _routes(settings: AgentSettings, parts: Parts, services: Services) -> list[w
         *WarmingRoutes(services.warming, recovery, settings.registries).table(),
         *OutputRoutes(services.output, recovery).table(),
         *UsageRoutes(services.usage, recovery).table(),
+        *CollectionRoutes(services.collector, recovery).table(),
         *ShellRoutes(services.shells, recovery).table(),
         *explorer_routes(settings, parts.database),
     ]

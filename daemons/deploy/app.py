@@ -65,6 +65,7 @@ from daemons.deploy.services.drain_steps import DrainSteps
 from daemons.deploy.services.drains import Drains
 from daemons.deploy.services.failover import Failover
 from daemons.deploy.services.feed import Feed
+from daemons.deploy.services.housekeeping import Housekeeping
 from daemons.deploy.services.inventory import Inventories
 from daemons.deploy.services.kept_images import KeptImages
 from daemons.deploy.services.leases import Leases
@@ -197,6 +198,7 @@ class Plane:
         self._watch(settings)
         rules = FailoverRules(settings.failover_seconds * 1000, settings.failover_nodes)
         self.strays = Strays(self.store, agent, policy)
+        self.housekeeping = Housekeeping(self.store, agent, policy)
         self._drain(Holders(agent, policy), rules, policy)
         self._share_out(LogLimits(settings.log_kept_days * _DAY_MS, settings.log_total_mib * 1024**2))
 
@@ -320,7 +322,15 @@ def _routes(
     plane: Plane, metrics: Metrics, gates: Gates, *, tokenless: bool
 ) -> Sequence[tuple[list[web.RouteDef], tuple[Gate, ...]]]:
     runners = RunnerRoutes(plane.claims, plane.leases, plane.logs, plane.runners, tokenless=tokenless)
-    admin = AdminRoutes(plane.nodes, plane.runners, plane.placements, plane.reader, plane.feed, plane.thresholds)
+    admin = AdminRoutes(
+        plane.nodes,
+        plane.runners,
+        plane.placements,
+        plane.reader,
+        plane.feed,
+        plane.thresholds,
+        plane.housekeeping,
+    )
     replicas = ReplicaRoutes(plane.singletons, metrics.registry)
     metrics.before(replicas.refresh)
     submitters = (gates.api, gates.admin)

@@ -17,6 +17,7 @@ from protocol.apps import (
     WarmImage,
 )
 from protocol.client.transport import Transport
+from protocol.nodes import NodeCollected
 
 _DEPLOY_SECONDS: Final = 900.0
 _STOP_SECONDS: Final = 120.0
@@ -43,6 +44,10 @@ class AgentClient:
         return await self.transport.bare(
             "DELETE", "/agent/images/warm", WarmedImage, query=query, seconds=_WARM_SECONDS
         )
+
+    async def collect(self) -> NodeCollected:
+        """Have everything removed that nobody needs; existing agents refuse with 404."""
+        return await self.transport.bare("POST", "/agent/disk/collect", NodeCollected)
 
     async def stop(self, order: AppRef) -> StoppedApp:
         """Stop the app."""

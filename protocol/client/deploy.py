@@ -24,8 +24,10 @@ from protocol.jobs import (
     TransitionJob,
 )
 from protocol.nodes import (
+    CollectNode,
     DrainNode,
     DrainResult,
+    NodeCollected,
     NodeRemoved,
     NodeView,
     PlacementPage,
@@ -256,6 +258,12 @@ class AdminClient(RunningCalls, ShellCalls, JobsClient):
         query: Mapping[str, str | int | None] = {"name": name, "enabled": "true" if enabled else "false"}
         path, given = "/admin/runtime-nodes/set-enabled", _given(expected=expected)
         return await self.transport.call("POST", path, str, query=query, headers=given)
+
+    async def collect(self, name: str, *, expected: str | None = None) -> NodeCollected:
+        """Have a node remove what nobody needs. Raises Refused 404 for a node that there is not, 502 when its agent
+        does not do it."""
+        path, given = "/admin/runtime-nodes/collect", _given(expected=expected)
+        return await self.transport.call("POST", path, NodeCollected, body=CollectNode(name=name), headers=given)
 
     async def retry_operation(self, number: int) -> OperationView:
         """Have a pending operation tried now. Raises Refused 409 once it ended."""

@@ -285,6 +285,14 @@ async def test_stop_and_reassign(console: Open, plane: Plane) -> None:
         await until(pilot, lambda: [call[0] for call in plane.calls] == ["stop_app", "reassign"])
 
 
+async def test_garbage_is_collected_on_a_node(console: Open, plane: Plane) -> None:
+    async with console() as (app, pilot):
+        await pilot.press("2", "z", "right", "enter")
+        await until(pilot, lambda: plane.calls == [("collect", "rt-node-01")])
+        await until(pilot, lambda: "removed 9 images and cut 2 logs, 12.4 GB are free again" in words(app, Status))
+        assert plane.expected[0] is not None and plane.expected[0].endswith(".enabled.100")
+
+
 async def test_runners_are_drained_and_come_back(console: Open, plane: Plane) -> None:
     async with console() as (app, pilot):
         await pilot.press("4", "R")

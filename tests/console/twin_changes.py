@@ -4,7 +4,7 @@ from protocol.apps import AppCommand, AppCondition, AppStopped, AppView
 from protocol.client.transport import Refused
 from protocol.drains import DrainDetail, DrainKind, DrainPage, DrainPreview, DrainState, PreviewDrain, StartDrain
 from protocol.jobs import JobView, RetryJob
-from protocol.nodes import ReassignApp, RunnerHealth, RunnerView
+from protocol.nodes import NodeCollected, ReassignApp, RunnerHealth, RunnerView
 from protocol.operations import OperationKind, OperationPage, OperationState, OperationView
 from protocol.releases import PresentIn, ReleasePage, ReleaseView, RollbackApp, RollbackJob
 from protocol.webhooks import DeliveryPage, DeliveryState, DeliveryView
@@ -131,6 +131,11 @@ class Changes:
 
     async def cancel_drain(self, drain_id: int, *, expected: str | None = None) -> DrainDetail:
         return await self._turned("cancel_drain", drain_id, DrainState.DONE, expected)
+
+    async def collect(self, name: str, *, expected: str | None = None) -> NodeCollected:
+        self._asked(expected)
+        self.calls.append(("collect", name))
+        return NodeCollected(freed_bytes=12_400_000_000, images=9, logs=2)
 
     async def set_drained(self, runner_id: str, *, drained: bool, expected: str | None = None) -> RunnerView:
         self._asked(expected)

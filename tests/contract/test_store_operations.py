@@ -15,6 +15,7 @@ from daemons.deploy.ports import AgentFailed, OperationFilter, Store, Transactio
 from daemons.deploy.services.bells import Bells
 from daemons.deploy.services.operations import Operations
 from daemons.deploy.services.outbox import Outbox, Patience
+from protocol.nodes import NodeCollected
 from protocol.operations import OperationKind, OperationState
 
 ACTOR = Actor("api", "10.0.0.9")
@@ -45,6 +46,9 @@ class Agent:
 
     async def images(self, base_url: str, user_id: str, app_id: str) -> Sequence[str]:
         return ()
+
+    async def collect(self, base_url: str) -> NodeCollected:
+        raise AssertionError("nobody asked for that")
 
     async def containers(self, base_url: str) -> Sequence[Container]:
         return ()

@@ -13,6 +13,7 @@ from daemons.deploy.domain.strays import Container
 from daemons.deploy.ports import AgentFailed, Store, Transaction
 from daemons.deploy.services.strays import Strays
 from protocol.jobs import JobStatus
+from protocol.nodes import NodeCollected
 from protocol.operations import OperationKind
 from tests.contract.test_store import job
 
@@ -22,6 +23,9 @@ class Agents:
     """What the nodes have, by agent address, each answer once while there are more; nothing else is asked of them."""
 
     answers: dict[str, list[list[Container]]] = field(default_factory=dict)
+
+    async def collect(self, base_url: str) -> NodeCollected:
+        raise AssertionError("nobody asked for that")
 
     async def containers(self, base_url: str) -> Sequence[Container]:
         if base_url not in self.answers:

@@ -4,6 +4,7 @@ from typing import assert_never
 
 from console.live.actions.orders import (
     CancelJob,
+    CollectNode,
     DeployApp,
     EmptyNode,
     MoveApp,
@@ -19,12 +20,13 @@ from console.live.actions.orders import (
     TurnOperation,
     TurnPlan,
 )
+from console.live.cells import size
 from console.live.commands import Commands
 from console.live.plain import line
 from console.live.views.jobs import short
 from protocol.apps import AppCommand
 from protocol.drains import StartDrain
-from protocol.nodes import ReassignApp
+from protocol.nodes import NodeCollected, ReassignApp
 from protocol.releases import RollbackApp
 
 
@@ -40,7 +42,7 @@ async def carry_out(plane: Commands, order: Order, key: str) -> str:
     match order:
         case DeployApp() | CancelJob() | RetryEnded() | ResendResult():
             return await _job(plane, order, key)
-        case SetNode() | EmptyNode() | TurnPlan() | SetRunner():
+        case SetNode() | CollectNode() | EmptyNode() | TurnPlan() | SetRunner():
             return await _node(plane, order)
         case MoveApp() | StopApp() | RollBack() | PinRelease() | TurnOperation():
             return await _app(plane, order, key)
@@ -66,12 +68,14 @@ async def _job(plane: Commands, order: DeployApp | CancelJob | RetryEnded | Rese
             assert_never(order)
 
 
-async def _node(plane: Commands, order: SetNode | EmptyNode | TurnPlan | SetRunner) -> str:
+async def _node(plane: Commands, order: SetNode | CollectNode | EmptyNode | TurnPlan | SetRunner) -> str:
     match order:
         case SetNode(node, enabled, version):
             await plane.set_enabled(node, enabled=enabled, expected=version)
             takes = "takes new deployments again" if enabled else "takes no new deployments"
             return f"Node {node} {takes}."
+        case CollectNode(node, version):
+            return f"Node {node} {removed(await plane.collect(node, expected=version))}."
         case SetRunner(runner_id, drained, version):
             await plane.set_drained(runner_id, drained=drained, expected=version)
             return f"Runner {runner_id} {'gets no more work' if drained else 'gets work again'}."
@@ -89,6 +93,14 @@ async def _node(plane: Commands, order: SetNode | EmptyNode | TurnPlan | SetRunn
             return f"Drain {plan.id} of node {node}: {line(plan.summary)}."
         case _:
             assert_never(order)
+
+
+def removed(done: NodeCollected) -> str:
+    """What a collection came to, after the node's name."""
+    if done.pending:
+        return "is still at it; its page says what came of it"
+    did = f"removed {done.images} images and cut {done.logs} logs, {size(done.freed_bytes)} are free again"
+    return f"{did}; {line(done.problem)}" if done.problem else did
 
 
 async def _app(plane: Commands, order: MoveApp | StopApp | RollBack | PinRelease | TurnOperation, key: str) -> str:
@@ -130,7 +142,7 @@ def failed(order: Order) -> str:
             return f"{name} was not cancelled"
         case RetryEnded(name=name):
             return f"{name} was not retried"
-        case SetNode(node=node):
+        case SetNode(node=node) | CollectNode(node=node):
             return f"Node {node} was not changed"
         case SetRunner(runner_id=runner_id):
             return f"Runner {runner_id} was not changed"

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from console.live.actions.orders import EmptyNode, PlanTurn, SetNode, TurnPlan
+from console.live.actions.orders import CollectNode, EmptyNode, PlanTurn, SetNode, TurnPlan
 from console.live.actions.spec import Action, Danger, Option, Reads
 from console.live.model import Scene
 from console.live.plain import line
@@ -120,6 +120,23 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
         order=_set(True),
         several=True,
         footer=True,
+    ),
+    Action[NodeView](
+        id="node.collect",
+        title="Collect garbage",
+        ask="Collect garbage on",
+        verb="Collect",
+        tooltip="Remove images that nobody needs from the disk of nodes, and cut oversized logs",
+        noun="node",
+        key="z",
+        views=("nodes",),
+        name=node_name,
+        consequence=lambda _node, _scene: (
+            "What runs and what the newest releases need stays; the rest is pulled again."
+        ),
+        order=lambda node, _scene, _option: CollectNode(node.name, version(node)),
+        danger=Danger.DESTRUCTIVE,
+        several=True,
     ),
     _plan_action(
         PlanTurn.PAUSE, "Pause drain", "Pause", "No further app is moved; what moves goes on.", Danger.CONFIRM

@@ -44,6 +44,14 @@ class SetNode:
 
 
 @dataclass(frozen=True, slots=True)
+class CollectNode:
+    """Have a node remove what nobody needs."""
+
+    node: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
 class EmptyNode:
     """Cordon a node and move its apps away; with `partial` those stay that fit nowhere else."""
 
@@ -140,6 +148,7 @@ Order = (
     | CancelJob
     | RetryEnded
     | SetNode
+    | CollectNode
     | EmptyNode
     | TurnPlan
     | SetRunner

@@ -32,6 +32,10 @@ _AGAIN_SECONDS: Final = 60.0
 _FULL: Final = "there is nothing more that may be removed"
 
 
+def _never(_: DiskFigures) -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Acting:
     """A deployment that needs room: its own app is held by it, and its image must stay."""
@@ -71,25 +75,41 @@ class Collector:
         self._meter = meter
         self._clock = clock
         self._lock = asyncio.Lock()
-        self._crossed = asyncio.Event()
+        self._due = asyncio.Event()
+        self._asked: list[asyncio.Future[Collected | None]] = []
         self._told: list[Callable[[], None]] = []
-        watch.tell(self._crossed.set)
+        watch.tell(self._due.set)
 
     def tell(self, listener: Callable[[], None]) -> None:
         """Call the listener after every collection that removed something."""
         self._told.append(listener)
 
     async def run(self) -> None:
-        """Collect whenever the node stands at `no_pulls` or worse, and once a minute while it stays there."""
+        """Collect whenever somebody asks or the node stands at `no_pulls` or worse, and once a minute while it stays
+        there."""
         while True:
-            self._crossed.clear()
-            if at_least(self._watch.level, DiskLevel.NO_PULLS):
+            self._due.clear()
+            asked, self._asked = self._asked, []
+            if asked:
+                done = await self.collect(_never)
+                for each in asked:
+                    if not each.done():
+                        each.set_result(done)
+            elif at_least(self._watch.level, DiskLevel.NO_PULLS):
                 await self.collect(lambda figures: collected_enough(figures, self._watch.marks))
             try:
                 async with asyncio.timeout(_AGAIN_SECONDS):
-                    await self._crossed.wait()
+                    await self._due.wait()
             except TimeoutError:
                 continue
+
+    async def everything(self) -> Collected | None:
+        """Have everything removed that may go, however much room there is; None when that failed. `run` does it, and
+        goes on when nobody waits any more."""
+        done: asyncio.Future[Collected | None] = asyncio.get_running_loop().create_future()
+        self._asked.append(done)
+        self._due.set()
+        return await done
 
     async def collect(self, enough: Callable[[DiskFigures], bool], acting: Acting | None = None) -> Collected | None:
         """Remove until there is enough or nothing is left that may go; what was done, None when nothing had to be."""
@@ -123,7 +143,7 @@ class Collector:
                 )
             except EngineError as error:
                 tally.problem = str(error)
-        if not enough(await self._watch.look()):
+        if enough is not _never and not enough(await self._watch.look()):
             tally.problem = tally.problem or _FULL
 
     async def _remove_image(self, removal: Removal, acting: Acting | None, tally: _Tally) -> None:

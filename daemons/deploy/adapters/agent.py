@@ -8,9 +8,11 @@ from daemons.deploy.domain.addresses import AgentAddresses, AgentAddressRefused
 from daemons.deploy.domain.strays import Container
 from daemons.deploy.ports import AgentFailed
 from protocol.apps import AppRef, LocalImages, NodeContainers
+from protocol.client.agent import AgentClient
 from protocol.client.transport import ClientError, Refused, Transport
 from protocol.errors import ErrorReason
 from protocol.headers import AGENT_TOKEN
+from protocol.nodes import NodeCollected
 
 _ANSWER: Final[type[dict[str, object]]] = dict
 
@@ -43,6 +45,11 @@ class HttpAgent:
         async with self._calling(base_url, "say which containers it has") as transport:
             found = (await transport.bare("GET", "/agent/apps/containers", NodeContainers)).containers
         return [Container(each.name, each.user_id, each.app_id, each.running) for each in found]
+
+    async def collect(self, base_url: str) -> NodeCollected:
+        """Have the node remove everything that nobody needs. Raises AgentFailed."""
+        async with self._calling(base_url, "tidy its disk") as transport:
+            return await AgentClient(transport).collect()
 
     async def _post(self, base_url: str, path: str, order: AppRef) -> Mapping[str, object]:
         async with self._calling(base_url, "do it") as transport:

@@ -5,13 +5,14 @@ from aiohttp import web
 from daemons.deploy.domain.views import node_view, placement_view, runner_view
 from daemons.deploy.http.requests import caller, expected
 from daemons.deploy.services.feed import Feed
+from daemons.deploy.services.housekeeping import Housekeeping
 from daemons.deploy.services.placements import Placements
 from daemons.deploy.services.reading import Reader, Thresholds
 from daemons.deploy.services.registry import NodeRegistry, RunnerRegistry
 from daemons.kit.bodies import number, query, read, reply
 from protocol.base import Wire
 from protocol.names import NodeName, RunnerId
-from protocol.nodes import DrainNode, DrainResult, NodeNumber, PlacementPage, ReassignApp, UpsertNode
+from protocol.nodes import CollectNode, DrainNode, DrainResult, NodeNumber, PlacementPage, ReassignApp, UpsertNode
 
 
 class _SetEnabled(Wire):
@@ -39,6 +40,7 @@ class AdminRoutes:
         reader: Reader,
         feed: Feed,
         thresholds: Thresholds,
+        housekeeping: Housekeeping,
     ) -> None:
         self._nodes = nodes
         self._runners = runners
@@ -46,6 +48,7 @@ class AdminRoutes:
         self._reader = reader
         self._feed = feed
         self._thresholds = thresholds
+        self._housekeeping = housekeeping
 
     def table(self) -> list[web.RouteDef]:
         """The routes."""
@@ -57,6 +60,7 @@ class AdminRoutes:
             web.get("/admin/runtime-nodes/placements", self.page),
             web.post("/admin/runtime-nodes/reassign", self.reassign),
             web.post("/admin/runtime-nodes/drain", self.drain),
+            web.post("/admin/runtime-nodes/collect", self.collect),
             web.get("/admin/runners/list", self.list_runners),
             web.post("/admin/runners/set-drained", self.set_drained),
         ]
@@ -104,6 +108,11 @@ class AdminRoutes:
         source, target = order.source_node_id, order.target_node_id
         moved = await self._placements.drain(source, target, order.limit, caller(request))
         return reply(DrainResult(moved=moved, source_node_id=source, target_node_id=target))
+
+    async def collect(self, request: web.Request) -> web.Response:
+        """Have a node remove what nobody needs."""
+        name = (await read(request, CollectNode)).name
+        return reply(await self._housekeeping.collect(name, caller(request), expected(request)))
 
     async def set_drained(self, request: web.Request) -> web.Response:
         """Let a runner take no more work, or take work again."""

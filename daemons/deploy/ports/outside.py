@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from daemons.deploy.domain.strays import Container
+from protocol.nodes import NodeCollected
 
 
 class Agent(Protocol):
@@ -19,6 +20,10 @@ class Agent(Protocol):
 
     async def containers(self, base_url: str) -> Sequence[Container]:
         """Every container that the node's agent made. Raises AgentFailed."""
+        ...
+
+    async def collect(self, base_url: str) -> NodeCollected:
+        """Have the node remove everything that nobody needs. Raises AgentFailed."""
         ...
 
     async def images(self, base_url: str, user_id: str, app_id: str) -> Sequence[str]:

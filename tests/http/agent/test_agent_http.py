@@ -265,6 +265,7 @@ async def test_nothing_is_done_without_the_token(served: Served, token: str | No
             ("GET", "/agent/apps/logs"),
             ("POST", "/agent/images/warm"),
             ("DELETE", "/agent/images/warm"),
+            ("POST", "/agent/disk/collect"),
         ]:
             async with session.request(method, path) as response:
                 assert (response.status, (await response.json())["reason"]) == (401, "unauthorized")

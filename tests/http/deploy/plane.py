@@ -21,7 +21,7 @@ from protocol.client.node import NodeClient
 from protocol.client.runner import RunnerClient
 from protocol.client.transport import Transport
 from protocol.jobs import ClaimedJob, ClaimJob, CreateJob, JobPayload, JobType, JobView
-from protocol.nodes import NodeHeartbeat, RawNode
+from protocol.nodes import NodeCollected, NodeHeartbeat, RawNode
 
 TOKENS = {
     "admin": "admin-token-of-the-tests",
@@ -69,6 +69,10 @@ class AgentTwin:
         """References the node has; asked for is noted with fence 0."""
         self._done("images", "", base_url, user_id, app_id, 0)
         return self.local
+
+    async def collect(self, base_url: str) -> NodeCollected:
+        self._done("collect", "", base_url, "", "", 0)
+        return NodeCollected(freed_bytes=3 * 10**9, images=2)
 
     async def containers(self, base_url: str) -> Sequence[Container]:
         """What the node with this agent has."""

@@ -59,6 +59,7 @@ OPEN_TO = {
     "GET /admin/singletons": {"admin"},
     "GET /admin/strays": {"admin"},
     "POST /admin/runners/set-drained": {"admin"},
+    "POST /admin/runtime-nodes/collect": {"admin"},
     "POST /admin/drains/preview": {"admin"},
     "POST /admin/drains": {"admin"},
     "GET /admin/drains": {"admin"},

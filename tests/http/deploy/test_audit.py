@@ -22,7 +22,7 @@ from tests.http.deploy.test_inventory import deployed_long_ago, listing
 IMAGE: Final = "127.0.0.1:5000/funaistudio/u1-app20001:0123456789ab-1"
 LOCAL: Final = "127.0.0.1"
 #: Changes of things that were not there before.
-NEW: Final = {"created", "registered", "asked"}
+NEW: Final = {"collect_asked", "created", "registered", "asked"}
 Scenario = Callable[[Plane], Awaitable[None]]
 
 
@@ -105,6 +105,11 @@ async def upsert(plane: Plane) -> None:
 async def disable(plane: Plane) -> None:
     await plane.beat()
     await plane.admin.set_enabled("n1", enabled=False)
+
+
+async def collect(plane: Plane) -> None:
+    await plane.beat()
+    await plane.admin.collect("n1")
 
 
 async def drain_runner(plane: Plane) -> None:
@@ -239,6 +244,7 @@ TOLD: Final[Mapping[str, tuple[Scenario, str, str, str]]] = {
     "DELETE /admin/runtime-nodes/{name}": (delete_node, "node", "disabled", "admin"),
     "POST /admin/runtime-nodes/reassign": (reassign, "placement", "placed", "admin"),
     "POST /admin/runtime-nodes/drain": (drain, "placement", "placed", "admin"),
+    "POST /admin/runtime-nodes/collect": (collect, "node", "collect_asked", "admin"),
     "POST /admin/runners/set-drained": (drain_runner, "runner", "drained", "admin"),
     "POST /admin/drains": (start_drain, "drain", "created", "admin"),
     "POST /admin/drains/{drain_id}/pause": (pause_drain, "drain", "paused", "admin"),

@@ -214,6 +214,19 @@ async def test_a_disk_that_fills_by_itself_is_tidied_and_told(node: Node) -> Non
     assert levels[0] is DiskLevel.NO_PULLS and levels[-1] is DiskLevel.OK
 
 
+async def test_an_operator_has_everything_removed_that_may_go_however_much_room_there_is(node: Node) -> None:
+    for number in range(1, 4):
+        node.holds(release("5", number), 1_000)
+    node.plane.kept = {"5": Kept(True, always=frozenset((release("5", 3),)))}
+    async with running(node.watch.run, node.collector.run):
+        first, second = await asyncio.gather(node.collector.everything(), node.collector.everything())
+        again = await node.collector.everything()
+    assert list(node.engine.local) == [release("5", 3)]
+    assert first is second and first is not None and again is not None
+    assert (first.images, first.freed_bytes, first.problem) == (2, 2_000, None)
+    assert (again.images, again.freed_bytes, again.problem) == (0, 0, None)
+
+
 async def test_oversized_logs_are_emptied_when_nothing_else_is_left(node: Node) -> None:
     node.disk.other = 95_000
     node.store.logs = {"rt-u-7-5-r1": LARGE_LOG_BYTES, "rt-u-7-6-r1": 10}
