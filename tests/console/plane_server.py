@@ -51,7 +51,8 @@ class Served:
     @property
     def environ(self) -> dict[str, str]:
         """What the console needs to find it."""
-        return {"FUNAI_DATA_DIR": str(self.folder)}
+        own = {f"XDG_{kind}_HOME": str(self.folder / kind.lower()) for kind in ("CONFIG", "STATE")}
+        return {"FUNAI_DATA_DIR": str(self.folder), **own}
 
     def admin(self) -> AdminClient:
         return AdminClient(Transport(self.url, {headers.ADMIN_TOKEN: TOKEN}))

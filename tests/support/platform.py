@@ -58,6 +58,7 @@ class Up:
             **kept,
             "DOCKER_HOST": self.docker_url,
             "FUNAI_DATA_DIR": str(self.folder),
+            "XDG_STATE_HOME": str(self.folder / "state"),
             "RUNTIME_WATCH_SECONDS": "1",
             **self.settings,
         }
