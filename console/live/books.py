@@ -20,8 +20,8 @@ PAGE: Final = 200
 _MOST_APPS: Final = 20_000
 
 
-class Ledgers(Protocol):
-    """What was done and is to be done. Every call raises ClientError."""
+class Pending(Protocol):
+    """What is to be done. Every call raises ClientError."""
 
     async def operations(
         self,
@@ -47,6 +47,10 @@ class Ledgers(Protocol):
         """Deliveries of results, newest first."""
         ...
 
+
+class Ledgers(Pending, Protocol):
+    """What was done and is to be done. Every call raises ClientError."""
+
     async def audit(self, wanted: AuditQuery | None = None, *, cursor: str | None = None, limit: int = 50) -> AuditPage:
         """Changes, newest first; a page may be empty and yet name a next one."""
         ...
@@ -56,15 +60,11 @@ class Ledgers(Protocol):
         ...
 
 
-class Drains(Protocol):
-    """Plans that empty nodes. Every call raises ClientError."""
+class Plans(Protocol):
+    """What nodes are emptied by. Every call raises ClientError."""
 
     async def drains(self, *, cursor: str | None = None, limit: int = 50) -> DrainPage:
         """Plans, newest first."""
-        ...
-
-    async def drain_plan(self, drain_id: int) -> DrainDetail:
-        """One plan with its moves."""
         ...
 
     async def preview_drain(self, order: PreviewDrain) -> DrainPreview:
@@ -72,14 +72,16 @@ class Drains(Protocol):
         ...
 
 
-class Catalogue(Protocol):
-    """Apps and what they use. Every call raises ClientError."""
+class Drains(Plans, Protocol):
+    """Plans with their moves. Every call raises ClientError."""
 
-    async def apps(
-        self, *, user_id: str | None = None, node_id: int | None = None, cursor: str | None = None, limit: int = 50
-    ) -> AppPage:
-        """Apps by id."""
+    async def drain_plan(self, drain_id: int) -> DrainDetail:
+        """One plan with its moves."""
         ...
+
+
+class Histories(Protocol):
+    """One app and what it ran. Every call raises ClientError."""
 
     async def app(self, app_id: str) -> AppView:
         """One app."""
@@ -87,6 +89,16 @@ class Catalogue(Protocol):
 
     async def releases(self, app_id: str, *, cursor: str | None = None, limit: int = 50) -> ReleasePage:
         """What an app ran, newest first."""
+        ...
+
+
+class Catalogue(Histories, Protocol):
+    """Apps and what they use. Every call raises ClientError."""
+
+    async def apps(
+        self, *, user_id: str | None = None, node_id: int | None = None, cursor: str | None = None, limit: int = 50
+    ) -> AppPage:
+        """Apps by id."""
         ...
 
     async def page(

@@ -3,60 +3,21 @@
 from collections.abc import Mapping
 from typing import Final, Protocol
 
+from console.live.books import Histories, Pending, Plans
 from console.live.plain import line
-from protocol.apps import AppCommand, AppStopped, AppView
+from protocol.apps import AppCommand, AppStopped
 from protocol.client.transport import ClientError, Refused, Unintelligible, Unreachable
-from protocol.drains import DrainDetail, DrainPage, DrainPreview, PreviewDrain, StartDrain
+from protocol.drains import DrainDetail, StartDrain
 from protocol.errors import ErrorReason
 from protocol.jobs import CreateJob, JobView, RetryJob
 from protocol.nodes import NodeCollected, ReassignApp, RunnerView
-from protocol.operations import OperationPage, OperationState, OperationView
-from protocol.releases import ReleasePage, ReleaseView, RollbackApp, RollbackJob
-from protocol.webhooks import DeliveryPage, DeliveryState, DeliveryView
+from protocol.operations import OperationView
+from protocol.releases import ReleaseView, RollbackApp, RollbackJob
+from protocol.webhooks import DeliveryView
 
 
-class Lookups(Protocol):
+class Lookups(Pending, Plans, Histories, Protocol):
     """What is read before an action can be asked about; each raises ClientError."""
-
-    async def releases(self, app_id: str, *, cursor: str | None = None, limit: int = 50) -> ReleasePage:
-        """The app's releases, newest first."""
-        ...
-
-    async def preview_drain(self, order: PreviewDrain) -> DrainPreview:
-        """What a drain would do now."""
-        ...
-
-    async def drains(self, *, cursor: str | None = None, limit: int = 50) -> DrainPage:
-        """Plans, newest first."""
-        ...
-
-    async def operations(
-        self,
-        *,
-        state: OperationState | None = None,
-        app_id: str | None = None,
-        user_id: str | None = None,
-        node_id: int | None = None,
-        cursor: str | None = None,
-        limit: int = 50,
-    ) -> OperationPage:
-        """What nodes have to carry out."""
-        ...
-
-    async def webhooks(
-        self,
-        *,
-        state: DeliveryState | None = None,
-        app_id: str | None = None,
-        cursor: str | None = None,
-        limit: int = 50,
-    ) -> DeliveryPage:
-        """Deliveries of results."""
-        ...
-
-    async def app(self, app_id: str) -> AppView:
-        """One app."""
-        ...
 
 
 class Commands(Lookups, Protocol):
