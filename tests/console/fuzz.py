@@ -31,6 +31,8 @@ KEYS: Sequence[str] = (
 OFTEN: Sequence[str] = ("enter", "escape", "down", "up", "y", "tab", *(action.key for action in ACTIONS if action.key))
 _LEAVES = frozenset({"q", "Q"})
 _AT_ONCE = 8
+#: Keys of one console; then comes a new one, on a new platform.
+_OF_ONE = 1000
 
 
 def happen(plane: Plane, clock: SetClock, dice: random.Random) -> None:
@@ -105,6 +107,9 @@ async def fuzz(app: ConsoleApp, plane: Plane, clock: SetClock, keys: int, seed: 
 if __name__ == "__main__":
     given = [int(word) for word in sys.argv[1:]]
     many, number = (given + [10_000, 1][len(given) :])[:2]
-    twin, standing = Plane(), SetClock()
-    made = console(twin, standing)
-    sys.stdout.write(f"{asyncio.run(fuzz(made, twin, standing, many, number))} keys, no exception\n")
+    for turn in range(-(-many // _OF_ONE)):
+        twin, standing = Plane(), SetClock()
+        made = console(twin, standing)
+        asyncio.run(fuzz(made, twin, standing, min(_OF_ONE, many), number + turn))
+        sys.stdout.write(f"{min(many, (turn + 1) * _OF_ONE)} keys, no exception\n")
+        sys.stdout.flush()
