@@ -136,9 +136,8 @@ class Doing(Screen[None]):
     def draw_actions(self) -> None:
         """Bring the footer up to what can be done now. It tells no reasons, and is made anew, which is dear, only when
         something turns grey or is grey no more."""
-        stand, aims = self.stand(), self._glance()
-        shown = [action for action in ACTIONS if shown_in(action, self.acts_in)]
-        view = self.acts_in
+        stand, aims, view = self.stand(), self._glance(), self.acts_in
+        shown = [action for action in ACTIONS if shown_in(action, view)]
         grey = tuple(refusal(each, view, aims if each.noun else (), stand) is not None for each in shown)
         if (view, *grey) != self._drawn:
             self._drawn = (view, *grey)
