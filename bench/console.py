@@ -44,6 +44,8 @@ class Terminal:
         self._answers, child_writes = os.pipe()
         environ = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}
         environ.pop("NO_COLOR", None)
+        # An installed program is compiled; whoever starts it from a checkout may have forbidden that.
+        environ.pop("PYTHONDONTWRITEBYTECODE", None)
         self.began = time.perf_counter()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "bench.console_child", *arguments, str(child_reads), str(child_writes)],

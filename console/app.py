@@ -78,7 +78,8 @@ def theme_of(name: str) -> Theme:
 
 
 #: Whatever is old by then is looked through once, and then left out of later searches for garbage: with 100,000
-#: objects each of those would stop the console for longer than a frame.
+#: objects each of those would stop the console for longer than a frame. What a control plane tells first, and the
+#: program itself, are left out at once: nothing of them is garbage.
 _TIDY_SECONDS: Final = 30.0
 
 
@@ -132,6 +133,7 @@ class ConsoleApp(App[None], inherit_bindings=False):
         self._world = World(MappingProxyType(dict.fromkeys(self._planes, Live())))
         self.main.set_reactive(MainScreen.world, self._world)
         self._pieces: list[Piece] = []
+        self._known: frozenset[str] = frozenset()
         self._libraries = {
             name: Library(each, clock, partial(self._show_again, name)) for name, each in self._planes.items()
         }
@@ -200,6 +202,10 @@ class ConsoleApp(App[None], inherit_bindings=False):
     def on_world_changed(self, event: WorldChanged) -> None:
         """Hand the newest value to the screen."""
         self.main.world = event.world
+        known = frozenset(name for name, live in event.world.planes.items() if live.model is not None)
+        if known != self._known:
+            self._known = known
+            gc.freeze()
 
     def on_topics_wanted(self, event: TopicsWanted) -> None:
         """Read what the shown page needs."""

@@ -58,6 +58,15 @@ class _Known:
     seconds: float | None
 
 
+def _known(job: JobView) -> _Known:
+    created = job.created_at.timestamp()
+    ended = job.finished_at.timestamp() if job.finished_at else None
+    began = job.started_at.timestamp() if job.started_at else None
+    seconds = ended - began if ended is not None and began is not None else None
+    rank = created - job.priority * _AGING_SECONDS
+    return _Known(job.user_id, job.app_id, job.status, rank, created, ended, seconds)
+
+
 class Backlog:
     """Follows jobs; `version` grows with them."""
 
@@ -72,14 +81,16 @@ class Backlog:
         self._apps: dict[str, Counter[str]] = {}
 
     def follow(self, jobs: Keyed[JobView]) -> None:
-        """Take in what changed."""
+        """Take in what changed; of most changes, as of a phase, the line knows nothing."""
         ids = jobs.since(self.version) if self.version >= 0 else None
         self.version = jobs.version
         for job_id in (jobs.keys() | self._known.keys()) if ids is None else ids:
-            job = jobs.get(job_id)
-            self._forget(job_id)
-            if job is not None:
-                self._note(job)
+            job, before = jobs.get(job_id), self._known.get(job_id)
+            known = _known(job) if job is not None else None
+            if known != before:
+                self._forget(job_id)
+                if known is not None:
+                    self._note(job_id, known)
 
     def position(self, job_id: str) -> int | None:
         """The place in the line, from 1; users take turns, so it is a guess. None for a job that does not wait."""
@@ -128,27 +139,20 @@ class Backlog:
         """The apps that a user has jobs of."""
         return self._apps.get(user_id, {}).keys()
 
-    def _note(self, job: JobView) -> None:
-        created = job.created_at.timestamp()
-        ended = job.finished_at.timestamp() if job.finished_at else None
-        began = job.started_at.timestamp() if job.started_at else None
-        seconds = ended - began if ended is not None and began is not None else None
-        known = _Known(
-            job.user_id, job.app_id, job.status, created - job.priority * _AGING_SECONDS, created, ended, seconds
-        )
-        self._known[job.id] = known
+    def _note(self, job_id: str, known: _Known) -> None:
+        self._known[job_id] = known
         if known.status is JobStatus.PENDING:
-            self._line.add((known.rank, job.id))
-            self._asked.add((created, job.id))
-        if ended is not None and known.status in (JobStatus.SUCCEEDED, JobStatus.FAILED):
-            self._ended.add((ended, job.id, known.status is JobStatus.SUCCEEDED))
-        if seconds is not None and known.status is JobStatus.SUCCEEDED:
-            runs = self._runs.setdefault(job.app_id, {})
-            runs[job.id] = seconds
+            self._line.add((known.rank, job_id))
+            self._asked.add((known.created, job_id))
+        if known.ended is not None and known.status in (JobStatus.SUCCEEDED, JobStatus.FAILED):
+            self._ended.add((known.ended, job_id, known.status is JobStatus.SUCCEEDED))
+        if known.seconds is not None and known.status is JobStatus.SUCCEEDED:
+            runs = self._runs.setdefault(known.app, {})
+            runs[job_id] = known.seconds
             if len(runs) > _KEPT_RUNS:
                 del runs[next(iter(runs))]
-        self._users.setdefault(job.user_id, Counter())[job.status] += 1
-        self._apps.setdefault(job.user_id, Counter())[job.app_id] += 1
+        self._users.setdefault(known.user, Counter())[known.status] += 1
+        self._apps.setdefault(known.user, Counter())[known.app] += 1
 
     def _forget(self, job_id: str) -> None:
         known = self._known.pop(job_id, None)

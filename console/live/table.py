@@ -48,15 +48,16 @@ class Spot:
 
 
 class _Entry(Generic[T]):
-    """One object with what was worked out about it: `place` is None while it is hidden, `words` until it is asked for
-    them."""
+    """One object with what was worked out about it: `place` is None while it is hidden; `words`, and `stand`, where it
+    stands when it is not hidden, until somebody asks for them."""
 
-    __slots__ = ("id", "place", "plane", "value", "words")
+    __slots__ = ("id", "place", "plane", "stand", "value", "words")
 
     def __init__(self, plane: str, object_id: str, value: T) -> None:
         self.plane, self.id, self.value = plane, object_id, value
         self.words: str | None = None
         self.place: Place | None = None
+        self.stand: Place | None = None
 
 
 class Table(Generic[T]):
@@ -211,6 +212,8 @@ class Table(Generic[T]):
         self._field = self.field(arrangement.order) or _existing(self.view, self.view.order)
         if (before.order, before.reverse) != (arrangement.order, arrangement.reverse):
             self._order += 1
+            for entry in self._entries.values():
+                entry.stand = None
             places = self._places(self._entries)
         elif before.scope is arrangement.scope and arrangement.filter.narrows(before.filter):
             places = self._places(place[1] for place in self._shown)
@@ -221,12 +224,24 @@ class Table(Generic[T]):
     def _places(self, keys: Iterable[str]) -> list[Place]:
         """The places of those that are wanted among these, all others of which are hidden now."""
         places = []
+        entries, wanted = self._entries, self._wish()
         for key in keys:
-            entry = self._entries[key]
-            entry.place = self._place(key, entry)
+            entry = entries[key]
+            entry.place = (entry.stand or self._stand(key, entry)) if wanted(entry) else None
             if entry.place is not None:
                 places.append(entry.place)
         return places
+
+    def _wish(self) -> Callable[[_Entry[T]], bool]:
+        """Which entries are wanted. Nearly always that is a word which occurs in an object's own: every object is asked
+        with every letter typed, so that one is asked as shortly as can be."""
+        conditions = self.arrangement.filter.conditions
+        if self.arrangement.scope is None and not conditions:
+            return lambda _: True
+        if self.arrangement.scope is not None or len(conditions) != 1 or conditions[0].field is not None:
+            return lambda entry: self._wanted(entry, self._scenes[entry.plane])
+        match, wanted = conditions[0].match, conditions[0].wanted
+        return lambda entry: match(self._words(entry) if entry.words is None else entry.words) is wanted
 
     def _index(self, row: int) -> int:
         return len(self._shown) - 1 - row if self.arrangement.reverse else row
@@ -290,7 +305,7 @@ class Table(Generic[T]):
             entry = self._entries[key] = _Entry(scene.plane, object_id, value)
             self._cold.append(key)
         else:
-            warm, entry.value, entry.words = entry.words is not None, value, None
+            warm, entry.value, entry.words, entry.stand = entry.words is not None, value, None, None
             if warm:
                 self._words(entry)
         place = self._place(key, entry)
@@ -308,12 +323,13 @@ class Table(Generic[T]):
             self._shown.remove(entry.place)
 
     def _place(self, key: str, entry: _Entry[T]) -> Place | None:
-        scene = self._scenes[entry.plane]
-        if not self._wanted(entry, scene):
-            return None
-        unknown, rank = self._field.rank(entry.value, scene)
+        return self._stand(key, entry) if self._wanted(entry, self._scenes[entry.plane]) else None
+
+    def _stand(self, key: str, entry: _Entry[T]) -> Place:
+        unknown, rank = self._field.rank(entry.value, self._scenes[entry.plane])
         # Read from its end, a reversed table still has what is unknown at its end.
-        return ((not unknown if self.arrangement.reverse else unknown), rank), key
+        entry.stand = ((not unknown if self.arrangement.reverse else unknown), rank), key
+        return entry.stand
 
     def _wanted(self, entry: _Entry[T], scene: Scene) -> bool:
         scope = self.arrangement.scope

@@ -31,9 +31,8 @@ class Trends:
         """Remember how things stand, unless that was done a moment ago. Where time went back, as in a recording, what
         came later is not known yet."""
         at = now.timestamp()
-        for samples in (self._waiting, *self._nodes.values()):
-            while samples and samples[-1][0] > at:
-                samples.pop()
+        if self._waiting and self._waiting[-1][0] > at:
+            self._unlearn(at)
         if self._waiting and at - self._waiting[-1][0] < _EVERY_SECONDS:
             return
         self._waiting.append((at, float(waiting)))
@@ -41,6 +40,11 @@ class Trends:
             if node.disk_free_bytes is not None:
                 kept = self._nodes.setdefault(node.node_id, deque(maxlen=_KEPT))
                 kept.append((at, float(node.disk_free_bytes)))
+
+    def _unlearn(self, at: float) -> None:
+        for samples in (self._waiting, *self._nodes.values()):
+            while samples and samples[-1][0] > at:
+                samples.pop()
 
     def seconds_to_full(self, node: NodeView) -> float | None:
         """When the node's disk will be full if it goes on as it went; None when it does not fill, or too little is

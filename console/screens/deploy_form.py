@@ -8,13 +8,13 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
-from textual.screen import ModalScreen
 from textual.suggester import SuggestFromList
 from textual.widgets import Button, Input, Label, Static
 
 from console.live.order import InvalidOrder, Wish, known, newest_of, order, wish_of
 from console.live.words import t
 from console.messages import DeployWanted
+from console.widgets.modal import Modal
 from protocol.jobs import CreateJob, JobView, StoredPayload
 
 _FIELDS: Final = (
@@ -26,7 +26,7 @@ _FIELDS: Final = (
 )
 
 
-class DeployForm(ModalScreen[None]):
+class DeployForm(Modal[None]):
     """Stays open until the control plane accepted the order or the operator gives up."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

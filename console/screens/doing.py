@@ -69,7 +69,7 @@ class Doing(Screen[None]):
         self._permits = permits or {}
         self._ticket = 0
         self._asking: tuple[Action[Any], tuple[Aim[Any], ...]] | None = None
-        self._refused: tuple[str | None, ...] = ()
+        self._drawn: tuple[str | bool, ...] = ()
 
     @property
     def acts_on(self) -> LiveTable:
@@ -134,12 +134,13 @@ class Doing(Screen[None]):
         return True if self.why_not(wanted.id) is None else None
 
     def draw_actions(self) -> None:
-        """Bring the footer up to what can be done now."""
-        stand, aims = self.stand(), self._glance()
-        shown = [action for action in ACTIONS if shown_in(action, self.acts_in)]
-        refused = tuple(refusal(each, self.acts_in, aims if each.noun else (), stand) for each in shown)
-        if (self.acts_in, *refused) != self._refused:
-            self._refused = (self.acts_in, *refused)
+        """Bring the footer up to what can be done now. It tells no reasons, and is made anew, which is dear, only when
+        something turns grey or is grey no more."""
+        stand, aims, view = self.stand(), self._glance(), self.acts_in
+        shown = [action for action in ACTIONS if shown_in(action, view)]
+        grey = tuple(refusal(each, view, aims if each.noun else (), stand) is not None for each in shown)
+        if (view, *grey) != self._drawn:
+            self._drawn = (view, *grey)
             self.refresh_bindings()
 
     def on_key(self, event: events.Key) -> None:

@@ -7,11 +7,11 @@ from rich.table import Table
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from console.live.cells import DRAIN_PERCENT, FLOOR_PERCENT
 from console.live.words import t
+from console.widgets.modal import Modal
 
 _SIGNS = (
     ("○ ▶ ✓ ✗ –", "a job is pending, running, succeeded, failed, cancelled"),
@@ -24,7 +24,7 @@ _SIGNS = (
 )
 
 
-class Help(ModalScreen[None]):
+class Help(Modal[None]):
     """Closed by the keys that people try."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,question_mark,q", "dismiss", "Close")]

@@ -174,8 +174,9 @@ class MainScreen(Translated, Walking, Doing):
         planes = self.world.planes
         mode = mode_cell(self.permit(self.plane or next(iter(planes), "")))
         self.query_one(Headline).show(links_cell(planes, local), (mode, *totals(*planes.values())), self._place)
-        self.set_class(not any(live.link.fresh(local) for live in planes.values()), "-stale")
-        if any(live.model is not None for live in planes.values()) and self.page.ready:
+        known = any(live.model is not None for live in planes.values())
+        self.set_class(known and not any(live.link.fresh(local) for live in planes.values()), "-stale")
+        if known and self.page.ready:
             self.page.draw(self.world, local, self.words)
             self.draw_views()
         self._draw_details()

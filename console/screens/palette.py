@@ -7,15 +7,15 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option as Line
 
 from console.live.actions.palette import Entry
 from console.live.words import t
+from console.widgets.modal import Modal
 
 
-class Palette(ModalScreen[Entry | None]):
+class Palette(Modal[Entry | None]):
     """Dismissed with what was chosen. `search` says what was probably meant, best first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -1,6 +1,7 @@
 """Where the operator is: which page is shown, how one comes to others, and what has to be read for them."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from types import MappingProxyType
 from typing import Final
 
@@ -30,9 +31,9 @@ class Walking(Screen[None]):
     _wanted: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     _with_log: bool = False
 
-    @property
+    @cached_property
     def pages(self) -> Pages:
-        """All pages."""
+        """All pages; looked for once, because a frame asks for them many times."""
         return self.query_one(Pages)
 
     @property

@@ -7,14 +7,14 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option as Line
 
 from console.live.actions.spec import Option
+from console.widgets.modal import Modal
 
 
-class Choose(ModalScreen[Option | None]):
+class Choose(Modal[Option | None]):
     """Dismissed with the chosen option; those that cannot be chosen say why."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -10,14 +10,14 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from console.live.actions.spec import Question
 from console.live.words import t
+from console.widgets.modal import Modal
 
 
-class Confirm(ModalScreen[bool]):
+class Confirm(Modal[bool]):
     """Dismissed with True only when the operator chose the verb."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -49,6 +49,8 @@ class Headline(Line):
 class Views(Line):
     """The names of the tables with their keys and sizes, the shown one marked; on a page deeper down the way to it."""
 
+    _markup: str = ""
+
     def show(self, chosen: str, sizes: Mapping[str, int], crumbs: Sequence[str] = ()) -> None:
         """Show the names, each of which can be clicked. Without room for all, those farthest away are keys alone."""
         if len(crumbs) > 1:
@@ -68,9 +70,16 @@ class Views(Line):
         for name, text in zip(names, texts, strict=True):
             look = "b reverse" if name == chosen else "$quiet"
             parts.append(f"[@click=screen.view('{name}')][{look}] {text} [/][/]")
-        self.put(Content.from_markup(" " + " ".join(parts)))
+        self._put_markup(" " + " ".join(parts))
+
+    def _put_markup(self, markup: str) -> None:
+        """Reading markup costs more than everything else that is done for a frame in which no size changed."""
+        if markup != self._markup:
+            self.put(Content.from_markup(markup))
+            self._markup = markup
 
     def _show_way(self, crumbs: Sequence[str]) -> None:
+        self._markup = ""
         way = [(f"{name} › ", "$quiet") for name in (t(crumbs[0]), *crumbs[1:-1])]
         room = self.size.width - sum(cell_len(name) for name, _ in way) - cell_len(crumbs[-1]) - 5
         hint = t("Esc out  [ back  ] forward")
