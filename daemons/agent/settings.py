@@ -10,11 +10,9 @@ from typing import Annotated, ClassVar, Final, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
-from daemons.kit.settings import Misconfigured, OptionalToken, Settings, Tokens
+from daemons.kit.settings import Misconfigured, OptionalToken, Settings, Tokens, size
 from protocol.names import Labels, RegistryHost
 
-_SIZE: Final = re.compile(r"([0-9]+)([bkmg]?)b?", re.IGNORECASE)
-_UNITS: Final = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _LINE: Final = re.compile(
     r"(?P<pct>[0-9]{1,2}(?:[.][0-9]+)?)%(?:/(?P<size>[0-9]+[bkmg]?))?(?:/(?P<inodes>[0-9]{1,15}))?"
 )
@@ -22,16 +20,6 @@ _MOST_PCT: Final = 80
 _NO_BOUND: Final = 2**62
 _CONSTRAINT: Final = re.compile(r"(node|engine)[.][A-Za-z0-9._-]{1,100} ?[!=]= ?[A-Za-z0-9._/-]{1,100}")
 _RANGE: Final = re.compile(r"([0-9]{1,5})-([0-9]{1,5})")
-
-
-def _bytes(value: object) -> object:
-    """Sizes as Docker writes them: 512m, 1g, or plain bytes."""
-    if not isinstance(value, str):
-        return value
-    found = _SIZE.fullmatch(value.strip())
-    if not found:
-        raise ValueError("must be a size such as 512m or 1g")
-    return int(found[1]) * _UNITS[found[2].lower()]
 
 
 def _nano_cpus(value: object) -> object:
@@ -71,8 +59,8 @@ def _line(value: object) -> object:
             f"must be a share that stays free and the most that it may come to, such as 15%/20g or 15%/20g/1000000 "
             f"(inodes), of at most {_MOST_PCT} %"
         )
-    size = _bytes(found["size"]) if found["size"] else _NO_BOUND
-    return float(found["pct"]), size, int(found["inodes"] or _NO_BOUND)
+    most = size(found["size"]) if found["size"] else _NO_BOUND
+    return float(found["pct"]), most, int(found["inodes"] or _NO_BOUND)
 
 
 #: Percent of bytes and of inodes that stay free, and the most bytes and inodes that this may come to.
@@ -168,7 +156,7 @@ class AgentSettings(Settings):
     traefik_settle_seconds: float = Field(5, ge=0, le=300, alias="RUNTIME_TRAEFIK_SETTLE_SECONDS")
     gateway_map: Path = Field(Path("gateway/routes.map"), alias="RUNTIME_GATEWAY_MAP")
     gateway_socket: Path = Field(Path("gateway/admin.sock"), alias="RUNTIME_GATEWAY_SOCKET")
-    access_log_bytes: Annotated[int, BeforeValidator(_bytes)] = Field(
+    access_log_bytes: Annotated[int, BeforeValidator(size)] = Field(
         8 * 1024**2, ge=64 * 1024, alias="RUNTIME_ACCESS_LOG_BYTES"
     )
     access_log_days: int = Field(14, ge=1, le=3650, alias="RUNTIME_ACCESS_LOG_DAYS")
@@ -185,14 +173,14 @@ class AgentSettings(Settings):
 
     network: str = Field("", pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]{0,127})?$", alias="RUNTIME_DOCKER_NETWORK")
     nano_cpus: Annotated[int, BeforeValidator(_nano_cpus)] = Field(10**9, ge=10**7, alias="RUNTIME_APP_CPUS")
-    memory_bytes: Annotated[int, BeforeValidator(_bytes)] = Field(
+    memory_bytes: Annotated[int, BeforeValidator(size)] = Field(
         512 * 1024**2, ge=6 * 1024**2, alias="RUNTIME_APP_MEMORY"
     )
     pids_limit: int = Field(256, ge=8, le=100_000, alias="RUNTIME_APP_PIDS_LIMIT")
     most_nano_cpus: Annotated[int, BeforeValidator(_nano_cpus)] = Field(
         4 * 10**9, ge=10**7, alias="RUNTIME_APP_CPUS_MAX"
     )
-    most_memory_bytes: Annotated[int, BeforeValidator(_bytes)] = Field(
+    most_memory_bytes: Annotated[int, BeforeValidator(size)] = Field(
         2 * 1024**3, ge=6 * 1024**2, alias="RUNTIME_APP_MEMORY_MAX"
     )
     most_pids: int = Field(1024, ge=8, le=100_000, alias="RUNTIME_APP_PIDS_LIMIT_MAX")

@@ -7,6 +7,7 @@ replaced by the other. Error messages name variables and never values.
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -17,6 +18,8 @@ from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, Secre
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+_SIZE: Final = re.compile(r"([0-9]+)([bkmg]?)b?", re.IGNORECASE)
+_UNITS: Final = {"": 1, "b": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _PLACEHOLDER: Final = "changeme"
 _LEAST_TOKEN_CHARACTERS: Final = 16
 _MISSING: Final = "is not set; set it to a secret of at least 16 characters or to the documented value"
@@ -68,6 +71,16 @@ def _networks(value: object) -> object:
         return tuple(ip_network(str(part)) for part in parts)
     except ValueError:
         raise ValueError("must be a comma-separated list of addresses or CIDR networks") from None
+
+
+def size(value: object) -> object:
+    """Sizes as Docker writes them: 512m, 1g, or plain bytes."""
+    if not isinstance(value, str):
+        return value
+    found = _SIZE.fullmatch(value.strip())
+    if not found:
+        raise ValueError("must be a size such as 512m or 1g")
+    return int(found[1]) * _UNITS[found[2].lower()]
 
 
 #: One or two live tokens of a role; refuses placeholders, empty and short values.

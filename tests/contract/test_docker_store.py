@@ -10,10 +10,10 @@ from aiodocker import Docker
 
 from daemons.agent.adapters.docker import DockerEngine
 from daemons.agent.adapters.docker_store import DockerStore
-from daemons.agent.adapters.firewall import NoFirewall
 from daemons.agent.adapters.networks import AppNetworks
 from daemons.agent.domain.collection import ContainerLog
-from daemons.agent.ports import EngineError
+from daemons.kit.engine.errors import EngineError
+from daemons.kit.engine.firewall import NoFirewall
 from tests.support.engines import POOL
 from tests.support.eventually import eventually
 from tests.support.runtime_node import docker

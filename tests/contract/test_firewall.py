@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from daemons.agent.adapters.firewall import Iptables
-from daemons.agent.domain.isolation import Fence
+from daemons.kit.engine.fences import Fence
+from daemons.kit.engine.firewall import Iptables
 from tests.support import real
 
 pytestmark = pytest.mark.real

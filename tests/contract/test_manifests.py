@@ -12,7 +12,7 @@ from aiohttp import web
 from daemons.agent.adapters.docker import Credentials
 from daemons.agent.adapters.manifests import RegistryManifests
 from daemons.agent.domain.images import Layer
-from daemons.agent.ports import EngineError
+from daemons.kit.engine.errors import EngineError
 from tests.support.registries import push
 
 _INDEX = "application/vnd.oci.image.index.v1+json"

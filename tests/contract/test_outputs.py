@@ -9,7 +9,8 @@ from aiodocker import Docker
 
 from daemons.agent.adapters.docker_logs import DockerOutputs
 from daemons.agent.domain.output import Piece, Place, Telling
-from daemons.agent.ports import EngineError, Outputs
+from daemons.agent.ports import Outputs
+from daemons.kit.engine.errors import EngineError
 from protocol.running import OutputStream
 from tests.support.output_twins import TwinOutputs
 from tests.support.runtime_node import docker

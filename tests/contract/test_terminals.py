@@ -10,7 +10,8 @@ from aiodocker import Docker
 
 from daemons.agent.adapters.docker_terminal import DockerTerminals
 from daemons.agent.domain.shell import MARK, Run
-from daemons.agent.ports import EngineError, Terminal, Terminals
+from daemons.agent.ports import Terminal, Terminals
+from daemons.kit.engine.errors import EngineError
 from tests.support.runtime_node import docker
 from tests.support.terminal_twins import TwinTerminals
 

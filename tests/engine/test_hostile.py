@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from daemons.agent.adapters.firewall import Iptables, NoFirewall
 from daemons.agent.adapters.networks import GATEWAY_BRIDGE
 from daemons.agent.domain.containers import Limits
-from daemons.agent.domain.isolation import Reach
-from daemons.agent.ports import EngineError
+from daemons.kit.engine.errors import EngineError
+from daemons.kit.engine.fences import Reach
+from daemons.kit.engine.firewall import Iptables, NoFirewall
 from tests.engine.test_lifecycle import get, says, served
 from tests.support import engines, real
 from tests.support.engines import APP, Bench

@@ -9,7 +9,7 @@ import pytest
 from daemons.agent.domain.containers import ContainerSpec
 from daemons.agent.domain.images import of_app
 from daemons.agent.domain.probing import ContainerState
-from daemons.agent.ports import EngineError, PortTaken
+from daemons.kit.engine.errors import EngineError, PortTaken
 from tests.support import real
 from tests.support.engines import APP, RUN, Bench
 from tests.support.eventually import eventually

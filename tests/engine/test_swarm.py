@@ -6,7 +6,7 @@ import pytest
 
 from daemons.agent.adapters.networks import OverlayNetworks
 from daemons.agent.adapters.swarm import SwarmEngine
-from daemons.agent.ports import EngineError
+from daemons.kit.engine.errors import EngineError
 from tests.engine.test_lifecycle import get, served
 from tests.support.engines import Bench
 

@@ -13,15 +13,8 @@ from daemons.agent.domain.images import Layer, LocalImage
 from daemons.agent.domain.probing import Answer, ContainerState, Listener
 from daemons.agent.domain.report import NodeReport
 from daemons.agent.domain.visitors import InFlight, Notice, Patience
-from daemons.agent.ports import (
-    ControlPlaneError,
-    EngineError,
-    GatewayDown,
-    GatewayError,
-    OwnContainer,
-    PortTaken,
-    StateError,
-)
+from daemons.agent.ports import ControlPlaneError, GatewayDown, GatewayError, OwnContainer, StateError
+from daemons.kit.engine.errors import EngineError, PortTaken
 from protocol.nodes import DiskLevel
 
 

@@ -17,13 +17,14 @@ from typing import Final
 from aiodocker import Docker
 
 from daemons.agent.adapters.docker import DockerEngine
-from daemons.agent.adapters.firewall import Iptables
 from daemons.agent.adapters.networks import GATEWAY_BRIDGE, AppNetworks, OverlayNetworks
 from daemons.agent.adapters.swarm import SwarmEngine
 from daemons.agent.domain.containers import ContainerSpec, Limits
-from daemons.agent.domain.isolation import chain
-from daemons.agent.domain.networks import bridge_prefix
-from daemons.agent.ports import Engine, Firewall
+from daemons.agent.ports import Engine
+from daemons.kit.engine.addresses import bridge_prefix
+from daemons.kit.engine.fences import chain
+from daemons.kit.engine.firewall import Iptables
+from daemons.kit.engine.networks import Firewall
 from tests.support import real
 from tests.support.agent_twins import Behaviour, TwinEngine
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from daemons.agent.domain.output import Piece
 from daemons.agent.domain.usage import Sample
-from daemons.agent.ports import EngineError
+from daemons.kit.engine.errors import EngineError
 from protocol.running import OutputStream
 
 

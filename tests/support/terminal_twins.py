@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from daemons.agent.domain.shell import MARK, Run
-from daemons.agent.ports import EngineError
+from daemons.kit.engine.errors import EngineError
 
 _PIECE = b"y\r\n" * 1000
 

@@ -16,8 +16,8 @@ from aiohttp.typedefs import Handler, Middleware
 
 from daemons.agent.adapters.control_plane import NodeIdentity, open_plane
 from daemons.agent.app import build_app
-from daemons.agent.ports import EngineError
 from daemons.agent.settings import AgentSettings
+from daemons.kit.engine.errors import EngineError
 from daemons.kit.settings import load
 from tests.support import real
 from tests.support.agent_served import twin_parts

@@ -18,7 +18,7 @@ from aiodocker.exceptions import DockerError
 
 from daemons.agent.adapters.docker_logs import itself
 from daemons.agent.domain.usage import Places, Sample, places, sample
-from daemons.agent.ports import EngineError
+from daemons.kit.engine.errors import EngineError
 
 _GROUPS: Final = Path("/sys/fs/cgroup")
 _FILES: Final = {

@@ -1,35 +1,29 @@
-"""The Docker Engine through aiodocker. Its errors and time limits become EngineError with the engine's own words.
-
-aiodocker builds URL paths from names, so every name and reference is checked here once more before it gets there.
-"""
+"""The Docker Engine through aiodocker."""
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, Final
 
-import aiohttp
 from aiodocker import Docker
 from aiodocker.exceptions import DockerError
 
-from daemons.agent.adapters.flavour import Flavour
 from daemons.agent.adapters.networks import AppNetworks
 from daemons.agent.domain.apps import named_by_us
 from daemons.agent.domain.containers import APP_ID, MANAGED, NODE, USER_ID, ContainerSpec, engine_config
 from daemons.agent.domain.images import LocalImage
 from daemons.agent.domain.probing import ContainerState, Listener, listeners
-from daemons.agent.ports import EngineError, OwnContainer, PortTaken
+from daemons.agent.ports import OwnContainer
+from daemons.kit.engine.calls import absent, checked, checked_reference, words
+from daemons.kit.engine.errors import EngineError
+from daemons.kit.engine.flavour import Flavour
 from protocol.names import image_registry
 
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
-_REFERENCE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,254}")
 _PULLED: Final = re.compile(r"Digest: (sha256:[0-9a-f]{64})")
-_PORT_TAKEN: Final = ("port is already allocated", "address already in use")
 _BEING_REMOVED: Final = "is already in progress"
 _QUICK_SECONDS: Final = 30.0
 _SLOW_SECONDS: Final = 120.0
@@ -251,31 +245,6 @@ class DockerEngine:
         return {"username": known.username, "password": known.password}
 
 
-@asynccontextmanager
-async def words(what: str, seconds: float) -> AsyncIterator[None]:
-    """Every way in which the engine fails, in its own words."""
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except DockerError as error:
-        kind = PortTaken if any(sign in error.message for sign in _PORT_TAKEN) else EngineError
-        raise kind(f"the engine could not {what}: {error.message.strip()}") from error
-    except TimeoutError as error:
-        raise EngineError(f"the engine did not {what} within {seconds:g} s") from error
-    except (aiohttp.ClientError, OSError) as error:
-        raise EngineError(f"the engine could not {what}: {str(error) or type(error).__name__}") from error
-
-
-async def absent(call: Any) -> Any:
-    """The call's answer, or None when the engine knows no such thing (404) or has nothing to do (304)."""
-    try:
-        return await call
-    except DockerError as error:
-        if error.status in (304, 404):
-            return None
-        raise
-
-
 def _state(document: Mapping[str, Any]) -> ContainerState:
     state = document["State"]
     return ContainerState(
@@ -335,15 +304,3 @@ def _read_listeners(pid: int) -> tuple[Listener, ...]:
 def _tag(reference: str) -> str:
     tail = reference.partition("@")[0].rpartition("/")[2]
     return tail.partition(":")[2]
-
-
-def checked(name: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise EngineError("a container's name holds characters that no name of ours has")
-    return name
-
-
-def checked_reference(reference: str) -> str:
-    if not _REFERENCE.fullmatch(reference) or ".." in reference or "//" in reference:
-        raise EngineError("an image reference holds characters that no reference has")
-    return reference

@@ -13,7 +13,7 @@ from aiodocker import Docker
 from aiodocker.exceptions import DockerError
 
 from daemons.agent.domain.output import NotOutput, Piece, Pieces, engine_time
-from daemons.agent.ports import EngineError
+from daemons.kit.engine.errors import EngineError
 
 _OPEN_SECONDS: Final = 30.0
 

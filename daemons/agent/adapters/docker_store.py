@@ -13,7 +13,7 @@ from typing import Final
 
 from daemons.agent.adapters.docker import DockerEngine
 from daemons.agent.domain.collection import ContainerLog
-from daemons.agent.ports import EngineError
+from daemons.kit.engine.errors import EngineError
 
 _FILE: Final = "-json.log"
 

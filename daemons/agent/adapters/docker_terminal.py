@@ -24,7 +24,7 @@ from aiodocker.stream import Stream
 
 from daemons.agent.adapters.docker_logs import itself
 from daemons.agent.domain.shell import Run, sweep, sweep_others
-from daemons.agent.ports import EngineError
+from daemons.kit.engine.errors import EngineError
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ import aiohttp
 
 from daemons.agent.adapters.docker import Credentials
 from daemons.agent.domain.images import Layer
-from daemons.agent.ports import EngineError
+from daemons.kit.engine.errors import EngineError
 from protocol.names import image_registry
 
 _INDEXES: Final = (

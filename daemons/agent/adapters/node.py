@@ -12,7 +12,7 @@ import aiohttp
 
 from daemons.agent.domain.disk import DiskFigures
 from daemons.agent.domain.probing import Answer
-from daemons.agent.ports import EngineError
+from daemons.kit.engine.errors import EngineError
 
 _PROBE_SECONDS: Final = 5.0
 _ROOT_SECONDS: Final = 60.0

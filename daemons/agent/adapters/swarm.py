@@ -16,13 +16,15 @@ from aiodocker import Docker
 from aiodocker.exceptions import DockerError
 from aiodocker.utils import compose_auth_header
 
-from daemons.agent.adapters.docker import Credentials, DockerEngine, absent, checked, checked_reference, words
+from daemons.agent.adapters.docker import Credentials, DockerEngine
 from daemons.agent.adapters.networks import AppNetworks
 from daemons.agent.domain.apps import named_by_us
 from daemons.agent.domain.containers import APP_ID, MANAGED, NODE, USER_ID, ContainerSpec
 from daemons.agent.domain.probing import ContainerState, Listener
 from daemons.agent.domain.services import service_spec, settled, task_state
-from daemons.agent.ports import EngineError, OwnContainer, PortTaken
+from daemons.agent.ports import OwnContainer
+from daemons.kit.engine.calls import absent, checked, checked_reference, words
+from daemons.kit.engine.errors import EngineError, PortTaken
 
 _QUICK_SECONDS: Final = 30.0
 _SLOW_SECONDS: Final = 120.0

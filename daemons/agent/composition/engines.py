@@ -1,18 +1,24 @@
 """Which engine the agent works with, and the fence around its apps."""
 
 import logging
+from typing import Final
 
 from aiodocker import Docker
 
 from daemons.agent.adapters.docker import Credentials, DockerEngine
-from daemons.agent.adapters.firewall import Iptables, NoFirewall
 from daemons.agent.adapters.networks import AppNetworks, OverlayNetworks
 from daemons.agent.adapters.swarm import SwarmEngine
-from daemons.agent.domain.isolation import Reach
-from daemons.agent.ports import Firewall
 from daemons.agent.settings import AgentSettings
+from daemons.kit.engine.fences import Reach
+from daemons.kit.engine.firewall import Iptables, NoFirewall
+from daemons.kit.engine.networks import Firewall
 
 logger = logging.getLogger(__name__)
+
+_ADVICE: Final = (
+    "apps are not started unfenced: let the agent set packet filter rules (iptables installed, CAP_NET_ADMIN), or set "
+    "RUNTIME_APP_FIREWALL=false to let apps reach this machine and its networks"
+)
 
 
 def open_engine(settings: AgentSettings, docker: Docker) -> DockerEngine:
@@ -38,7 +44,8 @@ def _firewall(settings: AgentSettings) -> Firewall:
         return NoFirewall()
     reach = [Reach(network, port) for network, port in settings.app_reach]
     database = settings.mongo_app_host or settings.mongo_host
-    return Iptables(reach, settings.app_denied, [(database, settings.mongo_port)] if database else [])
+    servers = [(database, settings.mongo_port)] if database else []
+    return Iptables(reach, settings.app_denied, servers, advice=_ADVICE)
 
 
 def credentials(settings: AgentSettings) -> Credentials | None:

@@ -5,7 +5,7 @@ from typing import Final
 from daemons.agent.domain.apps import FenceRequired, ForeignApp, StaleFence
 from daemons.agent.domain.documents import BadDocument, SystemCollection
 from daemons.agent.domain.images import RegistryRefused
-from daemons.agent.ports import EngineError, NoRoom, StateError
+from daemons.agent.ports import NoRoom, StateError
 from daemons.agent.ports.databases import DatabaseError, QueryRefused
 from daemons.agent.services.apps import StopFailed, UnknownApp
 from daemons.agent.services.explorer import NoDatabaseServer
@@ -14,6 +14,7 @@ from daemons.agent.services.ledger import Recovering
 from daemons.agent.services.rollout import ConfirmationUnavailable, DeployFailed, NotConfirmed, TooMuch
 from daemons.agent.services.shells import NotRunning
 from daemons.kit.auth import AUTH_PROBLEMS
+from daemons.kit.engine.errors import EngineError
 from daemons.kit.problems import Problems
 from daemons.kit.seats import NoSeat
 from protocol.errors import ErrorReason

@@ -10,7 +10,6 @@ from daemons.agent.domain.collection import ContainerLog, Kept
 from daemons.agent.domain.containers import ContainerSpec
 from daemons.agent.domain.disk import DiskFigures
 from daemons.agent.domain.images import Layer, LocalImage
-from daemons.agent.domain.isolation import Fence
 from daemons.agent.domain.output import Piece
 from daemons.agent.domain.probing import Answer, ContainerState, Listener
 from daemons.agent.domain.report import NodeReport
@@ -18,14 +17,6 @@ from daemons.agent.domain.shell import Run
 from daemons.agent.domain.usage import Sample
 from daemons.agent.domain.visitors import InFlight, Notice, Patience
 from protocol.nodes import DiskLevel
-
-
-class EngineError(Exception):
-    """The container engine could not do it; the message holds its own words."""
-
-
-class PortTaken(EngineError):
-    """Another process holds the host port; a different one may work."""
 
 
 class GatewayError(Exception):
@@ -115,18 +106,6 @@ class Containers(Protocol):
 
     async def own(self) -> Sequence[OwnContainer]:
         """Every container that carries our name pattern and labels, running or not."""
-        ...
-
-
-class Firewall(Protocol):
-    """The packet filter between the node's apps and what they must not reach."""
-
-    async def hold(self, fence: Fence) -> None:
-        """Every rule is in place afterwards, whatever was there before. Raises EngineError."""
-        ...
-
-    async def release(self, fence: Fence) -> None:
-        """None of the rules is left; those that were not there are no error. Raises EngineError."""
         ...
 
 

@@ -19,10 +19,11 @@ from daemons.agent.domain.collection import (
 from daemons.agent.domain.disk import DiskFigures, at_least, collected_enough
 from daemons.agent.domain.images import LocalImage
 from daemons.agent.domain.report import Collected
-from daemons.agent.ports import ControlPlane, ControlPlaneError, DiskMeter, EngineError, Images, StateError, Store
+from daemons.agent.ports import ControlPlane, ControlPlaneError, DiskMeter, Images, StateError, Store
 from daemons.agent.services.diskwatch import DiskWatch
 from daemons.agent.services.ledger import Ledger
 from daemons.kit.clock import Clock
+from daemons.kit.engine.errors import EngineError
 from protocol.nodes import DiskLevel
 
 logger = logging.getLogger(__name__)

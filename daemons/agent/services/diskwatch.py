@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from typing import Final
 
 from daemons.agent.domain.disk import DiskFigures, Watermarks, explained, level
-from daemons.agent.ports import Disk, DiskMeter, EngineError
+from daemons.agent.ports import Disk, DiskMeter
+from daemons.kit.engine.errors import EngineError
 from protocol.nodes import DiskLevel
 
 logger = logging.getLogger(__name__)

@@ -4,7 +4,8 @@ import asyncio
 import logging
 from typing import Final
 
-from daemons.agent.ports import EngineError, Isolation
+from daemons.agent.ports import Isolation
+from daemons.kit.engine.errors import EngineError
 
 logger = logging.getLogger(__name__)
 

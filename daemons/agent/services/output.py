@@ -7,10 +7,11 @@ from typing import Final
 
 from daemons.agent.domain.apps import Instance
 from daemons.agent.domain.output import Cursor, Piece, Place, Telling, attempt_of, run_of
-from daemons.agent.ports import EngineError, Output, Outputs
+from daemons.agent.ports import Output, Outputs
 from daemons.agent.services.apps import UnknownApp
 from daemons.agent.services.ledger import Ledger
 from daemons.agent.services.redaction import redactor_of
+from daemons.kit.engine.errors import EngineError
 from daemons.kit.logs import Redactor
 from daemons.kit.seats import Seats
 from protocol.running import AppLogEvent, AppLogKind, AppOutputQuery

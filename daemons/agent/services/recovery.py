@@ -13,9 +13,10 @@ from typing import Final, assert_never
 
 from daemons.agent.domain.apps import AppState, Instance, fall_back, moved, named_by_us, resumed
 from daemons.agent.domain.recovery import Discard, End, FallBack, Follow, Rest, Revive, Unkeep, next_action
-from daemons.agent.ports import Engine, EngineError, Gateway, GatewayError, StateError
+from daemons.agent.ports import Engine, Gateway, GatewayError, StateError
 from daemons.agent.services.ledger import Ledger, Recovering
 from daemons.agent.services.retirement import Retirement
+from daemons.kit.engine.errors import EngineError
 
 logger = logging.getLogger(__name__)
 

@@ -4,10 +4,11 @@ import logging
 from functools import partial
 
 from daemons.agent.domain.apps import AppState, Instance, abandon, give_up, returned, take_back
-from daemons.agent.ports import Engine, EngineError, Gateway
+from daemons.agent.ports import Engine, Gateway
 from daemons.agent.services.ledger import Ledger
 from daemons.agent.services.retirement import Retirement
 from daemons.agent.services.startup import NotHealthy, Startup
+from daemons.kit.engine.errors import EngineError
 
 logger = logging.getLogger(__name__)
 

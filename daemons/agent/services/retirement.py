@@ -15,17 +15,9 @@ from daemons.agent.domain.collection import held, protected
 from daemons.agent.domain.images import of_app, outdated
 from daemons.agent.domain.steps import Step
 from daemons.agent.domain.visitors import Patience
-from daemons.agent.ports import (
-    ControlPlane,
-    ControlPlaneError,
-    Engine,
-    EngineError,
-    Gateway,
-    GatewayDown,
-    GatewayError,
-    StateError,
-)
+from daemons.agent.ports import ControlPlane, ControlPlaneError, Engine, Gateway, GatewayDown, GatewayError, StateError
 from daemons.agent.services.ledger import Ledger
+from daemons.kit.engine.errors import EngineError
 
 logger = logging.getLogger(__name__)
 

@@ -28,17 +28,7 @@ from daemons.agent.domain.containers import ContainerSpec, Limits
 from daemons.agent.domain.steps import Step, Strategy
 from daemons.agent.domain.traefik import labels
 from daemons.agent.domain.visitors import Patience
-from daemons.agent.ports import (
-    ControlPlane,
-    ControlPlaneError,
-    Engine,
-    EngineError,
-    Gateway,
-    GatewayError,
-    NoRoom,
-    PortTaken,
-    StateError,
-)
+from daemons.agent.ports import ControlPlane, ControlPlaneError, Engine, Gateway, GatewayError, NoRoom, StateError
 from daemons.agent.ports.databases import Environment, NoEnvironment
 from daemons.agent.services.holds import Superseded
 from daemons.agent.services.ledger import Ledger
@@ -46,6 +36,7 @@ from daemons.agent.services.restoration import Restoration
 from daemons.agent.services.retirement import Retirement
 from daemons.agent.services.room import Room
 from daemons.agent.services.startup import NotHealthy, Startup
+from daemons.kit.engine.errors import EngineError, PortTaken
 from daemons.kit.logs import spellings
 
 logger = logging.getLogger(__name__)

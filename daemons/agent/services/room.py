@@ -14,9 +14,10 @@ from functools import partial
 
 from daemons.agent.domain.disk import DiskFigures, Need, all_room, at_least, collected_enough, fits, size
 from daemons.agent.domain.images import missing_bytes
-from daemons.agent.ports import DiskMeter, EngineError, Manifests, NoRoom, Store
+from daemons.agent.ports import DiskMeter, Manifests, NoRoom, Store
 from daemons.agent.services.collection import Acting, Collector
 from daemons.agent.services.diskwatch import DiskWatch
+from daemons.kit.engine.errors import EngineError
 from protocol.nodes import DiskLevel
 
 logger = logging.getLogger(__name__)

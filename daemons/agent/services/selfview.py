@@ -5,9 +5,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from daemons.agent.domain.report import Illness, NodeReport
-from daemons.agent.ports import Containers, EngineError, GatewayError, Machine, OwnContainer
+from daemons.agent.ports import Containers, GatewayError, Machine, OwnContainer
 from daemons.agent.services.collection import Collector
 from daemons.agent.services.diskwatch import DiskWatch
+from daemons.kit.engine.errors import EngineError
 
 _PART_SECONDS: Final = 2.0
 

@@ -10,9 +10,10 @@ from typing import Final
 from pydantic import ValidationError
 
 from daemons.agent.domain.shell import Bounds, Clocked, overdue, patience, run_of
-from daemons.agent.ports import Containers, EngineError, Terminal, Terminals
+from daemons.agent.ports import Containers, Terminal, Terminals
 from daemons.agent.services.apps import Apps, Standing
 from daemons.agent.services.ledger import Ledger
+from daemons.kit.engine.errors import EngineError
 from daemons.kit.lines import Line, LineLost
 from daemons.kit.seats import NoSeat, Seats
 from daemons.kit.tasks import first

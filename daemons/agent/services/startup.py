@@ -6,7 +6,8 @@ from typing import Final
 
 from daemons.agent.domain.apps import Instance
 from daemons.agent.domain.probing import Answer, crash, not_in_time, pauses
-from daemons.agent.ports import Containers, EngineError, HostPorts, Probe
+from daemons.agent.ports import Containers, HostPorts, Probe
+from daemons.kit.engine.errors import EngineError
 from daemons.kit.logs import Redactor
 
 _LOG_LINES: Final = 50

@@ -17,11 +17,12 @@ from daemons.agent.domain.apps import AppState, Instance, settle
 from daemons.agent.domain.probing import ContainerState
 from daemons.agent.domain.report import Illness
 from daemons.agent.domain.vigil import Condition, Pulse, Trouble, crashed, ending, felt, final, forgotten, restarted
-from daemons.agent.ports import Engine, EngineError, GatewayError, Probe, StateError
+from daemons.agent.ports import Engine, GatewayError, Probe, StateError
 from daemons.agent.services.ledger import Ledger
 from daemons.agent.services.notices import Notices
 from daemons.agent.services.restoration import Restoration
 from daemons.agent.services.retirement import Retirement
+from daemons.kit.engine.errors import EngineError
 
 logger = logging.getLogger(__name__)
 

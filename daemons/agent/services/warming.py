@@ -10,8 +10,9 @@ import logging
 from dataclasses import dataclass
 from typing import Final
 
-from daemons.agent.ports import EngineError, Images, NoRoom
+from daemons.agent.ports import Images, NoRoom
 from daemons.agent.services.room import Room
+from daemons.kit.engine.errors import EngineError
 from daemons.kit.tasks import first
 
 logger = logging.getLogger(__name__)

@@ -7,13 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemons.agent.domain.report import NodeReport
-from daemons.agent.ports import EngineError, GatewayDown
+from daemons.agent.ports import GatewayDown
 from daemons.agent.services.collection import Collector
 from daemons.agent.services.diskwatch import DiskWatch
 from daemons.agent.services.heartbeat import Heartbeat, pause
 from daemons.agent.services.ledger import Ledger
 from daemons.agent.services.selfview import SelfView
 from daemons.kit.clock import SystemClock
+from daemons.kit.engine.errors import EngineError
 from daemons.kit.tasks import running
 from tests.support.agent_twins import SilentMeter, TwinControlPlane, TwinDisk, TwinEngine, TwinStates, TwinStore
 from tests.support.agent_world import MARKS

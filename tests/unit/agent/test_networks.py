@@ -4,15 +4,15 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
-from daemons.agent.domain.isolation import Openings, Reach, chain, resolvers, rules_v4, rules_v6
-from daemons.agent.domain.networks import (
+from daemons.agent.domain.networks import network_name
+from daemons.kit.engine.addresses import (
     NoAddresses,
     bridge_name,
     bridge_prefix,
     free_subnet,
-    network_name,
     routes,
 )
+from daemons.kit.engine.fences import Openings, Reach, chain, resolvers, rules_v4, rules_v6
 
 _POOL = IPv4Network("10.222.0.0/24")
 
@@ -27,7 +27,7 @@ def test_names_differ_by_node_user_and_app_and_fit_an_interface() -> None:
         ("n1", "7", "5x"),
     ]
     assert len({network_name(*app) for app in apps}) == len(apps)
-    bridges = {bridge_name(bridge_prefix(node, root), *app) for node, *app in apps for root in ("/a", "/b")}
+    bridges = {bridge_name(bridge_prefix(node, root), "/".join(app)) for node, *app in apps for root in ("/a", "/b")}
     assert len(bridges) == 2 * len(apps)
     assert all(len(name) <= 15 for name in bridges)
     assert len(chain(bridge_prefix("n1", "/a"))) <= 28
@@ -48,7 +48,7 @@ def test_thousands_of_apps_fit_and_the_end_is_told() -> None:
     for number in range(16):
         taken.append(free_subnet(_POOL, taken, str(number)))
     assert len(set(taken)) == 16
-    with pytest.raises(NoAddresses, match="RUNTIME_APP_SUBNETS"):
+    with pytest.raises(NoAddresses, match="all 16 networks"):
         free_subnet(_POOL, taken, "one more")
     with pytest.raises(NoAddresses):
         free_subnet(_POOL, [IPv4Network("10.0.0.0/8")], "a")

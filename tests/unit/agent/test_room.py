@@ -9,12 +9,13 @@ import pytest
 from daemons.agent.domain.collection import LARGE_LOG_BYTES, Kept
 from daemons.agent.domain.disk import Line, Watermarks
 from daemons.agent.domain.images import Layer
-from daemons.agent.ports import EngineError, NoRoom
+from daemons.agent.ports import NoRoom
 from daemons.agent.services.collection import Collector
 from daemons.agent.services.diskwatch import DiskWatch
 from daemons.agent.services.ledger import Ledger
 from daemons.agent.services.room import Room
 from daemons.kit.clock import SystemClock
+from daemons.kit.engine.errors import EngineError
 from daemons.kit.tasks import running
 from protocol.nodes import DiskLevel
 from tests.support.agent_twins import (

@@ -6,13 +6,14 @@ import shutil
 import socket
 import tempfile
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import IO, Final
 
-from daemons.agent.domain import isolation
-from daemons.agent.ports import EngineError
+from daemons.kit.engine import fences
+from daemons.kit.engine.errors import EngineError
 
 logger = logging.getLogger(__name__)
 
@@ -23,41 +24,50 @@ _FOLDERS: Final = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 _IPV6: Final = Path("/proc/net/if_inet6")
 #: What engines give containers as name servers; the second is the first's true content under systemd-resolved.
 _RESOLVERS: Final = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
-_ADVICE: Final = (
-    "apps are not started unfenced: let the agent set packet filter rules (iptables installed, CAP_NET_ADMIN), or set "
-    "RUNTIME_APP_FIREWALL=false to let apps reach this machine and its networks"
-)
 
 
 class Iptables:
-    """Holds the rules of domain/isolation.py."""
+    """Holds the rules of domain/fences.py."""
 
     def __init__(
         self,
-        reach: Sequence[isolation.Reach] = (),
+        reach: Sequence[fences.Reach] = (),
         denied: Sequence[IPv4Network] = (),
         servers: Sequence[tuple[str, int]] = (),
+        *,
+        advice: str = "",
     ) -> None:
-        """`servers` are names or addresses, and TCP ports, that apps may reach wherever their names lead now."""
+        """`servers` are names or addresses, and TCP ports, that containers may reach wherever their names lead now;
+        `advice` is what an operator may do when rules cannot be set."""
+        self._advice = advice
         self._reach = tuple(reach)
         self._denied = tuple(denied)
-        self._servers: dict[tuple[str, int], tuple[isolation.Reach, ...]] = {server: () for server in servers}
+        self._servers: dict[tuple[str, int], tuple[fences.Reach, ...]] = {server: () for server in servers}
         self._unknown: dict[str, str] = {}
 
-    async def hold(self, fence: isolation.Fence) -> None:
+    async def hold(self, fence: fences.Fence) -> None:
         """Every rule is in place afterwards, whatever was there before. Raises EngineError."""
         await self._look_up()
         reach = [*self._reach, *(one for found in self._servers.values() for one in found)]
-        openings = isolation.Openings(tuple(reach), await asyncio.to_thread(_resolvers), fence.services)
-        await _apply("iptables", fence, isolation.rules_v4(fence.chain, openings, self._denied))
-        if await asyncio.to_thread(_IPV6.exists):
-            await _apply("ip6tables", fence, isolation.rules_v6(fence.chain))
+        openings = fences.Openings(tuple(reach), await asyncio.to_thread(_resolvers), fence.services)
+        with self._advising():
+            await _apply("iptables", fence, fences.rules_v4(fence.chain, openings, self._denied))
+            if await asyncio.to_thread(_IPV6.exists):
+                await _apply("ip6tables", fence, fences.rules_v6(fence.chain))
 
-    async def release(self, fence: isolation.Fence) -> None:
+    async def release(self, fence: fences.Fence) -> None:
         """None of the rules is left. Raises EngineError."""
-        await _take_away("iptables", fence)
-        if await asyncio.to_thread(_IPV6.exists):
-            await _take_away("ip6tables", fence)
+        with self._advising():
+            await _take_away("iptables", fence)
+            if await asyncio.to_thread(_IPV6.exists):
+                await _take_away("ip6tables", fence)
+
+    @contextmanager
+    def _advising(self) -> Iterator[None]:
+        try:
+            yield
+        except EngineError as error:
+            raise EngineError(f"{error}; {self._advice}" if self._advice else str(error)) from error
 
     async def _look_up(self) -> None:
         """Names that nobody knows now lead where they led."""
@@ -73,7 +83,7 @@ class Iptables:
             self._unknown.pop(name, None)
             addresses = sorted({str(address[0]) for *_, address in found})
             self._servers[(name, port)] = tuple(
-                isolation.Reach(IPv4Network(f"{address}/32"), port) for address in addresses
+                fences.Reach(IPv4Network(f"{address}/32"), port) for address in addresses
             )
 
     def _warn(self, name: str, problem: str) -> None:
@@ -81,33 +91,33 @@ class Iptables:
         if self._unknown.get(name) != problem:
             self._unknown[name] = problem
             logger.warning(
-                "apps may not reach a server whose name is not known", extra={"server": name, "error": problem}
+                "containers may not reach a server whose name is not known", extra={"server": name, "error": problem}
             )
 
 
 class NoFirewall:
-    """For who says that apps need no fence around them."""
+    """For who says that containers need no fence around them."""
 
-    async def hold(self, fence: isolation.Fence) -> None:
+    async def hold(self, fence: fences.Fence) -> None:
         """Nothing."""
 
-    async def release(self, fence: isolation.Fence) -> None:
+    async def release(self, fence: fences.Fence) -> None:
         """Nothing."""
 
 
-async def _apply(program: str, fence: isolation.Fence, rules: str) -> None:
+async def _apply(program: str, fence: fences.Fence, rules: str) -> None:
     status, problem = await _run([f"{program}-restore", "--wait", "5", "--noflush"], rules)
     if status:
-        raise EngineError(f"the packet filter could not be set ({program}-restore: {problem}); {_ADVICE}")
+        raise EngineError(f"the packet filter could not be set ({program}-restore: {problem})")
     for interface in fence.interfaces:
-        jump = isolation.jump(interface, fence.chain)
+        jump = fences.jump(interface, fence.chain)
         if not await _there(program, "-C", *jump):
             await _change(program, "-I", *jump)
 
 
-async def _take_away(program: str, fence: isolation.Fence) -> None:
+async def _take_away(program: str, fence: fences.Fence) -> None:
     for interface in fence.interfaces:
-        jump = isolation.jump(interface, fence.chain)
+        jump = fences.jump(interface, fence.chain)
         while await _there(program, "-C", *jump):
             await _change(program, "-D", *jump)
     if await _there(program, "-S", fence.chain):
@@ -123,7 +133,7 @@ async def _there(program: str, *rule: str) -> bool:
 async def _change(program: str, *rule: str) -> None:
     status, problem = await _run([*_mangle(program), *rule])
     if status:
-        raise EngineError(f"the packet filter could not be set ({program}: {problem}); {_ADVICE}")
+        raise EngineError(f"the packet filter could not be set ({program}: {problem})")
 
 
 def _mangle(program: str) -> Sequence[str]:
@@ -134,7 +144,7 @@ async def _run(argv: Sequence[str], text: str = "") -> tuple[int, str]:
     """Exit status and what was said; raises EngineError when the program is missing or hangs."""
     program = await asyncio.to_thread(_find, argv[0])
     if program is None:
-        raise EngineError(f"the packet filter could not be set ({argv[0]} is not installed); {_ADVICE}")
+        raise EngineError(f"the packet filter could not be set ({argv[0]} is not installed)")
     # A file, because a pipe breaks when the program ends before it has read everything.
     with await asyncio.to_thread(_input, text) as stdin:
         process = await asyncio.create_subprocess_exec(program, *argv[1:], stdin=stdin, stdout=DEVNULL, stderr=PIPE)
@@ -144,7 +154,7 @@ async def _run(argv: Sequence[str], text: str = "") -> tuple[int, str]:
     except TimeoutError as error:
         process.kill()
         await process.wait()
-        raise EngineError(f"{argv[0]} did not end within {_SECONDS:g} s; {_ADVICE}") from error
+        raise EngineError(f"{argv[0]} did not end within {_SECONDS:g} s") from error
     # Remarks about rules of other programs begin with a number sign.
     lines = [line for line in problem.decode(errors="replace").splitlines() if line.strip() and line[0] != "#"]
     return process.returncode or 0, lines[0][:300] if lines else f"exit status {process.returncode}"
@@ -165,7 +175,7 @@ def _resolvers() -> tuple[IPv4Address, ...]:
     found: list[IPv4Address] = []
     for path in _RESOLVERS:
         try:
-            found += isolation.resolvers(path.read_text(encoding="utf-8", errors="replace"))
+            found += fences.resolvers(path.read_text(encoding="utf-8", errors="replace"))
         except OSError:
             continue
     return tuple(dict.fromkeys(found))

@@ -1,9 +1,9 @@
-"""What apps may reach from their networks, as packet filter rules.
+"""What containers may reach from their networks, as packet filter rules.
 
-The rules stand where packets come in from an app's bridge, before any other decision about them (the `mangle` table's
+The rules stand where packets come in from a fenced bridge, before any other decision about them (the `mangle` table's
 PREROUTING): one place for what goes to the machine itself and for what goes through it, which the engine's own rules
 neither precede nor replace. Answers pass; what an operator lists passes; name servers pass; then the machine itself,
-every private and link-local range (other apps, other nodes, databases, the clouds' metadata address) end here. The
+every private and link-local range (other containers and nodes, databases, the clouds' metadata address) end here. The
 internet remains.
 """
 
@@ -55,7 +55,7 @@ class Openings:
 class Fence:
     """Where the rules stand: their chain, and the interfaces that lead to it (a trailing `+` stands for any rest).
 
-    `services` are ports (UDP and TCP) of this machine that apps need, such as an engine's own name server.
+    `services` are ports (UDP and TCP) of this machine that containers need, such as an engine's own name server.
     """
 
     chain: str
@@ -90,12 +90,12 @@ def rules_v4(name: str, openings: Openings, denied: Iterable[IPv4Network] = ()) 
 
 
 def rules_v6(name: str) -> str:
-    """Apps have no IPv6: whatever comes from their bridges is turned away, link-local addresses included."""
+    """Containers have no IPv6: whatever comes from their bridges is turned away, link-local addresses included."""
     return _table(name, [f"-A {name} -j DROP"])
 
 
 def resolvers(text: str) -> tuple[IPv4Address, ...]:
-    """The name servers in the text of a resolv.conf that an app may have to ask itself."""
+    """The name servers in the text of a resolv.conf that a container may have to ask itself."""
     found = []
     for line in text.splitlines():
         words = line.split()
