@@ -1,0 +1,64 @@
+"""What a workspace node says of a user's container, and the names of what it is asked for."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from protocol.base import Wire
+from protocol.names import AppId, UserId
+
+#: Rises whenever a workspace changes its node; a node refuses what carries an older one.
+Epoch = Annotated[int, Field(ge=0, le=2**53)]
+
+
+class ContainerStatus(StrEnum):
+    """The state of a user's container as the existing clients know it; FROZEN is ours: asleep in memory, awake within
+    milliseconds."""
+
+    NOT_CREATED = "NOT_CREATED"
+    STARTING = "STARTING"
+    RUNNING = "RUNNING"
+    FROZEN = "FROZEN"
+    STOPPING = "STOPPING"
+    EXITED = "EXITED"
+    MOVED = "MOVED"
+    UNKNOWN = "UNKNOWN"
+
+
+class UserRef(Wire):
+    """Whose workspace."""
+
+    user_id: UserId
+    epoch: Epoch | None = None
+
+
+class AppRef(UserRef):
+    """Which app in whose workspace."""
+
+    app_id: AppId
+
+
+class WorkspaceView(Wire):
+    """A container as it is. Directories are those of the node (`host...`) and of the container."""
+
+    user_id: UserId
+    container_name: str
+    container_status: ContainerStatus
+    image: str
+    host_port: int
+    container_port: int
+    host_workspace_dir: str
+    host_apps_dir: str
+    container_workspace_dir: str
+    container_apps_dir: str
+    epoch: Epoch = 0
+    message: str = ""
+
+
+class Heartbeat(Wire):
+    """The answer to a user's sign of life."""
+
+    user_id: UserId
+    server_time_ms: int
+    message: str = "ok"
