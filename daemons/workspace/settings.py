@@ -53,7 +53,7 @@ class WorkspaceSettings(Settings):
     memory_bytes: Size = Field(2 * 1024**3, alias="FUNAI_WORKSPACE_DOCKERMEMORY", ge=64 * 1024**2)
     cpus: float = Field(1.0, alias="FUNAI_WORKSPACE_DOCKERCPUS", gt=0, le=1024)
     pids: int = Field(512, alias="FUNAI_WORKSPACE_PIDSLIMIT", ge=32, le=32768)
-    open_files: int = Field(65536, alias="FUNAI_WORKSPACE_OPENFILES", ge=1024, le=1048576)
+    open_files: int = Field(16384, alias="FUNAI_WORKSPACE_OPENFILES", ge=1024, le=1048576)
     tmp_bytes: Size = Field(256 * 1024**2, alias="FUNAI_WORKSPACE_TMPSIZE", ge=1024**2)
     disk_bytes: Size = Field(10 * 1024**3, alias="FUNAI_WORKSPACE_DISKQUOTA", ge=16 * 1024**2)
     quota: Literal["auto", "project", "image", "soft"] = Field("auto", alias="FUNAI_WORKSPACE_QUOTA")

@@ -82,6 +82,7 @@ class Transport:
         *,
         timeout: float = DEFAULT_SECONDS,
         network: httpx.AsyncBaseTransport | None = None,
+        auth: httpx.Auth | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self.proof: Mapping[str, str] = dict(headers)
@@ -89,6 +90,7 @@ class Transport:
         self._client = httpx.AsyncClient(
             base_url=self.base_url,
             headers=dict(headers),
+            auth=auth,
             timeout=httpx.Timeout(timeout, connect=min(timeout, 3.0)),
             transport=_Network(network or httpx.AsyncHTTPTransport(trust_env=False)),
             trust_env=False,

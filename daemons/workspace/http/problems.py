@@ -5,11 +5,21 @@ from typing import Final
 
 from daemons.kit.auth import AUTH_PROBLEMS
 from daemons.kit.engine.errors import EngineError
-from daemons.workspace.ports import HomeError
+from daemons.workspace.domain.places import NoPorts
+from daemons.workspace.domain.workspaces import IllegalStep, MovedAway, StaleEpoch
+from daemons.workspace.ports import HomeError, RecordError
+from daemons.workspace.services.terminals import NoSession, TooManySessions
 from protocol.errors import ErrorReason
 
 PROBLEMS: Final[Mapping[type[Exception], tuple[int, ErrorReason]]] = {
     **AUTH_PROBLEMS,
     EngineError: (502, ErrorReason.PEER_FAILED),
     HomeError: (503, ErrorReason.UNAVAILABLE),
+    RecordError: (503, ErrorReason.UNAVAILABLE),
+    NoPorts: (503, ErrorReason.UNAVAILABLE),
+    NoSession: (404, ErrorReason.NOT_FOUND),
+    TooManySessions: (409, ErrorReason.APP_LIMIT),
+    IllegalStep: (409, ErrorReason.ILLEGAL_TRANSITION),
+    StaleEpoch: (409, ErrorReason.STALE_FENCE),
+    MovedAway: (409, ErrorReason.CHANGED),
 }

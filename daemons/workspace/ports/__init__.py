@@ -1,12 +1,21 @@
 """What the services need from the outside, and the ways it fails."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from daemons.workspace.domain.containers import ContainerSpec
+from daemons.workspace.domain.workspaces import Seen, Workspace
+
 
 class HomeError(Exception):
     """A user's files cannot be reached on this node; the message says why."""
+
+
+class RecordError(Exception):
+    """What the node remembers of its workspaces cannot be read or written."""
 
 
 class Use(StrEnum):
@@ -21,11 +30,48 @@ class Use(StrEnum):
     CALL = "call"
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Bytes and inodes of a user's file system: used, and how many there are; 0 inodes: not counted."""
+
+    used_bytes: int
+    total_bytes: int
+    used_inodes: int = 0
+    total_inodes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerState:
+    """What the engine says of a container; `pid` is its first process as this machine numbers it, 0 without one, and
+    `making` what it was made of (domain/containers.py)."""
+
+    seen: Seen
+    making: str
+    pid: int
+    id: str
+
+
 class Homes(Protocol):
     """The files of users: `/workspace` of their containers."""
 
     async def ready(self, user_id: str) -> Path:
         """The folder, there and mounted, with `apps` and `run` in it. Raises HomeError."""
+        ...
+
+    async def gates(self, user_id: str) -> Path:
+        """The node's own folder that the container sees read-only. Raises HomeError."""
+        ...
+
+    async def usage(self, user_id: str) -> Usage:
+        """Raises HomeError."""
+        ...
+
+    async def rest(self, user_id: str) -> None:
+        """Nobody uses the files for now; what holds them open may be let go. Raises HomeError."""
+        ...
+
+    async def erase(self, user_id: str) -> None:
+        """All of the user's files are gone for good. Raises HomeError."""
         ...
 
 
@@ -34,4 +80,72 @@ class Activity(Protocol):
 
     def touch(self, user_id: str, use: Use) -> None:
         """Now."""
+        ...
+
+
+class Records(Protocol):
+    """What the node remembers of its workspaces."""
+
+    async def load(self) -> Sequence[Workspace]:
+        """All of them. Raises RecordError."""
+        ...
+
+    async def save(self, workspace: Workspace) -> None:
+        """It survives a crash of the machine afterwards. Raises RecordError."""
+        ...
+
+    async def forget(self, user_id: str) -> None:
+        """Raises RecordError."""
+        ...
+
+
+class Containers(Protocol):
+    """Users' containers on the engine; every method raises EngineError."""
+
+    async def create(self, spec: ContainerSpec) -> None:
+        """In a fenced network of its own."""
+        ...
+
+    async def start(self, name: str) -> None:
+        """Also raises PortTaken."""
+        ...
+
+    async def stop(self, name: str, grace_seconds: int) -> None:
+        """It has ended; an absent one is no error."""
+        ...
+
+    async def pause(self, name: str) -> None:
+        """None of its processes runs; all stay in memory."""
+        ...
+
+    async def unpause(self, name: str) -> None:
+        """They run on."""
+        ...
+
+    async def remove(self, name: str) -> None:
+        """It is gone, and its network; an absent one is no error."""
+        ...
+
+    async def state(self, name: str) -> ContainerState:
+        """As it is now."""
+        ...
+
+
+class Images(Protocol):
+    """Images that containers are made of; every method raises EngineError."""
+
+    async def present(self, reference: str) -> bool:
+        """Whether the engine has it."""
+        ...
+
+    async def pull(self, reference: str) -> None:
+        """From the registry that it names."""
+        ...
+
+
+class FreePorts(Protocol):
+    """Ports of this machine."""
+
+    def free(self, port: int) -> bool:
+        """Whether nobody listens on it on 127.0.0.1 now."""
         ...
