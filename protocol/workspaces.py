@@ -39,6 +39,13 @@ class AppRef(UserRef):
     app_id: AppId
 
 
+class PreviewRef(Wire):
+    """Whose preview a gateway asks for: the user's, or else the app's."""
+
+    user_id: UserId | None = None
+    app_id: AppId | None = None
+
+
 class WorkspaceView(Wire):
     """A container as it is. Directories are those of the node (`host...`) and of the container."""
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
-from daemons.kit.auth import Access
+from daemons.kit.auth import Access, Gate
 from daemons.kit.health import HealthRoutes
 from daemons.kit.metrics import Metrics
 from daemons.kit.problems import problem_middleware
@@ -15,7 +15,9 @@ from daemons.kit.tasks import background
 from daemons.workspace.composition.outside import Parts, open_parts
 from daemons.workspace.composition.services import Services, make_services
 from daemons.workspace.http.containers import ContainerRoutes
+from daemons.workspace.http.previews import PreviewRoutes
 from daemons.workspace.http.problems import PROBLEMS
+from daemons.workspace.http.runs import RunRoutes
 from daemons.workspace.http.signed import Signer
 from daemons.workspace.http.terminals import TerminalRoutes
 from daemons.workspace.settings import WorkspaceSettings
@@ -48,10 +50,12 @@ def build_app(settings: WorkspaceSettings, parts: Parts) -> web.Application:
         client_max_size=_MAX_BODY_BYTES,
     )
     app.add_routes(access.routes(_routes(settings, parts, services), signer.gate()))
+    gateway = Gate("gateway", "X-WS-Token", revealed(settings.gateway_tokens))
+    app.add_routes(access.routes(PreviewRoutes(services.previews).table(), gateway))
     app.add_routes(access.routes(HealthRoutes("workspace", parts.clock, parts.checks).table()))
     app.add_routes(access.routes(metrics.table()))
     app.on_startup.append(services.recover)
-    app.cleanup_ctx.append(background(services.terminals.run))
+    app.cleanup_ctx.append(background(services.terminals.run, services.runs.run))
     app[SERVICES] = services
     return app
 
@@ -59,4 +63,6 @@ def build_app(settings: WorkspaceSettings, parts: Parts) -> web.Application:
 def _routes(settings: WorkspaceSettings, parts: Parts, services: Services) -> list[web.RouteDef]:
     containers = ContainerRoutes(services.workspaces, settings.host_root, settings.container_port, parts.clock)
     terminals = TerminalRoutes(services.terminals, settings.terminal_origins)
-    return [*containers.table(), *terminals.table()]
+    seen_at = f"{settings.preview_base_url}{settings.preview_path_prefix}"
+    runs = RunRoutes(services.runs, services.logs, services.workspaces, seen_at, settings.container_port)
+    return [*containers.table(), *terminals.table(), *runs.table()]

@@ -2,12 +2,12 @@
 
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from daemons.kit.settings import Networks, OptionalToken, Settings, Tokens, Words, size
-from protocol.names import BaseUrl, NodeName
+from protocol.names import BaseUrl, HttpPath, NodeName
 
 
 def _folder(value: Path) -> Path:
@@ -21,6 +21,8 @@ def _pool(network: IPv4Network) -> IPv4Network:
         raise ValueError("must be a network of /8 to /24; every workspace takes 16 of its addresses")
     return network
 
+
+_URL: Final = r"^(https?://[!-~]{1,500})?$"
 
 Folder = Annotated[Path, AfterValidator(_folder)]
 #: Bytes, as Docker writes them: 512m, 2g, or a plain number.
@@ -68,6 +70,14 @@ class WorkspaceSettings(Settings):
     allowed_source: Networks = Field((), alias="WORKSPACE_NODE_INTERNAL_ALLOWED_SOURCE_IP")
     gateway_tokens: Tokens = Field(alias="FUNAI_WORKSPACE_NGINXAUTHTOKEN")
     preview_base_url: BaseUrl = Field("http://127.0.0.1:8088", alias="FUNAI_WORKSPACE_PREVIEWBASEURL")
+
+    preview_path_prefix: HttpPath = Field("/preview", alias="FUNAI_WORKSPACE_PREVIEWPATHPREFIX")
+    preview_hold_seconds: float = Field(20.0, alias="FUNAI_WORKSPACE_PREVIEWHOLDSECONDS", ge=0, le=300)
+    npm_registry: str = Field("", alias="FUNAI_WORKSPACE_NPMREGISTRY", pattern=_URL)
+    pip_index: str = Field("", alias="FUNAI_WORKSPACE_PIPINDEX", pattern=_URL)
+    npm_cache_megabytes: int = Field(2048, alias="FUNAI_WORKSPACE_NPMCACHEMAXMB", ge=16)
+    starting_seconds: float = Field(300.0, alias="FUNAI_WORKSPACE_RUNSTARTINGTIMEOUTSECONDS", ge=30)
+    logs_kept: int = Field(3, alias="FUNAI_WORKSPACE_RUNLOGKEEPPERTYPE", ge=1, le=100)
 
     idle_freeze_minutes: int = Field(10, alias="FUNAI_WORKSPACE_IDLESTOPRUNMINUTES", ge=0)
     idle_stop_minutes: int = Field(20, alias="FUNAI_WORKSPACE_IDLESTOPCONTAINERMINUTES", ge=0)

@@ -3,40 +3,51 @@
 import asyncio
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
+from daemons.workspace.domain.runs import Run
 from daemons.workspace.domain.workspaces import Phase, Workspace
 from daemons.workspace.ports import RecordError
+from protocol.workspace_runs import RunType
+
+Record = TypeVar("Record", bound=Workspace | Run)
 
 
-class JsonRecords:
-    """The port `Records` over a folder, which only the node can enter."""
+class JsonRecords(Generic[Record]):
+    """Records of one kind, in a folder that only the node can enter."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, decode: Callable[[Mapping[str, Any]], Record]) -> None:
         self._folder = folder
+        self._decode = decode
 
-    async def load(self) -> Sequence[Workspace]:
+    async def load(self) -> Sequence[Record]:
         """Raises RecordError."""
         return await asyncio.to_thread(self._load)
 
-    async def save(self, workspace: Workspace) -> None:
-        """Raises RecordError."""
-        document = json.dumps(asdict(workspace), separators=(",", ":")).encode()
-        await asyncio.to_thread(self._write, workspace.user_id, document)
+    async def save(self, record: Record) -> None:
+        """It survives a crash of the machine afterwards. Raises RecordError."""
+        document = json.dumps(asdict(record), separators=(",", ":")).encode()
+        await asyncio.to_thread(self._write, record.user_id, document)
 
     async def forget(self, user_id: str) -> None:
         """Raises RecordError."""
         await asyncio.to_thread(self._path(user_id).unlink, missing_ok=True)
 
-    def _load(self) -> list[Workspace]:
+    def _load(self) -> list[Record]:
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return [_read(path) for path in sorted(self._folder.glob("*.json"))]
+            return [self._read(path) for path in sorted(self._folder.glob("*.json"))]
         except OSError as error:
             raise RecordError(f"{self._folder} cannot be read: {error.strerror}") from error
+
+    def _read(self, path: Path) -> Record:
+        try:
+            return self._decode(json.loads(path.read_bytes()))
+        except (ValueError, TypeError, KeyError) as error:
+            raise RecordError(f"{path} is not a record of this release; mend or remove it, and start again") from error
 
     def _write(self, user_id: str, document: bytes) -> None:
         """Whole or not at all, also when the machine stops in between."""
@@ -57,9 +68,11 @@ class JsonRecords:
         return self._folder / f"{user_id}.json"
 
 
-def _read(path: Path) -> Workspace:
-    try:
-        document: dict[str, Any] = json.loads(path.read_bytes())
-        return Workspace(**{**document, "phase": Phase(document["phase"])})
-    except (ValueError, TypeError, KeyError) as error:
-        raise RecordError(f"{path} is not a record of a workspace; mend or remove it, and start again") from error
+def workspace_records(folder: Path) -> JsonRecords[Workspace]:
+    """What the node remembers of workspaces."""
+    return JsonRecords(folder, lambda found: Workspace(**{**found, "phase": Phase(found["phase"])}))
+
+
+def run_records(folder: Path) -> JsonRecords[Run]:
+    """What the node remembers of runs."""
+    return JsonRecords(folder, lambda found: Run(**{**found, "type": RunType(found["type"])}))

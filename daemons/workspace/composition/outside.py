@@ -14,12 +14,17 @@ from daemons.kit.engine.networks import FencedNetworks, Firewall
 from daemons.kit.health import Check
 from daemons.kit.settings import Misconfigured
 from daemons.workspace.adapters.docker import DockerContainers, networks
+from daemons.workspace.adapters.forwarding import ContainerWays
 from daemons.workspace.adapters.homes import ImageQuota, LocalHomes, Quota, SoftQuota, images_work
 from daemons.workspace.adapters.ports import LocalPorts
 from daemons.workspace.adapters.programs import DockerPrograms
-from daemons.workspace.adapters.records import JsonRecords
+from daemons.workspace.adapters.records import run_records, workspace_records
+from daemons.workspace.adapters.run_files import LocalRunFiles
+from daemons.workspace.adapters.sockets import ContainerSockets
 from daemons.workspace.ports import Containers, FreePorts, Homes, Images, Records
 from daemons.workspace.ports.programs import Programs
+from daemons.workspace.ports.runs import Ways
+from daemons.workspace.services.runs import Outside as RunParts
 from daemons.workspace.settings import WorkspaceSettings
 
 logger = logging.getLogger(__name__)
@@ -40,6 +45,8 @@ class Parts:
     records: Records
     ports: FreePorts
     programs: Programs
+    runs: RunParts
+    ways: Ways
     clock: Clock = field(default_factory=SystemClock)
     checks: dict[str, Check] = field(default_factory=dict)
 
@@ -53,13 +60,19 @@ async def open_parts(settings: WorkspaceSettings, stack: AsyncExitStack) -> Part
     containers = DockerContainers(docker, settings.node_name, fenced)
     quota = await asyncio.to_thread(_quota, settings)
     state = settings.state_root
+    homes = LocalHomes(settings.host_root, state / "gates", quota, settings.uid)
+    programs, files = DockerPrograms(docker, state / "gates"), LocalRunFiles(homes)
+    ways = ContainerWays(containers, settings.container_port)
+    stack.push_async_callback(ways.close)
     return Parts(
         containers,
         containers,
-        LocalHomes(settings.host_root, state / "gates", quota, settings.uid),
-        JsonRecords(state / "users"),
+        homes,
+        workspace_records(state / "users"),
         LocalPorts(),
-        DockerPrograms(docker, state / "gates"),
+        programs,
+        RunParts(programs, run_records(state / "runs"), files, files, ContainerSockets(containers)),
+        ways,
         checks={"engine": containers.ping},
     )
 

@@ -5,9 +5,9 @@ from typing import Final, TypeVar
 from aiohttp import web
 
 from daemons.kit.bodies import InvalidRequest, query, read
-from protocol.workspaces import UserRef
+from protocol.base import Wire
 
-Model = TypeVar("Model", bound=UserRef)
+Model = TypeVar("Model", bound=Wire)
 
 _WHO: Final = ("userId", "appId")
 

@@ -1,0 +1,135 @@
+"""Runs in a real container: served, seen by the gateway's question, followed, stopped for certain, woken by a visit."""
+
+import asyncio
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from protocol.client.transport import Refused
+from protocol.workspace_runs import RunState, RunType, RunView
+from tests.support import workspace_node
+from tests.support.eventually import eventually
+from tests.support.workspace_node import GATEWAY_TOKEN, Node, new_user
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture
+async def node(docker_url: str, tmp_path: Path) -> AsyncIterator[Node]:
+    async with workspace_node.node(docker_url, tmp_path) as found:
+        yield found
+
+
+async def _with_app(node: Node, app_id: str, **files: str) -> str:
+    """A user with an app of these files."""
+    user = new_user()
+    async with node.client(user) as client:
+        await client.ensure()
+    await asyncio.to_thread(_write, node.home(user) / "apps" / app_id, files)
+    return user
+
+
+def _write(folder: Path, files: dict[str, str]) -> None:
+    folder.mkdir()
+    for name, text in files.items():
+        (folder / name.replace("__", ".")).write_text(text)
+
+
+async def _led(node: Node, app_id: str) -> httpx.Response:
+    """What the node answers a gateway that asks for an app."""
+    path = f"{node.url}/api/fun-ai/workspace/internal/nginx/port"
+    async with httpx.AsyncClient(timeout=60) as client:
+        return await client.get(path, params={"appId": app_id}, headers={"X-WS-Token": GATEWAY_TOKEN})
+
+
+async def _page(port: str) -> str:
+    async with httpx.AsyncClient() as client:
+        return (await client.get(f"http://127.0.0.1:{port}/")).text
+
+
+async def _becomes(node: Node, user: str, *states: RunState) -> RunView:
+    found: list[RunView] = []
+
+    async def there() -> bool:
+        async with node.client(user) as client:
+            found.append(await client.run_status())
+        return found[-1].state in states
+
+    await eventually(there)
+    return found[-1]
+
+
+async def test_a_page_is_served_seen_and_stopped(node: Node) -> None:
+    user = await _with_app(node, "page1", index__html="hello from a workspace")
+    async with node.client(user) as client:
+        assert (await client.run_status()).state is RunState.IDLE
+        begun = await client.run(RunType.START, "page1")
+        assert (begun.app_id, begun.type, begun.framework) == ("page1", RunType.START, "static")
+        running = await _becomes(node, user, RunState.RUNNING)
+        assert running.preview_url == "http://127.0.0.1:8088/preview/page1/"
+        assert running.listening == (5173,)
+        answer = await _led(node, "page1")
+        assert (answer.status_code, answer.headers["X-WS-Prefix"]) == (204, "strip")
+        assert await _page(answer.headers["X-WS-Port"]) == "hello from a workspace"
+        assert (await client.stop_run()).state is RunState.IDLE
+    assert (await _led(node, "page1")).status_code == 404
+    assert await _programs(node, user) == []
+
+
+async def test_a_visit_wakes_what_is_frozen_and_starts_what_was_stopped(node: Node) -> None:
+    user = await _with_app(node, "page2", index__html="awake")
+    async with node.client(user) as client:
+        await client.run(RunType.START, "page2")
+        await _becomes(node, user, RunState.RUNNING)
+        workspaces = node.services.workspaces
+        assert await workspaces.freeze(user)
+        answer = await _led(node, "page2")
+        assert await _page(answer.headers["X-WS-Port"]) == "awake"
+        assert await workspaces.stop(user)
+        asleep = await client.run_status()
+        assert (asleep.state, "asleep" in asleep.message) == (RunState.DEAD, True)
+        answer = await _led(node, "page2")
+        assert await _page(answer.headers["X-WS-Port"]) == "awake"
+
+
+async def test_a_server_elsewhere_is_found(node: Node) -> None:
+    """On another port, and for nobody outside: visitors come to it all the same."""
+    script = "mkdir -p /tmp/s && echo hidden > /tmp/s/index.html && exec busybox httpd -f -p 127.0.0.1:3456 -h /tmp/s"
+    user = await _with_app(node, "page3", index__html="unused")
+    async with node.client(user) as client:
+        await client.run(RunType.START, "page3")
+        await _becomes(node, user, RunState.RUNNING)
+    inside = ["docker", "-H", node.docker_url, "exec", f"ws-u-{user}", "sh", "-c"]
+    kill = "kill $(ps | grep 'httpd -f' | grep -v grep | awk '{print $1}')"
+    # The run's own server stays the first process: another one takes over in its place.
+    run = node.services.runs.find(user)
+    assert run is not None
+    await asyncio.to_thread(subprocess.run, [*inside, f"{script} &"], check=True, stdout=subprocess.DEVNULL)
+    answer = await _led(node, "page3")
+    assert await _page(answer.headers["X-WS-Port"]) == "unused"
+    del kill
+
+
+async def test_what_cannot_run_says_why(node: Node) -> None:
+    user = await _with_app(node, "empty", readme="nothing")
+    async with node.client(user) as client:
+        with pytest.raises(Refused, match=r"no package\.json") as refusal:
+            await client.run(RunType.START, "empty")
+        assert refusal.value.status == 400
+        with pytest.raises(Refused, match="no folder of this app") as refusal:
+            await client.run(RunType.START, "other")
+        assert refusal.value.status == 404
+        with pytest.raises(Refused, match="has left a log") as refusal:
+            await client.run_log("empty", RunType.BUILD)
+        assert refusal.value.status == 404
+
+
+async def _programs(node: Node, user_id: str) -> list[str]:
+    """What runs in the container besides its first processes."""
+    argv = ["docker", "-H", node.docker_url, "top", f"ws-u-{user_id}", "-o", "pid,args"]
+    done = await asyncio.to_thread(subprocess.run, argv, capture_output=True, text=True, check=True)
+    lines = [line.split(None, 1)[1] for line in done.stdout.splitlines()[1:]]
+    return [line for line in lines if "docker-init" not in line and "2147483647" not in line]
