@@ -25,7 +25,20 @@ _PLAIN_PATH: Final = re.compile(r"/[A-Za-z0-9._/+@=,-]*[A-Za-z0-9._+@=,-]")
 _LONGEST_SOCKET_PATH: Final = 92
 _TEMPLATE: Final = Template(files("daemons.kit").joinpath("haproxy.cfg").read_text(encoding="utf-8"))
 _CONFINING: Final = files("daemons.kit").joinpath("confining.lua").read_text(encoding="utf-8")
+_PREVIEWS: Final = files("daemons.kit").joinpath("haproxy_previews.cfg").read_text(encoding="utf-8")
+_FINDING: Final = Template(files("daemons.kit").joinpath("previews.lua").read_text(encoding="utf-8"))
 _PARKING: Final = Template(files("daemons.kit").joinpath("parking.lua").read_text(encoding="utf-8"))
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewNode:
+    """The workspace node whose previews the gateway serves: the address and port of its API. The token for questions to
+    it comes from the environment (FUNAI_WORKSPACE_NGINXAUTHTOKEN). `hold_seconds` is how long a visitor waits for a
+    workspace that wakes up."""
+
+    address: str
+    port: int
+    hold_seconds: int = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +59,17 @@ class Gateway:
     server_seconds: int = 300
     tunnel_seconds: int = 3600
     hold_seconds: int = 90
+    previews: "PreviewNode | None" = None
+
+    @property
+    def previews_path(self) -> Path:
+        """The map from previews to where they are served."""
+        return self.map_path.with_name("previews.map")
+
+    @property
+    def finding_path(self) -> Path:
+        """The script that asks the workspace node for previews, beside the map."""
+        return self.map_path.with_name("previews.lua")
 
     @property
     def parking_path(self) -> Path:
@@ -99,6 +123,32 @@ def render(gateway: Gateway) -> str:
         table_size=_positive(gateway.max_connections, "max_connections") * 4,
         server_seconds=f"{_positive(gateway.server_seconds, 'server_seconds')}s",
         tunnel_seconds=f"{_positive(gateway.tunnel_seconds, 'tunnel_seconds')}s",
+        **_preview_parts(gateway),
+    )
+
+
+def _preview_parts(gateway: Gateway) -> dict[str, str]:
+    """What the configuration has for previews, by the place where it stands; nothing without a workspace node."""
+    places = ("global", "frontend", "backends")
+    if gateway.previews is None:
+        return {f"previews_{place}": "" for place in places}
+    text = Template(_PREVIEWS).substitute(
+        script=_path(gateway.finding_path, "script"),
+        map=_path(gateway.previews_path, "map of previews"),
+        pages=_path(gateway.pages_path, "map of pages"),
+        node_address=str(ipaddress.ip_address(gateway.previews.address)),
+        tunnel_seconds=f"{_positive(gateway.tunnel_seconds, 'tunnel_seconds')}s",
+    )
+    parts = re.split(r"^# --- (\w+)\n", text, flags=re.MULTILINE)
+    return {f"previews_{place}": parts[parts.index(place) + 1] for place in places}
+
+
+def render_finding(gateway: Gateway, node: PreviewNode) -> str:
+    """The text of the script that asks for previews. Raises Misconfigured for a value that it would misread."""
+    return _FINDING.substitute(
+        map=_path(gateway.previews_path, "map of previews"),
+        node=f"http://{_bind(node.address, node.port)}",
+        hold_ms=_positive(node.hold_seconds, "hold_seconds") * 1000,
     )
 
 
@@ -126,6 +176,10 @@ def install(gateway: Gateway, config_path: Path) -> None:
     gateway.pages_path.write_text(pages(), encoding="utf-8")
     gateway.parking_path.write_text(parking, encoding="utf-8")
     gateway.confining_path.write_text(_CONFINING, encoding="utf-8")
+    if gateway.previews is not None:
+        gateway.finding_path.write_text(render_finding(gateway, gateway.previews), encoding="utf-8")
+        # What a former process found is old.
+        gateway.previews_path.write_text("", encoding="utf-8")
     config_path.write_text(text, encoding="utf-8")
 
 

@@ -27,6 +27,8 @@ _PAGES: Final = (
     _Page("silent", 503, "The app is not answering", "The app is there, but nothing answers. Try again in a moment."),
     _Page("busy", 503, "The app is busy", "Too many visitors at once. Try again in a moment."),
     _Page("broken", 502, "The app broke off", "The app ended the connection without a valid answer."),
+    _Page("unserved", 404, "No preview", "Nothing is served from this workspace. Start the preview in the editor."),
+    _Page("asleep", 503, "The preview is starting", "Its server does not listen yet. This page retries.", again=True),
     _Page("slow", 504, "The app is too slow", "The app did not answer in time."),
 )  # fmt: skip
 

@@ -32,7 +32,8 @@ class PreviewRoutes:
         except NotReady:
             return web.Response(status=_STARTING, headers={"Retry-After": "1"})
         prefix = "keep" if found.keeps_prefix else "strip"
-        return web.Response(status=204, headers={"X-WS-Port": str(found.port), "X-WS-Prefix": prefix})
+        told = {"X-WS-Port": str(found.port), "X-WS-Prefix": prefix, "X-WS-App": found.app_id}
+        return web.Response(status=204, headers=told)
 
     async def _find(self, wanted: PreviewRef) -> Address:
         if wanted.user_id is not None:

@@ -79,9 +79,9 @@ class Previews:
         awake = workspace is not None and workspace.phase is Phase.RUNNING
         if address is not None and awake and address.app_id == run.app_id and now - at < _GOOD_SECONDS:
             return address
-        if workspace is not None and workspace.phase is Phase.FROZEN:
+        if self._runs.alive(run):
             await self._workspaces.ensure(run.user_id)
-        elif not awake or not self._runs.alive(run):
+        if not self._runs.alive(run):
             await self._runs.resume(run.user_id)
         found = await self._led(run.user_id)
         self._found[run.user_id] = (asyncio.get_running_loop().time(), found)

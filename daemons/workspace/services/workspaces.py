@@ -169,13 +169,13 @@ class Workspaces:
         return await self._keep(found) if found != workspace or not workspace.changed_at_ms else found
 
     async def _run(self, workspace: Workspace) -> Workspace:
+        if workspace.phase is Phase.RUNNING:
+            # It may have ended by itself, or with the engine, or somebody froze it behind the node's back.
+            state = await self._outside.containers.state(container_name(workspace.user_id))
+            workspace = observed(workspace, state.seen, self._now())
         if workspace.phase is Phase.FROZEN:
             await self._outside.containers.unpause(container_name(workspace.user_id))
             return await self._step(workspace, Phase.RUNNING)
-        if workspace.phase is Phase.RUNNING:
-            # It may have ended by itself, or with the engine.
-            state = await self._outside.containers.state(container_name(workspace.user_id))
-            workspace = observed(workspace, state.seen, self._now())
         if workspace.phase is Phase.RUNNING and (workspace.image == self._making.image or self._busy(workspace)):
             return workspace
         return await self._start(workspace)
