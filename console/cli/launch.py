@@ -102,7 +102,7 @@ def up(
         bool, typer.Option("--headless", help="No console; one JSON line on stdout when ready.")
     ] = False,
     data_dir: Folder = None,
-    port_base: Annotated[int | None, typer.Option(metavar="N", help="Use the six ports from N on.")] = None,
+    port_base: Annotated[int | None, typer.Option(metavar="N", help="Use the seven ports from N on.")] = None,
     db: Database = None,
     demo: Annotated[bool, typer.Option("--demo/--no-demo", help="Bring up the demo app.")] = True,
 ) -> None:

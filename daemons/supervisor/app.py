@@ -21,8 +21,8 @@ from daemons.supervisor.adapters.probe import GatewayPage, NetworkProbe
 from daemons.supervisor.adapters.processes import OsProcesses
 from daemons.supervisor.adapters.ticker import MonotonicTicker
 from daemons.supervisor.domain.backoff import EX_CONFIG
-from daemons.supervisor.domain.network import HOST, InvalidPortBase, Ports, taken_message
-from daemons.supervisor.services.children import Plan
+from daemons.supervisor.domain.network import InvalidPortBase, Ports, taken_message
+from daemons.supervisor.services.children import Plan, public_gateway
 from daemons.supervisor.services.demo import Demo, DemoFailed
 from daemons.supervisor.services.platform import NotReady, Platform
 from daemons.supervisor.settings import Layout, SupervisorSettings
@@ -109,7 +109,7 @@ async def _prepare(settings: SupervisorSettings, layout: Layout) -> Plan:
     engine = await _engine(settings, layout)
     how = await engines.ensure_base_image(engine)
     logger.info("the base image %s is %s", engines.BASE_IMAGE, how)
-    entrance = gateway.Gateway(HOST, ports.gateway, layout.gateway_map, layout.gateway_socket)
+    entrance = public_gateway(layout, ports)
     await asyncio.to_thread(gateway.install, entrance, layout.gateway_config)
     filters_packets = await asyncio.to_thread(packet_filter.may_filter)
     if not filters_packets:
@@ -123,6 +123,7 @@ async def _prepare(settings: SupervisorSettings, layout: Layout) -> Plan:
         python=sys.executable,
         haproxy=haproxy,
         filters_packets=filters_packets,
+        base_image=engines.BASE_IMAGE,
         database_url=settings.database.get_secret_value() if settings.database else None,
     )
 
@@ -156,7 +157,7 @@ async def _engine(settings: SupervisorSettings, layout: Layout) -> engines.Engin
 async def _announce(settings: SupervisorSettings, plan: Plan) -> None:
     """Tell console and commands where everything is, bring up the demo, and say ready on standard output."""
     ports, layout = plan.ports, plan.layout
-    urls = {role: ports.url(role) for role in ("deploy", "api", "gateway", "agent", "git")}
+    urls = {role: ports.url(role) for role in ("deploy", "api", "gateway", "agent", "git", "workspace")}
     document = {**urls, "dataDir": str(layout.root), "engine": plan.engine_url, "pid": os.getpid()}
     await asyncio.to_thread(folder.publish, layout, document)
     app_id = await _demo(plan) if settings.demo else None

@@ -104,7 +104,8 @@ class Layout:
 
     def folders(self) -> tuple[Path, ...]:
         """Every folder that must exist before the first child starts."""
-        below = ("keys", "git/repositories", "runner/work", "agent", "gateway", "engine", "logs")
+        daemons = ("keys", "git/repositories", "runner/work", "agent", "workspaces", "workspace-node")
+        below = (*daemons, "gateway", "engine", "logs")
         return (self.root, *(self.root / name for name in below))
 
 

@@ -11,7 +11,7 @@ from console.cli.launch import app
 from daemons.kit.settings import Misconfigured, Settings, load
 
 ROOT = Path(__file__).resolve().parents[2]
-DAEMONS = ("deploy", "runner", "agent", "git", "api")
+DAEMONS = ("deploy", "runner", "agent", "git", "api", "workspace")
 
 
 def settings_of(name: str) -> type[Settings]:

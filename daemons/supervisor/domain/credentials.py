@@ -12,6 +12,8 @@ NAMES: Final = (
     "DEPLOY_WEBHOOK_SECRET",
     "API_ADMIN_TOKEN",
     "API_USER_TOKEN",
+    "WORKSPACE_NODE_INTERNAL_SHARED_SECRET",
+    "FUNAI_WORKSPACE_NGINXAUTHTOKEN",
 )
 
 #: A child's environment carries these and no others.
@@ -28,7 +30,8 @@ NEEDED_BY: Final[Mapping[str, tuple[str, ...]]] = {
     "agent": ("DEPLOY_NODE_TOKEN", "RUNTIME_AGENT_TOKEN"),
     "api": ("API_ADMIN_TOKEN", "API_USER_TOKEN", "DEPLOY_PROXY_AUTH_SHARED_SECRET", "DEPLOY_WEBHOOK_SECRET"),
     "git": (),
-    "gateway": (),
+    "workspace": ("WORKSPACE_NODE_INTERNAL_SHARED_SECRET", "FUNAI_WORKSPACE_NGINXAUTHTOKEN"),
+    "gateway": ("FUNAI_WORKSPACE_NGINXAUTHTOKEN",),
 }
 
 

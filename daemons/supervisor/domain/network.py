@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 HOST: Final = "127.0.0.1"
-_HIGHEST_BASE: Final = 65_530
+_HIGHEST_BASE: Final = 65_529
 _NEXT_FREE: Final = "free it, or move every port with --port-base N"
 
 
@@ -24,13 +24,14 @@ class Ports:
     agent: int = 7005
     git: int = 2222
     runner: int = 7003
+    workspace: int = 7001
 
     @classmethod
     def starting_at(cls, base: int) -> "Ports":
-        """Six ports in a row. Raises InvalidPortBase when they are not all unprivileged ports."""
+        """Seven ports in a row. Raises InvalidPortBase when they are not all unprivileged ports."""
         if not 1024 <= base <= _HIGHEST_BASE:
             raise InvalidPortBase(f"--port-base {base} does not work: it must be from 1024 to {_HIGHEST_BASE}")
-        return cls(base, base + 1, base + 2, base + 3, base + 4, base + 5)
+        return cls(*range(base, base + 7))
 
     def by_role(self) -> dict[str, int]:
         """Port by the role that listens on it."""
@@ -41,6 +42,7 @@ class Ports:
             "agent": self.agent,
             "git": self.git,
             "runner": self.runner,
+            "workspace": self.workspace,
         }
 
     def url(self, role: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from daemons.kit.gateway import Gateway, command
+from daemons.kit.gateway import Gateway, PreviewNode, command
 from daemons.supervisor.domain import credentials
 from daemons.supervisor.domain.network import HOST, Ports
 from daemons.supervisor.ports import Child
@@ -18,6 +18,7 @@ _PASSED: Final[Mapping[str, tuple[str, ...]]] = {
     "agent": ("RUNTIME_", "REGISTRY_", "DEPLOY_HEARTBEAT_"),
     "api": ("API_", "DEPLOY_GIT_", "DEPLOY_ACR_", "DEPLOY_PROXY_"),
     "git": ("GIT_",),
+    "workspace": ("WORKSPACE_", "FUNAI_WORKSPACE_"),
     "gateway": (),
 }
 _REGISTRY_OF_DEPLOY: Final = "DEPLOY_REGISTRY_CLEANUP_"
@@ -39,6 +40,7 @@ class Plan:
     python: str
     haproxy: str
     filters_packets: bool
+    base_image: str
     database_url: str | None = field(repr=False)
 
     def children(self) -> Sequence[Child]:
@@ -49,9 +51,9 @@ class Plan:
             "api": self._api(),
             "agent": self._agent(),
             "runner": self._runner(),
+            "workspace": self._workspace(),
         }
-        entrance = Gateway(HOST, self.ports.gateway, self.layout.gateway_map, self.layout.gateway_socket)
-        argv = command(self.haproxy, entrance, self.layout.gateway_config)
+        argv = command(self.haproxy, public_gateway(self.layout, self.ports), self.layout.gateway_config)
         gateway = Child("gateway", argv, self._base("gateway"), f"{self.ports.url('gateway')}/gateway/health")
         return (gateway, *(self._daemon(name, settings) for name, settings in daemons.items()))
 
@@ -135,6 +137,19 @@ class Plan:
             "REGISTRY_PASSWORD": caller.get("REGISTRY_PASSWORD") or caller.get("ACR_PASSWORD", ""),
         }
 
+    def _workspace(self) -> dict[str, str]:
+        caller = self.environment
+        return {
+            "WORKSPACE_HOST": HOST,
+            "WORKSPACE_PORT": str(self.ports.workspace),
+            "DOCKER_HOST": self.engine_url,
+            "FUNAI_WORKSPACE_HOSTROOT": str(self.layout.root / "workspaces"),
+            "FUNAI_WORKSPACE_STATEROOT": str(self.layout.root / "workspace-node"),
+            "FUNAI_WORKSPACE_IMAGE": caller.get("FUNAI_WORKSPACE_IMAGE") or self.base_image,
+            "FUNAI_WORKSPACE_PREVIEWBASEURL": self.ports.url("gateway"),
+            "FUNAI_WORKSPACE_FIREWALL": caller.get("FUNAI_WORKSPACE_FIREWALL") or str(self.filters_packets).lower(),
+        }
+
     def _runner(self) -> dict[str, str]:
         return {
             "RUNNER_HOST": HOST,
@@ -148,3 +163,9 @@ class Plan:
             "GIT_SSH_KEY_PATH": str(self.layout.runner_key),
             "GIT_KNOWN_HOSTS_PATH": str(self.layout.known_hosts),
         }
+
+
+def public_gateway(layout: Layout, ports: Ports) -> Gateway:
+    """The platform's one entrance: apps and previews."""
+    previews = PreviewNode(HOST, ports.workspace)
+    return Gateway(HOST, ports.gateway, layout.gateway_map, layout.gateway_socket, previews=previews)

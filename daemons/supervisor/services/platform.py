@@ -13,9 +13,9 @@ logger = logging.getLogger(__name__)
 _PROBE_PAUSE_SECONDS: Final = 0.1
 
 #: A later wave starts when the one before is ready, so that first calls find somebody to answer them.
-WAVES: Final = (("gateway", "deploy", "git"), ("agent", "api"), ("runner",))
+WAVES: Final = (("gateway", "deploy", "git"), ("agent", "api", "workspace"), ("runner",))
 #: Whoever takes on work stops first; the gateway, which serves what runs, stops last.
-STOP_ORDER: Final = ("runner", "api", "agent", "git", "deploy", "gateway")
+STOP_ORDER: Final = ("runner", "api", "agent", "workspace", "git", "deploy", "gateway")
 
 
 class NotReady(Exception):

@@ -10,9 +10,10 @@ from aiodocker import Docker
 from aiodocker.exceptions import DockerError
 
 from daemons.kit.engine.calls import absent, checked, checked_reference, words
+from daemons.kit.engine.errors import EngineError
 from daemons.kit.engine.flavour import Flavour
 from daemons.kit.engine.networks import FencedNetworks, Firewall, NetworkSpec, Place
-from daemons.workspace.domain.containers import MAKING, USER_ID, ContainerSpec, engine_config, owner_labels
+from daemons.workspace.domain.containers import MAKING, NODE, USER_ID, ContainerSpec, engine_config, owner_labels
 from daemons.workspace.domain.workspaces import Seen
 from daemons.workspace.ports import ContainerState
 
@@ -100,7 +101,12 @@ class DockerContainers:
         """Raises EngineError."""
         async with words(f"look at container {name}", _QUICK_SECONDS):
             document = await absent(self._docker.containers.container(checked(name)).show())
-        return _state(document) if document is not None else _ABSENT
+        if document is None:
+            return _ABSENT
+        owner = (document["Config"].get("Labels") or {}).get(NODE)
+        if owner != self._node:
+            raise EngineError(f"container {name} is not of this node ({self._node}) but of {owner or 'somebody else'}")
+        return _state(document)
 
     async def present(self, reference: str) -> bool:
         """Raises EngineError."""

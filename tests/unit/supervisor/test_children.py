@@ -26,6 +26,7 @@ def children(
         python="/venv/bin/python",
         haproxy="/usr/sbin/haproxy",
         filters_packets=filters_packets,
+        base_image="busybox:1.36",
         database_url=database_url,
     )
     return {child.name: child for child in plan.children()}

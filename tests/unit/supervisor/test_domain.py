@@ -12,15 +12,16 @@ from daemons.supervisor.domain.network import InvalidPortBase, Ports, addresses_
 def test_default_ports_are_the_documented_ones() -> None:
     assert Ports().by_role() == {
         "gateway": 8088, "api": 8080, "deploy": 7002, "agent": 7005, "git": 2222, "runner": 7003,
+        "workspace": 7001,
     }  # fmt: skip
 
 
 def test_a_base_moves_every_port() -> None:
-    assert list(Ports.starting_at(30000).by_role().values()) == [30000, 30001, 30002, 30003, 30004, 30005]
+    assert list(Ports.starting_at(30000).by_role().values()) == list(range(30000, 30007))
     assert Ports.starting_at(30000).url("git") == "ssh://git@127.0.0.1:30004"
 
 
-@pytest.mark.parametrize("base", [-1, 0, 80, 1023, 65531, 99999])
+@pytest.mark.parametrize("base", [-1, 0, 80, 1023, 65530, 99999])
 def test_a_base_that_does_not_fit_is_refused_by_its_number(base: int) -> None:
     with pytest.raises(InvalidPortBase, match=str(base)):
         Ports.starting_at(base)

@@ -98,7 +98,7 @@ async def test_a_later_wave_waits_for_the_one_before_and_all_stop_in_order() -> 
         await platform.stop()
     assert started[:3] == ["start gateway", "start deploy", "start git"]
     assert started[-1] == "start runner"
-    assert processes.log[6:] == [f"terminate {name}" for name in STOP_ORDER]
+    assert processes.log[len(STOP_ORDER) :] == [f"terminate {name}" for name in STOP_ORDER]
 
 
 async def test_a_child_that_is_never_ready_is_named_with_its_problem() -> None:
