@@ -176,7 +176,9 @@ class LocalHomes:
 
     def _gates_of(self, user_id: str) -> Path:
         folder = self._gates / self._folder(user_id).name
-        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        # The container's user looks in, whatever the node's umask is.
+        folder.chmod(0o755)
         return folder
 
     def _folder(self, user_id: str) -> Path:

@@ -87,8 +87,11 @@ class Runs:
         """Take up the runs of the last process. Raises EngineError, RecordError."""
         for run in await self._outside.records.load():
             self._known[run.user_id] = run
-            if run.finished_at_ms is None and (found := await self._outside.programs.found(run.user_id, run.program)):
-                self._watch(run, found)
+            # Without a name its start was not finished.
+            if run.finished_at_ms is None and run.program:
+                found = await self._outside.programs.found(run.user_id, run.program)
+                if found is not None:
+                    self._watch(run, found)
 
     def find(self, user_id: str) -> Run | None:
         """The user's run."""
@@ -153,7 +156,11 @@ class Runs:
         async with self._workspaces.awake(user_id, epoch):
             await self._keep(run)
             await self._prune(user_id)
-            running = await self._outside.programs.start(user_id, found.program, tag)
+            try:
+                running = await self._outside.programs.start(user_id, found.program, tag)
+            except EngineError:
+                await self._stop(user_id)
+                raise
             await self._keep(replace(run, program=running.id))
         self._watch(self._known[user_id], running)
 
