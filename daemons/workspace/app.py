@@ -55,7 +55,7 @@ def build_app(settings: WorkspaceSettings, parts: Parts) -> web.Application:
     app.add_routes(access.routes(HealthRoutes("workspace", parts.clock, parts.checks).table()))
     app.add_routes(access.routes(metrics.table()))
     app.on_startup.append(services.recover)
-    app.cleanup_ctx.append(background(services.terminals.run, services.runs.run))
+    app.cleanup_ctx.append(background(services.terminals.run, services.runs.run, services.idle.run))
     app[SERVICES] = services
     return app
 

@@ -14,6 +14,7 @@ from aiohttp import web
 from daemons.kit.settings import load
 from daemons.workspace.app import SERVICES, build
 from daemons.workspace.composition.services import Services
+from daemons.workspace.ports import Meters
 from daemons.workspace.settings import WorkspaceSettings
 from protocol.client.signed import Signed, signed_headers
 from protocol.client.transport import Transport
@@ -35,6 +36,11 @@ class Node:
     folder: Path
     settings: WorkspaceSettings
     services: Services
+
+    @property
+    def meters(self) -> Meters:
+        """What its containers used."""
+        return self.services.idle.meters
 
     def home(self, user_id: str) -> Path:
         """The user's files on this machine."""

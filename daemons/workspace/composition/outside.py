@@ -16,12 +16,13 @@ from daemons.kit.settings import Misconfigured
 from daemons.workspace.adapters.docker import DockerContainers, networks
 from daemons.workspace.adapters.forwarding import ContainerWays
 from daemons.workspace.adapters.homes import ImageQuota, LocalHomes, Quota, SoftQuota, images_work
+from daemons.workspace.adapters.meters import LocalMeters
 from daemons.workspace.adapters.ports import LocalPorts
 from daemons.workspace.adapters.programs import DockerPrograms
 from daemons.workspace.adapters.records import run_records, workspace_records
 from daemons.workspace.adapters.run_files import LocalRunFiles
 from daemons.workspace.adapters.sockets import ContainerSockets
-from daemons.workspace.ports import Containers, FreePorts, Homes, Images, Records
+from daemons.workspace.ports import Containers, FreePorts, Homes, Images, Meters, Records
 from daemons.workspace.ports.programs import Programs
 from daemons.workspace.ports.runs import Ways
 from daemons.workspace.services.runs import Outside as RunParts
@@ -47,6 +48,7 @@ class Parts:
     programs: Programs
     runs: RunParts
     ways: Ways
+    meters: Meters
     clock: Clock = field(default_factory=SystemClock)
     checks: dict[str, Check] = field(default_factory=dict)
 
@@ -73,6 +75,7 @@ async def open_parts(settings: WorkspaceSettings, stack: AsyncExitStack) -> Part
         programs,
         RunParts(programs, run_records(state / "runs"), files, files, ContainerSockets(containers)),
         ways,
+        LocalMeters(containers),
         checks={"engine": containers.ping},
     )
 

@@ -6,7 +6,9 @@ from aiohttp import web
 
 from daemons.workspace.composition.outside import Parts
 from daemons.workspace.domain.containers import WORKDIR, Limits
+from daemons.workspace.domain.idle import Patience
 from daemons.workspace.domain.launch import Surroundings
+from daemons.workspace.services.idle import Idle
 from daemons.workspace.services.previews import Previews
 from daemons.workspace.services.runlogs import RunLogReader
 from daemons.workspace.services.runs import Rules, Runs
@@ -24,6 +26,7 @@ class Services:
     runs: Runs
     logs: RunLogReader
     previews: Previews
+    idle: Idle
 
     async def recover(self, _app: web.Application) -> None:
         """Before the first request: what the last process left is known."""
@@ -36,6 +39,7 @@ def make_services(settings: WorkspaceSettings, parts: Parts) -> Services:
     outside = Outside(parts.containers, parts.images, parts.homes, parts.records, parts.ports)
     workspaces = Workspaces(outside, _making(settings), parts.clock)
     runs = Runs(workspaces, parts.runs, _rules(settings), parts.clock)
+    patience = Patience(settings.idle_freeze_minutes, settings.idle_stop_minutes)
     return Services(
         workspaces,
         Terminals(workspaces, parts.programs, workspaces, Keeping()),
@@ -44,6 +48,7 @@ def make_services(settings: WorkspaceSettings, parts: Parts) -> Services:
         Previews(
             workspaces, runs, parts.runs.listeners, parts.ways, settings.container_port, settings.preview_hold_seconds
         ),
+        Idle(workspaces, runs, parts.meters, patience, parts.clock),
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from daemons.workspace.domain.containers import ContainerSpec
+from daemons.workspace.domain.idle import Sample
 from daemons.workspace.domain.workspaces import Seen, Workspace
 
 
@@ -140,6 +141,14 @@ class Images(Protocol):
 
     async def pull(self, reference: str) -> None:
         """From the registry that it names."""
+        ...
+
+
+class Meters(Protocol):
+    """What containers used."""
+
+    async def sample(self, user_id: str, now_ms: int) -> Sample | None:
+        """All that the user's container used since it was started; None when it does not run. Raises EngineError."""
         ...
 
 

@@ -27,6 +27,7 @@ from daemons.workspace.ports import Containers, FreePorts, Homes, Images, Record
 logger = logging.getLogger(__name__)
 
 _GRACE_SECONDS: Final = 5
+_REMEMBERED_MS: Final = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class Workspaces:
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._ports = asyncio.Lock()
         self._uses: Counter[str] = Counter()
+        self._written: dict[str, int] = {}
 
     async def recover(self) -> None:
         """Take up what the last process left, as the engine has it now. Raises EngineError, RecordError."""
@@ -123,6 +125,13 @@ class Workspaces:
         """Somebody used it now. Whatever the use is: which ones count was decided where it was seen."""
         if workspace := self._known.get(user_id):
             self._known[user_id] = replace(workspace, used_at_ms=self._now())
+
+    async def remember(self, user_id: str) -> None:
+        """When it was used last survives a restart of the node, to the minute. Raises RecordError."""
+        workspace = self._known.get(user_id)
+        if workspace is not None and workspace.used_at_ms - self._written.get(user_id, 0) >= _REMEMBERED_MS:
+            async with self._turn(user_id):
+                await self._keep(self._known[user_id])
 
     async def freeze(self, user_id: str) -> bool:
         """Its processes sleep in memory; whether they do. One that is being used stays awake. Raises EngineError."""
@@ -258,6 +267,7 @@ class Workspaces:
         kept = replace(workspace, used_at_ms=max(workspace.used_at_ms, known.used_at_ms))
         await self._outside.records.save(kept)
         self._known[workspace.user_id] = kept
+        self._written[workspace.user_id] = kept.used_at_ms
         return kept
 
     @asynccontextmanager
