@@ -22,7 +22,7 @@ from console.live.actions.orders import DeployApp, Order
 from console.live.actions.registry import action_of
 from console.live.actions.spec import Permit
 from console.live.books import Books
-from console.live.commands import Commands, explain, explain_change
+from console.live.commands import Commands
 from console.live.feed import FRAME_SECONDS, Feed, Source
 from console.live.keymap import checked
 from console.live.library import Library
@@ -32,6 +32,7 @@ from console.live.model import Clock, Live, World
 from console.live.recorder.recorder import Recorder
 from console.live.recorder.shelf import Shelf
 from console.live.reduce import MOST_JOBS
+from console.live.refusals import explain, explain_change
 from console.live.themes import DARK, THEMES, look_of, variables
 from console.live.words import t
 from console.messages import (
