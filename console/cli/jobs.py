@@ -1,5 +1,6 @@
 """`funai jobs`: the command that is asked for most, so it loads nothing that jobs do not need."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -46,16 +47,7 @@ def jobs(
 
     async def once(client: JobReads) -> None:
         arrangement = arranged(JOBS, words, sort, wanted)
-        found, cursor = dict[str, JobView](), None
-        while True:
-            size = _PAGE if everything else min(_PAGE, limit - len(found))
-            page = await client.page(
-                cursor=cursor, limit=size, status=status, app_id=app_id or None, user_id=user or None
-            )
-            found |= {job.id: job for job in page.items}
-            cursor = page.next_cursor
-            if cursor is None or (len(found) >= limit and not everything):
-                break
+        found = await _newest(client, None if everything else limit, status, app_id or None, user or None)
         model = Model(0, (await client.health()).timestamp, heard_at=0, snapshot_at=0, jobs=Keyed(found))
         write(filled(JOBS, model, arrangement), output, len(found))
 
@@ -64,3 +56,17 @@ def jobs(
         run(go_on, failed)
     else:
         run_with(reads, once, failed)
+
+
+async def _newest(
+    client: JobReads, most: int | None, status: JobStatus | None, app_id: str | None, user_id: str | None
+) -> Mapping[str, JobView]:
+    """So many jobs, newest first; without a number all of them."""
+    found, cursor = dict[str, JobView](), None
+    while True:
+        size = _PAGE if most is None else min(_PAGE, most - len(found))
+        page = await client.page(cursor=cursor, limit=size, status=status, app_id=app_id, user_id=user_id)
+        found |= {job.id: job for job in page.items}
+        cursor = page.next_cursor
+        if cursor is None or (most is not None and len(found) >= most):
+            return found
