@@ -9,14 +9,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingsMap, BindingType
 from textual.containers import Horizontal
 from textual.dom import DOMNode
-from textual.widgets import Footer, Input, Label
+from textual.widgets import Input, Label
 
 from console.columns import ChosenColumns
 from console.live.actions.spec import Action, Aim, Permit
 from console.live.catalog import KEYS, VIEWS
 from console.live.filter import parse
 from console.live.headline import links_cell, mode_cell, totals
-from console.live.keymap import Keymap
 from console.live.logs.book import MOST_ORIGINS, Origin
 from console.live.logs.origins import origin_of, title_of
 from console.live.model import Clock, Live, World
@@ -27,6 +26,8 @@ from console.messages import LogEnded, LogPieces, LogWanted, MarksChanged, RowSe
 from console.screens.doing import Doing
 from console.screens.help import Help
 from console.screens.walking import Walking
+from console.widgets.compositor import SparingCompositor
+from console.widgets.keys import Keys
 from console.widgets.live_table import LiveTable
 from console.widgets.log_pane import LogPane
 from console.widgets.log_view import LogView
@@ -83,9 +84,9 @@ class MainScreen(Translated, Walking, Doing):
         columns: ChosenColumns | None = None,
     ) -> None:
         super().__init__(clock, permits)
+        self._compositor = SparingCompositor()
         self._columns = columns or ChosenColumns(None, "", {})
         self._place = place
-        self.keymap = Keymap({})
 
     def compose(self) -> ComposeResult:
         """From top to bottom."""
@@ -98,7 +99,7 @@ class MainScreen(Translated, Walking, Doing):
             yield Label("/")
             yield Input(placeholder=t("words to look for in every column; Esc clears"), id="filter", compact=True)
         yield Status(id="status")
-        yield Footer(show_command_palette=False, compact=True)
+        yield Keys(id="keys")
 
     def on_mount(self) -> None:
         """Draw what there is, and again with every second that passes."""
