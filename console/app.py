@@ -126,6 +126,7 @@ class ConsoleApp(App[None], inherit_bindings=False):
         """One control plane, or several by the names that the operator gave them; `look`: a theme's name."""
         super().__init__()
         self._look = look
+        self._wear(look)
         self._planes = plane if isinstance(plane, Mapping) else {"": plane}
         self._own_keys = dict(keymap or {})
         self._clock = clock = clock or SteadyClock()
@@ -149,6 +150,18 @@ class ConsoleApp(App[None], inherit_bindings=False):
             for name, each in self._planes.items()
         }
 
+    def _wear(self, look: str) -> None:
+        """Begin in this theme: a sheet of styles that is read in one and then in another is read twice."""
+        for name in THEMES:
+            self.register_theme(theme_of(name))
+        palette, theme = THEMES[look], f"funai-{look}"
+        if palette.ansi:
+            return  # which colours are the terminal's own is only settled while the console runs
+        self.set_reactive(App.theme, theme)
+        self.stylesheet.set_variables(self.get_css_variables())
+        modes = {"-dark-mode": palette.dark, "-light-mode": not palette.dark, f"-theme-{theme}": True}
+        self.update_classes(modes, update=False)
+
     def make_screen(self, clock: Clock, place: str, permits: Mapping[str, Permit] | None) -> MainScreen:
         """The one main screen."""
         return MainScreen(clock, place, permits, self._columns)
@@ -168,8 +181,6 @@ class ConsoleApp(App[None], inherit_bindings=False):
 
     def on_mount(self) -> None:
         """Show the screen and begin to follow."""
-        for name in THEMES:
-            self.register_theme(theme_of(name))
         self.theme = f"funai-{self._look}"
         chosen = checked(self._own_keys, default_keys())
         self.set_keymap(dict(chosen.keys))

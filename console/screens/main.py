@@ -171,10 +171,8 @@ class MainScreen(Translated, Walking, Doing):
         """Bring every widget up to the model and the time."""
         if not self.app.is_running:
             return  # news may still come while the console ends and its widgets are taken down
-        local = self._clock.monotonic()
-        planes = self.world.planes
-        mode = mode_cell(self.permit(self.plane or next(iter(planes), "")))
-        self.query_one(Headline).show(links_cell(planes, local), (mode, *totals(*planes.values())), self._place)
+        local, planes = self._clock.monotonic(), self.world.planes
+        self._draw_headline(local)
         known = any(live.model is not None for live in planes.values())
         self.set_class(known and not any(live.link.fresh(local) for live in planes.values()), "-stale")
         if known and self.page.ready:
@@ -183,6 +181,11 @@ class MainScreen(Translated, Walking, Doing):
         self._draw_details()
         self.want_topics()
         self.draw_actions()
+
+    def _draw_headline(self, local: float) -> None:
+        planes = self.world.planes
+        mode = mode_cell(self.permit(self.plane or next(iter(planes), "")))
+        self.query_one(Headline).show(links_cell(planes, local), (mode, *totals(*planes.values())), self._place)
 
     def _filter_table(self) -> None:
         """Only the shown table is filtered; another one when it is looked at."""
@@ -304,12 +307,14 @@ class MainScreen(Translated, Walking, Doing):
             self.set_focus(self.query_one(LogPane).text)
 
     def on_row_selected(self, event: RowSelected) -> None:
-        """Another object: its details, and its log when the pane is open."""
-        self._draw_details()
+        """Another object: its details, and its log when the pane is open. No row is looked at again for it."""
         if self.query_one(LogPane).display and self._origins():
             self.set_timer(_LOG_DELAY_SECONDS, self._follow_log)
         self.want_older(event.key)
-        self.draw()
+        if self.app.is_running:
+            self._draw_headline(self._clock.monotonic())
+            self._draw_details()
+            self.draw_actions()
 
     def _origins(self) -> tuple[Origin, ...]:
         """Whose logs are meant: that of the page's object, else those of the marked objects, else of the selected
