@@ -92,7 +92,7 @@ class MainScreen(Translated, Walking, Doing):
         """From top to bottom."""
         yield Headline(id="headline")
         yield Views(id="views")
-        yield Pages(JOBS.name, self._columns.of, id="tables")
+        yield Pages(JOBS.name, tuple(view.name for view in VIEWS), self._columns.of, id="tables")
         yield Details(id="details")
         yield LogPane(id="log")
         with Horizontal(id="filter-line"):

@@ -126,13 +126,13 @@ class Page(Vertical):
 
 
 class Pages(ContentSwitcher):
-    """All pages that are kept, and the way to and from them. A page is made when it is shown for the first time: every
-    widget that there is costs something whenever styles are looked up, shown or not."""
+    """All pages that are kept, and the way to and from them."""
 
-    def __init__(self, first: str, columns: Columns = _every, *, id: str | None = None) -> None:
+    def __init__(self, first: str, names: tuple[str, ...], columns: Columns = _every, *, id: str | None = None) -> None:
         self._columns = columns
-        self._pages = {Place(first): Page(Place(first), 0, columns)}
-        self._made = len(self._pages)
+        every = (first, *(name for name in names if name != first))
+        self._pages = {Place(name): Page(Place(name), number, columns) for number, name in enumerate(every)}
+        self._made = len(names)
         self.trail = Trail((Visit(Place(first), (page_of(first).crumb("", None),)),))
         super().__init__(*self._pages.values(), id=id, initial=self._pages[Place(first)].id)
 

@@ -14,7 +14,6 @@ from textual.widgets import Static
 from console.screens.help import Help
 from console.widgets.compositor import SparingCompositor
 from console.widgets.keys import Keys
-from console.widgets.live_table import LiveTable
 from tests.console.conftest import Open
 from tests.console.twin import Plane
 
@@ -66,16 +65,6 @@ async def test_keys_that_find_no_room_are_reached_with_the_wheel(console: Open) 
             keys.post_message(events.MouseScrollDown(keys, 1, 0, 0, 1, 0, False, False, False))
         await until(pilot, lambda: len(shown(keys)) == 60)
         assert at_first.endswith(shown(keys))
-
-
-async def test_a_view_has_no_widgets_before_it_is_shown(console: Open) -> None:
-    async with console() as (app, pilot):
-        assert len(app.main.query(LiveTable)) == 1
-        await pilot.press("2")
-        await until(pilot, lambda: len(app.main.query(LiveTable)) == 2 and app.main.page.ready)
-        await pilot.press("1", "2")
-        await pilot.pause()
-        assert len(app.main.query(LiveTable)) == 2
 
 
 class Counted(Static):
