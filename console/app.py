@@ -22,7 +22,7 @@ from console.live.actions.orders import DeployApp, Order
 from console.live.actions.registry import action_of
 from console.live.actions.spec import Permit
 from console.live.books import Books
-from console.live.commands import Commands, explain, explain_change
+from console.live.commands import Commands
 from console.live.feed import FRAME_SECONDS, Feed, Source
 from console.live.keymap import checked
 from console.live.library import Library
@@ -32,6 +32,7 @@ from console.live.model import Clock, Live, World
 from console.live.recorder.recorder import Recorder
 from console.live.recorder.shelf import Shelf
 from console.live.reduce import MOST_JOBS
+from console.live.refusals import explain, explain_change
 from console.live.themes import DARK, THEMES, look_of, variables
 from console.live.words import t
 from console.messages import (
@@ -125,6 +126,7 @@ class ConsoleApp(App[None], inherit_bindings=False):
         """One control plane, or several by the names that the operator gave them; `look`: a theme's name."""
         super().__init__()
         self._look = look
+        self._wear(look)
         self._planes = plane if isinstance(plane, Mapping) else {"": plane}
         self._own_keys = dict(keymap or {})
         self._clock = clock = clock or SteadyClock()
@@ -148,6 +150,18 @@ class ConsoleApp(App[None], inherit_bindings=False):
             for name, each in self._planes.items()
         }
 
+    def _wear(self, look: str) -> None:
+        """Begin in this theme: a sheet of styles that is read in one and then in another is read twice."""
+        for name in THEMES:
+            self.register_theme(theme_of(name))
+        palette, theme = THEMES[look], f"funai-{look}"
+        if palette.ansi:
+            return  # which colours are the terminal's own is only settled while the console runs
+        self.set_reactive(App.theme, theme)
+        self.stylesheet.set_variables(self.get_css_variables())
+        modes = {"-dark-mode": palette.dark, "-light-mode": not palette.dark, f"-theme-{theme}": True}
+        self.update_classes(modes, update=False)
+
     def make_screen(self, clock: Clock, place: str, permits: Mapping[str, Permit] | None) -> MainScreen:
         """The one main screen."""
         return MainScreen(clock, place, permits, self._columns)
@@ -167,8 +181,6 @@ class ConsoleApp(App[None], inherit_bindings=False):
 
     def on_mount(self) -> None:
         """Show the screen and begin to follow."""
-        for name in THEMES:
-            self.register_theme(theme_of(name))
         self.theme = f"funai-{self._look}"
         chosen = checked(self._own_keys, default_keys())
         self.set_keymap(dict(chosen.keys))

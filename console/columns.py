@@ -10,8 +10,10 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
+from protocol.base import LATE
+
 logger = logging.getLogger(__name__)
-_CHOSEN: Final = TypeAdapter(dict[str, dict[str, tuple[str, ...]]])
+_CHOSEN: Final = TypeAdapter(dict[str, dict[str, tuple[str, ...]]], config=LATE)
 _MOST_BYTES: Final = 1 << 20
 
 

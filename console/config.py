@@ -50,7 +50,12 @@ def _kebab(name: str) -> str:
 
 class _Section(BaseModel):
     model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=_kebab, populate_by_name=False, hide_input_in_errors=True
+        frozen=True,
+        extra="forbid",
+        alias_generator=_kebab,
+        populate_by_name=False,
+        hide_input_in_errors=True,
+        defer_build=True,
     )
 
 
@@ -120,7 +125,7 @@ def load(file: Path) -> Config:
     try:
         text = file.read_text("utf-8")
     except FileNotFoundError:
-        return Config()
+        return Config.model_construct()  # what checks a file is not built for one that is not there
     except OSError as error:
         raise InvalidConfig(f"{file} cannot be read: {error.strerror}; check its owner and mode") from error
     except UnicodeDecodeError as error:

@@ -86,8 +86,8 @@ class DeletedApp(Wire):
 
     app_id: str
     status: str = "DELETED"
-    images: RemovedImages = RemovedImages()
-    mongo: MongoOutcome = MongoOutcome()
+    images: RemovedImages = Field(default_factory=RemovedImages)
+    mongo: MongoOutcome = Field(default_factory=MongoOutcome)
 
 
 class RunCondition(StrEnum):

@@ -4,12 +4,14 @@ Values are frozen, keys are camelCase on the wire and snake_case in code. Unknow
 that older and newer peers interoperate; types are strict, so that a wrong one is refused instead of guessed.
 """
 
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 Data = TypeVar("Data")
+#: Of what is checked by a type alone: what checks it is built when it is first used, as with every wire model.
+LATE: Final = ConfigDict(defer_build=True)
 
 
 class Wire(BaseModel):
@@ -23,6 +25,7 @@ class Wire(BaseModel):
         populate_by_name=True,
         allow_inf_nan=False,
         hide_input_in_errors=True,
+        defer_build=True,
     )
 
     def to_json(self) -> bytes:

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field, TypeAdapter
 
 from protocol.apps import AppRunView
-from protocol.base import Wire
+from protocol.base import LATE, Wire
 from protocol.drains import DrainDetail
 from protocol.jobs import JobView
 from protocol.nodes import NodeView, PlacementView, RunnerView
@@ -156,7 +156,7 @@ AnyEvent = Annotated[
     | BeatEvent,
     Field(discriminator="kind"),
 ]
-EVENT: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)
+EVENT: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent, config=LATE)
 
 
 class Snapshot(Wire):

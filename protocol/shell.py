@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints, TypeAdapter, field_validator
 
-from protocol.base import Wire
+from protocol.base import LATE, Wire
 from protocol.names import AppId, UserId
 
 #: Of a terminal. More would only make the engine allocate.
@@ -94,10 +94,10 @@ class ShellEnd(Wire):
 
 #: What an agent or the control plane says.
 ShellWord = Annotated[ShellBegun | ShellEnd, Field(discriminator="kind")]
-SHELL_WORD: TypeAdapter[ShellBegun | ShellEnd] = TypeAdapter(ShellWord)
+SHELL_WORD: TypeAdapter[ShellBegun | ShellEnd] = TypeAdapter(ShellWord, config=LATE)
 #: What an operator's terminal says.
 ShellOrder = Annotated[ShellStart | ShellResize, Field(discriminator="kind")]
-SHELL_ORDER: TypeAdapter[ShellStart | ShellResize] = TypeAdapter(ShellOrder)
+SHELL_ORDER: TypeAdapter[ShellStart | ShellResize] = TypeAdapter(ShellOrder, config=LATE)
 
 
 class ShellView(Wire):

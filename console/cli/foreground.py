@@ -1,6 +1,7 @@
 """The console in the foreground, alone or with the whole platform as its background child."""
 
 import asyncio
+import gc
 import importlib
 import signal
 import subprocess
@@ -17,8 +18,12 @@ _STOP_SECONDS: Final = 75
 
 
 def open_console(look: str = "") -> int:
-    """Run the console until it is left. Textual is imported now, not before."""
-    return int(importlib.import_module("console.app").run(look))
+    """Run the console until it is left. Textual is imported now, not before; nothing of it is garbage."""
+    gc.disable()
+    console = importlib.import_module("console.app")
+    gc.enable()
+    gc.freeze()
+    return int(console.run(look))
 
 
 def serve_console(address: Address, look: str, language: str) -> int:

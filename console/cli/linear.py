@@ -7,9 +7,9 @@ import sys
 import threading
 from typing import Any, Final
 
-from console.cli.listing import arranged
 from console.cli.outcome import Failure, run
 from console.cli.output import say
+from console.cli.rows import arranged
 from console.cli.watching import Awaited, SteadyClock
 from console.live.catalog import VIEWS, view_of
 from console.live.feed import Feed

@@ -1,5 +1,6 @@
 """The command `funai`. A command's module is imported when it is named: `funai jobs` starts without the rest."""
 
+import gc
 import importlib
 import os
 import sys
@@ -16,7 +17,7 @@ _PLACES: Final[Mapping[str, str]] = {
     "init": "console.cli.launch",
     "config": "console.cli.config",
     "smoke": "console.cli.smoke",
-    "jobs": "console.cli.listing",
+    "jobs": "console.cli.jobs",
     "job": "console.cli.job",
     "nodes": "console.cli.listing",
     "node": "console.cli.nodes",
@@ -81,13 +82,17 @@ def assemble(modules: Iterable[str]) -> typer.Typer:
 
 def main() -> None:
     """Entry point of the console script."""
+    gc.disable()  # nothing of what is loaded now is garbage
     if COMPLETION in os.environ:
         importlib.import_module("console.cli.completion").answer(_PLACES, assemble)
     arguments = sys.argv[1:] or ["console"]
     if arguments[0].startswith("--") and arguments[0] not in _OWN_OPTIONS:
         arguments = ["console", *arguments]
     place = _PLACES.get(arguments[0])
-    assemble((place,) if place else dict.fromkeys(_PLACES.values()))(arguments, prog_name="funai")
+    ready = assemble((place,) if place else dict.fromkeys(_PLACES.values()))
+    gc.enable()
+    gc.freeze()
+    ready(arguments, prog_name="funai")
 
 
 def _funai() -> None:

@@ -7,15 +7,18 @@ import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import typer
 
 from console.connect import admin
-from console.live.commands import explain
-from console.settings import NotConfigured, read
-from protocol.client.deploy import AdminClient
+from console.live.refusals import explain
+from console.settings import ConsoleSettings, NotConfigured, read
+from protocol.client.jobs import PlaneClient
 from protocol.client.transport import ClientError, Refused, Unreachable
+
+if TYPE_CHECKING:
+    from protocol.client.deploy import AdminClient
 
 FAILED: Final = 1
 USAGE: Final = 2
@@ -24,6 +27,7 @@ REFUSED: Final = 4
 INTERRUPTED: Final = 130
 #: Too early, too many requests, and a server or proxy that is not there now (RFC 9110, RFC 6585, RFC 8470).
 _PASSING: Final = frozenset({425, 429, 502, 503, 504})
+Client = TypeVar("Client", bound=PlaneClient)
 
 
 class Failure(Exception):
@@ -45,13 +49,18 @@ def code_of(error: ClientError) -> int:
     return REFUSED if error.status < 500 else FAILED
 
 
-def run(work: Callable[[AdminClient], Awaitable[None]], failed: str) -> None:
-    """Do the work with a client of the control plane. Raises typer.Exit with the code of what went wrong.
+def run(work: Callable[["AdminClient"], Awaitable[None]], failed: str) -> None:
+    """Do the work with a client that knows every route. Raises typer.Exit with the code of what went wrong.
 
     `failed` begins the sentence about a call that did not succeed.
     """
+    run_with(admin, work, failed)
+
+
+def run_with(make: Callable[[ConsoleSettings], Client], work: Callable[[Client], Awaitable[None]], failed: str) -> None:
+    """The same with a client of another kind."""
     try:
-        asyncio.run(_with_client(work))
+        asyncio.run(_with_client(make, work))
     except NotConfigured as problem:
         raise _exit(str(problem), USAGE) from None
     except Failure as problem:
@@ -66,8 +75,8 @@ def run(work: Callable[[AdminClient], Awaitable[None]], failed: str) -> None:
         raise typer.Exit(FAILED) from None
 
 
-async def _with_client(work: Callable[[AdminClient], Awaitable[None]]) -> None:
-    client = admin(read())
+async def _with_client(make: Callable[[ConsoleSettings], Client], work: Callable[[Client], Awaitable[None]]) -> None:
+    client = make(read())
     async with client.transport:
         try:
             await work(client)

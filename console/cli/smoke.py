@@ -15,7 +15,7 @@ from console.cli.output import Output
 from console.cli.walk import Broken, Skipped, Step, Walk
 from console.cli.working_copy import GitFailed
 from console.connect import admin
-from console.live.commands import explain
+from console.live.refusals import explain
 from console.settings import NotConfigured, read, read_owner
 from protocol.client.api import ApiClient, bearer
 from protocol.client.transport import ClientError, Transport

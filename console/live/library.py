@@ -14,10 +14,10 @@ from typing import Final
 
 from console.live.beside import Beside, Fetched
 from console.live.books import Books, Portion, reader
-from console.live.commands import explain
 from console.live.feed import Source
 from console.live.ledger import after
 from console.live.model import Clock, Live
+from console.live.refusals import explain
 from console.live.topics import parts
 from protocol.client.transport import ClientError
 from protocol.events import AnyEvent, Snapshot

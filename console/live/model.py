@@ -5,13 +5,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from console.live.beside import Beside
 from console.live.keyed import Keyed
-from protocol.apps import AppRunView
-from protocol.jobs import JobView
-from protocol.nodes import NodeView, PlacementView, RunnerView
+
+if TYPE_CHECKING:
+    from protocol.apps import AppRunView
+    from protocol.jobs import JobView
+    from protocol.nodes import NodeView, PlacementView, RunnerView
 
 #: How often the control plane sends a beat while nothing happens; after three that did not come the data is stale.
 BEAT_SECONDS: Final = 5.0
@@ -38,11 +40,11 @@ class Model:
     at: datetime
     heard_at: float
     snapshot_at: float
-    jobs: Keyed[JobView] = field(default_factory=Keyed)
-    nodes: Keyed[NodeView] = field(default_factory=Keyed)
-    runners: Keyed[RunnerView] = field(default_factory=Keyed)
-    placements: Keyed[PlacementView] = field(default_factory=Keyed)
-    apps: Keyed[AppRunView] = field(default_factory=Keyed)
+    jobs: "Keyed[JobView]" = field(default_factory=Keyed)
+    nodes: "Keyed[NodeView]" = field(default_factory=Keyed)
+    runners: "Keyed[RunnerView]" = field(default_factory=Keyed)
+    placements: "Keyed[PlacementView]" = field(default_factory=Keyed)
+    apps: "Keyed[AppRunView]" = field(default_factory=Keyed)
     beside: Beside = field(default_factory=Beside)
 
     def server_time(self, local: float) -> datetime:

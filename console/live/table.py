@@ -151,6 +151,19 @@ class Table(Generic[T]):
         scene = self._scenes[entry.plane]
         return Row(key, tuple(each.cell(entry.value, scene) for each in self.fields))
 
+    def aged(self, row: Row) -> Row:
+        """The cells of an object that stayed as it was, now that time went by; the same row when they say the same.
+        Only for columns that are those of `row`."""
+        entry = self._entries.get(row.key)
+        if entry is None or not self.view.alone:
+            return row if entry is None else self.drawn(row.key)
+        scene, made = self._scenes[entry.plane], list(row.cells)
+        for index, each in enumerate(self.fields):
+            if each.ticks:
+                made[index] = each.cell(entry.value, scene)
+        cells = tuple(made)
+        return row if cells == row.cells else Row(row.key, cells)
+
     def shown(self) -> Iterable[str]:
         """All shown keys in their order."""
         places = reversed(self._shown) if self.arrangement.reverse else iter(self._shown)

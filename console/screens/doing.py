@@ -6,11 +6,11 @@ is meant is what was selected when the question was put.
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, ClassVar, Final
 
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import Binding, BindingsMap, BindingType
 from textual.screen import Screen
 
 from console.live.actions.palette import Entry, index, search
@@ -31,6 +31,7 @@ from console.live.actions.spec import (
     shown_in,
 )
 from console.live.catalog import VIEWS
+from console.live.keymap import Keymap
 from console.live.model import Clock, World
 from console.live.order import Wish, wish_of
 from console.messages import CopyWanted, LookedUp, LookUpWanted, OrdersWanted
@@ -66,6 +67,7 @@ class Doing(Screen[None]):
     def __init__(self, clock: Clock, permits: Mapping[str, Permit] | None = None) -> None:
         super().__init__()
         self._clock = clock
+        self.keymap = Keymap({})
         self._permits = permits or {}
         self._ticket = 0
         self._asking: tuple[Action[Any], tuple[Aim[Any], ...]] | None = None
@@ -143,9 +145,16 @@ class Doing(Screen[None]):
             self._drawn = (view, *grey)
             self.refresh_bindings()
 
+    @cached_property
+    def _keys_of_actions(self) -> frozenset[str]:
+        """Keys that may mean an action. To ask what every key means now costs more than moving the cursor does."""
+        found = BindingsMap(Doing.BINDINGS)
+        found.apply_keymap(dict(self.keymap.keys))
+        return frozenset(found.key_to_bindings)
+
     def on_key(self, event: events.Key) -> None:
         """The key of an action that cannot be done now: say why."""
-        active = self.active_bindings.get(event.key)
+        active = self.active_bindings.get(event.key) if event.key in self._keys_of_actions else None
         if active is None or active.enabled or not active.binding.action.startswith("do("):
             return
         wanted = active.binding.id or ""

@@ -9,14 +9,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingsMap, BindingType
 from textual.containers import Horizontal
 from textual.dom import DOMNode
-from textual.widgets import Footer, Input, Label
+from textual.widgets import Input, Label
 
 from console.columns import ChosenColumns
 from console.live.actions.spec import Action, Aim, Permit
 from console.live.catalog import KEYS, VIEWS
 from console.live.filter import parse
 from console.live.headline import links_cell, mode_cell, totals
-from console.live.keymap import Keymap
 from console.live.logs.book import MOST_ORIGINS, Origin
 from console.live.logs.origins import origin_of, title_of
 from console.live.model import Clock, Live, World
@@ -27,6 +26,8 @@ from console.messages import LogEnded, LogPieces, LogWanted, MarksChanged, RowSe
 from console.screens.doing import Doing
 from console.screens.help import Help
 from console.screens.walking import Walking
+from console.widgets.compositor import SparingCompositor
+from console.widgets.keys import Keys
 from console.widgets.live_table import LiveTable
 from console.widgets.log_pane import LogPane
 from console.widgets.log_view import LogView
@@ -83,9 +84,9 @@ class MainScreen(Translated, Walking, Doing):
         columns: ChosenColumns | None = None,
     ) -> None:
         super().__init__(clock, permits)
+        self._compositor = SparingCompositor()
         self._columns = columns or ChosenColumns(None, "", {})
         self._place = place
-        self.keymap = Keymap({})
 
     def compose(self) -> ComposeResult:
         """From top to bottom."""
@@ -98,7 +99,7 @@ class MainScreen(Translated, Walking, Doing):
             yield Label("/")
             yield Input(placeholder=t("words to look for in every column; Esc clears"), id="filter", compact=True)
         yield Status(id="status")
-        yield Footer(show_command_palette=False, compact=True)
+        yield Keys(id="keys")
 
     def on_mount(self) -> None:
         """Draw what there is, and again with every second that passes."""
@@ -170,10 +171,8 @@ class MainScreen(Translated, Walking, Doing):
         """Bring every widget up to the model and the time."""
         if not self.app.is_running:
             return  # news may still come while the console ends and its widgets are taken down
-        local = self._clock.monotonic()
-        planes = self.world.planes
-        mode = mode_cell(self.permit(self.plane or next(iter(planes), "")))
-        self.query_one(Headline).show(links_cell(planes, local), (mode, *totals(*planes.values())), self._place)
+        local, planes = self._clock.monotonic(), self.world.planes
+        self._draw_headline(local)
         known = any(live.model is not None for live in planes.values())
         self.set_class(known and not any(live.link.fresh(local) for live in planes.values()), "-stale")
         if known and self.page.ready:
@@ -182,6 +181,11 @@ class MainScreen(Translated, Walking, Doing):
         self._draw_details()
         self.want_topics()
         self.draw_actions()
+
+    def _draw_headline(self, local: float) -> None:
+        planes = self.world.planes
+        mode = mode_cell(self.permit(self.plane or next(iter(planes), "")))
+        self.query_one(Headline).show(links_cell(planes, local), (mode, *totals(*planes.values())), self._place)
 
     def _filter_table(self) -> None:
         """Only the shown table is filtered; another one when it is looked at."""
@@ -303,12 +307,14 @@ class MainScreen(Translated, Walking, Doing):
             self.set_focus(self.query_one(LogPane).text)
 
     def on_row_selected(self, event: RowSelected) -> None:
-        """Another object: its details, and its log when the pane is open."""
-        self._draw_details()
+        """Another object: its details, and its log when the pane is open. No row is looked at again for it."""
         if self.query_one(LogPane).display and self._origins():
             self.set_timer(_LOG_DELAY_SECONDS, self._follow_log)
         self.want_older(event.key)
-        self.draw()
+        if self.app.is_running:
+            self._draw_headline(self._clock.monotonic())
+            self._draw_details()
+            self.draw_actions()
 
     def _origins(self) -> tuple[Origin, ...]:
         """Whose logs are meant: that of the page's object, else those of the marked objects, else of the selected

@@ -29,8 +29,6 @@ from console.widgets.row_strips import GAP, RowStrips, spans
 _HEADER_LINES: Final = 1
 _GUTTER: Final = 2
 _NOTHING: Final = Row("", ())
-#: Objects whose words are worked out ahead of a filter with every frame.
-_WARMED: Final = 100
 _GHOST_SIGN: Final = "◌ "
 #: A scroll bar is drawn in eighths of a cell.
 _BAR_STEPS: Final = 8
@@ -99,16 +97,13 @@ class LiveTable(ScrollView, can_focus=True):
     def redraw(self, changed: frozenset[str] | None = None, second: int = 0) -> None:
         """Bring the lines in view up to the table; the cursor, the marks and the place in view follow their keys.
 
-        `changed`: the keys of rows that may look different, as `Table.follow` told them; None for all of them, as it is
-        when another `second` began: ages grow.
+        `changed`: the keys of rows that may look different, as `Table.follow` told them; None: all. Ages tell seconds.
         """
-        if second != self._second:
-            self._second, changed = second, None
         before = self.cursor
-        self.table.warm(_WARMED)
         at = self.table.row_at(self._spot) if self._spot is not None else None
         self.cursor = settle(before, self.table, at)
         self._forget_cells(changed)
+        self._age(second)
         self._keep_cells()
         self._forget_marks()
         top, anchor = self.scroll_offset.y, self._top_key
@@ -129,11 +124,14 @@ class LiveTable(ScrollView, can_focus=True):
             self._fields, self._columns, self._rooms = self.table.fields, self.table.columns, ()
             self._last, changed = None, None
             self._forget_lines()
-        if changed is None:
-            self._rows.clear()
-        else:
-            for key in changed.intersection(self._rows):
-                del self._rows[key]
+        for key in tuple(self._rows) if changed is None else changed.intersection(self._rows):
+            del self._rows[key]
+
+    def _age(self, second: int) -> None:
+        """The cells of the lines in view, a second later; others are made anew when they come into view."""
+        if second != self._second:
+            self._second, keys = second, self.table.keys(self.scroll_offset.y, self._page())
+            self._rows = {key: self.table.aged(self._rows[key]) for key in keys if key in self._rows}
 
     def _keep_cells(self) -> None:
         """Remember the chosen object while it is there."""

@@ -1,38 +1,62 @@
 """A screen over another one, which shows through it dimmed."""
 
-from collections.abc import Iterable
 from functools import lru_cache
-from typing import Generic
+from typing import Generic, cast
 
 from rich.console import RenderableType
 from rich.segment import Segment
-from rich.style import Style
+from rich.style import Style as RichStyle
 from textual.color import Color
+from textual.css.styles import RulesMap
 from textual.renderables.background_screen import BackgroundScreen
-from textual.screen import ModalScreen, ScreenResultType
+from textual.screen import ModalScreen, Screen, ScreenResultType
+from textual.strip import Strip
+from textual.style import Style
+from textual.visual import RenderOptions, Visual
 
 
 class Modal(ModalScreen[ScreenResultType], Generic[ScreenResultType]):
     """Every question, form and list of the console is one."""
 
     def render(self) -> RenderableType:
-        """What lies behind, dimmed."""
+        """What lies behind, dimmed: a visual, which a screen may answer as every other widget does."""
         found = super().render()
-        return _Dimmed(found.screen, found.color) if isinstance(found, BackgroundScreen) else found
+        if not isinstance(found, BackgroundScreen):
+            return found
+        return cast(RenderableType, _Behind(found.screen, found.color))
 
 
-class _Dimmed(BackgroundScreen):
-    """As Textual dims, but each style once: a screen has a thousand segments of a few dozen styles, and mixing the
-    colours of every one of them took longer than everything else that a question needs to be seen."""
+class _Behind(Visual):
+    """The lines of the screen behind as they were painted, in dimmed colours.
 
-    @classmethod
-    def process_segments(cls, segments: Iterable[Segment], color: Color) -> Iterable[Segment]:
-        """The segments in dimmed colours, without links."""
-        for segment in segments:
-            yield segment if segment.control else Segment(segment.text, _dimmed(segment.style, color))
+    Textual renders them to one text and splits that into lines again, and mixes the colours of every piece of it: that
+    took longer than everything else that a question needs to be seen.
+    """
+
+    def __init__(self, screen: Screen[object], color: Color) -> None:
+        self._screen = screen
+        self._color = color
+
+    def render_strips(self, width: int, height: int | None, style: Style, options: RenderOptions) -> list[Strip]:
+        """So many lines of them."""
+        under, color = style.rich_style, self._color
+        return [
+            Strip([Segment(each.text, _dimmed(each.style, under, color)) for each in line if not each.control]).crop(
+                0, width
+            )
+            for line in self._screen._compositor.render_strips()[:height]
+        ]
+
+    def get_optimal_width(self, rules: RulesMap, container_width: int) -> int:
+        """All there is."""
+        return container_width
+
+    def get_height(self, rules: RulesMap, width: int) -> int:
+        """That of the screen."""
+        return self._screen.size.height
 
 
 @lru_cache(maxsize=4096)
-def _dimmed(style: Style | None, color: Color) -> Style | None:
+def _dimmed(style: RichStyle | None, under: RichStyle, color: Color) -> RichStyle | None:
     (made,) = BackgroundScreen.process_segments((Segment("", style),), color)
-    return made.style
+    return under + made.style if made.style is not None else under

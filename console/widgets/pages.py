@@ -4,6 +4,7 @@ filter, order and scroll, because they are kept whole.
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Final
 
 from textual.containers import Vertical
 from textual.widgets import ContentSwitcher
@@ -20,6 +21,9 @@ from console.widgets.live_table import LiveTable
 from console.widgets.text_lines import Panel
 from protocol.base import Wire
 
+#: Objects whose words are worked out at a time, ahead of a filter, and how long the loop is then left to others.
+_WARMED: Final = 500
+_WARM_SECONDS: Final = 0.05
 #: Which columns a view shows; none: all.
 Columns = Callable[[str], tuple[str, ...]]
 
@@ -42,6 +46,7 @@ class Page(Vertical):
         self.panel = Panel(classes="panel")
         super().__init__(self.panel, self.table, id=f"page-{number}", classes="page")
         self.ready = False
+        self._warming = False
 
     def on_mount(self) -> None:
         """Its parts are there."""
@@ -79,6 +84,14 @@ class Page(Vertical):
         hidden = table.total and words and t("Nothing matches '{words}'. Press Esc to clear the filter.", words=words)
         self.table.say_empty(hidden or self._nothing(seen))
         self.table.redraw(changed, int(local))
+        if not self._warming:
+            self._warm()
+
+    def _warm(self) -> None:
+        """Work out what a filter looks into before somebody types one: not at the first keystroke, and not at once."""
+        self._warming = self.table.table.warm(_WARMED)
+        if self._warming:
+            self.set_timer(_WARM_SECONDS, self._warm)
 
     def _lines(self, seen: World, local: float) -> Lines:
         found: Lines = ()
@@ -127,10 +140,6 @@ class Pages(ContentSwitcher):
     def page(self) -> Page:
         """The shown page."""
         return self._pages[self.trail.here.place]
-
-    def table_of(self, view: str) -> LiveTable:
-        """The table of a view of all objects."""
-        return self._pages[Place(view)].table
 
     def lead(self) -> Place | None:
         """Where the selected object leads to."""

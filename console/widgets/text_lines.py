@@ -37,8 +37,14 @@ class Line(Static):
 class Headline(Line):
     """Connection, queue and the address of the control plane, in one line."""
 
+    _shown: tuple[object, ...] = ()
+
     def show(self, link: Cell, totals: Sequence[Cell], place: str) -> None:
         """Show these; the address is left out when there is no room for it."""
+        asked = (link, *totals, place, self.size.width)
+        if asked == self._shown:
+            return
+        self._shown = asked
         parts = [(" funai  ", "bold"), *((f"{part.text}   ", _STYLE[part.tone]) for part in (link, *totals))]
         room = self.size.width - sum(cell_len(text) for text, _ in parts) - 1
         if cell_len(place) <= room:
@@ -50,9 +56,14 @@ class Views(Line):
     """The names of the tables with their keys and sizes, the shown one marked; on a page deeper down the way to it."""
 
     _markup: str = ""
+    _asked: tuple[object, ...] = ()
 
     def show(self, chosen: str, sizes: Mapping[str, int], crumbs: Sequence[str] = ()) -> None:
         """Show the names, each of which can be clicked. Without room for all, those farthest away are keys alone."""
+        asked = (chosen, dict(sizes), tuple(crumbs), self.size.width)
+        if asked == self._asked:
+            return
+        self._asked = asked
         if len(crumbs) > 1:
             self._show_way(crumbs)
             return

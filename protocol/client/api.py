@@ -16,14 +16,15 @@ from protocol.api import (
     StoppedDeployment,
     UserInfo,
 )
+from protocol.base import LATE
 from protocol.client.transport import Transport
 from protocol.jobs import JobView
 from protocol.nodes import ServiceHealth
 
-_APPS: Final = TypeAdapter(tuple[AppInfo, ...])
-_JOBS: Final = TypeAdapter(tuple[JobView, ...])
-_KEYS: Final = TypeAdapter(tuple[GitKeyInfo, ...])
-_NOTHING: Final[TypeAdapter[None]] = TypeAdapter(None)
+_APPS: Final = TypeAdapter(tuple[AppInfo, ...], config=LATE)
+_JOBS: Final = TypeAdapter(tuple[JobView, ...], config=LATE)
+_KEYS: Final = TypeAdapter(tuple[GitKeyInfo, ...], config=LATE)
+_NOTHING: Final[TypeAdapter[None]] = TypeAdapter(None, config=LATE)
 _STOP_SECONDS: Final = 70.0
 
 Query = Mapping[str, str | int | None]

@@ -8,17 +8,16 @@ from pydantic import TypeAdapter
 from protocol import headers
 from protocol.apps import AppCleaned, AppCommand, AppPage, AppPurged, AppStopped, AppView
 from protocol.audit import AuditPage, AuditQuery
+from protocol.base import LATE
+from protocol.client.jobs import JobReads
 from protocol.client.running import RunningCalls
 from protocol.client.shell import ShellCalls
 from protocol.client.stream import events
-from protocol.client.transport import Transport
 from protocol.drains import DrainDetail, DrainPage, DrainPreview, PreviewDrain, StartDrain
 from protocol.events import AnyEvent, Snapshot
 from protocol.inventory import AppInventory, InventoryResult, StrayReport
 from protocol.jobs import (
     CreateJob,
-    JobPage,
-    JobStatus,
     JobView,
     RetryJob,
     TransitionJob,
@@ -33,7 +32,6 @@ from protocol.nodes import (
     PlacementPage,
     ReassignApp,
     RunnerView,
-    ServiceHealth,
     UpsertNode,
 )
 from protocol.operations import OperationPage, OperationState, OperationView
@@ -41,11 +39,9 @@ from protocol.releases import ReleasePage, ReleaseView, RollbackApp, RollbackJob
 from protocol.replicas import SingletonView
 from protocol.webhooks import DeliveryPage, DeliveryState, DeliveryView
 
-_JOBS: Final = TypeAdapter(tuple[JobView, ...])
-_NODES: Final = TypeAdapter(tuple[NodeView, ...])
-_RUNNERS: Final = TypeAdapter(tuple[RunnerView, ...])
-_SINGLETONS: Final = TypeAdapter(tuple[SingletonView, ...])
-_QUIET_BUILD_SECONDS: Final = 1800.0
+_NODES: Final = TypeAdapter(tuple[NodeView, ...], config=LATE)
+_RUNNERS: Final = TypeAdapter(tuple[RunnerView, ...], config=LATE)
+_SINGLETONS: Final = TypeAdapter(tuple[SingletonView, ...], config=LATE)
 
 
 def _given(idempotency_key: str | None = None, expected: str | None = None) -> dict[str, str]:
@@ -54,22 +50,7 @@ def _given(idempotency_key: str | None = None, expected: str | None = None) -> d
     return {name: value for name, value in named.items() if value}
 
 
-class PlaneClient:
-    """What every caller may ask; the transport holds its secret."""
-
-    def __init__(self, transport: Transport) -> None:
-        self.transport = transport
-
-    async def health(self) -> ServiceHealth:
-        """The daemon is alive."""
-        return await self.transport.call("GET", "/internal/health", ServiceHealth)
-
-    async def ready(self) -> ServiceHealth:
-        """The daemon is ready; raises Refused 503 that names the failing checks."""
-        return await self.transport.call("GET", "/internal/ready", ServiceHealth)
-
-
-class JobsClient(PlaneClient):
+class JobsClient(JobReads):
     """Jobs and apps, for the API (deploy secret) and for operators (admin token): both open these routes.
 
     Whoever decided by what he saw passes its version (`protocol.versions`) as `expected`: the change is refused 409
@@ -96,38 +77,6 @@ class JobsClient(PlaneClient):
         given = _given(idempotency_key, expected)
         return await self.transport.call("POST", path, JobView, body=body, headers=given)
 
-    async def get(self, job_id: str) -> JobView:
-        """One job."""
-        return await self.transport.call("GET", f"/deploy/jobs/{job_id}", JobView)
-
-    async def newest(self, limit: int = 50) -> tuple[JobView, ...]:
-        """Newest created first."""
-        return await self.transport.call("GET", "/deploy/jobs", _JOBS, query={"limit": limit})
-
-    async def page(
-        self,
-        *,
-        cursor: str | None = None,
-        limit: int = 50,
-        status: JobStatus | None = None,
-        app_id: str | None = None,
-        user_id: str | None = None,
-    ) -> JobPage:
-        """One page of a list of any length, newest created first; its `next_cursor` leads to the next one."""
-        query: Mapping[str, str | int | None] = {
-            "cursor": cursor or "",
-            "limit": limit,
-            "status": status.value if status else None,
-            "appId": app_id,
-            "userId": user_id,
-        }
-        return await self.transport.call("GET", "/deploy/jobs", JobPage, query=query)
-
-    async def of_app(self, app_id: str, limit: int = 50) -> tuple[JobView, ...]:
-        """The app's jobs, newest first."""
-        query: Mapping[str, str | int | None] = {"appId": app_id, "limit": limit}
-        return await self.transport.call("GET", "/deploy/jobs/by-app", _JOBS, query=query)
-
     async def transition(self, job_id: str, order: TransitionJob, *, expected: str | None = None) -> JobView:
         """Move a job by hand; illegal moves are refused 409."""
         path = f"/deploy/jobs/{job_id}/transition"
@@ -137,15 +86,6 @@ class JobsClient(PlaneClient):
         """Idempotent; refused 409 once the job ended or its attempt is going live."""
         path = f"/deploy/jobs/{job_id}/cancel"
         return await self.transport.call("POST", path, JobView, headers=_given(expected=expected))
-
-    async def log(self, job_id: str, *, offset: int = 0, follow: bool = False) -> AsyncIterator[bytes]:
-        """The log's bytes from `offset`; with `follow`, until the job ended and all is read. Raises Refused 404
-        `log_removed` when it is not kept any more."""
-        query: Mapping[str, str | int | None] = {"offset": offset, "follow": 1 if follow else 0}
-        path = f"/deploy/jobs/{job_id}/log"
-        async with self.transport.stream(path, query=query, silence_seconds=_QUIET_BUILD_SECONDS) as response:
-            async for chunk in response.aiter_raw():
-                yield chunk
 
     async def stop_app(self, command: AppCommand, *, expected: str | None = None) -> AppStopped:
         """Stop the app on its node."""

@@ -7,15 +7,15 @@ import httpx
 from pydantic import TypeAdapter
 
 from protocol import headers
-from protocol.base import Wire
-from protocol.client.deploy import PlaneClient
+from protocol.base import LATE, Wire
+from protocol.client.jobs import PlaneClient
 from protocol.client.transport import Refused
 from protocol.jobs import ClaimedJob, ClaimJob, JobView, RenewLease, ReportJob
 from protocol.logs import LogPosition
 from protocol.nodes import RunnerHeartbeat
 from protocol.returns import ReturnJob
 
-_CLAIM: Final[TypeAdapter[ClaimedJob | None]] = TypeAdapter(ClaimedJob | None)
+_CLAIM: Final[TypeAdapter[ClaimedJob | None]] = TypeAdapter(ClaimedJob | None, config=LATE)
 _PARKED_MARGIN_SECONDS: Final = 10.0
 
 

@@ -8,6 +8,7 @@ ClientError
 """
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -24,6 +25,7 @@ _SAFE_TRIES: Final = 3
 _SAFE_PAUSE_SECONDS: Final = 0.2
 _UNAVAILABLE: Final = 503
 DEFAULT_SECONDS: Final = 10.0
+_ADAPTERS: Final[dict[object, TypeAdapter[Any]]] = {}
 
 
 class ClientError(Exception):
@@ -92,7 +94,7 @@ class Transport:
             headers=dict(headers),
             auth=auth,
             timeout=httpx.Timeout(timeout, connect=min(timeout, 3.0)),
-            transport=_Network(network or httpx.AsyncHTTPTransport(trust_env=False)),
+            transport=_Network(network or httpx.AsyncHTTPTransport(verify=_trust(self.base_url), trust_env=False)),
             trust_env=False,
         )
 
@@ -218,15 +220,29 @@ class Transport:
         return Unreachable(f"{self.base_url} does not answer: {str(error) or type(error).__name__}")
 
 
+def _trust(base_url: str) -> ssl.SSLContext | bool:
+    """Whose certificates count. Every known authority is read for a daemon that speaks TLS alone: it takes long, and
+    no redirect is followed from one that does not."""
+    return base_url.startswith("https:") or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _adapter(answer: type[Data]) -> TypeAdapter[Data]:
+    """What checks an answer of this type, made once: of a wire model it is built only now."""
+    found: TypeAdapter[Data] | None = _ADAPTERS.get(answer)
+    if found is None:
+        found = _ADAPTERS[answer] = TypeAdapter(answer)
+    return found
+
+
 def _read(content: bytes, model: type[Data]) -> Data:
     try:
-        return TypeAdapter(model).validate_json(content)
+        return _adapter(model).validate_json(content)
     except ValidationError as error:
         raise Unintelligible(f"the answer is not a {model.__name__}: {error.error_count()} problems") from None
 
 
 def _read_data(data: Any, content: bytes, answer: type[Data] | TypeAdapter[Data]) -> Data:
-    adapter = answer if isinstance(answer, TypeAdapter) else TypeAdapter(answer)
+    adapter = answer if isinstance(answer, TypeAdapter) else _adapter(answer)
     try:
         return adapter.validate_python(data, strict=False)
     except ValidationError as error:

@@ -15,7 +15,7 @@ from console.live.model import Link, LinkState, Live, Model
 from console.live.reduce import MOST_JOBS
 from console.live.tape import Applied, Loaded, Published, Reread, Step, replay
 from protocol.apps import AppRunView
-from protocol.base import Wire
+from protocol.base import LATE, Wire
 from protocol.events import AnyEvent, Snapshot
 from protocol.jobs import JobView
 from protocol.nodes import NodeView, PlacementView, RunnerView
@@ -84,7 +84,7 @@ _AnyLine = Annotated[
     KeyLine | LoadedLine | AppliedLine | RereadLine | PublishedLine,
     Field(discriminator="kind"),
 ]
-_LINE: TypeAdapter[_AnyLine] = TypeAdapter(_AnyLine)
+_LINE: TypeAdapter[_AnyLine] = TypeAdapter(_AnyLine, config=LATE)
 
 
 class Unreadable(Exception):

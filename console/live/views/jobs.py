@@ -188,6 +188,7 @@ JOBS: Final = ViewSpec[JobView](
     words=_words,
     sheet=sheet,
     empty="No jobs yet. Press n to deploy an app.",
+    alone=True,
     fields=(
         Field(
             "status",

@@ -44,7 +44,8 @@ class ViewSpec(Generic[T]):
 
     `order`: the field it is sorted by at first. `joined`: rows say something of other objects too, so a change of any
     may change them: `touched` says which, by their ids, when one model follows another (None: all), and without it all
-    are read again. `sheet`: the few lines about one object. `findable`: its rows are objects that one looks for.
+    are read again. `alone`: a cell that does not tick says what its own object says, and nothing else. `sheet`: the few
+    lines about one object. `findable`: its rows are objects that one looks for.
     """
 
     name: str
@@ -56,6 +57,7 @@ class ViewSpec(Generic[T]):
     sheet: Callable[[T, Scene], tuple[str, ...]]
     empty: str
     joined: bool = False
+    alone: bool = False
     findable: bool = True
     touched: Callable[[Model, Model], frozenset[str] | None] | None = None
 

@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from console.live.commands import explain, explain_change
 from console.live.feed import Feed, LogPiece, log_pieces, log_texts
 from console.live.model import LinkState, Live
+from console.live.refusals import explain, explain_change
 from protocol.client.transport import ClientError, Refused, Unintelligible, Unreachable
 from protocol.jobs import JobStatus
 from tests.console.samples import job

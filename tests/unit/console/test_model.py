@@ -313,3 +313,21 @@ def test_from_a_vanished_object_one_step_lands_at_its_place() -> None:
     assert step(gone, Listed(["a", "c", "d"]), -1).key == "a"
     assert step(gone, Listed(["a", "c", "d"]), 2).key == "d"
     assert settle(gone, Listed(["x", "a", "b"])) == Cursor("b", 2)
+
+
+@pytest.mark.parametrize("view", [view for view in VIEWS if view.alone], ids=lambda view: view.name)
+def test_cells_of_a_view_that_stands_alone_say_nothing_of_other_objects(view: ViewSpec[Any], model: Model) -> None:
+    alone = Model(0, NOW, LOCAL, LOCAL)
+    fixed = [field for field in view.fields if not field.ticks]
+    for value in view.objects(model).values():
+        here, elsewhere = Scene(model, NOW), Scene(alone, NOW + timedelta(days=3), fresh=False)
+        assert [each.cell(value, here) for each in fixed] == [each.cell(value, elsewhere) for each in fixed]
+
+
+def test_what_aged_is_what_would_be_drawn_anew(model: Model) -> None:
+    jobs = filled(model, JOBS)
+    before = [jobs.row(row) for row in range(len(jobs))]
+    assert all(jobs.aged(row) is row for row in before)
+    jobs.follow(World({"": Live(model, Link(LinkState.LIVE, LOCAL))}), LOCAL + 100)
+    after = [jobs.aged(row) for row in before]
+    assert after == [jobs.row(row) for row in range(len(jobs))] != before
