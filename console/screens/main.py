@@ -22,7 +22,7 @@ from console.live.logs.origins import origin_of, title_of
 from console.live.model import Clock, Live, World
 from console.live.table import Arrangement
 from console.live.views.jobs import JOBS
-from console.live.words import t
+from console.live.words import later, t
 from console.messages import LogEnded, LogPieces, LogWanted, MarksChanged, RowSelected, SortWanted
 from console.screens.doing import Doing
 from console.screens.help import Help
@@ -108,7 +108,7 @@ class MainScreen(Translated, Walking, Doing):
         self.draw()
         self.set_interval(1, self.draw)
         for problem in self.keymap.problems:
-            self.say(f"keymap: {problem}.", problem=True)
+            self.say(t("keymap: {problem}.", problem=problem), problem=True)
 
     @property
     def live(self) -> Live:
@@ -367,11 +367,11 @@ class MainScreen(Translated, Walking, Doing):
 
 
 _HELP: Final[Sequence[tuple[str, type[DOMNode]]]] = (
-    ("Anywhere", MainScreen),
-    ("Actions", Doing),
-    ("In a table", LiveTable),
-    ("In the log", LogView),
-    ("In the log, searching", LogPane),
+    (later("Anywhere"), MainScreen),
+    (later("Actions"), Doing),
+    (later("In a table"), LiveTable),
+    (later("In the log"), LogView),
+    (later("In the log, searching"), LogPane),
 )
 
 
