@@ -14,7 +14,7 @@ from textual.widgets import Button, Input, Label, Static
 from console.live.order import InvalidOrder, Wish, known, newest_of, order, wish_of
 from console.live.words import later, t
 from console.messages import DeployWanted
-from console.widgets.modal import Modal
+from console.widgets.modal import Answer, Modal, answer
 from protocol.jobs import CreateJob, JobView, StoredPayload
 
 _FIELDS: Final = (
@@ -59,8 +59,8 @@ class DeployForm(Modal[None]):
                     yield self._field(field, value, example)
             yield Static(id="form-problem")
             with Horizontal(classes="dialog-buttons"):
-                yield Button(t("Cancel"), id="no", compact=True)
-                yield Button(t("Deploy"), id="yes", compact=True, variant="primary")
+                yield answer(Answer.BACK, "Cancel", id="no")
+                yield answer(Answer.DO, "Deploy", id="yes")
 
     def _field(self, field: str, value: str, example: str) -> Input:
         words = SuggestFromList(self._known.get(field, ()), case_sensitive=False)

@@ -1,8 +1,9 @@
 """A screen over another one, which shows through it dimmed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from enum import Enum
 from functools import lru_cache
-from typing import Generic
+from typing import Final, Generic
 
 from rich.console import RenderableType
 from rich.segment import Segment
@@ -10,6 +11,32 @@ from rich.style import Style
 from textual.color import Color
 from textual.renderables.background_screen import BackgroundScreen
 from textual.screen import ModalScreen, ScreenResultType
+from textual.widgets import Button
+from textual.widgets.button import ButtonVariant
+
+from console.live.words import t
+
+
+class Answer(Enum):
+    """What a button does: nothing, what was asked for, or what takes something away."""
+
+    BACK = "back"
+    DO = "do"
+    DESTROY = "destroy"
+
+
+#: The sign says without colours what the variant says with them.
+_ANSWERS: Final[Mapping[Answer, tuple[str, ButtonVariant]]] = {
+    Answer.BACK: ("", "default"),
+    Answer.DO: ("» ", "primary"),
+    Answer.DESTROY: ("! ", "error"),
+}
+
+
+def answer(kind: Answer, words: str, *, id: str, disabled: bool = False) -> Button:
+    """A button of a dialog; `words` are the English ones."""
+    sign, variant = _ANSWERS[kind]
+    return Button(f"{sign}{t(words)}", id=id, compact=True, variant=variant, disabled=disabled)
 
 
 class Modal(ModalScreen[ScreenResultType], Generic[ScreenResultType]):

@@ -128,7 +128,8 @@ class Action(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked before something happens: every target has a line. `typed`: only who types this may say yes."""
+    """What is asked before something happens: every target has a line. `typed`: only who types this may say yes.
+    `destructive`: yes takes something away."""
 
     title: str
     consequence: str
@@ -136,6 +137,7 @@ class Question:
     back: str = "Cancel"
     targets: tuple[str, ...] = ()
     typed: str | None = None
+    destructive: bool = False
 
 
 @dataclass(frozen=True)
@@ -222,4 +224,6 @@ def question(
         # In letters that every keyboard has.
         typed = action.typed(aims[0].value) if one else f"{len(aims)} {action.noun}s"
     targets = marked if not one or aims[0].hidden else ()
-    return Question(title, "\n".join((*filter(None, said), *lines)), action.verb, action.back, targets, typed)
+    words = "\n".join((*filter(None, said), *lines))
+    destructive = action.danger is Danger.DESTRUCTIVE
+    return Question(title, words, action.verb, action.back, targets, typed, destructive)
