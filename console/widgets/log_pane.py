@@ -53,6 +53,7 @@ class LogPane(Vertical):
         Binding("N", "found(-1)", "Found before", show=False, id="log.previous"),
         Binding("f", "only", "Only found", show=False, id="log.only", tooltip="Show only the lines found, or all"),
         Binding("s", "save", "Save the log", show=False, id="log.save", tooltip="Save the shown lines to a file"),
+        Binding("enter", "screen.rows", "To the rows", show=False, id="log.rows"),
         Binding("escape", "leave_search", "Leave the search", show=False, id="log.leave"),
     ]
 
@@ -255,10 +256,15 @@ class LogPane(Vertical):
         text.filtered(None if text.paper.only is not None or found is None or found.wanted.pattern is None else found)
         self._say()
 
+    @property
+    def searches(self) -> bool:
+        """Whether something is looked for, or will be."""
+        return self.text.found is not None or self.query_one("#log-search", Input).has_focus
+
     def action_leave_search(self) -> None:
         """Leave the search; when there is none, the key is the screen's."""
         field = self.query_one("#log-search", Input)
-        if self.text.found is None and not field.has_focus:
+        if not self.searches:
             raise SkipAction
         field.value = ""
         self._look_for("")
