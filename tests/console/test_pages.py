@@ -54,7 +54,7 @@ async def test_the_overview_tells_what_to_do_and_leads_there(console: Open) -> N
         await pilot.press("0")
         await until(pilot, lambda: "1 result of a job was given up" in painted(app))
         assert "2 wait" in panel(app) and "oldest" in panel(app)
-        assert "duties held by deploy-1" in panel(app)
+        assert "1 duty held by deploy-1" in panel(app)
         assert "least room 12 % on rt-node-02" in panel(app)
         assert "To do:" in str(app.main.query_one(Details).content)
         await pilot.press("slash", *"rt-node-04", "enter", "enter")
