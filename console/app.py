@@ -16,7 +16,8 @@ from textual.theme import Theme
 
 from console.columns import ChosenColumns
 from console.connect import admin
-from console.live.actions.gate import NotSent, carry_out, failed
+from console.live.actions.gate import NotSent, carry_out
+from console.live.actions.gate import failed as failure_of
 from console.live.actions.lookup import look_up
 from console.live.actions.orders import DeployApp, Order
 from console.live.actions.registry import action_of
@@ -34,7 +35,7 @@ from console.live.recorder.shelf import Shelf
 from console.live.reduce import MOST_JOBS
 from console.live.refusals import explain, explain_change
 from console.live.themes import DARK, THEMES, look_of, variables
-from console.live.words import t
+from console.live.words import later, t
 from console.messages import (
     ColumnsChosen,
     CommandDone,
@@ -248,7 +249,7 @@ class ConsoleApp(App[None], inherit_bindings=False):
                 async for piece in found:
                     self._gather(origins, piece)
         except ClientError as error:
-            problem: str | None = explain(error, "The log cannot be read")
+            problem: str | None = explain(error, t("The log cannot be read"))
         else:
             problem = None
         self._hand_on(origins, self._pieces)
@@ -281,7 +282,8 @@ class ConsoleApp(App[None], inherit_bindings=False):
         try:
             found = await look_up(self.plane_of(wish.aim.plane), action, wish.aim)
         except ClientError as error:
-            self.main.post_message(LookedUp(wish.ticket, None, explain(error, f"{action.title} cannot be asked about")))
+            failed = t("{action} cannot be asked about", action=t(action.title))
+            self.main.post_message(LookedUp(wish.ticket, None, explain(error, failed)))
         else:
             self.main.post_message(LookedUp(wish.ticket, found))
 
@@ -297,16 +299,18 @@ class ConsoleApp(App[None], inherit_bindings=False):
             for done in outcomes:
                 self.post_message(done)
         elif problems:
-            first = f"{len(problems)} of {wish.many} failed: {problems[0]}"
+            words = later("{count} of {many} failed: {problem}")
+            first = t(words, count=len(problems), many=wish.many, problem=problems[0])
             self.post_message(CommandDone(first, problem=True))
         else:
-            self.post_message(CommandDone(f"Done for {wish.many}. {outcomes[-1].sentence}"))
+            said = t("Done for {many}. {last}", many=wish.many, last=outcomes[-1].sentence)
+            self.post_message(CommandDone(said))
 
     async def _sent(self, plane: str, order: Order, key: str) -> CommandDone:
         try:
             return CommandDone(await carry_out(self.plane_of(plane), order, key))
         except ClientError as error:
-            return CommandDone(explain_change(error, failed(order)), problem=True)
+            return CommandDone(explain_change(error, failure_of(order)), problem=True)
         except NotSent as error:
             return CommandDone(str(error), problem=True)
 
@@ -318,8 +322,10 @@ class ConsoleApp(App[None], inherit_bindings=False):
     async def _copied(self, wish: CopyWanted) -> None:
         # In a browser this machine's clipboard is not the operator's.
         native = not self.is_web and await asyncio.to_thread(clipboard.put, wish.text)
-        how = "" if native else " through the terminal, if it allows that (OSC 52)"
-        self.post_message(CommandDone(f"Copied {wish.what}{how}."))
+        way = later("Copied {what}.")
+        if not native:
+            way = later("Copied {what} through the terminal, if it allows that (OSC 52).")
+        self.post_message(CommandDone(t(way, what=wish.what)))
 
     def action_leave_word(self) -> None:
         """Say how the console is left: ctrl+c ends nothing here."""
@@ -332,7 +338,7 @@ class ConsoleApp(App[None], inherit_bindings=False):
     async def _deploy(self, wish: DeployWanted) -> None:
         form, why = self.screen, self.main.stand().why_not(wish.plane)
         if why:
-            self.post_message(CommandDone(f"Nothing was deployed: {why}.", problem=True))
+            self.post_message(CommandDone(t("Nothing was deployed: {why}.", why=why), problem=True))
             return
         done = await self._sent(wish.plane, DeployApp(wish.order), wish.idempotency_key)
         if not done.problem and isinstance(form, DeployForm) and form.is_current:

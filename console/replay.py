@@ -17,6 +17,7 @@ from console.live.recorder.player import Player
 from console.live.recorder.shelf import Shelf
 from console.live.recorder.steps import Unreadable
 from console.live.themes import DARK
+from console.live.words import later, t
 from console.messages import ReplayWanted
 from console.screens.main import MainScreen
 from console.screens.replay import ReplayScreen
@@ -26,19 +27,19 @@ from protocol.events import AnyEvent
 from protocol.running import AppLogEvent, AppLogQuery
 
 _CONFLICT: Final = 409
-_RECORDED: Final = "this is a recording; open the console without --replay to change something"
+_RECORDED: Final = later("this is a recording; open the console without --replay to change something")
 
 
 def _refuse(why: str) -> NoReturn:
-    raise Refused(_CONFLICT, f"{why}; open the console without --replay", "recorded")
+    raise Refused(_CONFLICT, t("{why}; open the console without --replay", why=t(why)), "recorded")
 
 
 async def _unchanged(_: "NoPlane", *__: object, **___: object) -> NoReturn:
-    _refuse("this is a recording, nothing of it can be changed")
+    _refuse(later("this is a recording, nothing of it can be changed"))
 
 
 async def _unread(_: "NoPlane", *__: object, **___: object) -> NoReturn:
-    _refuse("it is not recorded")
+    _refuse(later("it is not recorded"))
 
 
 class NoPlane:
@@ -52,17 +53,17 @@ class NoPlane:
 
     async def follow(self, after: int) -> AsyncIterator[AnyEvent]:
         """Raises Refused."""
-        _refuse("it is not recorded")
+        _refuse(later("it is not recorded"))
         yield
 
     async def log(self, job_id: str, *, offset: int = 0, follow: bool = False) -> AsyncIterator[bytes]:
         """Raises Refused."""
-        _refuse("logs are not recorded")
+        _refuse(later("logs are not recorded"))
         yield b""
 
     async def app_log(self, app_id: str, wanted: AppLogQuery | None = None) -> AsyncGenerator[AppLogEvent, None]:
         """Raises Refused."""
-        _refuse("logs are not recorded")
+        _refuse(later("logs are not recorded"))
         yield
 
 
@@ -75,7 +76,7 @@ class ReplayApp(ConsoleApp):
         tape = TapeClock(player.position)
         permits = dict.fromkeys(player.planes, Permit(write=False, why=_RECORDED))
         planes = {name: NoPlane() for name in player.planes}
-        super().__init__(planes, f"recording of {player.place}", tape, look=look, permits=permits)
+        super().__init__(planes, t("recording of {place}", place=player.place), tape, look=look, permits=permits)
         self._player = player
         self.deck = Deck(player, tape, self._moved, real or SteadyClock(), pause)
 

@@ -12,6 +12,7 @@ from console.cli.outcome import Failure, run
 from console.cli.output import Output, OutputOption, answered, listed
 from console.live.cells import Column, Row, cell
 from console.live.plain import line
+from console.live.words import tn
 from protocol.client.deploy import AdminClient
 from protocol.client.transport import Unreachable
 from protocol.drains import (
@@ -152,7 +153,13 @@ async def _settled(client: AdminClient, drain: DrainDetail, *, wait: bool) -> No
             sys.stderr.write(f"funai: {line(str(error), _MESSAGE)}; trying again\n")
     left = drain.counts.get(MoveState.FAILED, 0)
     if wait and (left or drain.state is DrainState.FAILED):
-        raise Failure(f"{left} apps of drain {drain.id} were not moved; see `funai drains {drain.id}`")
+        why = tn(
+            "{count} app of drain {number} was not moved; see `funai drains {number}`",
+            "{count} apps of drain {number} were not moved; see `funai drains {number}`",
+            left,
+            number=drain.id,
+        )
+        raise Failure(why)
 
 
 def _say_preview(preview: DrainPreview, output: Output) -> None:

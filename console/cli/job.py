@@ -12,6 +12,7 @@ from console.live.cells import seconds_between, span
 from console.live.plain import line
 from console.live.stages import STAGE_COLUMNS, stage_rows
 from console.live.views.jobs import why
+from console.live.words import tn
 from protocol.client.deploy import AdminClient
 from protocol.jobs import JobView
 
@@ -33,6 +34,15 @@ def job(job: JobArgument, output: OutputOption = Output.TABLE) -> None:
     run(work, f"job {job} cannot be shown")
 
 
+def _returned(job: JobView) -> str:
+    return tn(
+        "{count} time, by {runner}, which was stopped",
+        "{count} times, last by {runner}, which was stopped",
+        job.returns or 0,
+        runner=job.returned_by,
+    )
+
+
 def _facts(job: JobView, now: datetime) -> list[str]:
     source = job.payload.image or " of ".join(filter(None, (job.payload.git_ref, job.payload.repo_ssh_url)))
     facts = {
@@ -40,7 +50,7 @@ def _facts(job: JobView, now: datetime) -> list[str]:
         "app": f"{job.app_id} of user {job.user_id}",
         "status": f"{job.status.value}{f': {line(why(job))}' if why(job) else ''}",
         "attempt": f"{job.attempt}{f' on {job.runner_id}' if job.runner_id else ''}" if job.attempt else "",
-        "returned": f"{job.returns} times, last by {job.returned_by}, which was stopped" if job.returns else "",
+        "returned": _returned(job) if job.returns else "",
         "age": span(seconds_between(now, job.created_at)),
         "source": source,
         "commit": job.commit or "",

@@ -18,7 +18,7 @@ from console.live.model import Live, World
 from console.live.sentences import Said, appeared, changed, everything, gone, name_of, state, words_of
 from console.live.table import Table
 from console.live.views.jobs import JOBS
-from console.live.words import t
+from console.live.words import t, tn
 from protocol.client.deploy import AdminClient
 
 #: So many sentences at once are read; of more only the number is said, for a voice cannot catch up.
@@ -34,7 +34,7 @@ def open_lines(view: str = JOBS.name) -> None:
     async def work(client: AdminClient) -> None:
         await Lines(view).follow(client)
 
-    run(work, "the platform cannot be followed")
+    run(work, t("the platform cannot be followed"))
 
 
 class Lines:
@@ -105,7 +105,7 @@ class Lines:
         for sentence in sentences[:_MOST_AT_ONCE]:
             say(sentence)
         if len(sentences) > _MOST_AT_ONCE:
-            say(t("{count} more changes.", count=len(sentences) - _MOST_AT_ONCE))
+            say(tn("{count} more change.", "{count} more changes.", len(sentences) - _MOST_AT_ONCE))
 
     def _difference(self, key: str) -> str | None:
         view, before = self._table.view, self._told.get(key)

@@ -9,6 +9,7 @@ import typer
 from console.cli import names
 from console.cli.outcome import run
 from console.cli.output import Output, OutputOption, answered
+from console.live.words import tn
 from protocol.client.deploy import AdminClient
 
 app = typer.Typer(rich_markup_mode=None)
@@ -38,10 +39,20 @@ def node(
         gone = await client.delete_node(name, force=force, readmit=readmit)
         said = [f"node {gone.node.name} is deleted"]
         if gone.apps:
-            said.append(f"{len(gone.apps)} apps have no node now: {' '.join(gone.apps)}")
+            left, apps = len(gone.apps), " ".join(gone.apps)
+            said.append(
+                tn("{count} app has no node now: {apps}", "{count} apps have no node now: {apps}", left, apps=apps)
+            )
         if gone.operations:
             numbers = " ".join(map(str, gone.operations))
-            said.append(f"{len(gone.operations)} operations are given up: {numbers}")
+            said.append(
+                tn(
+                    "{count} operation is given up: {numbers}",
+                    "{count} operations are given up: {numbers}",
+                    len(gone.operations),
+                    numbers=numbers,
+                )
+            )
         answered(output, gone, "\n".join(said))
         if not gone.readmitted:
             sys.stderr.write("funai: its agent is refused from now on; POST /admin/runtime-nodes/upsert lets it back\n")

@@ -10,6 +10,7 @@ from console.cli.outcome import run
 from console.cli.output import Output, OutputOption, answered, listed, say
 from console.live.cells import Column, Row, cell
 from console.live.plain import line
+from console.live.words import tn
 from protocol.client.deploy import AdminClient
 from protocol.inventory import StrayContainer
 
@@ -40,7 +41,14 @@ def strays(
         if output is Output.JSON:
             answered(output, report, "")
         elif output is Output.TABLE and not report.strays:
-            say(f"no container on {len(report.asked)} nodes is without an owner")
+            asked = len(report.asked)
+            say(
+                tn(
+                    "no container on {count} node is without an owner",
+                    "no container on {count} nodes is without an owner",
+                    asked,
+                )
+            )
         else:
             listed(output, report.strays, _COLUMNS, _row)
 

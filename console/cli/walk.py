@@ -11,6 +11,7 @@ from typing import Final
 from console.cli.projects import PROJECTS, no_base_image
 from console.cli.visitors import crowd, look
 from console.cli.working_copy import WorkingCopy
+from console.live.words import tn
 from console.settings import OwnerSettings
 from protocol.api import AddGitKey, AppInfo, CreateApp
 from protocol.client.api import ApiClient
@@ -158,7 +159,12 @@ class Walk:
         placed = {placement.app_id for placement in snapshot.placements}
         if missing or self._app_id() not in placed:
             raise Broken("the snapshot lacks a job or the placement of this walk", "funai jobs; funai placements")
-        return f"{len(snapshot.jobs)} jobs, {len(snapshot.nodes)} nodes, {len(snapshot.runners)} runners"
+        counts = (
+            tn("{count} job", "{count} jobs", len(snapshot.jobs)),
+            tn("{count} node", "{count} nodes", len(snapshot.nodes)),
+            tn("{count} runner", "{count} runners", len(snapshot.runners)),
+        )
+        return ", ".join(counts)
 
     def _template(self, name: str) -> Callable[[], Awaitable[str]]:
         """A project without a Dockerfile is built from the template that fits it, and serves."""

@@ -8,6 +8,7 @@ from typing import Final
 from rich.cells import cell_len, set_cell_size
 
 from console.live.plain import line
+from console.live.words import t
 
 FLOOR_PERCENT: Final = 15.0
 DRAIN_PERCENT: Final = 25.0
@@ -106,7 +107,7 @@ def disk_tone(free: float | None) -> Tone:
 def disk_bar(free: float | None) -> str:
     """Free space as a bar of 20 steps with marks at 15 % and 25 %, and the figure; `!` and `!!` below the marks."""
     if free is None:
-        return "no figures yet"
+        return t("no figures yet")
     filled = round(free / 100 * _BAR_CELLS)
     bar = "".join("█" if step < filled else "·" for step in range(_BAR_CELLS))
     floor, drain = int(FLOOR_PERCENT * _BAR_CELLS / 100), int(DRAIN_PERCENT * _BAR_CELLS / 100)

@@ -1,7 +1,7 @@
 """The cursor and the marks of a live table: they name objects, never rows. Pure.
 
 Rows come, go and change places under them. A cursor whose object left the table points at nothing (`gone`), and stays
-so until the operator chooses anew: an action never slides over to a neighbour.
+so until the operator chooses anew: an action never slides over to a neighbour. Enter after a filter is such a choice.
 """
 
 from collections.abc import Iterable
@@ -67,6 +67,12 @@ def place(rows: Rows, row: int) -> Cursor:
         return Cursor()
     row = max(0, min(row, len(rows) - 1))
     return Cursor(rows.key(row), row)
+
+
+def found(cursor: Cursor, rows: Rows) -> Cursor:
+    """The cursor when the operator has typed a filter and is done with it: on the first row when the filter hides the
+    chosen object. It stays where its object is shown, and where nothing is."""
+    return place(rows, 0) if cursor.gone and len(rows) else cursor
 
 
 @dataclass(frozen=True, slots=True)

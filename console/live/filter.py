@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from console.live.words import t
+
 Match = Callable[[str], bool]
 _FIELD: Final = re.compile(r"([a-z][a-z-]{0,30})([:=])(.*)", re.DOTALL)
 _LONGEST: Final = 500
@@ -63,7 +65,7 @@ def parse(text: str, fields: Iterable[str] = ()) -> Filter:
     try:
         conditions = tuple(_condition(part, known) for part in _parts(text[:_LONGEST]))
     except re.error as error:
-        return Filter(text, (), f"the expression is not complete: {error}")
+        return Filter(text, (), t("the expression is not complete: {problem}", problem=error))
     return Filter(text, conditions)
 
 

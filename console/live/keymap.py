@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from console.live.words import later, t
+
 #: Prefixes and keys of tmux, screen, readline and flow control: no action of ours is on one of them.
 RESERVED: Final = frozenset(f"ctrl+{letter}" for letter in "absqzw")
 _LONGEST: Final = 60
@@ -24,13 +26,14 @@ def checked(wanted: Mapping[str, str], known: Mapping[str, str]) -> Keymap:
     problems = []
     for name, keys in wanted.items():
         if name not in known:
-            problems.append(f"{name[:_LONGEST]} is no action; see ? for their names")
+            problems.append(t("{name} is no action; see ? for their names", name=name[:_LONGEST]))
             continue
         others = {**known, **usable}
         taken = {key: other for other, theirs in others.items() if other != name for key in _each(theirs)}
         clashes = [key for key in _each(keys) if key in taken and taken[key] not in wanted]
         if clashes:
-            problems.append(f"{name}: {clashes[0]} is the key of {taken[clashes[0]]}; give that one another key, too")
+            words = later("{name}: {key} is the key of {other}; give that one another key, too")
+            problems.append(t(words, name=name, key=clashes[0], other=taken[clashes[0]]))
         else:
             usable[name] = ",".join(_each(keys))
     return Keymap(usable, tuple(problems))

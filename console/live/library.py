@@ -19,6 +19,7 @@ from console.live.ledger import after
 from console.live.model import Clock, Live
 from console.live.refusals import explain
 from console.live.topics import parts
+from console.live.words import t
 from protocol.client.transport import ClientError
 from protocol.events import AnyEvent, Snapshot
 from protocol.jobs import JobView
@@ -114,7 +115,7 @@ class Library:
         try:
             portion = await reader(topic).read(self._books, subject, cursor)
         except ClientError as error:
-            tried_at, sentence = self._clock.monotonic(), explain(error, "This could not be read")
+            tried_at, sentence = self._clock.monotonic(), explain(error, t("This could not be read"))
             self._put(topic, replace(self._known(topic), reading=False, tried_at=tried_at, problem=sentence))
             return
         finally:

@@ -7,6 +7,7 @@ from typing import Final
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
+from console.live.words import t
 from protocol.configuration import AppConfig
 from protocol.jobs import CreateJob, JobPayload, JobType, JobView, StoredPayload
 
@@ -68,17 +69,18 @@ def order(wish: Wish, earlier: StoredPayload | None = None, config: AppConfig | 
     except ValidationError as error:
         problem = error.errors(include_input=False, include_url=False)[0]
         field = to_camel(str(problem["loc"][0])) if problem["loc"] else "payload"
-        raise InvalidOrder(field, problem["msg"].removeprefix("Value error, ")) from None
+        raise InvalidOrder(field, t(problem["msg"].removeprefix("Value error, "))) from None
     return CreateJob(type=JobType.BUILD_AND_DEPLOY, payload=payload)
 
 
 def _complete(typed: dict[str, str | None]) -> None:
     if not typed["app_id"]:
-        raise InvalidOrder("appId", "is missing: the id of the app to deploy")
+        raise InvalidOrder("appId", t("is missing: the id of the app to deploy"))
     if not typed["user_id"]:
-        raise InvalidOrder("userId", "is missing: the id of the app's owner")
+        raise InvalidOrder("userId", t("is missing: the id of the app's owner"))
     if not typed["image"] and not typed["repo_ssh_url"]:
-        raise InvalidOrder("repoSshUrl", "is missing: give the repository to build, or an image to deploy as it is")
+        missing = t("is missing: give the repository to build, or an image to deploy as it is")
+        raise InvalidOrder("repoSshUrl", missing)
 
 
 def known(jobs: Iterable[JobView]) -> Mapping[str, tuple[str, ...]]:

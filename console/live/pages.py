@@ -80,14 +80,21 @@ _FETCHED: Final[Mapping[str, tuple[str, ...]]] = {
     "webhooks": (topics.WEBHOOKS,),
 }
 _DEEPER: Final = (
-    PageSpec("job", steps_of, panels.job, crumb=lambda subject, _: f"job {short(subject)}", log=True, acts_as="jobs"),
+    PageSpec(
+        "job",
+        steps_of,
+        panels.job,
+        crumb=lambda subject, _: t("job {job}", job=short(subject)),
+        log=True,
+        acts_as="jobs",
+    ),
     PageSpec("node", tenants_of, panels.node, _about_node, crumb=_node_crumb, acts_as="nodes"),
     PageSpec(
         "app",
         releases_of,
         panels.app,
         lambda app, _: (topics.app(app), topics.releases(app), topics.app_jobs(app), topics.app_stats(app)),
-        crumb=lambda subject, _: f"app {subject}",
+        crumb=lambda subject, _: t("app {app}", app=subject),
         acts_as="placements",
     ),
     PageSpec("runner", lambda _: JOBS, panels.runner, scope=lambda runner: lambda job: job.runner_id == runner),
@@ -96,14 +103,14 @@ _DEEPER: Final = (
         moves_of,
         panels.drain,
         lambda drain, _: (topics.DRAINS, topics.moves(drain)),
-        crumb=lambda subject, _: f"drain {subject}",
+        crumb=lambda subject, _: t("drain {number}", number=subject),
     ),
     PageSpec(
         "user",
         lambda _: JOBS,
         panels.user,
         scope=lambda user: lambda job: job.user_id == user,
-        crumb=lambda subject, _: f"user {subject}",
+        crumb=lambda subject, _: t("user {user}", user=subject),
     ),
 )
 _PAGES: Final[Mapping[str, PageSpec]] = {

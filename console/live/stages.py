@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Final
 
 from console.live.cells import Cell, Column, Row, Tone, cell, seconds_between, size
+from console.live.words import tn
 from protocol.jobs import StageOutcome, StageView
 
 STAGE_COLUMNS: Final = (
@@ -46,8 +47,15 @@ def _took(stage: StageView, now: datetime) -> str:
     return "–" if seconds is None else f"{seconds:.1f}s"
 
 
+def retried(stage: StageView) -> str:
+    """How often it was tried again, if at all."""
+    if not stage.retries:
+        return ""
+    return tn(", tried again {count} time", ", tried again {count} times", stage.retries)
+
+
 def _made(stage: StageView) -> str:
-    again = f", tried again {stage.retries} times" if stage.retries else ""
+    again = retried(stage)
     if stage.image_digest:
         return f"{stage.image or 'image'} ({stage.image_digest}){again}"
     return (stage.image or (f"commit {stage.commit[:_COMMIT_DIGITS]}" if stage.commit else "")) + again

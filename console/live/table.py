@@ -15,6 +15,7 @@ from console.live.filter import Condition, Filter
 from console.live.keyed import Keyed
 from console.live.model import Model, Scene, World
 from console.live.views.spec import Field, Rank, ViewSpec, by_text
+from console.live.words import later
 from protocol.base import Wire
 
 T = TypeVar("T", bound=Wire)
@@ -372,7 +373,7 @@ def _plane_field() -> Field[T]:
     def rank(_: T, scene: Scene) -> Rank:
         return by_text(scene.plane)
 
-    return Field(PLANE, Column("PLANE", 10), shown, rank, lambda _, scene: scene.plane, ticks=True)
+    return Field(PLANE, Column(later("PLANE"), 10), shown, rank, lambda _, scene: scene.plane, ticks=True)
 
 
 def _existing(view: ViewSpec[T], name: str) -> Field[T]:

@@ -1,4 +1,8 @@
-"""The languages of the console: every visible string passes `t` once, where it is drawn.
+"""The languages of the console: every visible string passes `t` or `tn` once.
+
+A sentence passes where it is made, with what it is filled with; what is written down before a language is chosen
+(titles, keys, questions of actions, texts in `later`) where it is drawn. One-shot commands choose no language, so that
+what programs read stays English.
 
 The catalogues are gettext's (`console/locale/LANGUAGE/LC_MESSAGES/funai.po`; `.mo` beside it is what is loaded). What
 comes over the wire (names, states, the control plane's own sentences) stays as it is.
@@ -28,6 +32,17 @@ def t(text: str, /, **values: object) -> str:
     of it."""
     found = _Chosen.catalogue.gettext(text) if text else text
     return found.format(**values) if values else found
+
+
+def tn(one: str, many: str, count: int, /, **values: object) -> str:
+    """The same of so many things: `one` or `many`, or what the chosen language says of that number. `{count}` is filled
+    in."""
+    return _Chosen.catalogue.ngettext(one, many, count).format(count=count, **values)
+
+
+def later(text: str) -> str:
+    """The text as it is: it passes `t` where it is drawn, and has an entry in every catalogue."""
+    return text
 
 
 def choose(language: str) -> None:

@@ -12,17 +12,17 @@ from textual.suggester import SuggestFromList
 from textual.widgets import Button, Input, Label, Static
 
 from console.live.order import InvalidOrder, Wish, known, newest_of, order, wish_of
-from console.live.words import t
+from console.live.words import later, t
 from console.messages import DeployWanted
-from console.widgets.modal import Modal
+from console.widgets.modal import Answer, Modal, answer
 from protocol.jobs import CreateJob, JobView, StoredPayload
 
 _FIELDS: Final = (
-    ("appId", "App", "20001"),
-    ("userId", "Owner (user id)", "1"),
-    ("repoSshUrl", "Repository", "ssh://git@host:2222/funai/u1-app20001.git"),
-    ("gitRef", "Branch, tag, commit", "main"),
-    ("image", "or ready image", "registry/repository:tag, deployed without a build"),
+    ("appId", later("App"), "20001"),
+    ("userId", later("Owner (user id)"), "1"),
+    ("repoSshUrl", later("Repository"), "ssh://git@host:2222/funai/u1-app20001.git"),
+    ("gitRef", later("Branch, tag, commit"), "main"),
+    ("image", later("or ready image"), later("registry/repository:tag, deployed without a build")),
 )
 
 
@@ -59,12 +59,12 @@ class DeployForm(Modal[None]):
                     yield self._field(field, value, example)
             yield Static(id="form-problem")
             with Horizontal(classes="dialog-buttons"):
-                yield Button(t("Cancel"), id="no", compact=True)
-                yield Button(t("Deploy"), id="yes", compact=True, variant="primary")
+                yield answer(Answer.BACK, "Cancel", id="no")
+                yield answer(Answer.DO, "Deploy", id="yes")
 
     def _field(self, field: str, value: str, example: str) -> Input:
         words = SuggestFromList(self._known.get(field, ()), case_sensitive=False)
-        return Input(value, placeholder=example, id=field, compact=True, select_on_focus=False, suggester=words)
+        return Input(value, placeholder=t(example), id=field, compact=True, select_on_focus=False, suggester=words)
 
     def on_input_blurred(self, event: Input.Blurred) -> None:
         """An app that was deployed before: what is still empty is as it was then."""
@@ -103,7 +103,7 @@ class DeployForm(Modal[None]):
         try:
             wanted = order(wish, self._earlier)
         except InvalidOrder as problem:
-            self.refuse(f"{problem.field} {problem.message}")
+            self.refuse(t("{field} {problem}", field=problem.field, problem=problem.message))
             self.query_one(f"#{problem.field}", Input).focus()
             return
         if self._sent is None or self._sent[0] != wanted:

@@ -29,11 +29,13 @@ from console.live.actions.spec import (
     question,
     refusal,
     shown_in,
+    so_many,
 )
 from console.live.catalog import VIEWS
 from console.live.keymap import Keymap
 from console.live.model import Clock, World
 from console.live.order import Wish, wish_of
+from console.live.words import t, tn
 from console.messages import CopyWanted, LookedUp, LookUpWanted, OrdersWanted
 from console.screens.deploy_form import DeployForm
 from console.screens.palette import Palette
@@ -161,7 +163,7 @@ class Doing(Screen[None]):
         why = self.why_not(wanted)
         if why:
             event.stop()
-            self._say(f"{action_of(wanted).title}: {why}.", problem=True)
+            self._refuse(action_of(wanted), why)
 
     # Doing it
 
@@ -174,7 +176,7 @@ class Doing(Screen[None]):
         """Ask for an action with these objects, or say why it cannot be done."""
         why = refusal(action, self.acts_in, aims, self.stand())
         if why:
-            self._say(f"{action.title}: {why}.", problem=True)
+            self._refuse(action, why)
         elif action.reads is Reads.FORM:
             self._open_form()
         elif action.reads is Reads.NOTHING:
@@ -182,7 +184,7 @@ class Doing(Screen[None]):
         else:
             self._ticket += 1
             self._asking = (action, aims)
-            self._say(f"{action.title}: asking the control plane …")
+            self._say(t("{action}: asking the control plane …", action=t(action.title)))
             self.post_message(LookUpWanted(action.id, aims[0], self._ticket))
 
     def on_looked_up(self, event: LookedUp) -> None:
@@ -192,8 +194,10 @@ class Doing(Screen[None]):
             return
         action, aims = asking
         if event.found is None or event.found.refusal:
-            words = event.problem if event.found is None else f"{action.title}: {event.found.refusal}."
-            self._say(words, problem=True)
+            if event.found is None:
+                self._say(event.problem, problem=True)
+            else:
+                self._refuse(action, event.found.refusal or "")
             return
         self._say("")
         self._go_on(action, aims, event.found)
@@ -208,9 +212,10 @@ class Doing(Screen[None]):
             if option is not None:
                 self._ask(action, aims, option)
 
-        names = " and ".join(dict.fromkeys(action.name(aim.value, aim.scene) for aim in aims[:3]))
-        more = f" and {len(aims) - 3} more" if len(aims) > 3 else ""
-        self.app.push_screen(Choose(f"{action.title}: {names}{more}", found.options), chose)
+        names = list(dict.fromkeys(action.name(aim.value, aim.scene) for aim in aims[:3]))
+        names += [t("{count} more", count=len(aims) - 3)] if len(aims) > 3 else []
+        title = t("{action}: {what}", action=t(action.title), what=t(" and ").join(names))
+        self.app.push_screen(Choose(title, found.options), chose)
 
     def _ask(
         self, action: Action[Any], aims: tuple[Aim[Any], ...], option: Option | None = None, lines: Sequence[str] = ()
@@ -218,8 +223,8 @@ class Doing(Screen[None]):
         """Put the question; what is sent is made now, so that it says what the operator sees."""
         made = [(aim.plane, action.order(aim.value, aim.scene, option), uuid.uuid4().hex) for aim in aims]
         orders = tuple((plane, order, key) for plane, order, key in made if order is not None)
-        asked = question(action, aims, self.stand(), option if action.choose else None, lines)
-        many = f"{len(orders)} {action.noun}s" if len(orders) > 1 else ""
+        asked = question(action, aims, self.stand(), option, lines)
+        many = so_many(action, len(orders)) if len(orders) > 1 else ""
 
         def answered(yes: bool | None) -> None:
             if yes:
@@ -239,7 +244,7 @@ class Doing(Screen[None]):
         stand = self.stand()
         for plane, _, _ in wish.orders:
             if why := stand.why_not(plane):
-                self._say(f"{action.title}: nothing was sent: {why}.", problem=True)
+                self._refuse(action, t("nothing was sent: {why}", why=why))
                 return
         self.post_message(wish)
 
@@ -261,7 +266,7 @@ class Doing(Screen[None]):
         elif aims := self._aims((entry.key,)):
             self.do(action, aims)
         else:
-            self._say(f"{action.title}: {entry.label} is gone.", problem=True)
+            self._refuse(action, t("{name} is gone", name=entry.label))
 
     def _open_form(self) -> None:
         """The deploy form, filled from the selected job."""
@@ -279,7 +284,8 @@ class Doing(Screen[None]):
         """Copy the ids of what is selected or marked, one a line."""
         keys = self.acts_on.targets
         if keys:
-            self.post_message(CopyWanted("\n".join(keys), keys[0] if len(keys) == 1 else f"{len(keys)} ids"))
+            what = keys[0] if len(keys) == 1 else tn("{count} id", "{count} ids", len(keys))
+            self.post_message(CopyWanted("\n".join(keys), what))
 
     def action_copy_row(self) -> None:
         """Copy the selected row, its cells set apart by tabs."""
@@ -287,7 +293,11 @@ class Doing(Screen[None]):
         row = table.row_of(key) if key is not None else None
         if row is not None:
             cells = table.row(row).cells
-            self.post_message(CopyWanted("\t".join(cell.text for cell in cells), "the row"))
+            self.post_message(CopyWanted("\t".join(cell.text for cell in cells), t("the row")))
+
+    def _refuse(self, action: Action[Any], why: str) -> None:
+        """Say why an action is not done."""
+        self._say(t("{action}: {why}.", action=t(action.title), why=why), problem=True)
 
     def _say(self, sentence: str, *, problem: bool = False) -> None:
         self.query_one(Status).say(sentence, problem=problem)

@@ -10,18 +10,20 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from console.live.cells import DRAIN_PERCENT, FLOOR_PERCENT
-from console.live.words import t
+from console.live.words import later, t
 from console.widgets.modal import Modal
 
 _SIGNS = (
-    ("○ ▶ ✓ ✗ –", "a job is pending, running, succeeded, failed, cancelled"),
+    ("○ ▶ ✓ ✗ –", later("a job is pending, running, succeeded, failed, cancelled")),
     (
         "███│██│···",
-        f"free space; the marks are {FLOOR_PERCENT:.0f} % (no deployments) and {DRAIN_PERCENT:.0f} % (no new apps)",
+        later("free space; the marks are {floor} % (no deployments) and {drain} % (no new apps)"),
     ),
-    ("! and !!", "below the second and below the first mark"),
-    ("▸", "the selected object: actions are meant for it and never for the row it stood in"),
+    ("! and !!", later("below the second and below the first mark")),
+    ("▸", later("the selected object: actions are meant for it and never for the row it stood in")),
 )
+
+_MARKS = {"floor": f"{FLOOR_PERCENT:.0f}", "drain": f"{DRAIN_PERCENT:.0f}"}
 
 
 class Help(Modal[None]):
@@ -39,7 +41,7 @@ class Help(Modal[None]):
             yield Static(t("Keys"), classes="dialog-title")
             yield Static(self._keys())
             yield Static(t("Signs"), classes="dialog-title")
-            yield Static(_two_columns((sign, t(words)) for sign, words in _SIGNS))
+            yield Static(_two_columns((sign, t(words, **_MARKS)) for sign, words in _SIGNS))
 
     def _shown(self, binding: Binding) -> str:
         """The key; of what has none, what is typed after `:`."""

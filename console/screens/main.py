@@ -14,6 +14,7 @@ from textual.widgets import Input, Label
 from console.columns import ChosenColumns
 from console.live.actions.spec import Action, Aim, Permit
 from console.live.catalog import KEYS, VIEWS
+from console.live.cursor import found
 from console.live.filter import parse
 from console.live.headline import links_cell, mode_cell, totals
 from console.live.logs.book import MOST_ORIGINS, Origin
@@ -21,7 +22,7 @@ from console.live.logs.origins import origin_of, title_of
 from console.live.model import Clock, Live, World
 from console.live.table import Arrangement
 from console.live.views.jobs import JOBS
-from console.live.words import t
+from console.live.words import later, t
 from console.messages import LogEnded, LogPieces, LogWanted, MarksChanged, RowSelected, SortWanted
 from console.screens.doing import Doing
 from console.screens.help import Help
@@ -55,7 +56,7 @@ class MainScreen(Translated, Walking, Doing):
             "Filter",
             id="filter",
             key_display="/",
-            tooltip="Filter rows by words; Esc clears",
+            tooltip="Filter rows by words; Enter chooses the first found, Esc clears",
             priority=True,  # at once: what is typed next is for the filter, and no key of an action
         ),
         Binding("s", "sort(1)", "Sort", show=False, id="sort.next", tooltip="Sort by the next column"),
@@ -70,7 +71,7 @@ class MainScreen(Translated, Walking, Doing):
             "Back",
             show=False,
             id="back",
-            tooltip="Leave the log, clear the filter, go one page up",
+            tooltip="Clear the filter, else go one page up",
         ),
         Binding("left_square_bracket", "walk(-1)", "Page before", key_display="[", show=False, id="page.before"),
         Binding("right_square_bracket", "walk(1)", "Page after", key_display="]", show=False, id="page.after"),
@@ -109,7 +110,7 @@ class MainScreen(Translated, Walking, Doing):
         self.draw()
         self.set_interval(1, self.draw)
         for problem in self.keymap.problems:
-            self.say(f"keymap: {problem}.", problem=True)
+            self.say(t("keymap: {problem}.", problem=problem), problem=True)
 
     @property
     def live(self) -> Live:
@@ -219,9 +220,9 @@ class MainScreen(Translated, Walking, Doing):
         """Show every key."""
         groups = []
         for title, of in self.with_keys:
-            found = BindingsMap(of.BINDINGS)
-            found.apply_keymap(dict(self.keymap.keys))
-            groups.append((title, [each for keys in found.key_to_bindings.values() for each in keys]))
+            bound = BindingsMap(of.BINDINGS)
+            bound.apply_keymap(dict(self.keymap.keys))
+            groups.append((title, [each for keys in bound.key_to_bindings.values() for each in keys]))
         self.app.push_screen(Help(groups))
 
     # Views and filter
@@ -274,19 +275,11 @@ class MainScreen(Translated, Walking, Doing):
         self.words = event.value
 
     def on_input_submitted(self) -> None:
-        """Keep the filter and go back to the rows."""
+        """Keep the filter and go back to the rows; when it hides the chosen one, to the first that it found."""
         self.set_focus(self.table)
-
-    def action_back(self) -> None:
-        """Leave the log for the table; from the table, clear the filter, and without one go a page up."""
-        if isinstance(self.focused, LogView):
-            self.set_focus(self.table)
-            return
-        if not self.words and not isinstance(self.focused, Input) and self.go_out():
-            return
-        self.query_one("#filter", Input).value = ""
-        self.query_one("#filter-line").display = False
-        self.set_focus(self.table)
+        first = found(self.table.cursor, self.table.table)
+        if first.key is not None:
+            self.table.choose(first.key)
 
     # Log
 
@@ -323,8 +316,8 @@ class MainScreen(Translated, Walking, Doing):
         own = origin_of(about[1], self.page.place.plane) if about is not None else None
         if own is not None:
             return (own,)
-        found = (origin_of(table.value(key), table.plane_of(key) or "") for key in self.table.targets)
-        return tuple(origin for origin in found if origin is not None)[:MOST_ORIGINS]
+        each = (origin_of(table.value(key), table.plane_of(key) or "") for key in self.table.targets)
+        return tuple(origin for origin in each if origin is not None)[:MOST_ORIGINS]
 
     def focus_page(self) -> None:
         """Go to the rows, or to the log where the page has one."""
@@ -373,20 +366,20 @@ class MainScreen(Translated, Walking, Doing):
 
 
 _HELP: Final[Sequence[tuple[str, type[DOMNode]]]] = (
-    ("Anywhere", MainScreen),
-    ("Actions", Doing),
-    ("In a table", LiveTable),
-    ("In the log", LogView),
-    ("In the log, searching", LogPane),
+    (later("Anywhere"), MainScreen),
+    (later("Actions"), Doing),
+    (later("In a table"), LiveTable),
+    (later("In the log"), LogView),
+    (later("In the log, searching"), LogPane),
 )
 
 
 def default_keys() -> Mapping[str, str]:
     """The keys of everything that has an id, with commas between them."""
-    found: dict[str, list[str]] = {}
+    keys_of: dict[str, list[str]] = {}
     for _, of in _HELP:
         for keys in BindingsMap(of.BINDINGS).key_to_bindings.values():
             for binding in keys:
                 if binding.id is not None:
-                    found.setdefault(binding.id, []).append(binding.key)
-    return {name: ",".join(keys) for name, keys in found.items()}
+                    keys_of.setdefault(binding.id, []).append(binding.key)
+    return {name: ",".join(keys) for name, keys in keys_of.items()}

@@ -16,6 +16,7 @@ from textual.dom import DOMNode
 from textual.widgets import Input
 
 from console.live.recorder.deck import DeckState
+from console.live.words import later, t
 from console.messages import ReplayWanted
 from console.screens.main import MainScreen
 from console.widgets.text_lines import Line
@@ -30,7 +31,7 @@ class ReplayBar(Horizontal):
         """The bar, and where a time is typed."""
         yield Line(id="replay-line")
         yield Input(
-            placeholder="14:30, 2026-05-01T14:30 (UTC), or 90m before the end; Esc", id="replay-time", compact=True
+            placeholder=t("14:30, 2026-05-01T14:30 (UTC), or 90m before the end; Esc"), id="replay-time", compact=True
         )
 
     def on_mount(self) -> None:
@@ -39,7 +40,7 @@ class ReplayBar(Horizontal):
 
     def show(self, state: DeckState) -> None:
         """Where the recording is."""
-        head = f" {'▶' if state.playing else '⏸'} REPLAY {_clock(state.at, day=True)} UTC  {state.speed}x  "
+        head = f" {'▶' if state.playing else '⏸'} {t('REPLAY')} {_clock(state.at, day=True)} UTC  {state.speed}x  "
         tail = f"  {_clock(state.began)}–{_clock(state.ended)} " + (f" ✗ {state.problem}" if state.problem else "")
         room = max(_SMALLEST_BAR, self.size.width - len(head) - len(tail))
         done = round(state.share * room)
@@ -105,7 +106,7 @@ class ReplayScreen(MainScreen):
     @property
     def with_keys(self) -> Sequence[tuple[str, type[DOMNode]]]:
         """Those of the recording first."""
-        return ("In the recording", ReplayScreen), *super().with_keys
+        return (later("In the recording"), ReplayScreen), *super().with_keys
 
     def moved(self, state: DeckState) -> None:
         """The recording is elsewhere."""

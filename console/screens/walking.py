@@ -15,8 +15,10 @@ from console.live.trail import Place
 from console.live.views.jobs import JOBS
 from console.messages import OlderWanted, TopicsWanted
 from console.widgets.live_table import LiveTable
+from console.widgets.log_pane import LogPane
+from console.widgets.log_view import LogView
 from console.widgets.pages import Page, Pages
-from console.widgets.text_lines import Views
+from console.widgets.text_lines import Escape, Views
 
 #: Tables that cost something to be counted, or have to be fetched: they are counted while they are shown.
 _LAZY: Final = frozenset({"overview", "users", "apps", "events", "drains", "operations", "webhooks"})
@@ -97,7 +99,7 @@ class Walking(Screen[None]):
             return
         shown = [view for view in VIEWS if view.name == self.view or view.name not in _LAZY]
         sizes = {view.name: sum(len(view.objects(model)) for model in models) for view in shown}
-        self.query_one(Views).show(self.view, sizes, self.pages.trail.here.crumbs)
+        self.query_one(Views).show(self.view, sizes, self.pages.trail.here.crumbs, self._escape())
 
     def want_topics(self) -> None:
         """Have read what the page needs, and no more."""
@@ -129,6 +131,37 @@ class Walking(Screen[None]):
         if moved:
             self._arrived()
         return moved
+
+    def action_back(self) -> None:
+        """From a log that was opened beside the rows, to the rows; where rows are filtered, clear the filter; else go
+        a page up. A page with a log of its own is left from there at once: one came in by one key, too."""
+        escape = self._escape()
+        if escape is Escape.ROWS:
+            self.set_focus(self.table)
+            return
+        if escape is Escape.OUT and self.go_out():
+            return
+        self.query_one("#filter", Input).value = ""
+        self.query_one("#filter-line").display = False
+        self.set_focus(self.table)
+
+    def action_rows(self) -> None:
+        """From the log to the rows."""
+        self.set_focus(self.table)
+
+    def _escape(self) -> Escape:
+        """What Esc does now."""
+        focused, pane = self.focused, self.query_one(LogPane)
+        if pane.searches and focused is not None and pane in focused.ancestors:
+            return Escape.SEARCH
+        if isinstance(focused, LogView):
+            return Escape.OUT if self.page.spec.log else Escape.ROWS
+        return Escape.FILTER if self.words or isinstance(focused, Input) else Escape.OUT
+
+    def on_descendant_focus(self) -> None:
+        """What Esc does is said where the way to the page is."""
+        if self.is_mounted and self.page.ready:
+            self.draw_views()
 
     def action_view(self, name: str) -> None:
         """Show another table."""

@@ -11,6 +11,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option as Line
 
 from console.live.actions.spec import Option
+from console.live.words import t
 from console.widgets.modal import Modal
 
 
@@ -59,5 +60,7 @@ class Choose(Modal[Option | None]):
 
 
 def _line(option: Option) -> Line:
-    words = option.label if option.refusal is None else f"{option.label} · no: {option.refusal}"
+    words = option.label
+    if option.refusal is not None:
+        words = t("{option} · no: {why}", option=option.label, why=option.refusal)
     return Line(Text(words, no_wrap=True, overflow="ellipsis"), id=option.key, disabled=option.refusal is not None)

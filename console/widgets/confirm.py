@@ -14,7 +14,7 @@ from textual.widgets import Button, Input, Static
 
 from console.live.actions.spec import Question
 from console.live.words import t
-from console.widgets.modal import Modal
+from console.widgets.modal import Answer, Modal, answer
 
 
 class Confirm(Modal[bool]):
@@ -43,8 +43,9 @@ class Confirm(Modal[bool]):
                 with VerticalScroll(classes="dialog-list", can_focus=False):
                     yield Static(Text(asked.consequence), classes="dialog-text")
             with Horizontal(classes="dialog-buttons"):
-                yield Button(t(asked.back), id="no", compact=True)
-                yield Button(t(asked.verb), id="yes", compact=True, variant="warning", disabled=asked.typed is not None)
+                yield answer(Answer.BACK, asked.back, id="no")
+                kind = Answer.DESTROY if asked.destructive else Answer.DO
+                yield answer(kind, asked.verb, id="yes", disabled=asked.typed is not None)
             if asked.typed is not None:
                 words = t("type {name} to go on", name=asked.typed)
                 yield Input(placeholder=words, id="typed", compact=True)

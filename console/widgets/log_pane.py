@@ -23,7 +23,7 @@ from console.live.logs.book import Logbook, Origin, Piece
 from console.live.logs.paper import Stamps
 from console.live.logs.save import save
 from console.live.logs.search import Matches, wanted
-from console.live.words import t
+from console.live.words import later, t, tn
 from console.messages import CommandDone
 from console.settings import state_folder
 from console.widgets.log_view import LogView
@@ -34,6 +34,7 @@ _FRAME_SECONDS: Final = 0.05
 _SLICE_SECONDS: Final = 0.008
 _FOLDER: Final = "logs"
 _MOST_AT_ONCE: Final = 200
+_STAMPS: Final = {Stamps.ARRIVED: later("times of arrival"), Stamps.OWN: later("the lines' own times")}
 
 
 class LogPane(Vertical):
@@ -52,6 +53,7 @@ class LogPane(Vertical):
         Binding("N", "found(-1)", "Found before", show=False, id="log.previous"),
         Binding("f", "only", "Only found", show=False, id="log.only", tooltip="Show only the lines found, or all"),
         Binding("s", "save", "Save the log", show=False, id="log.save", tooltip="Save the shown lines to a file"),
+        Binding("enter", "screen.rows", "To the rows", show=False, id="log.rows"),
         Binding("escape", "leave_search", "Leave the search", show=False, id="log.leave"),
     ]
 
@@ -71,7 +73,7 @@ class LogPane(Vertical):
         with Horizontal(id="log-search-line"):
             yield Label("/")
             yield Input(
-                placeholder="words, /expression/, ! for lines without; Esc leaves", id="log-search", compact=True
+                placeholder=t("words, /expression/, ! for lines without; Esc leaves"), id="log-search", compact=True
             )
 
     def on_mount(self) -> None:
@@ -114,7 +116,7 @@ class LogPane(Vertical):
             return
         self._ended[number] = problem
         if len(self.origins) > 1:
-            self.take(origins, (Piece(number, note=problem or "complete"),))
+            self.take(origins, (Piece(number, note=problem or t("complete")),))
         self._say()
 
     def _later(self, seconds: float) -> None:
@@ -156,10 +158,10 @@ class LogPane(Vertical):
         parts = [self._title, self._state()]
         if self.origins:
             book, layout = text.paper.book, text.paper.layout
-            parts += [f"{len(book.store):,} lines", size(book.bytes)]
-            parts += [f"{book.gaps} gaps" if book.gaps > 1 else "1 gap"] if book.gaps else []
-            parts += ["wrapped"] if layout.wrap else []
-            parts += [f"times {layout.stamps.value}"] if layout.stamps is not Stamps.OFF else []
+            parts += [tn("{count:,} line", "{count:,} lines", len(book.store)), size(book.bytes)]
+            parts += [tn("{count} gap", "{count} gaps", book.gaps)] if book.gaps else []
+            parts += [t("wrapped")] if layout.wrap else []
+            parts += [t(_STAMPS[layout.stamps])] if layout.stamps is not Stamps.OFF else []
             parts += [self._search_state()]
         self.query_one("#log-title", Line).put(Content(" · ".join(part for part in parts if part)))
 
@@ -170,11 +172,13 @@ class LogPane(Vertical):
         if found.wanted.problem:
             return found.wanted.problem
         if not found.complete:
-            return f"searching {found.share:.0%}"
-        current = self.text.current
-        at = f"{found.place(current) + 1:,} of " if current is not None and found.has(current) else ""
-        only = "; only these" if self.text.paper.only is not None else ""
-        return f"{at}{len(found):,} found{only}"
+            return t("searching {share}", share=f"{found.share:.0%}")
+        current, count = self.text.current, len(found)
+        if current is not None and found.has(current):
+            said = t("{number:,} of {count:,} found", number=found.place(current) + 1, count=count)
+        else:
+            said = t("{count:,} found", count=count)
+        return t("{found}; only these", found=said) if self.text.paper.only is not None else said
 
     def on_log_view_moved(self) -> None:
         """The operator went elsewhere."""
@@ -252,10 +256,15 @@ class LogPane(Vertical):
         text.filtered(None if text.paper.only is not None or found is None or found.wanted.pattern is None else found)
         self._say()
 
+    @property
+    def searches(self) -> bool:
+        """Whether something is looked for, or will be."""
+        return self.text.found is not None or self.query_one("#log-search", Input).has_focus
+
     def action_leave_search(self) -> None:
         """Leave the search; when there is none, the key is the screen's."""
         field = self.query_one("#log-search", Input)
-        if self.text.found is None and not field.has_focus:
+        if not self.searches:
             raise SkipAction
         field.value = ""
         self._look_for("")
@@ -282,6 +291,8 @@ class LogPane(Vertical):
             path, count = await asyncio.to_thread(save, folder, paper.book, store, numbers, paper.layout.stamps)
         except OSError as error:
             why = error.strerror or str(error)
-            self.post_message(CommandDone(f"The log was not saved in {folder}: {why}.", problem=True))
+            words = t("The log was not saved in {folder}: {why}.", folder=folder, why=why)
+            self.post_message(CommandDone(words, problem=True))
         else:
-            self.post_message(CommandDone(f"{count:,} lines were saved in {path}."))
+            words = tn("{count:,} line was saved in {path}.", "{count:,} lines were saved in {path}.", count, path=path)
+            self.post_message(CommandDone(words))

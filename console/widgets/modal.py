@@ -1,7 +1,9 @@
 """A screen over another one, which shows through it dimmed."""
 
+from collections.abc import Mapping
+from enum import Enum
 from functools import lru_cache
-from typing import Generic, cast
+from typing import Final, Generic, cast
 
 from rich.console import RenderableType
 from rich.segment import Segment
@@ -13,6 +15,32 @@ from textual.screen import ModalScreen, Screen, ScreenResultType
 from textual.strip import Strip
 from textual.style import Style
 from textual.visual import RenderOptions, Visual
+from textual.widgets import Button
+from textual.widgets.button import ButtonVariant
+
+from console.live.words import t
+
+
+class Answer(Enum):
+    """What a button does: nothing, what was asked for, or what takes something away."""
+
+    BACK = "back"
+    DO = "do"
+    DESTROY = "destroy"
+
+
+#: The sign says without colours what the variant says with them.
+_ANSWERS: Final[Mapping[Answer, tuple[str, ButtonVariant]]] = {
+    Answer.BACK: ("", "default"),
+    Answer.DO: ("» ", "primary"),
+    Answer.DESTROY: ("! ", "error"),
+}
+
+
+def answer(kind: Answer, words: str, *, id: str, disabled: bool = False) -> Button:
+    """A button of a dialog; `words` are the English ones."""
+    sign, variant = _ANSWERS[kind]
+    return Button(f"{sign}{t(words)}", id=id, compact=True, variant=variant, disabled=disabled)
 
 
 class Modal(ModalScreen[ScreenResultType], Generic[ScreenResultType]):

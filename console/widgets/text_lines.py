@@ -1,6 +1,7 @@
 """Short texts: the headline, the choice of views, the status sentence and the details of the selected object."""
 
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from typing import Any, Final
 
 from rich.cells import cell_len
@@ -11,7 +12,7 @@ from console.live.catalog import KEYS, VIEWS
 from console.live.cells import Cell, Tone
 from console.live.views.panels import Lines
 from console.live.views.spec import ViewSpec
-from console.live.words import t
+from console.live.words import later, t
 
 _STYLE: Final[Mapping[Tone, str]] = {
     Tone.PLAIN: "",
@@ -22,6 +23,15 @@ _STYLE: Final[Mapping[Tone, str]] = {
     Tone.WARN: "$text-warning",
     Tone.BAD: "$text-error",
 }
+
+
+class Escape(StrEnum):
+    """What Esc does, depending on where the operator is."""
+
+    OUT = later("Esc out")
+    ROWS = later("Esc to the rows")
+    FILTER = later("Esc clears the filter")
+    SEARCH = later("Esc leaves the search")
 
 
 class Line(Static):
@@ -58,14 +68,16 @@ class Views(Line):
     _markup: str = ""
     _asked: tuple[object, ...] = ()
 
-    def show(self, chosen: str, sizes: Mapping[str, int], crumbs: Sequence[str] = ()) -> None:
+    def show(
+        self, chosen: str, sizes: Mapping[str, int], crumbs: Sequence[str] = (), escape: Escape = Escape.OUT
+    ) -> None:
         """Show the names, each of which can be clicked. Without room for all, those farthest away are keys alone."""
         asked = (chosen, dict(sizes), tuple(crumbs), self.size.width)
         if asked == self._asked:
             return
         self._asked = asked
         if len(crumbs) > 1:
-            self._show_way(crumbs)
+            self._show_way(crumbs, escape)
             return
         names = [view.name for view in VIEWS]
         here = names.index(chosen) if chosen in names else 0
@@ -89,11 +101,11 @@ class Views(Line):
             self.put(Content.from_markup(markup))
             self._markup = markup
 
-    def _show_way(self, crumbs: Sequence[str]) -> None:
+    def _show_way(self, crumbs: Sequence[str], escape: Escape) -> None:
         self._markup = ""
         way = [(f"{name} › ", "$quiet") for name in (t(crumbs[0]), *crumbs[1:-1])]
         room = self.size.width - sum(cell_len(name) for name, _ in way) - cell_len(crumbs[-1]) - 5
-        hint = t("Esc out  [ back  ] forward")
+        hint = f"{t(escape.value)}  {t('[ back  ] forward')}"
         parts = [(" ", ""), *way, (f" {crumbs[-1]} ", "bold reverse")]
         if room >= cell_len(hint):
             parts.append((" " * (room - cell_len(hint)) + hint, "$quiet"))

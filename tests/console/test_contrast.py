@@ -8,7 +8,7 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.terminal_theme import TerminalTheme
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Button, Input
 
 from console.app import ConsoleApp
 from console.live.actions.spec import Permit
@@ -203,6 +203,33 @@ async def test_what_is_gone_can_be_read(console: Made) -> None:
         await until(pilot, lambda: app.main.table.ghost is not None)
         await pilot.pause()
         assert pale(app) == []
+
+
+async def test_what_a_button_does_is_seen_with_colours_and_without(console: Made) -> None:
+    """Nothing, what was asked for, and what takes something away: three colours, and three signs."""
+    app, plane, _ = console
+    async with app.run_test(size=(120, 40)) as pilot:
+        await plane.watched.wait()
+        await pilot.pause()
+        await press(pilot, app, ["1", "c"])
+        app.screen.query_one("#typed", Input).value = "20001"
+        await pilot.pause()
+        looks = {"destroy": look(app, "yes")}
+        await leave(pilot, app)
+        await press(pilot, app, ["2", "o"])
+        looks["do"] = look(app, "yes")
+        await press(pilot, app, ["right"])
+        looks["back"] = look(app, "no")
+        assert len({colours for colours, _ in looks.values()}) == 3, looks
+        assert {kind: words[0] for kind, (_, words) in looks.items()} == {"destroy": "!", "do": "»", "back": "C"}
+
+
+def look(app: ConsoleApp, name: str) -> tuple[tuple[Triplet, Triplet], str]:
+    """The colours and the words of a button that has not the focus."""
+    button = app.screen.query_one(f"#{name}", Button)
+    assert not button.has_focus and not button.disabled
+    style = button.rich_style
+    return (triplet(style.color, back=False), triplet(style.bgcolor, back=True)), str(button.label)
 
 
 def test_a_theme_that_is_not_known_keeps_nobody_out() -> None:

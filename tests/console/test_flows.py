@@ -122,18 +122,23 @@ async def test_cordon_and_uncordon(console: Open, plane: Plane) -> None:
 
 async def test_filter_and_clear(console: Open) -> None:
     async with console() as (app, pilot):
-        await pilot.press("slash", *"failed npm", "enter")
+        await pilot.press("slash", *"failed npm")
         assert "e8f7a630" in painted(app)
         assert "5d52ab10" not in painted(app)
         assert app.main.table.cursor.gone, "what is not shown is not selected"
         assert app.main.check_action("do", ("job.cancel",)) is None
-        await pilot.press("down")
+        await pilot.press("enter")
         assert app.main.table.cursor.target == "e8f7a630-2222"
         await pilot.press("escape")
         assert "5d52ab10" in painted(app)
         assert app.main.table.cursor.target == "e8f7a630-2222"
         await pilot.press("slash", *"zzz", "enter")
         assert "Nothing matches 'zzz'" in painted(app)
+        assert app.main.table.ghost is not None and app.main.table.cursor.key == "e8f7a630-2222"
+        await pilot.press("escape")
+        assert app.main.table.cursor.target == "e8f7a630-2222", "what is shown again is chosen still"
+        await pilot.press("slash", "f", "enter")
+        assert app.main.table.cursor.target == "e8f7a630-2222", "nobody leaves an object that is shown"
 
 
 async def test_help_names_every_key(console: Open) -> None:
@@ -160,7 +165,7 @@ async def test_the_log_grows_without_what_a_terminal_would_obey(console: Open, p
         plane.publish(job(RUNNING, status=JobStatus.SUCCEEDED, created=ago(48)))
         await plane.grow(RUNNING, b"done\n")
         await until(pilot, lambda: "complete" in str(pane.query_one("#log-title").render()))
-        await pilot.press("escape", "l")
+        await pilot.press("l")
         assert not pane.display
 
 

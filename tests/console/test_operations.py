@@ -55,7 +55,7 @@ def test_what_a_node_has_yet_to_do_is_listed_hurried_and_ends_with_the_node(plan
     refused = funai(plane.environ, "node", "delete", "n1")
     assert refused.returncode == 4 and b"1 apps live there" in refused.stderr and len(refused.stderr.splitlines()) == 1
     gone = funai(plane.environ, "node", "delete", "n1", "--force")
-    assert gone.returncode == 0 and b"1 operations are given up: 1\n" in gone.stdout
+    assert gone.returncode == 0 and b"1 operation is given up: 1\n" in gone.stdout
     late = funai(plane.environ, "operations", "abandon", "1")
     assert late.returncode == 4 and b"ABANDONED" in late.stderr
     assert funai(plane.environ, "operations", "retry").returncode == 2

@@ -8,6 +8,7 @@ from console.app import ConsoleApp
 from console.live.catalog import KEYS
 from console.live.trail import Place
 from console.widgets.log_pane import LogPane
+from console.widgets.log_view import LogView
 from console.widgets.text_lines import Details, Views
 from protocol.events import DrainEvent
 from protocol.jobs import JobStatus
@@ -51,12 +52,12 @@ async def test_every_view_has_a_key_and_shows_its_rows(console: Open) -> None:
 async def test_the_overview_tells_what_to_do_and_leads_there(console: Open) -> None:
     async with console((120, 40)) as (app, pilot):
         await pilot.press("0")
-        await until(pilot, lambda: "results of jobs were given up" in painted(app))
+        await until(pilot, lambda: "1 result of a job was given up" in painted(app))
         assert "2 wait" in panel(app) and "oldest" in panel(app)
-        assert "duties held by deploy-1" in panel(app)
+        assert "1 duty held by deploy-1" in panel(app)
         assert "least room 12 % on rt-node-02" in panel(app)
         assert "To do:" in str(app.main.query_one(Details).content)
-        await pilot.press("slash", *"rt-node-04", "enter", "down", "enter")
+        await pilot.press("slash", *"rt-node-04", "enter", "enter")
         assert app.main.page.place == Place("node", "4")
 
 
@@ -73,8 +74,16 @@ async def test_one_leads_into_a_node_its_app_and_its_job_and_out_again(console: 
         assert "RUNNING" in panel(app) and "12%" in panel(app) and "5d52ab10 38s" in panel(app)
         await pilot.press("enter")
         assert app.main.view == "job"
-        await pilot.press("escape", "escape")
+        await until(pilot, lambda: isinstance(app.focused, LogView))
+        assert "Esc out" in way(app)
+        await pilot.press("enter")
+        assert app.focused is app.main.table, "from the log to the stages"
+        await pilot.press("enter", "escape")
         assert app.main.view == "app"
+        await pilot.press("slash", "3", "enter")
+        assert "Esc clears the filter" in way(app)
+        await pilot.press("escape")
+        assert app.main.view == "app" and "Esc out" in way(app)
         await pilot.press("escape")
         assert app.main.page.place == Place("node", "1")
         assert app.main.table.cursor.target == "20007", "a page keeps its cursor"
@@ -109,7 +118,7 @@ async def test_a_jobs_page_has_its_stages_and_its_log_and_can_be_cancelled(conso
         await until(pilot, lambda: pane.display)
         assert "step 4 of 7: npm ci" in panel(app)
         assert "No stage yet" in painted(app)
-        await pilot.press("escape", "c", "right", "enter")
+        await pilot.press("c", "right", "enter")
         await until(pilot, lambda: ("cancel", "7c1e09aa-11d0") in plane.calls)
         await until(pilot, lambda: "CANCELLED" in panel(app))
         await pilot.press("escape")

@@ -14,7 +14,8 @@ _MAGIC: Final = 0x950412DE
 
 
 def read_po(path: Path) -> dict[str, str]:
-    """Every entry, the header as that of the empty text; neither plurals nor contexts."""
+    """Every entry, the header as that of the empty text; no contexts. Of plurals the texts, and the translations, are
+    joined by NUL, as gettext has them (GNU gettext manual, section 10.3)."""
     found: dict[str, str] = {}
     parts: dict[str, list[str]] = {}
     kind = ""
@@ -33,10 +34,10 @@ def read_po(path: Path) -> dict[str, str]:
 
 def _take(parts: Mapping[str, Iterable[str]], found: dict[str, str]) -> None:
     if "msgid" in parts:
-        key = "".join(parts["msgid"])
+        key = "\0".join("".join(parts[kind]) for kind in ("msgid", "msgid_plural") if kind in parts)
         if key in found:
             raise ValueError(f"{key!r} is there twice")
-        found[key] = "".join(parts["msgstr"])
+        found[key] = "\0".join("".join(parts[kind]) for kind in sorted(parts) if kind.startswith("msgstr"))
 
 
 def mo(entries: Mapping[str, str]) -> bytes:

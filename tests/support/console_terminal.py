@@ -1,9 +1,9 @@
-"""A console in a real terminal (tmux), pressed and looked at as an operator would."""
+"""A program in a real terminal (tmux), pressed and looked at as an operator would."""
 
 import os
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -19,10 +19,14 @@ class Terminal:
         self._size = ["-x", str(columns), "-y", str(rows)]
 
     def start(self, argv: list[str], environ: dict[str, str]) -> None:
+        """A program with these settings beside those of the test."""
         assignments = [f"{key}={value}" for key, value in environ.items()]
-        self._run(
-            "new-session", "-d", *self._size, "env", *assignments, *argv, ";", "set", "-g", "remain-on-exit", "on"
-        )
+        self.start_alone(["env", *assignments, *argv], dict(os.environ))
+
+    def start_alone(self, argv: list[str], environ: dict[str, str]) -> None:
+        """A program with this environment and nothing else of the test's."""
+        stay = (";", "set", "-g", "remain-on-exit", "on")
+        self._run("new-session", "-d", *self._size, *argv, *stay, environ=environ)
         self._run("set", "-s", "escape-time", "0")
 
     def press(self, *keys: str) -> None:
@@ -34,6 +38,10 @@ class Terminal:
 
     def shown(self) -> str:
         return self._run("capture-pane", "-p")
+
+    def history(self) -> str:
+        """What is shown and what was before it."""
+        return self._run("capture-pane", "-p", "-S", "-500")
 
     def fill(self, text: str) -> None:
         """Put the text into the field that has the keys, again until it is there: a form is painted before it hears."""
@@ -71,8 +79,12 @@ class Terminal:
     def ended(self) -> bool:
         return self._run("list-panes", "-F", "#{pane_dead}").strip() == "1"
 
-    def until(self, text: str) -> str:
-        self.waits(lambda: text in self.shown(), f"{text!r} on the screen")
+    def exit_code(self) -> int:
+        """Of a program that has ended."""
+        return int(self._run("list-panes", "-F", "#{pane_dead_status}"))
+
+    def until(self, text: str, seconds: float = 30) -> str:
+        self.waits(lambda: text in self.shown(), f"{text!r} on the screen", seconds)
         return self.shown()
 
     def waits(self, true: Callable[[], bool], what: str, seconds: float = 30, apart: float = 0.05) -> None:
@@ -86,8 +98,9 @@ class Terminal:
     def stop(self) -> None:
         subprocess.run([*self._tmux, "kill-server"], capture_output=True, check=False)
 
-    def _run(self, *words: str) -> str:
+    def _run(self, *words: str, environ: Mapping[str, str] = os.environ) -> str:
+        """A command of tmux; the one that begins a session hands its environment on to the program in it."""
         done = subprocess.run(
-            [*self._tmux, *words], capture_output=True, check=True, env={**os.environ, "LANG": "C.UTF-8"}
+            [*self._tmux, *words], capture_output=True, check=True, env={**environ, "LANG": "C.UTF-8"}
         )
         return done.stdout.decode()

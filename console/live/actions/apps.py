@@ -8,6 +8,7 @@ from console.live.actions.spec import Action, Danger, Option, Reads
 from console.live.keyed import Keyed
 from console.live.model import Scene
 from console.live.plain import line
+from console.live.words import t
 from protocol import versions
 from protocol.jobs import JobStatus, JobView
 from protocol.nodes import NodeView, PlacementView
@@ -21,7 +22,12 @@ _VIEWS: Final = ("jobs", "placements")
 
 def app_name(of: OfApp, _: Scene) -> str:
     """What an app is called in questions."""
-    return line(f"app {of.app_id}")
+    return line(t("app {app}", app=of.app_id))
+
+
+def app_word(of: OfApp) -> str:
+    """What has to be typed before something is done to it."""
+    return of.app_id
 
 
 @lru_cache(maxsize=8)
@@ -40,13 +46,13 @@ def _version(of: OfApp, scene: Scene) -> str:
 
 
 def _unplaced(of: OfApp, scene: Scene) -> str | None:
-    return None if of.app_id in scene.model.placements else "it is on no node"
+    return None if of.app_id in scene.model.placements else t("it is on no node")
 
 
 def _unmovable(of: OfApp, scene: Scene) -> str | None:
     for job in scene.model.jobs.values():
         if job.app_id == of.app_id and job.status is JobStatus.RUNNING:
-            return "a job of it runs; wait until it ends"
+            return t("a job of it runs; wait until it ends")
     return _unplaced(of, scene)
 
 
@@ -85,24 +91,24 @@ def release_options(page: ReleasePage, action: str) -> tuple[Option, ...]:
 
 def _release_words(release: ReleaseView) -> str:
     notes = [
-        "current" if release.current else "",
-        "pinned" if release.pinned else "",
-        f"commit {release.commit[:12]}" if release.commit else "",
-        "image removed" if release.image_removed_at else "",
+        t("current") if release.current else "",
+        t("pinned") if release.pinned else "",
+        t("commit {commit}", commit=release.commit[:12]) if release.commit else "",
+        t("image removed") if release.image_removed_at else "",
     ]
-    return line(" · ".join((f"release {release.number}", release.image, *filter(None, notes))))
+    return line(" · ".join((t("release {number}", number=release.number), release.image, *filter(None, notes))))
 
 
 def _release_refusal(release: ReleaseView, action: str) -> str | None:
     match action:
         case "app.rollback" if release.current:
-            return "it runs now"
+            return t("it runs now")
         case "app.rollback" if release.image_removed_at is not None:
-            return "its image was removed"
+            return t("its image was removed")
         case "release.pin" if release.pinned:
-            return "it is pinned already"
+            return t("it is pinned already")
         case "release.unpin" if not release.pinned:
-            return "it is not pinned"
+            return t("it is not pinned")
     return None
 
 
@@ -115,8 +121,8 @@ def node_options(of: OfApp, scene: Scene) -> tuple[Option, ...]:
 
 
 def _node_option(node: NodeView, *, here: bool) -> Option:
-    free = "" if node.disk_free_pct is None else f" · {node.disk_free_pct:.0f} % free"
-    why = "it is there" if here else None if node.enabled else "it is cordoned"
+    free = "" if node.disk_free_pct is None else t(" · {percent} % free", percent=f"{node.disk_free_pct:.0f}")
+    why = t("it is there") if here else None if node.enabled else t("it is cordoned")
     return Option(node.name, line(f"{node.name} · {node.health.value}{free}"), node, why)
 
 
@@ -124,24 +130,26 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
     Action[OfApp](
         id="app.rollback",
         title="Roll back",
-        ask="Roll back",
+        ask="Roll back {name} to {option}?",
+        typed=app_word,
         verb="Roll back",
         tooltip="Deploy an earlier release of the app again, without a build",
         noun="app",
         key="b",
         views=_VIEWS,
         name=app_name,
-        consequence=lambda _of, _scene: "A job deploys the image of that release; nothing is built.",
+        consequence=lambda _of, _scene: t("A job deploys the image of that release; nothing is built."),
         order=_back,
         danger=Danger.DESTRUCTIVE,
         reads=Reads.RELEASES,
-        choose="to",
         footer=True,
     ),
     Action[OfApp](
         id="app.stop",
         title="Stop app",
-        ask="Stop",
+        ask="Stop {name}?",
+        ask_many="Stop {count} apps?",
+        typed=app_word,
         verb="Stop",
         tooltip="Stop apps on their nodes",
         noun="app",
@@ -149,7 +157,7 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
         views=("placements",),
         name=app_name,
         refusal=_unplaced,
-        consequence=lambda _of, _scene: "Its page answers no more until it is deployed again.",
+        consequence=lambda _of, _scene: t("Its page answers no more until it is deployed again."),
         order=lambda of, scene, _: StopApp(of.app_id, _owner(of, scene), _version(of, scene)),
         danger=Danger.DESTRUCTIVE,
         several=True,
@@ -158,7 +166,8 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
     Action[OfApp](
         id="app.reassign",
         title="Reassign",
-        ask="Reassign",
+        ask="Reassign {name} to {option}?",
+        ask_many="Reassign {count} apps to {option}?",
         verb="Reassign",
         tooltip="Place apps on another node; their containers follow with their next deployment",
         noun="app",
@@ -166,17 +175,16 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
         views=("placements",),
         name=app_name,
         refusal=_unmovable,
-        consequence=lambda _of, _scene: "Its container follows with the app's next deployment.",
+        consequence=lambda _of, _scene: t("Its container follows with the app's next deployment."),
         order=_moved,
         several=True,
         reads=Reads.NODES,
-        choose="to",
         footer=True,
     ),
     Action[OfApp](
         id="release.pin",
         title="Pin release",
-        ask="Keep an image of",
+        ask="Keep an image of {name} for good: {option}?",
         verb="Pin",
         tooltip="Keep the image of a release for good",
         noun="app",
@@ -185,12 +193,11 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
         name=app_name,
         order=lambda of, _, option: _pinned(of, option, pinned=True),
         reads=Reads.RELEASES,
-        choose="for good:",
     ),
     Action[OfApp](
         id="release.unpin",
         title="Unpin release",
-        ask="Keep an image of",
+        ask="Keep an image of {name} no longer for good: {option}?",
         verb="Unpin",
         tooltip="Keep the image of a release only as long as it is one of the newest",
         noun="app",
@@ -198,12 +205,11 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
         name=app_name,
         order=lambda of, _, option: _pinned(of, option, pinned=False),
         reads=Reads.RELEASES,
-        choose="no longer for good:",
     ),
     Action[OfApp](
         id="operation.retry",
         title="Retry operation",
-        ask="Try what a node has yet to do for",
+        ask="Try now what a node has yet to do for {name}: {option}?",
         verb="Try now",
         tooltip="Have a stop or delete of the app, that its node has yet to do, tried now",
         noun="app",
@@ -211,21 +217,20 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
         name=app_name,
         order=lambda of, _, option: _turned(of, option, abandon=False),
         reads=Reads.OPERATIONS,
-        choose="now:",
     ),
     Action[OfApp](
         id="operation.abandon",
         title="Abandon operation",
-        ask="Give up what a node has yet to do for",
+        ask="Give up what a node has yet to do for {name}: {option}?",
+        typed=app_word,
         verb="Give up",
         tooltip="Give up a stop or delete of the app that its node has yet to do",
         noun="app",
         views=_VIEWS,
         name=app_name,
-        consequence=lambda _of, _scene: "The app may go on running on that node, and nobody stops it.",
+        consequence=lambda _of, _scene: t("The app may go on running on that node, and nobody stops it."),
         order=lambda of, _, option: _turned(of, option, abandon=True),
         danger=Danger.DESTRUCTIVE,
         reads=Reads.OPERATIONS,
-        choose=":",
     ),
 )

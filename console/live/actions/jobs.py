@@ -7,6 +7,7 @@ from console.live.actions.spec import Action, Danger, Option, Reads
 from console.live.model import Scene
 from console.live.plain import line
 from console.live.views.jobs import short
+from console.live.words import t
 from protocol import versions
 from protocol.jobs import JobStatus, JobView
 from protocol.webhooks import DeliveryView
@@ -14,7 +15,7 @@ from protocol.webhooks import DeliveryView
 
 def job_name(job: JobView, _: Scene) -> str:
     """What a job is called in questions."""
-    return line(f"job {short(job.id)} of app {job.app_id}")
+    return line(t("job {job} of app {app}", job=short(job.id), app=job.app_id))
 
 
 def _version(job: JobView) -> str:
@@ -22,13 +23,13 @@ def _version(job: JobView) -> str:
 
 
 def _ended(job: JobView, _: Scene) -> str | None:
-    return f"it has ended ({job.status.value})" if job.status.terminal else None
+    return t("it has ended ({status})", status=job.status.value) if job.status.terminal else None
 
 
 def _not_retryable(job: JobView, _: Scene) -> str | None:
     if job.status in (JobStatus.FAILED, JobStatus.CANCELLED):
         return None
-    return f"it is {job.status.value}; only a job that failed or was cancelled can be retried"
+    return t("it is {status}; only a job that failed or was cancelled can be retried", status=job.status.value)
 
 
 def _cancelled(job: JobView, scene: Scene) -> CancelJob:
@@ -45,14 +46,14 @@ def _resent(job: JobView, _: Scene, option: Option | None) -> ResendResult | Non
 
 
 def _unended(job: JobView, _: Scene) -> str | None:
-    return None if job.status.terminal else "it has not ended, so its result was sent to nobody yet"
+    return None if job.status.terminal else t("it has not ended, so its result was sent to nobody yet")
 
 
 ACTIONS: Final[tuple[Action[Any], ...]] = (
     Action[JobView](
         id="job.deploy",
         title="Deploy",
-        ask="Deploy",
+        ask="Deploy?",
         verb="Deploy",
         tooltip="Deploy an app, beginning with the selected job's order",
         order=lambda _job, _scene, _option: None,
@@ -64,7 +65,9 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
     Action[JobView](
         id="job.cancel",
         title="Cancel job",
-        ask="Cancel",
+        ask="Cancel {name}?",
+        ask_many="Cancel {count} jobs?",
+        typed=lambda job: job.app_id,
         verb="Cancel the job",
         tooltip="Cancel the selected or marked jobs",
         noun="job",
@@ -72,7 +75,7 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
         views=("jobs",),
         name=job_name,
         refusal=_ended,
-        consequence=lambda _job, _scene: "Its build stops; what runs of the app now keeps running.",
+        consequence=lambda _job, _scene: t("Its build stops; what runs of the app now keeps running."),
         order=lambda job, scene, _: _cancelled(job, scene),
         danger=Danger.DESTRUCTIVE,
         several=True,
@@ -82,7 +85,8 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
     Action[JobView](
         id="job.retry",
         title="Retry",
-        ask="Retry",
+        ask="Retry {name}?",
+        ask_many="Retry {count} jobs?",
         verb="Retry",
         tooltip="Order again what jobs that failed or were cancelled were to deploy",
         noun="job",
@@ -90,7 +94,7 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
         views=("jobs",),
         name=job_name,
         refusal=_not_retryable,
-        consequence=lambda _job, _scene: "A new job with the same order is made.",
+        consequence=lambda _job, _scene: t("A new job with the same order is made."),
         order=lambda job, scene, _: _retried(job, scene),
         several=True,
         footer=True,
@@ -98,16 +102,15 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
     Action[JobView](
         id="webhook.retry",
         title="Send result again",
-        ask="Send the result of",
+        ask="Send the result of {name} again: {option}?",
         verb="Send again",
         tooltip="Send a result of the selected job's app to its receiver again",
         noun="job",
         views=("jobs",),
         name=job_name,
         refusal=_unended,
-        consequence=lambda _job, _scene: "The receiver gets it once more, also if it has it already.",
+        consequence=lambda _job, _scene: t("The receiver gets it once more, also if it has it already."),
         order=_resent,
         reads=Reads.DELIVERIES,
-        choose="again:",
     ),
 )

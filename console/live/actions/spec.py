@@ -7,12 +7,14 @@ from types import MappingProxyType
 from typing import Any, Final, Generic, TypeVar
 
 from console.live.actions.orders import Order
+from console.live.catalog import view_of
 from console.live.model import Scene
+from console.live.words import later, t, tn
 from protocol.base import Wire
 
 T = TypeVar("T", bound=Wire)
-_STALE: Final = "what is shown may be out of date; wait for the connection"
-_READ_ONLY: Final = "the console is read-only here; open it with --write to change something"
+_STALE: Final = later("what is shown may be out of date; wait for the connection")
+_READ_ONLY: Final = later("the console is read-only here; open it with --write to change something")
 
 
 class Danger(StrEnum):
@@ -62,8 +64,8 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Permit:
-    """What a context allows: changes at all (`write`; `why` says why it does not), and whether its targets have to be
-    named (`production`)."""
+    """What a context allows: changes at all (`write`; `why` says in English why it does not), and whether its targets
+    have to be named (`production`)."""
 
     write: bool = True
     production: bool = False
@@ -97,9 +99,10 @@ class Aim(Generic[T]):
 class Action(Generic[T]):
     """One thing that an operator can do.
 
-    `ask` begins the question and `verb` is the answer that does it. `views` are the tables whose objects it is for;
-    without a `noun` it is for none. `refusal` says why an object cannot be meant. `order` makes what is sent, of the
-    object and of what was chosen or read for it.
+    `ask` is the question about one object ({name}, and {option} if something is chosen for it), `ask_many` that about
+    several ({count}), and `verb` the answer that does it. `views` are the tables whose objects it is for; without a
+    `noun` it is for none. `refusal` says why an object cannot be meant. `typed` is what has to be typed where targets
+    have to be named. `order` makes what is sent, of the object and of what was chosen or read for it.
     """
 
     id: str
@@ -112,19 +115,21 @@ class Action(Generic[T]):
     key: str = ""
     views: tuple[str, ...] = ()
     name: Callable[[T, Scene], str] = lambda value, _: str(value)
+    typed: Callable[[T], str] = str
+    ask_many: str = ""
     refusal: Callable[[T, Scene], str | None] = lambda _value, _scene: None
     consequence: Callable[[T, Scene], str] = lambda _value, _scene: ""
     danger: Danger = Danger.CONFIRM
     several: bool = False
     reads: Reads = Reads.NOTHING
-    choose: str = ""
     back: str = "Cancel"
     footer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked before something happens: every target has a line. `typed`: only who types this may say yes."""
+    """What is asked before something happens: every target has a line. `typed`: only who types this may say yes.
+    `destructive`: yes takes something away."""
 
     title: str
     consequence: str
@@ -132,6 +137,7 @@ class Question:
     back: str = "Cancel"
     targets: tuple[str, ...] = ()
     typed: str | None = None
+    destructive: bool = False
 
 
 @dataclass(frozen=True)
@@ -144,8 +150,8 @@ class Stand:
         """Why nothing may be changed there now."""
         standing = self.planes.get(plane, Standing(fresh=False))
         if not standing.permit.write:
-            return standing.permit.why
-        return None if standing.fresh else _STALE
+            return t(standing.permit.why)
+        return None if standing.fresh else t(_STALE)
 
     def production(self, planes: Sequence[str]) -> bool:
         """Whether the targets have to be named."""
@@ -160,7 +166,7 @@ def shown_in(action: Action[Any], view: str) -> bool:
 def refusal(action: Action[Any], view: str, aims: Sequence[Aim[Any]], stand: Stand) -> str | None:
     """Why the action cannot be done now with these objects; None when it can be asked for."""
     if not shown_in(action, view):
-        return f"{action.title} is for {' and '.join(action.views)}"
+        return t("{action} is for {views}", action=t(action.title), views=_all(action.views))
     planes = {aim.plane for aim in aims} or set(stand.planes) or {""}
     for plane in sorted(planes):
         if why := stand.why_not(plane):
@@ -168,10 +174,28 @@ def refusal(action: Action[Any], view: str, aims: Sequence[Aim[Any]], stand: Sta
     if not action.noun:
         return None
     if not aims:
-        return f"no {action.noun} is selected"
+        return t("no {noun} is selected", noun=t(action.noun))
     if len(aims) > 1 and not action.several:
-        return f"{action.title} is for one {action.noun} at a time, and {len(aims)} are marked"
+        words = later("{action} is for one {noun} at a time, and {count} are marked")
+        return t(words, action=t(action.title), noun=t(action.noun), count=len(aims))
     return _refused(action, aims)
+
+
+def _all(views: Sequence[str]) -> str:
+    return t(" and ").join(t(view_of(each).title) for each in views)
+
+
+def so_many(action: Action[Any], count: int) -> str:
+    """So many of what it is for."""
+    match action.noun:
+        case "job":
+            return tn("{count} job", "{count} jobs", count)
+        case "app":
+            return tn("{count} app", "{count} apps", count)
+        case "node":
+            return tn("{count} node", "{count} nodes", count)
+        case _:
+            return tn("{count} runner", "{count} runners", count)
 
 
 def _refused(action: Action[Any], aims: Sequence[Aim[Any]]) -> str | None:
@@ -179,7 +203,8 @@ def _refused(action: Action[Any], aims: Sequence[Aim[Any]]) -> str | None:
         why = action.refusal(aim.value, aim.scene)
         if why:
             name = action.name(aim.value, aim.scene)
-            return f"{name}: {why}" + ("; unmark it" if len(aims) > 1 else "")
+            words = later("{name}: {why}; unmark it") if len(aims) > 1 else later("{name}: {why}")
+            return t(words, name=name, why=why)
     return None
 
 
@@ -189,14 +214,16 @@ def question(
     """What is asked: every object that is meant, also those that the filter hides, and what will happen to them."""
     names = [action.name(aim.value, aim.scene) for aim in aims]
     one = len(aims) == 1
-    chosen = f" {action.choose} {option.label}" if option is not None and action.choose else ""
-    title = f"{action.ask} {names[0]}{chosen}?" if one else f"{action.ask} {len(aims)} {action.noun}s{chosen}?"
-    marked = tuple(
-        f"{name} (hidden by the filter)" if aim.hidden else name for name, aim in zip(names, aims, strict=True)
-    )
+    label = option.label if option is not None else ""
+    title = t(action.ask if one else action.ask_many, name=names[0], count=len(aims), option=label)
+    hidden = later("{name} (hidden by the filter)")
+    marked = tuple(t(hidden, name=name) if aim.hidden else name for name, aim in zip(names, aims, strict=True))
     said = dict.fromkeys(action.consequence(aim.value, aim.scene) for aim in aims)
     typed = None
     if action.danger is Danger.DESTRUCTIVE and stand.production([aim.plane for aim in aims]):
-        typed = names[0].split()[-1] if one else f"{len(aims)} {action.noun}s"
+        # In letters that every keyboard has.
+        typed = action.typed(aims[0].value) if one else f"{len(aims)} {action.noun}s"
     targets = marked if not one or aims[0].hidden else ()
-    return Question(title, "\n".join((*filter(None, said), *lines)), action.verb, action.back, targets, typed)
+    words = "\n".join((*filter(None, said), *lines))
+    destructive = action.danger is Danger.DESTRUCTIVE
+    return Question(title, words, action.verb, action.back, targets, typed, destructive)

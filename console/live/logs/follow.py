@@ -8,6 +8,7 @@ from typing import Final, Protocol
 from console.live.feed import LogSource, log_pieces
 from console.live.logs.book import Origin, Piece
 from console.live.plain import line
+from console.live.words import t
 from protocol.client.stream import backoff
 from protocol.client.transport import Refused, Unreachable
 from protocol.running import AppLogEvent, AppLogKind, AppLogQuery, OutputStream
@@ -54,7 +55,8 @@ async def _of_job(source: LogSource, job_id: str, number: int, now: Now, pause: 
         async for piece in found:
             if piece.problem is not None:
                 if not lost:
-                    yield Piece(number, arrived=now(), note=f"the line is lost: {line(piece.problem)}; trying again")
+                    note = t("the line is lost: {problem}; trying again", problem=line(piece.problem))
+                    yield Piece(number, arrived=now(), note=note)
                 lost = True
             else:
                 lost = False
@@ -79,14 +81,14 @@ class _AppReader:
         """Read until nobody wants it. Raises Refused when the app is not to be seen."""
         told = ""
         while True:
-            self._problem = "the stream ended"
+            self._problem = t("the stream ended")
             async with aclosing(self._once()) as found:
                 async for piece in found:
                     told = ""
                     yield piece
             if self._problem != told:
                 told = self._problem
-                yield Piece(self._number, arrived=self._now(), note=f"{told}; trying again")
+                yield Piece(self._number, arrived=self._now(), note=t("{problem}; trying again", problem=told))
             await pause(next(self._waits))
 
     async def _once(self) -> AsyncGenerator[Piece, None]:
@@ -111,7 +113,7 @@ class _AppReader:
             yield Piece(self._number, event.text.encode("utf-8", "replace"), now, own, error)
         elif event.kind is AppLogKind.CONTAINER and (event.text or self._container not in ("", event.container)):
             name = line(event.container or "")
-            note = f"now container {name}: {line(event.text)}".removesuffix(": ")
+            note = t("now container {name}", name=name) + (f": {line(event.text)}" if event.text else "")
             yield Piece(self._number, b"", now, own, note=note)
 
     def _advance(self, event: AppLogEvent) -> None:

@@ -15,9 +15,10 @@ def origin_of(value: object, plane: str = "") -> Origin | None:
     which is said where there is one."""
     where = f"{plane} " if plane else ""
     if isinstance(value, JobView):
-        return Origin("job", value.id, f"{where}job {short(value.id)} {value.app_id}", plane)
+        label = t("job {job} {app}", job=short(value.id), app=value.app_id)
+        return Origin("job", value.id, f"{where}{label}", plane)
     if isinstance(value, PlacementView | AppRunView | AppView):
-        return Origin("app", value.app_id, f"{where}app {value.app_id}", plane)
+        return Origin("app", value.app_id, f"{where}{t('app {app}', app=value.app_id)}", plane)
     return None
 
 

@@ -15,6 +15,7 @@ from typing import Final
 from console.live.logs.colours import drawn
 from console.live.logs.lines import Line
 from console.live.logs.store import LogStore
+from console.live.words import t
 
 _LONGEST_WORDS: Final = 500
 #: The sequences of `console.live.plain`, in bytes and on one line.
@@ -70,7 +71,7 @@ def wanted(words: str) -> Wanted:
             words, re.compile(pattern.encode(), flags), re.compile(pattern, flags), without=without, literal=literal
         )
     except re.error as error:
-        return Wanted(words, problem=f"the expression is not complete: {error}")
+        return Wanted(words, problem=t("the expression is not complete: {problem}", problem=error))
 
 
 def readable(block: bytes) -> bytes:

@@ -4,6 +4,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from console.live.words import later, t
+
 _AGO: Final = re.compile(r"-?(\d{1,6})(s|m|h|d)(?: ago)?")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _CLOCK: Final = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
@@ -29,7 +31,6 @@ def moment(text: str, newest: datetime) -> datetime:
             return found if found <= newest else found - timedelta(days=1)
         found = datetime.fromisoformat(typed)
     except ValueError:
-        raise NoMoment(
-            f"{typed[:40]!r} is no time; give 14:30, 2026-05-01T14:30 (UTC) or 90m for so long before the end"
-        ) from None
+        words = later("{typed} is no time; give 14:30, 2026-05-01T14:30 (UTC) or 90m for so long before the end")
+        raise NoMoment(t(words, typed=repr(typed[:40]))) from None
     return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)

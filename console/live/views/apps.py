@@ -10,7 +10,9 @@ from console.live.plain import line
 from console.live.views.jobs import short
 from console.live.views.placements import since
 from console.live.views.spec import ViewSpec, signed, worded
+from console.live.words import t, tn
 from protocol.apps import AppCondition, AppView
+from protocol.operations import OperationView
 
 _CONDITION: Final[Mapping[AppCondition, tuple[str, Tone]]] = {
     AppCondition.QUEUED: ("○", Tone.WARN),
@@ -46,25 +48,30 @@ def _words(app: AppView, _: Scene) -> str:
     return line(f"{app.app_id} {app.user_id or ''} {app.condition.value} {_node(app) or ''} {why(app)}")
 
 
+def _pending(operation: OperationView) -> str:
+    why_not = operation.message or operation.state.value
+    tried = tn("tried {count} time", "tried {count} times", operation.attempts)
+    return f"{t('{kind} waits: {why}', kind=operation.kind.value, why=why_not)}, {tried}"
+
+
 def sheet(app: AppView, scene: Scene) -> tuple[str, ...]:
     """What is known of one app in four lines."""
     run = app.run
     deployed = since(run.last_deployed_at) if run and run.last_deployed_at else None
     active = since(run.last_active_at) if run and run.last_active_at else None
-    lived = f" · deployed {span(seconds_between(scene.now, deployed))} ago" if deployed else " · never deployed"
-    used = f" · last active {span(seconds_between(scene.now, active))} ago" if active else ""
+    ages = {"deployed": span(seconds_between(scene.now, deployed)), "active": span(seconds_between(scene.now, active))}
+    lived = t("deployed {age} ago", age=ages["deployed"]) if deployed else t("never deployed")
+    used = f" · {t('last active {age} ago', age=ages['active'])}" if active else ""
     job = app.job_id or (run.last_job_id if run else None)
-    pending = "; ".join(
-        f"{each.kind.value} waits: {each.message or each.state.value}, tried {each.attempts} times"
-        for each in app.operations
-    )
+    where = t("{state} on {node}", state=app.condition.value, node=_node(app) or t("no node"))
+    user = t("user {user}", user=app.user_id or t("unknown"))
     return (
+        line(f"{t('app {app}', app=app.app_id)} · {user} · {where}"),
+        line(f"{t('job {job}', job=short(job)) if job else t('no job')} · {lived}{used}"),
+        line(why(app) or t("nothing is wrong with it")),
         line(
-            f"app {app.app_id} · user {app.user_id or 'unknown'} · {app.condition.value} on {_node(app) or 'no node'}"
+            "; ".join(map(_pending, app.operations)) or f"funai app-logs {app.app_id} -f · funai app-shell {app.app_id}"
         ),
-        line(f"{f'job {short(job)}' if job else 'no job'}{lived}{used}"),
-        line(why(app) or "nothing is wrong with it"),
-        line(pending or f"funai app-logs {app.app_id} -f · funai app-shell {app.app_id}"),
     )
 
 

@@ -10,6 +10,7 @@ from console.live.model import Scene
 from console.live.plain import line
 from console.live.views.jobs import short
 from console.live.views.spec import Field, ViewSpec, aged, by_number, by_text, counted, signed, worded
+from console.live.words import later, t, tn
 from protocol.drains import DrainMove, DrainPreview, DrainState, DrainView, MoveState
 
 _BAR: Final = 12
@@ -49,19 +50,23 @@ def progress(drain: DrainView) -> str:
 
 def _todo(drain: DrainView) -> str:
     if drain.state is DrainState.PAUSED:
-        return f"It is paused: funai drain-resume {drain.id}, or funai drain-undo {drain.id} to take it back."
+        words = later("It is paused: funai drain-resume {number}, or funai drain-undo {number} to take it back.")
+        return t(words, number=drain.id)
     if drain.counts.get(MoveState.FAILED):
-        return "Apps whose move failed stay where they serve; look at them with Enter, then drain again."
+        return t("Apps whose move failed stay where they serve; look at them with Enter, then drain again.")
     return ""
 
 
 def sheet(drain: DrainView, scene: Scene) -> tuple[str, ...]:
     """What is known of one plan in four lines."""
     began, ended = seconds_between(scene.now, drain.created_at), seconds_between(scene.now, drain.finished_at)
-    over = f" · over {span(ended)} ago" if drain.finished_at else ""
+    over = f" · {t('over {age} ago', age=span(ended))}" if drain.finished_at else ""
+    head = t("drain {number} of node {node}", number=drain.id, node=drain.node)
+    partial = f" · {t('partial')}" if drain.partial else ""
+    at_a_time = t("{count} at a time", count=drain.max_parallel)
     return (
-        line(f"drain {drain.id} of node {drain.node} · {drain.kind.value} · {drain.state.value} · by {drain.actor}"),
-        line(f"began {span(began)} ago{over} · {drain.max_parallel} at a time{' · partial' if drain.partial else ''}"),
+        line(f"{head} · {drain.kind.value} · {drain.state.value} · {t('by {actor}', actor=drain.actor)}"),
+        line(f"{t('began {age} ago', age=span(began))}{over} · {at_a_time}{partial}"),
         line(drain.summary),
         _todo(drain),
     )
@@ -107,9 +112,11 @@ def _target(move: DrainMove, scene: Scene) -> str:
 
 def _move_sheet(move: DrainMove, scene: Scene) -> tuple[str, ...]:
     to = _target(move, scene)
+    where = t(" to {node}", node=to) if to else ""
+    tried = tn("tried {count} time", "tried {count} times", move.attempts)
     return (
-        line(f"app {move.app_id} · {move.state.value}{f' to {to}' if to else ''} · tried {move.attempts} times"),
-        line(f"job {move.job_id}" if move.job_id else "no job yet"),
+        line(f"{t('app {app}', app=move.app_id)} · {move.state.value}{where} · {tried}"),
+        line(t("job {job}", job=move.job_id) if move.job_id else t("no job yet")),
         line(move.message or ""),
     )
 
@@ -144,9 +151,12 @@ def moves_of(drain_id: str) -> ViewSpec[DrainMove]:
 
 def plan_lines(plan: DrainPreview) -> tuple[Cell, ...]:
     """What a drain of a node would do, in a few lines."""
-    said = [Cell(line(f"If drained now: {plan.explanation}"), Tone.PLAIN if plan.fits else Tone.WARN)]
+    now = t("If drained now: {plan}", plan=plan.explanation)
+    said = [Cell(line(now), Tone.PLAIN if plan.fits else Tone.WARN)]
     for room in plan.targets[:3]:
-        after = f", {size(room.disk_free_bytes)} free becomes {size(room.disk_free_bytes_after)}" if room.apps else ""
+        sizes = {"free": size(room.disk_free_bytes), "after": size(room.disk_free_bytes_after)}
+        after = t(", {free} free becomes {after}", **sizes) if room.apps else ""
         stops = f"; {room.stops}" if room.stops else ""
-        said.append(cell(f"  {room.name}: {room.apps} apps{after}{stops}", Tone.QUIET))
+        apps = tn("{count} app", "{count} apps", room.apps)
+        said.append(cell(f"  {room.name}: {apps}{after}{stops}", Tone.QUIET))
     return tuple(said)

@@ -8,6 +8,7 @@ from console.live.model import Scene
 from console.live.plain import line
 from console.live.views.jobs import short
 from console.live.views.spec import Field, ViewSpec, by_number, by_text, worded
+from console.live.words import t
 from protocol.audit import AuditEntry
 
 _LONGEST: Final = 60
@@ -47,9 +48,11 @@ def _subject(entry: AuditEntry, scene: Scene) -> str:
 
 def sheet(entry: AuditEntry, scene: Scene) -> tuple[str, ...]:
     """What is known of one entry in three lines."""
-    where = f" from {entry.source_address}" if entry.source_address else ""
+    by = t("by {actor}", actor=entry.actor)
+    if entry.source_address:
+        by = t("by {actor} from {address}", actor=entry.actor, address=entry.source_address)
     return (
-        line(f"event {entry.seq} · {entry.kind} {_subject(entry, scene)} {entry.change} · by {entry.actor}{where}"),
+        line(f"{t('event {number}', number=entry.seq)} · {entry.kind} {_subject(entry, scene)} {entry.change} · {by}"),
         line(f"{entry.at:%Y-%m-%d %H:%M:%S} UTC"),
         line(difference(entry), 600),
     )

@@ -10,6 +10,7 @@ from console.live.keyed import Keyed
 from console.live.model import Scene
 from console.live.plain import line
 from console.live.views.spec import Field, Rank, ViewSpec, by_number, by_text
+from console.live.words import later, t
 from protocol.jobs import JobStatus, JobView
 
 Changes = Iterable[tuple[JobView | None, JobView | None]]
@@ -38,14 +39,14 @@ def why(job: JobView) -> str:
     """Why a job is as it is, in words; the advice and the log lines of a failure stand in its details."""
     match job.status:
         case JobStatus.PENDING:
-            return job.waiting_for.message if job.waiting_for else "waiting for a runner"
+            return job.waiting_for.message if job.waiting_for else t("waiting for a runner")
         case JobStatus.RUNNING:
             return job.payload.phase_message or ""
         case JobStatus.SUCCEEDED:
             return job.deploy_url or job.image or ""
         case JobStatus.FAILED | JobStatus.CANCELLED:
             cause = (job.error_message or "").partition("\nWhat to do:")[0]
-            reason = f"superseded by {short(job.superseded_by)}" if job.superseded_by else job.reason
+            reason = t("superseded by {job}", job=short(job.superseded_by)) if job.superseded_by else job.reason
             return ": ".join(part for part in (reason, cause) if part)
 
 
@@ -60,8 +61,8 @@ def lease_text(job: JobView, now: datetime) -> Cell:
         return Cell("–", Tone.QUIET)
     left = (job.lease_expire_at - now).total_seconds()
     if left <= 0:
-        return Cell(f"lease over {span(-left)} ago", Tone.BAD)
-    return Cell(f"lease {span(left)}", Tone.WARN if left < 8 else Tone.PLAIN)
+        return Cell(t("lease over {age} ago", age=span(-left)), Tone.BAD)
+    return Cell(t("lease {time}", time=span(left)), Tone.WARN if left < 8 else Tone.PLAIN)
 
 
 def eta(job: JobView, scene: Scene) -> Cell:
@@ -69,13 +70,17 @@ def eta(job: JobView, scene: Scene) -> Cell:
     backlog = scene.model.beside.backlog
     if job.status is JobStatus.PENDING:
         place = backlog.position(job.id)
-        return Cell(f"#{place} of {backlog.waiting}", Tone.PLAIN) if place is not None else Cell("")
+        return (
+            Cell(t("#{place} of {count}", place=place, count=backlog.waiting), Tone.PLAIN)
+            if place is not None
+            else Cell("")
+        )
     band, ran = backlog.band(job.app_id), spent(job, scene.now)
     if job.status is not JobStatus.RUNNING or band is None or ran is None:
         return Cell("")
     low, high = band.low - ran, band.high - ran
     if high <= 0:
-        return Cell(f"{span(-high)} over", Tone.WARN)
+        return Cell(t("{time} over", time=span(-high)), Tone.WARN)
     return Cell(f"<{span(high)}" if low <= 0 else f"{span(low)}-{span(high)}", Tone.BUSY)
 
 
@@ -161,21 +166,36 @@ def _words(job: JobView, _: Scene) -> str:
     return line(f"{job.id} {job.app_id} {job.user_id} {job.status.value} {job.payload.phase or ''} {runner} {why(job)}")
 
 
+def _times(job: JobView, now: datetime) -> str:
+    created = t("created {age} ago", age=span(seconds_between(now, job.created_at)))
+    if job.started_at is None:
+        return created
+    ran = later("ran {time}") if job.status.terminal else later("running for {time}")
+    return f"{created}, {t(ran, time=span(spent(job, now)))}"
+
+
+def _ends_in(job: JobView, scene: Scene) -> str:
+    left = eta(job, scene).text
+    if not left:
+        return ""
+    words = later("{place} in line") if job.status is JobStatus.PENDING else later("ends in {place}")
+    return f" · {t(words, place=left)}"
+
+
 def sheet(job: JobView, scene: Scene) -> tuple[str, ...]:
     """What is known of one job in four lines."""
     payload, now = job.payload, scene.now
-    what = payload.image or f"{payload.git_ref or 'default branch'} of {payload.repo_ssh_url or 'no repository'}"
-    ran = f", {'ran' if job.status.terminal else 'running for'} {span(spent(job, now))}" if job.started_at else ""
-    times = f"created {span(seconds_between(now, job.created_at))} ago{ran}"
-    attempt = f"attempt {job.attempt}" if job.attempt else "not started"
+    ref, repository = payload.git_ref or t("default branch"), payload.repo_ssh_url or t("no repository")
+    what = payload.image or t("{ref} of {repository}", ref=ref, repository=repository)
+    attempt = t("attempt {number}", number=job.attempt) if job.attempt else t("not started")
     lease = f", {lease_text(job, now).text}" if job.lease_expire_at else ""
-    runner = f" on {job.runner_id}" if job.runner_id else ""
-    left = eta(job, scene).text
-    ends = "" if not left else f" · {left} in line" if job.status is JobStatus.PENDING else f" · ends in {left}"
+    runner = t(" on {node}", node=job.runner_id) if job.runner_id else ""
+    commit = f" · {t('commit {commit}', commit=job.commit[:12])}" if job.commit else ""
+    app, user = t("app {app}", app=job.app_id), t("user {user}", user=job.user_id)
     return (
-        line(f"job {job.id} · app {job.app_id} · user {job.user_id} · {attempt}"),
-        line(f"{times}{runner}{lease}{ends}"),
-        line(f"{what}{f' · commit {job.commit[:12]}' if job.commit else ''}"),
+        line(f"{t('job {job}', job=job.id)} · {app} · {user} · {attempt}"),
+        line(f"{_times(job, now)}{runner}{lease}{_ends_in(job, scene)}"),
+        line(f"{what}{commit}"),
         line(why(job) or job.status.value),
     )
 

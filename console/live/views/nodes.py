@@ -8,7 +8,8 @@ from console.live.cells import Cell, Column, Tone, cell, disk_bar, disk_tone, se
 from console.live.model import Scene
 from console.live.plain import line
 from console.live.views.spec import Field, ViewSpec, by_number, by_text
-from protocol.nodes import NodeHealth, NodeView
+from console.live.words import later, t, tn
+from protocol.nodes import NodeHealth, NodeView, NodeVitals
 
 _HEALTH: Final[Mapping[NodeHealth, tuple[str, Tone]]] = {
     NodeHealth.HEALTHY: ("✓", Tone.GOOD),
@@ -58,20 +59,26 @@ def sheet(node: NodeView, scene: Scene) -> tuple[str, ...]:
     """What is known of one node in three lines."""
     now = scene.now
     beat = span(seconds_between(now, node.last_heartbeat_at))
-    inodes = "" if node.inodes_free_pct is None else f" · inodes {node.inodes_free_pct:.0f} % free{_counted(node)}"
-    labels = f" · labels {', '.join(node.labels)}" if node.labels else ""
-    state = "takes deployments" if node.enabled else "cordoned: takes no new deployment"
+    inodes = "" if node.inodes_free_pct is None else f" · {_inodes_free(node)}{_counted(node)}"
+    labels = f" · {t('labels {names}', names=', '.join(node.labels))}" if node.labels else ""
+    state = t("takes deployments") if node.enabled else t("cordoned: takes no new deployment")
+    weight = t("weight {weight} · agent {address}", weight=node.weight, address=node.agent_base_url or t("unknown"))
+    free = t("{free} of {total} free", free=size(node.disk_free_bytes), total=size(node.disk_total_bytes))
+    containers = t("? containers")
+    if node.container_count is not None:
+        containers = tn("{count} container", "{count} containers", node.container_count)
+    placed = tn("{count} app placed", "{count} apps placed", node.placements)
+    heard = t("heard {age} ago", age=beat)
+    speaks = "; ".join((*(node.reasons or _told(node)), *_problems(node)))
     return (
-        line(f"node {node.name} · {state} · weight {node.weight} · agent {node.agent_base_url or 'unknown'}{labels}"),
-        line(
-            f"{size(node.disk_free_bytes)} of {size(node.disk_total_bytes)} free{inodes} · "
-            f"{node.container_count if node.container_count is not None else '?'} containers · "
-            f"{node.placements} apps placed · heard {beat} ago{_vitals(node, now)}"
-        ),
-        line(
-            "; ".join((*(node.reasons or _told(node)), *_problems(node))) or "nothing speaks against placing apps here"
-        ),
+        line(f"{t('node {name}', name=node.name)} · {state} · {weight}{labels}"),
+        line(f"{free}{inodes} · {containers} · {placed} · {heard}{_vitals(node, now)}"),
+        line(speaks or t("nothing speaks against placing apps here")),
     )
+
+
+def _inodes_free(node: NodeView) -> str:
+    return t("inodes {percent} % free", percent=f"{node.inodes_free_pct:.0f}")
 
 
 def _vitals(node: NodeView, now: datetime) -> str:
@@ -79,21 +86,30 @@ def _vitals(node: NodeView, now: datetime) -> str:
     vitals = node.vitals
     if vitals is None:
         return ""
-    load = f" · load {vitals.load1:.1f} on {vitals.cpus or '?'} CPUs" if vitals.load1 is not None else ""
-    made = vitals.collection
-    freed = f" · freed {size(made.freed_bytes)} {span(seconds_between(now, made.at))} ago" if made is not None else ""
+    load, freed, made = "", "", vitals.collection
+    if vitals.load1 is not None:
+        words = tn("load {load} on {cpus} CPU", "load {load} on {cpus} CPUs", vitals.cpus or 0, **_load(vitals))
+        load = f" · {words}"
+    if made is not None:
+        age = span(seconds_between(now, made.at))
+        freed = f" · {t('freed {size} {age} ago', size=size(made.freed_bytes), age=age)}"
     return f"{load}{freed}"
+
+
+def _load(vitals: NodeVitals) -> dict[str, str]:
+    return {"load": f"{vitals.load1:.1f}", "cpus": str(vitals.cpus or "?")}
 
 
 def _problems(node: NodeView) -> tuple[str, ...]:
     found = node.vitals
     if found is None:
         return ()
-    parts = (("engine", found.engine_problem), ("gateway", found.gateway_problem))
-    said = [f"{part}: {problem}" for part, problem in parts if problem]
-    said += [f"app {app.app_id} {app.health.value}: {app.reason}" for app in found.unwell]
+    parts = ((later("engine: {problem}"), found.engine_problem), (later("gateway: {problem}"), found.gateway_problem))
+    said = [t(words, problem=problem) for words, problem in parts if problem]
+    said += [f"{t('app {app}', app=app.app_id)} {app.health.value}: {app.reason}" for app in found.unwell]
     left = (found.unwell_total or 0) - len(found.unwell)
-    return (*said, f"{left} more apps are unwell") if left > 0 else tuple(said)
+    more = tn("{count} more app is unwell", "{count} more apps are unwell", left)
+    return (*said, more) if left > 0 else tuple(said)
 
 
 def _told(node: NodeView) -> tuple[str, ...]:
@@ -103,7 +119,8 @@ def _told(node: NodeView) -> tuple[str, ...]:
 def _counted(node: NodeView) -> str:
     if node.inodes_total is None or node.inodes_free is None:
         return ""
-    return f" ({node.inodes_total - node.inodes_free:,} of {node.inodes_total:,} used)"
+    used = node.inodes_total - node.inodes_free
+    return " " + t("({used:,} of {total:,} used)", used=used, total=node.inodes_total)
 
 
 NODES: Final = ViewSpec[NodeView](

@@ -8,6 +8,7 @@ from console.live.cells import Cell, Column, Tone, cell, seconds_between, span
 from console.live.model import Scene
 from console.live.plain import line
 from console.live.views.spec import Field, ViewSpec, aged, by_number, by_text, counted, signed, worded
+from console.live.words import t, tn
 from protocol.operations import OperationState, OperationView
 
 _STATE: Final[Mapping[OperationState, tuple[str, Tone]]] = {
@@ -33,29 +34,37 @@ def _next(operation: OperationView, scene: Scene) -> Cell:
     if operation.next_attempt_at is None or operation.state.final:
         return Cell("–", Tone.QUIET)
     left = -(seconds_between(scene.now, operation.next_attempt_at) or 0.0)
-    return Cell(span(left) if left > 0 else "now", Tone.WARN)
+    return Cell(span(left) if left > 0 else t("now"), Tone.WARN)
 
 
 def _why(operation: OperationView) -> str:
-    return operation.message or operation.reason or f"asked by {operation.actor} ({operation.cause})"
+    asked = t("asked by {actor} ({cause})", actor=operation.actor, cause=operation.cause)
+    return operation.message or operation.reason or asked
 
 
 def sheet(operation: OperationView, scene: Scene) -> tuple[str, ...]:
     """What is known of one operation in four lines."""
     after = _next(operation, scene).text
-    again = f" · tried again in {after}" if operation.next_attempt_at and not operation.state.final else ""
+    pending = operation.next_attempt_at and not operation.state.final
+    again = f" · {t('tried again in {time}', time=after)}" if pending else ""
     asked = span(seconds_between(scene.now, operation.created_at))
-    todo = (
-        "" if operation.state.final else "It is tried until it is done; if the node is gone for good, delete the node."
+    tried = tn("tried {count} time", "tried {count} times", operation.attempts)
+    todo = t("It is tried until it is done; if the node is gone for good, delete the node.")
+    head = t(
+        "operation {number} · {kind} app {app} of user {user} on {node} · fence {fence}",
+        number=operation.id,
+        kind=operation.kind.value,
+        app=operation.app_id,
+        user=operation.user_id,
+        node=_node(operation, scene),
+        fence=operation.fence,
     )
+    by = t("asked {age} ago by {actor} ({cause})", age=asked, actor=operation.actor, cause=operation.cause)
     return (
-        line(
-            f"operation {operation.id} · {operation.kind.value} app {operation.app_id} of user {operation.user_id} on "
-            f"{_node(operation, scene)} · fence {operation.fence}"
-        ),
-        line(f"asked {asked} ago by {operation.actor} ({operation.cause}) · tried {operation.attempts} times{again}"),
+        line(head),
+        line(f"{by} · {tried}{again}"),
         line(_why(operation)),
-        todo,
+        "" if operation.state.final else todo,
     )
 
 

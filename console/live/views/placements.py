@@ -9,6 +9,7 @@ from console.live.plain import line
 from console.live.views.jobs import short
 from console.live.views.nodes import health_cell
 from console.live.views.spec import Field, ViewSpec, by_number, by_text
+from console.live.words import t
 from protocol.nodes import NodeHealth, NodeView, PlacementView
 
 
@@ -58,9 +59,12 @@ def sheet(placement: PlacementView, scene: Scene) -> tuple[str, ...]:
     node, run = node_of(placement, scene), scene.model.apps.get(placement.app_id)
     age = span(seconds_between(scene.now, since(placement.last_active_at)))
     where = f"{node.name} ({node.health.value})" if node else f"node {placement.node_id}"
-    last = f"last job {short(run.last_job_id)} {run.last_job_status or ''}" if run and run.last_job_id else ""
+    last = ""
+    if run and run.last_job_id:
+        last = t("last job {job} {status}", job=short(run.last_job_id), status=run.last_job_status or "")
+    on, active = t("on {node}", node=where), t("last active {age} ago", age=age)
     return (
-        line(f"app {placement.app_id} · on {where} · last active {age} ago"),
+        line(f"{t('app {app}', app=placement.app_id)} · {on} · {active}"),
         line(last),
         line("; ".join(filter(None, (run.last_error if run else None, *(each.message for each in placement.reasons))))),
     )

@@ -9,6 +9,7 @@ from console.live.model import Scene
 from console.live.plain import line
 from console.live.views.jobs import short
 from console.live.views.spec import Field, ViewSpec, aged, by_number, signed, worded
+from console.live.words import t
 from protocol.releases import ReleaseView
 
 _COMMIT_DIGITS: Final = 12
@@ -25,22 +26,24 @@ def _state(release: ReleaseView) -> Cell:
 def _back(release: ReleaseView) -> str:
     """Whether one can go back to it."""
     if release.current:
-        return "this is what runs"
+        return t("this is what runs")
     if release.image_removed_at is not None:
-        return "its image was removed: deploy its commit again"
+        return t("its image was removed: deploy its commit again")
     return f"funai rollback {release.app_id} --to {release.number}"
 
 
 def sheet(release: ReleaseView, scene: Scene) -> tuple[str, ...]:
     """What is known of one release in four lines."""
+    head = t("release {number} of app {app}", number=release.number, app=release.app_id)
+    served = (
+        t("deployed {age} ago", age=span(seconds_between(scene.now, release.created_at))),
+        t("port {port}", port=release.container_port),
+        t("path {path}", path=release.base_path),
+        t("health {path}", path=release.health_check_path),
+    )
     return (
-        line(
-            f"release {release.number} of app {release.app_id} · {_state(release).text} · job {short(release.job_id)}"
-        ),
-        line(
-            f"deployed {span(seconds_between(scene.now, release.created_at))} ago · port {release.container_port} · "
-            f"path {release.base_path} · health {release.health_check_path}"
-        ),
+        line(f"{head} · {_state(release).text} · {t('job {job}', job=short(release.job_id))}"),
+        line(" · ".join(served)),
         line(f"{release.image} {release.image_digest or ''}"),
         line(_back(release)),
     )

@@ -8,13 +8,14 @@ from console.live.plain import line
 from console.live.views.jobs import held_by, lease_text, short
 from console.live.views.placements import since
 from console.live.views.spec import Field, ViewSpec, by_number, by_text
+from console.live.words import t, tn
 from protocol.nodes import RunnerHealth, RunnerView
 
 
 def _pause(runner: RunnerView) -> str | None:
     """Why it gets no work, as long as it is heard."""
     if runner.drained_at is not None and runner.health is RunnerHealth.HEALTHY:
-        return f"drained by {runner.drained_by or 'an operator'}"
+        return t("drained by {actor}", actor=runner.drained_by or t("an operator"))
     if runner.vitals is None or runner.vitals.pause is None or runner.health is not RunnerHealth.HEALTHY:
         return None
     return runner.vitals.pause.message
@@ -38,8 +39,8 @@ def _jobs(runner: RunnerView, scene: Scene) -> Cell:
     )
     pause = _pause(runner)
     if pause:
-        return cell(f"takes no work: {pause}  {jobs}".rstrip(), Tone.WARN)
-    return cell(jobs, Tone.BUSY) if held else Cell("idle", Tone.QUIET)
+        return cell(f"{t('takes no work: {why}', why=pause)}  {jobs}".rstrip(), Tone.WARN)
+    return cell(jobs, Tone.BUSY) if held else Cell(t("idle"), Tone.QUIET)
 
 
 def _least(runner: RunnerView) -> float | None:
@@ -58,11 +59,12 @@ def _self_report(runner: RunnerView) -> str:
     vitals = runner.vitals
     if vitals is None:
         return ""
-    pause = f"takes no work: {vitals.pause.message} · " if vitals.pause else ""
-    disks = " · ".join(
-        f"{disk.place} {size(disk.free_bytes)} of {size(disk.total_bytes)} free" for disk in vitals.disks
-    )
-    return f"{pause}process {vitals.instance_id}, up {span(vitals.up_seconds)} · {disks}".removesuffix(" · ")
+    parts = [t("takes no work: {why}", why=vitals.pause.message)] if vitals.pause else []
+    parts.append(t("process {name}, up {time}", name=vitals.instance_id, time=span(vitals.up_seconds)))
+    for disk in vitals.disks:
+        free = t("{free} of {total} free", free=size(disk.free_bytes), total=size(disk.total_bytes))
+        parts.append(f"{disk.place} {free}")
+    return " · ".join(parts)
 
 
 def sheet(runner: RunnerView, scene: Scene) -> tuple[str, ...]:
@@ -70,15 +72,19 @@ def sheet(runner: RunnerView, scene: Scene) -> tuple[str, ...]:
     held = held_by(scene.model.jobs, runner.runner_id)
     seen = span(seconds_between(scene.now, since(runner.last_seen_at_ms)))
     jobs = " · ".join(
-        f"job {short(job.id)} of app {job.app_id} {job.payload.phase or ''}, {lease_text(job, scene.now).text}"
+        f"{t('job {job} of app {app}', job=short(job.id), app=job.app_id)} {job.payload.phase or ''}, "
+        f"{lease_text(job, scene.now).text}"
         for job in held
     )
+    version = t("version {version}", version=runner.version or t("unknown"))
+    most, count = runner.slots or "?", runner.slots or 0
+    slots = tn("{held} of {most} slot in use", "{held} of {most} slots in use", count, held=len(held), most=most)
     return (
         line(
-            f"runner {runner.runner_id} · {runner.host or 'unknown host'} · version {runner.version or 'unknown'} · "
-            f"{len(held)} of {runner.slots or '?'} slots in use · heard {seen} ago"
+            f"{t('runner {name}', name=runner.runner_id)} · {runner.host or t('unknown host')} · {version} · {slots} · "
+            f"{t('heard {age} ago', age=seen)}"
         ),
-        line(jobs or "runs nothing now"),
+        line(jobs or t("runs nothing now")),
         line(_self_report(runner)),
     )
 

@@ -9,8 +9,9 @@ from console.live.cells import Cell, Column, Tone, cell, seconds_between, size
 from console.live.derived import Derived
 from console.live.model import Model, Scene
 from console.live.plain import line
-from console.live.stages import STAGE_TONES
+from console.live.stages import STAGE_TONES, retried
 from console.live.views.spec import Field, ViewSpec, by_number, by_text, counted, worded
+from console.live.words import t
 from protocol.jobs import JobView, StageOutcome, StageView
 
 _BAR: Final = 24
@@ -49,7 +50,7 @@ def _within(stage: StageView, stages: Sequence[StageView], now: datetime) -> Cel
 
 
 def _made(stage: StageView) -> str:
-    again = f", tried again {stage.retries} times" if stage.retries else ""
+    again = retried(stage)
     made = stage.image or (f"commit {stage.commit[:12]}" if stage.commit else "")
     digest = f" ({stage.image_digest})" if stage.image_digest else ""
     return f"{made}{digest}{again}"
@@ -64,8 +65,11 @@ def _outcome(stage: StageView) -> Cell:
 
 def _sheet(stage: StageView, scene: Scene) -> tuple[str, ...]:
     return (
-        line(f"{stage.phase} of attempt {stage.attempt} · {stage.outcome.lower()} · took {_took(stage, scene)}"),
-        line(f"began {stage.started_at:%Y-%m-%d %H:%M:%S} UTC · made {size(stage.bytes)}"),
+        line(
+            f"{t('{phase} of attempt {number}', phase=stage.phase, number=stage.attempt)} · {stage.outcome.lower()} · "
+            f"{t('took {time}', time=_took(stage, scene))}"
+        ),
+        line(t("began {time} UTC · made {size}", time=f"{stage.started_at:%Y-%m-%d %H:%M:%S}", size=size(stage.bytes))),
         line(_made(stage)),
     )
 

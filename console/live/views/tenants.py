@@ -11,6 +11,7 @@ from console.live.plain import line
 from console.live.views.apps import condition_cell
 from console.live.views.placements import since
 from console.live.views.spec import Field, ViewSpec, by_number, by_text, worded
+from console.live.words import t, tn
 from protocol.apps import AppCondition, AppView
 from protocol.nodes import NodeView, PlacementView, UnwellApp
 from protocol.running import AppStats
@@ -48,8 +49,27 @@ def _state(placement: PlacementView, scene: Scene) -> Cell:
 def _why(placement: PlacementView, scene: Scene) -> str:
     unwell = unwell_on(scene.model.nodes.get(str(placement.node_id)), placement.app_id)
     if unwell is not None:
-        return f"{unwell.reason} ({unwell.crashes} crashes)" if unwell.crashes else unwell.reason
+        crashes = tn("{count} crash", "{count} crashes", unwell.crashes or 0)
+        return f"{unwell.reason} ({crashes})" if unwell.crashes else unwell.reason
     return "; ".join(each.message for each in placement.reasons)
+
+
+def processes(stats: AppStats) -> str:
+    """How many it has."""
+    if stats.processes is None:
+        return t("? processes")
+    return tn("{count} process", "{count} processes", stats.processes)
+
+
+def memory(stats: AppStats) -> str:
+    """What it has of what it may have."""
+    return t("memory {used} of {most}", used=size(stats.memory_bytes), most=size(stats.memory_limit_bytes))
+
+
+def _used(stats: AppStats) -> str:
+    received, sent = size(stats.received_bytes), size(stats.sent_bytes)
+    went = t("received {received}, sent {sent}", received=received, sent=sent)
+    return f"{processes(stats)} · {memory(stats)} · {went}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,16 +128,11 @@ class _Use:
     def sheet(self, placement: PlacementView, scene: Scene) -> tuple[str, ...]:
         """Everything about the app here."""
         stats = self.of(placement, scene)
-        use = (
-            f"{'?' if stats.processes is None else stats.processes} processes · memory {size(stats.memory_bytes)} of "
-            f"{size(stats.memory_limit_bytes)} · received {size(stats.received_bytes)}, sent {size(stats.sent_bytes)}"
-            if stats
-            else "what it uses is not known"
-        )
         age = span(seconds_between(scene.now, since(placement.last_active_at)))
+        active = t("last active {age} ago", age=age)
         return (
-            line(f"app {placement.app_id} · {_state(placement, scene).text} · last active {age} ago"),
-            line(use),
+            line(f"{t('app {app}', app=placement.app_id)} · {_state(placement, scene).text} · {active}"),
+            line(_used(stats) if stats else t("what it uses is not known")),
             line(_why(placement, scene)),
         )
 

@@ -7,6 +7,7 @@ from console.live.derived import Derived
 from console.live.model import Model, Scene
 from console.live.plain import line
 from console.live.views.spec import ViewSpec, counted, worded
+from console.live.words import t, tn
 from protocol.base import Wire
 from protocol.jobs import JobStatus
 
@@ -37,12 +38,24 @@ def _rows(model: Model) -> dict[str, UserRow]:
     }
 
 
+def _has(user: UserRow) -> str:
+    apps = tn("{count} app", "{count} apps", len(user.apps))
+    waiting = tn("{count} job waits", "{count} jobs wait", user.waiting)
+    return f"{apps} · {waiting} · {tn('{count} runs', '{count} run', user.running)}"
+
+
 def sheet(user: UserRow, _: Scene) -> tuple[str, ...]:
     """What is known of one user in three lines."""
     return (
-        line(f"user {user.user_id} · {len(user.apps)} apps · {user.waiting} jobs wait · {user.running} run"),
-        line(f"{user.succeeded} succeeded, {user.failed} failed among the jobs that are shown"),
-        line(f"apps {', '.join(user.apps)}", 400),
+        line(f"{t('user {user}', user=user.user_id)} · {_has(user)}"),
+        line(
+            t(
+                "{succeeded} succeeded, {failed} failed among the jobs that are shown",
+                succeeded=user.succeeded,
+                failed=user.failed,
+            )
+        ),
+        line(t("apps {names}", names=", ".join(user.apps)), 400),
     )
 
 

@@ -9,6 +9,7 @@ from console.live.model import Scene
 from console.live.plain import line
 from console.live.views.jobs import short
 from console.live.views.spec import Field, ViewSpec, aged, by_number, by_text, counted, signed, worded
+from console.live.words import t, tn
 from protocol.webhooks import DeliveryState, DeliveryView
 
 _STATE: Final[Mapping[DeliveryState, tuple[str, Tone]]] = {
@@ -27,33 +28,39 @@ def _next(delivery: DeliveryView, scene: Scene) -> Cell:
     if delivery.state is not DeliveryState.PENDING:
         return Cell("–", Tone.QUIET)
     if delivery.next_attempt_at is None:
-        return Cell("queued", Tone.QUIET)
+        return Cell(t("queued"), Tone.QUIET)
     left = -(seconds_between(scene.now, delivery.next_attempt_at) or 0.0)
-    return Cell(span(left) if left > 0 else "now", Tone.WARN)
+    return Cell(span(left) if left > 0 else t("now"), Tone.WARN)
 
 
 def _why(delivery: DeliveryView) -> str:
-    status = f"answered {delivery.status}: " if delivery.status is not None and delivery.message else ""
+    if delivery.message and delivery.status is not None:
+        return t("answered {status}: {message}", status=delivery.status, message=delivery.message)
     if delivery.message:
-        return f"{status}{delivery.message}"
+        return delivery.message
     if delivery.state is DeliveryState.PENDING and delivery.next_attempt_at is None:
-        return "waits behind an earlier one of its app"
+        return t("waits behind an earlier one of its app")
     return ""
 
 
 def _todo(delivery: DeliveryView) -> str:
     if delivery.state is not DeliveryState.FAILED:
         return ""
-    return f"It was given up; once the receiver works: funai webhooks retry {delivery.id}"
+    return t("It was given up; once the receiver works: funai webhooks retry {number}", number=delivery.id)
+
+
+def _about(delivery: DeliveryView) -> str:
+    return t("job {job} of app {app}", job=short(delivery.job_id), app=delivery.app_id)
 
 
 def sheet(delivery: DeliveryView, scene: Scene) -> tuple[str, ...]:
     """What is known of one delivery in four lines."""
     return (
-        line(f"delivery {delivery.id} · {delivery.event} · job {short(delivery.job_id)} of app {delivery.app_id}"),
+        line(f"{t('delivery {number}', number=delivery.id)} · {delivery.event} · {_about(delivery)}"),
         line(
-            f"made {span(seconds_between(scene.now, delivery.created_at))} ago · tried {delivery.attempts} times · "
-            f"next {_next(delivery, scene).text}"
+            f"{t('made {age} ago', age=span(seconds_between(scene.now, delivery.created_at)))} · "
+            f"{tn('tried {count} time', 'tried {count} times', delivery.attempts)} · "
+            f"{t('next {time}', time=_next(delivery, scene).text)}"
         ),
         line(_why(delivery)),
         _todo(delivery),

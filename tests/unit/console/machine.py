@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from console.live.cursor import Cursor, Marks, place, settle, step
+from console.live.cursor import Cursor, Marks, found, place, settle, step
 from console.live.filter import parse
 from console.live.keyed import Keyed
 from console.live.model import Live, Model, World
@@ -77,8 +77,8 @@ class Machine(RuleBasedStateMachine):
 
     @rule(seed=NUMBERS, count=st.integers(1, 40))
     def change(self, seed: int, count: int) -> None:
-        found = self._some(seed, count)
-        self._apply({key: made(int(key[:6]), seed + turn) for turn, key in enumerate(found)}, [])
+        some = self._some(seed, count)
+        self._apply({key: made(int(key[:6]), seed + turn) for turn, key in enumerate(some)}, [])
 
     @rule(count=st.integers(1, 20), version=NUMBERS)
     def come(self, count: int, version: int) -> None:
@@ -117,6 +117,15 @@ class Machine(RuleBasedStateMachine):
     def narrow(self, typed: str) -> None:
         self.table.arrange(replace(self.table.arrangement, filter=parse(typed, ORDERS)))
         self.cursor = settle(self.cursor, self.table)
+
+    @rule(typed=st.sampled_from(FILTERS))
+    def filter_and_enter(self, typed: str) -> None:
+        """Whoever is done with a filter is on its first row, unless the chosen object is shown."""
+        self.narrow(typed)
+        before, shown = self.cursor, self.table.row_of(self.cursor.key or "")
+        self.cursor = found(self.cursor, self.table)
+        assert self.cursor == (before if shown is not None or not len(self.table) else Cursor(self.table.key(0), 0))
+        self.chosen = self.cursor.key
 
     @rule(rows=st.integers(-60, 60))
     def move(self, rows: int) -> None:
@@ -180,8 +189,8 @@ class Machine(RuleBasedStateMachine):
         conditions = self.table.arrangement.filter.conditions
         wanted = set(self.truth) if not conditions else {key for key in self.truth if self._holds(key)}
         assert set(shown) == wanted
-        found = counts(self.jobs)
-        assert {status: found[status] for status in JobStatus} == {
+        counted = counts(self.jobs)
+        assert {status: counted[status] for status in JobStatus} == {
             status: sum(each.status is status for each in self.truth.values()) for status in JobStatus
         }
 
