@@ -86,11 +86,13 @@ class Transport:
         self.base_url = base_url.rstrip("/")
         self.proof: Mapping[str, str] = dict(headers)
         self._seconds = timeout
+        # To read whom TLS trusts costs as much as everything else at the start, and plain HTTP asks nobody.
+        secure = not self.base_url.lower().startswith("http:")
         self._client = httpx.AsyncClient(
             base_url=self.base_url,
             headers=dict(headers),
             timeout=httpx.Timeout(timeout, connect=min(timeout, 3.0)),
-            transport=_Network(network or httpx.AsyncHTTPTransport(trust_env=False)),
+            transport=_Network(network or httpx.AsyncHTTPTransport(trust_env=False, verify=secure)),
             trust_env=False,
         )
 
