@@ -19,7 +19,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     tests/system/test_disk.py --deploys 1000`: until a small disk was filled many times over. `bin/test
     tests/system/test_drain.py --drained 20`: a node with so many apps. `bin/test tests/engine --all-engines`: Podman
     and the swarm pass every case, as Docker does in every run."""
-    parser.addoption("--schedules", type=int, default=2000, help="how many schedules tests/model plays")
+    parser.addoption("--schedules", type=int, default=1000, help="how many schedules tests/model plays")
     parser.addoption("--deploys", type=int, default=30, help="how many images tests/system/test_disk.py deploys")
     parser.addoption("--drained", type=int, default=4, help="how many apps tests/system/test_drain.py moves")
     parser.addoption("--all-trees", action="store_true", help="test_hostile_trees.py takes every tree it knows")

@@ -96,6 +96,8 @@ class App:
                 break
             if seen[-1] is None and any(seen) and not caller.is_alive():
                 break
+            # Shorter than any step, and leaves the processor to the agent.
+            time.sleep(0.001)
         self.node.kill_agent()
         caller.join()
         return seen[-1] == step

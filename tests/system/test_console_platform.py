@@ -144,7 +144,10 @@ def select(terminal: Terminal, words: str) -> None:
     """The first row that has these words; the filter leaves the cursor on its object, also on one that it hides."""
     terminal.press("/")
     terminal.type(words)
+    terminal.until(f"/ {words}")
     terminal.press("Enter")
+    # Before that the filter has the keys, and takes the next one for a part of it.
+    terminal.until("n Deploy")
 
     def chosen() -> bool:
         if any("▸" in line and words in line for line in terminal.shown().splitlines()):
