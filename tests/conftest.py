@@ -6,12 +6,17 @@ from pathlib import Path
 
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
+from hypothesis import HealthCheck, settings
 
 from tests.support import own_network, real
 
 TESTS = Path(__file__).parent
 #: Whether each worker of this run has a network and an engine of its own.
 APART = os.environ.get("FUNAI_TEST_APART") == "1"
+
+# Both compare with a clock, and what else the machine does is no defect of what is tested.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
