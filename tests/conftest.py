@@ -1,14 +1,22 @@
 """What every test may use: the real parts, one of each per run, and a guard against blocking calls in the loop."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
+from hypothesis import HealthCheck, settings
 
-from tests.support import real
+from tests.support import own_network, real
 
 TESTS = Path(__file__).parent
+#: Whether each worker of this run has a network and an engine of its own.
+APART = os.environ.get("FUNAI_TEST_APART") == "1"
+
+# Both compare with a clock, and what else the machine does is no defect of what is tested.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -16,21 +24,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     tests/system/test_disk.py --deploys 1000`: until a small disk was filled many times over. `bin/test
     tests/system/test_drain.py --drained 20`: a node with so many apps. `bin/test tests/engine --all-engines`: Podman
     and the swarm pass every case, as Docker does in every run."""
-    parser.addoption("--schedules", type=int, default=2000, help="how many schedules tests/model plays")
+    parser.addoption("--schedules", type=int, default=1000, help="how many schedules tests/model plays")
     parser.addoption("--deploys", type=int, default=30, help="how many images tests/system/test_disk.py deploys")
     parser.addoption("--drained", type=int, default=4, help="how many apps tests/system/test_drain.py moves")
     parser.addoption("--all-trees", action="store_true", help="test_hostile_trees.py takes every tree it knows")
     parser.addoption("--all-engines", action="store_true", help="tests/engine passes every case on every engine")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Before a worker starts anything."""
+    if APART and hasattr(config, "workerinput"):
+        own_network.enter()
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """When several workers share the run, a file stays with one of them, so that it makes its fixtures once. Whole
-    platforms and whatever else lives in the one engine stay together: platforms that see each other's containers take
-    them away. They begin first, because they take longest, and then the schedules, of which the last one may take
-    minutes while nothing is left for the other worker."""
+    platforms and whatever else lives in the one engine stay together, unless each worker has an engine of its own:
+    platforms that see each other's containers take them away. What takes longest begins first, so that nobody waits
+    for it at the end."""
     for item in items:
-        together = _lives_in_the_engine(item)
+        together = not APART and _lives_in_the_engine(item)
         place = item.path.relative_to(TESTS)
         # The conformance suite starts engines of its own, each once.
         alone = "engines" if place.parts[0] == "engine" else str(place)
@@ -39,9 +53,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _turn(item: pytest.Item) -> int:
-    if _lives_in_the_engine(item):
+    if item.path == TESTS / "model" / "test_schedules.py":
         return 0
-    return 1 if item.path == TESTS / "model" / "test_schedules.py" else 2
+    return 1 if _lives_in_the_engine(item) else 2
 
 
 def _lives_in_the_engine(item: pytest.Item) -> bool:
@@ -65,7 +79,7 @@ def real_parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def docker_url(real_parts: Path) -> Iterator[str]:
-    """A real Docker engine, with busybox:1.36 in it."""
+    """A real Docker engine, with busybox:1.36 in it; this worker's own, or the one that was named."""
     with real.docker_engine(real_parts / "engine") as url:
         real.busybox_image(url)
         yield url

@@ -19,6 +19,8 @@ INDEX_ADDRESS = re.compile(
     r"https?://[a-z0-9.-]*(npmjs|npmmirror|pypi|pythonhosted|debian|ubuntu|docker\.io|ghcr\.io)", re.I
 )
 BATCHES = 2
+#: By the import contracts none of these imports those after it, and of the rest only what stands below it.
+FLOORS = ("protocol", "daemons.kit", "console.live")
 #: Imported once by each batch, because they are slow and not what is tested.
 LIBRARIES = (
     "aiodocker, aiohttp.web, aiomysql, asyncssh, httpx, orjson, prometheus_client, pydantic_settings, pymongo, "
@@ -108,19 +110,28 @@ def modules() -> list[str]:
     return sorted(name for name in names if not name.endswith("__main__"))
 
 
+def floor(name: str) -> int:
+    """How far above the ground it stands."""
+    return next((number for number, each in enumerate(FLOORS) if name.startswith(each)), len(FLOORS))
+
+
 @pytest.mark.timeout(300)
 def test_every_module_imports_alone() -> None:
-    """Each in a fork of a fresh interpreter, warnings as errors: no module leans on another having been imported. The
-    protocol, whose models take longest, is imported once for all others after each of its modules was tried alone."""
+    """Each in a fork of a fresh interpreter, warnings as errors: no module leans on another having been imported. What
+    others stand on is imported once for all of them after each of its modules was tried alone."""
     program = (
         "import os, sys, traceback, warnings\n"
         f"import {LIBRARIES}\n"
         "warnings.simplefilter('error')\n"
         "failed = []\n"
-        "others = 0\n"
+        f"floors = {FLOORS!r}\n"
+        "tried = []\n"
         "for name in sys.argv[1:]:\n"
-        "    if not others and not name.startswith('protocol'):\n"
-        "        others = [__import__(each) for each in sys.argv[1:] if each.startswith('protocol')]\n"
+        "    while floors and not name.startswith(floors[0]):\n"
+        "        for each in tried:\n"
+        "            __import__(each)\n"
+        "        tried, floors = [], floors[1:]\n"
+        "    tried.append(name)\n"
         "    pid = os.fork()\n"
         "    if pid == 0:\n"
         "        try:\n"
@@ -133,7 +144,7 @@ def test_every_module_imports_alone() -> None:
         "        failed.append(name)\n"
         "sys.exit('\\n'.join(failed) or 0)\n"
     )
-    names = sorted(modules(), key=lambda name: not name.startswith("protocol"))
+    names = sorted(modules(), key=floor)
 
     def batch(number: int) -> subprocess.CompletedProcess[str]:
         argv = [sys.executable, "-c", program, *names[number::BATCHES]]

@@ -76,7 +76,7 @@ def test_a_node_that_may_not_filter_packets_says_so_and_starts_nothing(
 
     def refusal() -> str:
         try:
-            return httpx.get(f"{node.agent_url}/internal/ready", trust_env=False).text
+            return httpx.get(f"{node.agent_url}/internal/ready", trust_env=False, verify=False).text
         except httpx.TransportError:
             return ""
 

@@ -88,12 +88,14 @@ def process(argv: Sequence[str], log: Path, **options: object) -> Iterator[subpr
 
 @contextmanager
 def docker_engine(folder: Path) -> Iterator[str]:
-    """The URL of a Docker engine: the one FUNAI_TEST_DOCKER_HOST names, else a private dockerd in `folder`."""
+    """The URL of a Docker engine: the one FUNAI_TEST_DOCKER_HOST names, else a private dockerd in `folder`, or in a
+    folder of FUNAI_TEST_ENGINES, where somebody looks after those whose tests were killed."""
     given = os.environ.get("FUNAI_TEST_DOCKER_HOST")
     if given:
         yield given
         return
-    with private_engine(folder) as url:
+    engines = os.environ.get("FUNAI_TEST_ENGINES")
+    with private_engine(Path(tempfile.mkdtemp(dir=engines)) if engines else folder) as url:
         yield url
 
 

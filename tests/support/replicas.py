@@ -58,7 +58,7 @@ class ReplicaProcess:
     def ready(self) -> bool:
         """Whether it says so."""
         with contextlib.suppress(httpx.TransportError):
-            return httpx.get(f"{self.url}/internal/ready", trust_env=False, timeout=3).status_code == 200
+            return httpx.get(f"{self.url}/internal/ready", trust_env=False, verify=False, timeout=3).status_code == 200
         return False
 
     def signal(self, number: signal.Signals) -> None:
@@ -111,5 +111,5 @@ def behind_gateway(folder: Path, database_url: str) -> Iterator[tuple[str, Seque
 
 def _answers(url: str) -> bool:
     with contextlib.suppress(httpx.TransportError):
-        return httpx.get(f"{url}/internal/ready", trust_env=False, timeout=3).status_code == 200
+        return httpx.get(f"{url}/internal/ready", trust_env=False, verify=False, timeout=3).status_code == 200
     return False

@@ -12,7 +12,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -44,6 +44,8 @@ _READY: Final = 5
 _SETTLE_SECONDS: Final = 90.0
 #: The kernel ends what a killed runner had started; nothing here waits for a program's own goodwill.
 _OUTLIVE_SECONDS: Final = 5.0
+#: Of a build that tests beside this run make.
+_LONGEST_BUILD_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,8 +234,19 @@ async def soak(scale: Scale, folder: Path, engine: str, progress: Callable[[str]
     groups = leftovers.groups()
     async with synthetic(scale, folder, engine) as running:
         verdict = await running.carry_out(progress)
-    left = [*leftovers.processes(folder), *leftovers.mounts(folder), *sorted(leftovers.groups() - groups)]
+    left = [*leftovers.processes(folder), *leftovers.mounts(folder), *sorted(await _stay(leftovers.groups() - groups))]
     return Verdict([*verdict.problems, *left], verdict.told)
+
+
+async def _stay(groups: set[str]) -> set[str]:
+    """Those of these control groups that do not go away: a build of somebody else beside this run has one meanwhile."""
+
+    async def gone() -> bool:
+        return not groups & leftovers.groups()
+
+    with suppress(TimeoutError):
+        await eventually(gone, _LONGEST_BUILD_SECONDS)
+    return groups & leftovers.groups()
 
 
 @asynccontextmanager

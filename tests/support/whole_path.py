@@ -130,7 +130,9 @@ class WholePath:
         """`data` of an answer of the control plane, as the API (or with X-Admin-Token an operator) gets it."""
         names = {"DEPLOY-SECRET": "DEPLOY_PROXY_AUTH_SHARED_SECRET", "Admin-Token": "DEPLOY_ADMIN_TOKEN"}
         headers = {f"X-{secret}": SECRETS[names[secret]]}
-        answer = httpx.request(method, f"{self.deploy_url}{path}", json=body, headers=headers, trust_env=False)
+        answer = httpx.request(
+            method, f"{self.deploy_url}{path}", json=body, headers=headers, trust_env=False, verify=False
+        )
         assert answer.is_success, answer.text
         return answer.json()["data"]
 
@@ -160,7 +162,9 @@ class WholePath:
     def log(self, job_id: str) -> str:
         """The job's log as it stands."""
         headers = {"X-DEPLOY-SECRET": SECRETS["DEPLOY_PROXY_AUTH_SHARED_SECRET"]}
-        return httpx.get(f"{self.deploy_url}/deploy/jobs/{job_id}/log", headers=headers, trust_env=False).text
+        return httpx.get(
+            f"{self.deploy_url}/deploy/jobs/{job_id}/log", headers=headers, trust_env=False, verify=False
+        ).text
 
     def ended(self, job_id: str, seconds: float = 40) -> dict[str, Any]:
         """The job, once it is over."""
@@ -179,7 +183,9 @@ class WholePath:
         until = int(self.call("GET", "/admin/snapshot", secret="Admin-Token")["seq"])
         told: list[tuple[str, str]] = []
         headers = {"X-Admin-Token": SECRETS["DEPLOY_ADMIN_TOKEN"], "Last-Event-ID": "0"}
-        with httpx.stream("GET", f"{self.deploy_url}/admin/events", headers=headers, trust_env=False) as answer:
+        with httpx.stream(
+            "GET", f"{self.deploy_url}/admin/events", headers=headers, trust_env=False, verify=False
+        ) as answer:
             for line in answer.iter_lines():
                 event = json.loads(line.removeprefix("data:")) if line.startswith("data:") else {}
                 seq = event.get("seq") or 0
@@ -227,7 +233,7 @@ class WholePath:
         done = threading.Event()
 
         def look() -> None:
-            with httpx.Client(base_url=self.node.gateway_url, timeout=5, trust_env=False) as client:
+            with httpx.Client(base_url=self.node.gateway_url, timeout=5, trust_env=False, verify=False) as client:
                 while not done.wait(0.01):
                     try:
                         answer = client.get(path)

@@ -52,7 +52,7 @@ class Platform:
         """What the app's page says, whichever node has it."""
         for each in (self.near, self.far):
             try:
-                found = httpx.get(f"{each.gateway_url}/runtime/{_APP}/", timeout=5, trust_env=False)
+                found = httpx.get(f"{each.gateway_url}/runtime/{_APP}/", timeout=5, trust_env=False, verify=False)
             except httpx.HTTPError:
                 continue
             if found.is_success:
@@ -144,7 +144,10 @@ def select(terminal: Terminal, words: str) -> None:
     """The first row that has these words; the filter leaves the cursor on its object, also on one that it hides."""
     terminal.press("/")
     terminal.type(words)
+    terminal.until(f"/ {words}")
     terminal.press("Enter")
+    # Before that the filter has the keys, and takes the next one for a part of it.
+    terminal.until("n Deploy")
 
     def chosen() -> bool:
         if any("▸" in line and words in line for line in terminal.shown().splitlines()):

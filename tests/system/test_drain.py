@@ -90,7 +90,7 @@ def visited(app_ids: Sequence[str], *nodes: RuntimeNode) -> Iterator[Counter[str
         return f"{app_id}: {' and '.join(answers)}"
 
     def look() -> None:
-        with httpx.Client(timeout=5, trust_env=False) as client:
+        with httpx.Client(timeout=5, trust_env=False, verify=False) as client:
             while not done.wait(0.01):
                 for app_id in app_ids:
                     seen[asked(client, app_id)] += 1

@@ -57,7 +57,7 @@ def visiting(up: Up) -> Iterator[Counter[str]]:
     done = threading.Event()
 
     def look() -> None:
-        with httpx.Client(timeout=5, trust_env=False) as client:
+        with httpx.Client(timeout=5, trust_env=False, verify=False) as client:
             while not done.wait(0.01):
                 try:
                     seen[str(client.get(up.page).status_code)] += 1
@@ -79,6 +79,7 @@ def jobs(up: Up) -> int:
         f"{up.ready['deploy']}/deploy/jobs?limit=100",
         headers={"X-Admin-Token": secrets["DEPLOY_ADMIN_TOKEN"]},
         trust_env=False,
+        verify=False,
     )
     return len(answer.json()["data"])
 
@@ -93,8 +94,8 @@ def test_the_ready_line_leads_to_everything(up: Up) -> None:
     assert up.ready["demoApp"] == "20001"
     assert up.ready["git"] == f"ssh://git@127.0.0.1:{up.base + 4}"
     for name in ("deploy", "api", "agent"):
-        assert httpx.get(f"{up.ready[name]}/internal/ready", trust_env=False).status_code == 200
-    assert "<title>Fun AI Studio demo</title>" in httpx.get(up.page, trust_env=False).text
+        assert httpx.get(f"{up.ready[name]}/internal/ready", trust_env=False, verify=False).status_code == 200
+    assert "<title>Fun AI Studio demo</title>" in httpx.get(up.page, trust_env=False, verify=False).text
 
 
 def test_the_whole_path_holds(up: Up) -> None:
@@ -167,7 +168,7 @@ def test_apps_outlive_the_platform_and_the_next_start_finds_them(up: Up) -> None
     assert up.stop() == 0
     assert not [name for name in CHILDREN if f"{name} did not stop" in up.said]
     assert up.containers() == containers
-    assert httpx.get(f"http://127.0.0.1:{port[1]}/", trust_env=False).status_code == 200
+    assert httpx.get(f"http://127.0.0.1:{port[1]}/", trust_env=False, verify=False).status_code == 200
     up.start()
     assert up.ready["demoApp"] == "20001"
     assert up.answers()

@@ -259,7 +259,7 @@ def test_a_runner_on_a_full_disk_claims_nothing_and_says_so_everywhere(path: Who
         )
         assert (told["health"], told["vitals"]["pause"]["reason"]) == ("HEALTHY", "disk")
         assert told["vitals"]["disks"][0]["freeBytes"] > 0 and "no job is claimed: a disk gets full" in runner.said
-        ready = httpx.get(f"http://127.0.0.1:{runner.port}/internal/ready", trust_env=False)
+        ready = httpx.get(f"http://127.0.0.1:{runner.port}/internal/ready", trust_env=False, verify=False)
         assert ready.status_code == 503 and "disk" in ready.json()["data"]["checks"]
     path.call("POST", f"/deploy/jobs/{job_id}/cancel")
 

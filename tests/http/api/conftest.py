@@ -69,7 +69,7 @@ async def api(tmp_path: Path) -> AsyncIterator[Api]:
                 Transport(url, bearer(OWNER)) as owner,
                 Transport(url, bearer(OTHER)) as other,
                 Transport(url, {ADMIN_TOKEN: ADMIN}) as admin,
-                httpx.AsyncClient(base_url=url, trust_env=False) as raw,
+                httpx.AsyncClient(base_url=url, trust_env=False, verify=False) as raw,
             ):
                 clients = ApiClient(owner), ApiClient(other), ApiAdminClient(admin)
                 yield Api(url, app, plane, database, tmp_path, *clients, raw)

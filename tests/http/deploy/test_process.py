@@ -45,7 +45,7 @@ def test_it_serves_stays_small_keeps_its_data_and_stops_on_a_signal(tmp_path: Pa
 
     def ready() -> bool:
         try:
-            return httpx.get(f"{url}/internal/ready", trust_env=False).status_code == 200
+            return httpx.get(f"{url}/internal/ready", trust_env=False, verify=False).status_code == 200
         except httpx.TransportError:
             return False
 
@@ -53,11 +53,18 @@ def test_it_serves_stays_small_keeps_its_data_and_stops_on_a_signal(tmp_path: Pa
         with process(ARGV, tmp_path / "log", env=environment(tmp_path, port), cwd=tmp_path) as child:
             wait_until(ready, "the control plane's readiness")
             if start == 0:
-                assert httpx.post(f"{url}/deploy/jobs", json=body, headers=proof, trust_env=False).status_code == 200
+                assert (
+                    httpx.post(
+                        f"{url}/deploy/jobs", json=body, headers=proof, trust_env=False, verify=False
+                    ).status_code
+                    == 200
+                )
             status = Path(f"/proc/{child.pid}/status").read_text()
             resident = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
             assert resident < MOST_RESIDENT_KB
-            assert len(httpx.get(f"{url}/deploy/jobs", headers=proof, trust_env=False).json()["data"]) == 1
+            assert (
+                len(httpx.get(f"{url}/deploy/jobs", headers=proof, trust_env=False, verify=False).json()["data"]) == 1
+            )
             in_the_way = refusal(tmp_path, port) if start == 0 else ""
             assert start or f"127.0.0.1:{port}" in in_the_way
             child.send_signal(signal.SIGTERM)
