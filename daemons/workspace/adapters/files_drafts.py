@@ -1,0 +1,159 @@
+"""Files in the making: written aside, then put into place with one rename that either happens or does not."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Final
+
+from daemons.workspace.adapters.confined import (
+    Confinement,
+    closing,
+    entry_of,
+    exchange,
+    make_file,
+    make_folders,
+    name_bytes,
+    rename_new,
+    status_at,
+    told,
+)
+from daemons.workspace.adapters.files_staging import Staging
+from daemons.workspace.adapters.files_workers import Workers
+from daemons.workspace.domain.files import Entry, Guard, Kind, NotThere, Taken
+from daemons.workspace.domain.paths import Parts
+
+#: Somebody else may put something at the path between a look and a rename.
+_TRIES: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A file under a name of the staging folder."""
+
+    staging: int
+    name: str
+    descriptor: int
+
+
+class FileDraft:
+    """One file in the making."""
+
+    def __init__(self, workers: Workers, confined: Confinement, place: Place, home: int, app_id: str) -> None:
+        self._workers = workers
+        self._confined = confined
+        self._place = place
+        self._home = home
+        self._app_id = app_id
+
+    @property
+    def descriptor(self) -> int:
+        """For what reads it before it is kept."""
+        return self._place.descriptor
+
+    async def append(self, piece: bytes) -> None:
+        """Raises DiskFull."""
+        with told():
+            await self._workers.run(write_all, self._place.descriptor, piece)
+
+    async def keep(self, path: Parts, guard: Guard, *, parents: bool) -> Entry:
+        """Into its place."""
+        return await self._workers.run(self._keep, path, guard, parents)
+
+    def close(self) -> None:
+        """Gone, unless it was kept; nothing is under way."""
+        os.close(self._place.descriptor)
+        with suppress(OSError):
+            os.unlink(self._place.name, dir_fd=self._place.staging)
+        os.close(self._place.staging)
+
+    def _keep(self, path: Parts, guard: Guard, parents: bool) -> Entry:
+        with told():
+            try:
+                app = self._confined.folder(self._home, ("apps", self._app_id))
+            except FileNotFoundError:
+                raise NotThere("the user has no such app here; ensure-dir makes its folder") from None
+            with closing(app), closing(self._folder(app, path[:-1], parents)) as folder:
+                os.fsync(self._place.descriptor)
+                put(self._place, folder, path[-1], guard)
+                os.fsync(folder)
+                return entry_of(os.fstat(self._place.descriptor))
+
+    def _folder(self, app: int, path: Parts, parents: bool) -> int:
+        return make_folders(self._confined, app, path) if parents else self._confined.folder(app, path)
+
+
+class Drafts:
+    """Makes drafts on a user's disk."""
+
+    def __init__(self, workers: Workers, confined: Confinement, staging: Staging) -> None:
+        self._workers = workers
+        self._confined = confined
+        self._staging = staging
+
+    @asynccontextmanager
+    async def draft(self, user_id: str, app_id: str, home: int) -> AsyncIterator[FileDraft]:
+        """An empty one; `home` is the user's folder."""
+
+        def work() -> FileDraft:
+            with told():
+                staging = self._staging.opened(user_id, home)
+                name = self._staging.draft_name()
+                try:
+                    place = Place(staging, name, make_file(staging, name))
+                except OSError:
+                    os.close(staging)
+                    raise
+                return FileDraft(self._workers, self._confined, place, home, app_id)
+
+        draft = await self._workers.open(work, FileDraft.close)
+        try:
+            yield draft
+        finally:
+            await self._workers.run(draft.close)
+
+
+def write_all(descriptor: int, piece: bytes) -> None:
+    """All of it, at the end of what was written before."""
+    rest = memoryview(piece)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def put(place: Place, folder: int, name: str, guard: Guard) -> None:
+    """Give the file its name. What the guard looked at is what is replaced, or nothing is: a file that somebody put
+    there meanwhile changes places back."""
+    for _ in range(_TRIES):
+        status = status_at(folder, name)
+        before = entry_of(status) if status is not None else None
+        guard.check(before)
+        with suppress(FileNotFoundError, FileExistsError):
+            if status is None:
+                rename_new(place.staging, place.name, folder, name)
+                return
+            os.fchmod(place.descriptor, status.st_mode & 0o777)
+            exchange(place.staging, place.name, folder, name)
+            if _same(status, status_at(place.staging, place.name)):
+                os.unlink(name_bytes(place.name), dir_fd=place.staging)
+                return
+            _give_back(place, folder, name)
+    raise Taken("path: changes too fast")
+
+
+def _give_back(place: Place, folder: int, name: str) -> None:
+    try:
+        exchange(place.staging, place.name, folder, name)
+    except FileNotFoundError:
+        # Somebody removed the new file already; the former one goes back to where it was.
+        rename_new(place.staging, place.name, folder, name)
+        raise Taken("path: changes too fast") from None
+
+
+def _same(before: os.stat_result, displaced: os.stat_result | None) -> bool:
+    """A rename changes the time of a status, so that is not compared."""
+    return (
+        displaced is not None
+        and entry_of(displaced).kind is Kind.FILE
+        and (before.st_ino, before.st_size, before.st_mtime_ns)
+        == (displaced.st_ino, displaced.st_size, displaced.st_mtime_ns)
+    )

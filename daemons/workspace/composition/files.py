@@ -1,0 +1,40 @@
+"""Puts the files of a node together."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from daemons.kit.auth import Access
+from daemons.workspace.adapters.confined import Confinement
+from daemons.workspace.adapters.trees import Disk, DiskTrees
+from daemons.workspace.http.files import FileRoutes
+from daemons.workspace.http.signed import Signer
+from daemons.workspace.ports import Activity, Homes
+from daemons.workspace.ports.files import Ensure
+from daemons.workspace.services.files import Files
+from daemons.workspace.settings import WorkspaceSettings
+
+
+@dataclass(frozen=True, slots=True)
+class FilePorts:
+    """What files need of the rest of the node."""
+
+    homes: Homes
+    activity: Activity
+    ensure: Ensure
+
+
+def add_files(
+    app: web.Application, access: Access, signer: Signer, settings: WorkspaceSettings, ports: FilePorts
+) -> None:
+    """The routes of files, and what ends with the application."""
+    disk = Disk(ports.homes, Confinement.of_this_kernel(settings.uid))
+    files = Files(DiskTrees(disk), ports.activity, ports.ensure)
+    app.add_routes(access.routes(FileRoutes(files, str(settings.host_root)).table(), signer.gate()))
+
+    async def closing(_app: web.Application) -> AsyncIterator[None]:
+        yield
+        disk.close()
+
+    app.cleanup_ctx.append(closing)

@@ -1,0 +1,94 @@
+"""Files of apps, as the services see them. Every path has passed `domain.paths`; errors are those of `domain.files`.
+
+Whatever implements these ports resolves no path outside of the app it was opened for, while the owner's processes
+change the tree at any moment.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from daemons.workspace.domain.files import Entry, Guard
+from daemons.workspace.domain.paths import Parts
+from daemons.workspace.domain.tree import Listing, TreeLimits
+
+
+class Source(Protocol):
+    """A regular file that is open for reading."""
+
+    @property
+    def entry(self) -> Entry:
+        """The file as it was when it was opened."""
+        ...
+
+    async def read_at(self, offset: int, size: int) -> bytes:
+        """At most `size` bytes; none at the end, which is where it is now."""
+        ...
+
+
+class Draft(Protocol):
+    """A file in the making, on the user's disk and in nobody's way until it is kept."""
+
+    async def append(self, piece: bytes) -> None:
+        """Raises DiskFull."""
+        ...
+
+    async def keep(self, path: Parts, guard: Guard, *, parents: bool) -> Entry:
+        """Put it at the path at once and for good, over what the guard admits. Raises FileError, and then what lay at
+        the path still lies there."""
+        ...
+
+
+class Tree(Protocol):
+    """The files of one app."""
+
+    async def listing(self, path: Parts, limits: TreeLimits) -> Listing:
+        """The folder's entries level by level, without what is ignored; links are not followed."""
+        ...
+
+    async def read(self, path: Parts, most: int) -> tuple[bytes, Entry]:
+        """A whole file. Raises TooLarge beyond `most` bytes."""
+        ...
+
+    def opened(self, path: Parts) -> AbstractAsyncContextManager[Source]:
+        """A file of any size."""
+        ...
+
+    def draft(self) -> AbstractAsyncContextManager[Draft]:
+        """An empty file in the making; gone at the end unless it was kept."""
+        ...
+
+    async def make_folder(self, path: Parts, *, parents: bool) -> None:
+        """With `parents`, whatever is missing of it, and a folder that is there is fine; else exactly that one."""
+        ...
+
+    async def remove(self, path: Parts) -> None:
+        """With all that is in it; what is not there is removed already."""
+        ...
+
+    async def move(self, source: Parts, target: Parts, *, overwrite: bool) -> None:
+        """At once. What lay at the target is removed, or Taken raised."""
+        ...
+
+
+class Trees(Protocol):
+    """The apps of all users of this node."""
+
+    def app(self, user_id: str, app_id: str) -> Tree:
+        """An app's files; each call on them raises NotThere when the user has no such app, and HomeError."""
+        ...
+
+    async def make_app(self, user_id: str, app_id: str) -> None:
+        """An empty folder for an app that has none."""
+        ...
+
+
+class Ensure(Protocol):
+    """What runs a user's container."""
+
+    async def ensured(self, user_id: str) -> None:
+        """The container runs. Raises what the engine does."""
+        ...
+
+
+Pieces = AsyncIterator[bytes]
