@@ -106,3 +106,22 @@ class MoveFile(AppRef):
     from_path: FilePath
     to_path: FilePath
     overwrite: bool = False
+
+
+class UploadFile(FileRef):
+    """Where the file goes that a body carries."""
+
+    overwrite: bool = True
+    create_parents: bool = True
+
+
+class UploadArchive(AppRef):
+    """What the archive that a body carries becomes: the app's content, over what is there or in an empty app."""
+
+    overwrite: bool = True
+
+
+class DownloadArchive(AppRef):
+    """An app as an archive."""
+
+    include_node_modules: bool = False

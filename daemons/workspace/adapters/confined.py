@@ -206,6 +206,19 @@ def make_folders(confined: Confinement, base: int, path: Parts) -> int:
     return at
 
 
+def write_all(descriptor: int, piece: bytes) -> None:
+    """All of it, at the end of what was written before."""
+    rest = memoryview(piece)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def sync_disk(descriptor: int) -> None:
+    """Everything that was written to the disk of the descriptor is on it. Raises OSError."""
+    if _libc.syncfs(descriptor) != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
 def rename_new(source: int, name: str, target: int, new_name: str) -> None:
     """Rename to a name that is free. Raises FileExistsError."""
     _rename(source, name, target, new_name, _NOREPLACE)

@@ -17,9 +17,12 @@ from daemons.workspace.adapters.confined import (
     rename_new,
     status_at,
     told,
+    write_all,
 )
 from daemons.workspace.adapters.files_staging import Staging
+from daemons.workspace.adapters.files_unpacking import Unpacking
 from daemons.workspace.adapters.files_workers import Workers
+from daemons.workspace.domain.archive import ArchiveLimits
 from daemons.workspace.domain.files import Entry, Guard, Kind, NotThere, Taken
 from daemons.workspace.domain.paths import Parts
 
@@ -39,26 +42,33 @@ class Place:
 class FileDraft:
     """One file in the making."""
 
-    def __init__(self, workers: Workers, confined: Confinement, place: Place, home: int, app_id: str) -> None:
+    def __init__(
+        self, workers: Workers, confined: Confinement, tidy: Staging, place: Place, home: int, app_id: str
+    ) -> None:
         self._workers = workers
         self._confined = confined
+        self._tidy = tidy
         self._place = place
         self._home = home
         self._app_id = app_id
-
-    @property
-    def descriptor(self) -> int:
-        """For what reads it before it is kept."""
-        return self._place.descriptor
 
     async def append(self, piece: bytes) -> None:
         """Raises DiskFull."""
         with told():
             await self._workers.run(write_all, self._place.descriptor, piece)
 
+    async def unpack(self, limits: ArchiveLimits, *, overwrite: bool) -> None:
+        """As the app's content."""
+        await self._workers.run(self._unpack, limits, overwrite)
+
     async def keep(self, path: Parts, guard: Guard, *, parents: bool) -> Entry:
         """Into its place."""
         return await self._workers.run(self._keep, path, guard, parents)
+
+    def _unpack(self, limits: ArchiveLimits, overwrite: bool) -> None:
+        place, unpacking = self._place, Unpacking(self._confined, self._tidy, limits)
+        with told():
+            unpacking.unpack(self._home, place.staging, self._app_id, place.descriptor, overwrite=overwrite)
 
     def close(self) -> None:
         """Gone, unless it was kept; nothing is under way."""
@@ -104,20 +114,13 @@ class Drafts:
                 except OSError:
                     os.close(staging)
                     raise
-                return FileDraft(self._workers, self._confined, place, home, app_id)
+                return FileDraft(self._workers, self._confined, self._staging, place, home, app_id)
 
         draft = await self._workers.open(work, FileDraft.close)
         try:
             yield draft
         finally:
             await self._workers.run(draft.close)
-
-
-def write_all(descriptor: int, piece: bytes) -> None:
-    """All of it, at the end of what was written before."""
-    rest = memoryview(piece)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
 
 
 def put(place: Place, folder: int, name: str, guard: Guard) -> None:

@@ -21,9 +21,11 @@ from daemons.workspace.adapters.confined import (
     told,
 )
 from daemons.workspace.adapters.files_drafts import Drafts, FileDraft
+from daemons.workspace.adapters.files_packing import counted, packed
 from daemons.workspace.adapters.files_staging import Staging
 from daemons.workspace.adapters.files_walks import listing
 from daemons.workspace.adapters.files_workers import Workers
+from daemons.workspace.domain.archive import PackLimits
 from daemons.workspace.domain.files import DiskFull, Entry, NotThere, Taken, TooLarge
 from daemons.workspace.domain.paths import Parts
 from daemons.workspace.domain.tree import Listing, TreeLimits
@@ -136,6 +138,28 @@ class DiskTree:
             drafts = Drafts(self.disk.workers, self.disk.confined, self.disk.staging)
             async with drafts.draft(self.user_id, self.app_id, home) as draft:
                 yield draft
+
+    async def count(self, path: Parts, limits: PackLimits) -> None:
+        """What would be packed."""
+        await self._run(lambda home, app: counted(self.disk.confined, app, path, limits))
+
+    @asynccontextmanager
+    async def packed(self, path: Parts, ignored: frozenset[str]) -> AsyncIterator[AsyncIterator[bytes]]:
+        """A folder as a zip."""
+        async with self.disk.home(self.user_id) as home:
+            workers = self.disk.workers
+            app = await workers.open(lambda: self._app(home), os.close)
+            pieces = packed(self.disk.confined, app, path, ignored)
+
+            async def each() -> AsyncIterator[bytes]:
+                while piece := await workers.run(next, pieces, b""):
+                    yield piece
+
+            try:
+                yield each()
+            finally:
+                await workers.run(pieces.close)
+                os.close(app)
 
     async def make_folder(self, path: Parts, *, parents: bool) -> None:
         """A folder."""

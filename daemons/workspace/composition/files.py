@@ -9,10 +9,13 @@ from daemons.kit.auth import Access
 from daemons.workspace.adapters.confined import Confinement
 from daemons.workspace.adapters.trees import Disk, DiskTrees
 from daemons.workspace.http.files import FileRoutes
+from daemons.workspace.http.files_bodies import Carriers
+from daemons.workspace.http.files_transfers import DownloadRoutes, UploadRoutes
 from daemons.workspace.http.signed import Signer
 from daemons.workspace.ports import Activity, Homes
 from daemons.workspace.ports.files import Ensure
 from daemons.workspace.services.files import Files
+from daemons.workspace.services.transfers import Transfers
 from daemons.workspace.settings import WorkspaceSettings
 
 
@@ -31,7 +34,11 @@ def add_files(
     """The routes of files, and what ends with the application."""
     disk = Disk(ports.homes, Confinement.of_this_kernel(settings.uid))
     files = Files(DiskTrees(disk), ports.activity, ports.ensure)
+    transfers = Transfers(files)
+    carriers = Carriers(signer, settings.form_bytes, settings.upload_bytes)
     app.add_routes(access.routes(FileRoutes(files, str(settings.host_root)).table(), signer.gate()))
+    app.add_routes(access.routes(UploadRoutes(transfers, carriers).table(), signer.body_gate()))
+    app.add_routes(access.routes(DownloadRoutes(transfers).table(), signer.gate()))
 
     async def closing(_app: web.Application) -> AsyncIterator[None]:
         yield

@@ -10,6 +10,8 @@ from daemons.workspace.domain.paths import Parts, PathRefused, parts_of
 #: Stay when an archive overwrites an app, and are skipped inside of one, at any depth.
 KEPT: Final = (".git", "Dockerfile", "Containerfile", ".dockerignore", ".gitignore")
 _ENCRYPTED: Final = 0x1
+#: Stored and deflated; others may ask for any amount of memory.
+_METHODS: Final = (0, 8)
 
 
 class ArchiveRefused(Exception):
@@ -29,13 +31,15 @@ class ArchiveLimits:
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """An entry as the archive declares it. `mode` is st_mode as Unix archivers store it, 0 when they do not."""
+    """An entry as the archive declares it. `mode` is st_mode as Unix archivers store it, 0 when they do not; `method`
+    is how it is compressed."""
 
     name: str
     is_folder: bool
     size: int
     flags: int
     mode: int
+    method: int = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,8 @@ def _path(entry: Packed, limits: ArchiveLimits) -> Parts:
     kind = stat.S_IFMT(entry.mode)
     if entry.flags & _ENCRYPTED:
         raise ArchiveRefused("the archive is encrypted")
+    if entry.method not in _METHODS:
+        raise ArchiveRefused("the archive is compressed in a way that is not taken; use deflate")
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         raise ArchiveRefused("the archive holds links or devices")
     if entry.name.startswith(("/", "\\")) or entry.name[1:2] == ":":
@@ -101,3 +107,14 @@ def _path(entry: Packed, limits: ArchiveLimits) -> Parts:
     if len(path) > limits.depth:
         raise ArchiveRefused(f"the archive is more than {limits.depth} folders deep")
     return path
+
+
+@dataclass(frozen=True, slots=True)
+class PackLimits:
+    """How much one download may hold; None for as much as there is."""
+
+    files: int | None = None
+    total_bytes: int | None = None
+
+
+DIST_LIMITS: Final = PackLimits(5000, 200 * 1024**2)

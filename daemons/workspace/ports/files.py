@@ -8,9 +8,12 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from daemons.workspace.domain.archive import ArchiveLimits, PackLimits
 from daemons.workspace.domain.files import Entry, Guard
 from daemons.workspace.domain.paths import Parts
 from daemons.workspace.domain.tree import Listing, TreeLimits
+
+Pieces = AsyncIterator[bytes]
 
 
 class Source(Protocol):
@@ -38,6 +41,11 @@ class Draft(Protocol):
         the path still lies there."""
         ...
 
+    async def unpack(self, limits: ArchiveLimits, *, overwrite: bool) -> None:
+        """Let what it holds, a zip, become the app's content at once, but for the names that are kept. Without
+        `overwrite`, only of an app that has none. Raises ArchiveRefused and FileError; then the app is as it was."""
+        ...
+
 
 class Tree(Protocol):
     """The files of one app."""
@@ -56,6 +64,14 @@ class Tree(Protocol):
 
     def draft(self) -> AbstractAsyncContextManager[Draft]:
         """An empty file in the making; gone at the end unless it was kept."""
+        ...
+
+    async def count(self, path: Parts, limits: PackLimits) -> None:
+        """Raises TooLarge for a folder beyond the limits, NotThere for one without files."""
+        ...
+
+    def packed(self, path: Parts, ignored: frozenset[str]) -> AbstractAsyncContextManager[Pieces]:
+        """A folder as a zip that is made while it is read; its last piece was read when it ends without an error."""
         ...
 
     async def make_folder(self, path: Parts, *, parents: bool) -> None:
@@ -89,6 +105,3 @@ class Ensure(Protocol):
     async def ensured(self, user_id: str) -> None:
         """The container runs. Raises what the engine does."""
         ...
-
-
-Pieces = AsyncIterator[bytes]

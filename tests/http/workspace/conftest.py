@@ -1,10 +1,12 @@
 """A node with files, for every test of its routes."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.eventually import eventually
 from tests.support.workspace_calls import FilesNode, files_node
 
 
@@ -12,4 +14,4 @@ from tests.support.workspace_calls import FilesNode, files_node
 async def node(tmp_path: Path) -> AsyncIterator[FilesNode]:
     async with files_node(tmp_path) as node:
         yield node
-        assert node.leftovers() == []
+        await eventually(lambda: asyncio.to_thread(lambda: node.leftovers() == []))
