@@ -29,7 +29,7 @@ from daemons.workspace.domain.archive import PackLimits
 from daemons.workspace.domain.files import DiskFull, Entry, NotThere, Taken, TooLarge
 from daemons.workspace.domain.paths import Parts
 from daemons.workspace.domain.tree import Listing, TreeLimits
-from daemons.workspace.ports import Homes
+from daemons.workspace.ports.files import Folders
 
 #: Calls of one user that run at once; the others wait, and leave threads to other users.
 _EACH: Final = 3
@@ -41,7 +41,7 @@ Result = TypeVar("Result")
 class Disk:
     """The homes of all users and the threads that reach them."""
 
-    def __init__(self, homes: Homes, confined: Confinement) -> None:
+    def __init__(self, homes: Folders, confined: Confinement) -> None:
         self.confined = confined
         self.staging = Staging(confined)
         self.workers = Workers(confined.uid)

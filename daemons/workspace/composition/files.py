@@ -12,10 +12,11 @@ from daemons.workspace.http.files import FileRoutes
 from daemons.workspace.http.files_bodies import Carriers
 from daemons.workspace.http.files_transfers import DownloadRoutes, UploadRoutes
 from daemons.workspace.http.signed import Signer
-from daemons.workspace.ports import Activity, Homes
-from daemons.workspace.ports.files import Ensure
+from daemons.workspace.ports import Activity
+from daemons.workspace.ports.files import Ensure, Folders
 from daemons.workspace.services.files import Files
 from daemons.workspace.services.transfers import Transfers
+from daemons.workspace.services.workspaces import Workspaces
 from daemons.workspace.settings import WorkspaceSettings
 
 
@@ -23,9 +24,20 @@ from daemons.workspace.settings import WorkspaceSettings
 class FilePorts:
     """What files need of the rest of the node."""
 
-    homes: Homes
+    homes: Folders
     activity: Activity
     ensure: Ensure
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerOf:
+    """The port `Ensure` over the workspaces' life."""
+
+    workspaces: Workspaces
+
+    async def ensured(self, user_id: str) -> None:
+        """The user's container runs."""
+        await self.workspaces.ensure(user_id)
 
 
 def add_files(

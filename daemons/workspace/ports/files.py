@@ -6,6 +6,7 @@ change the tree at any moment.
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Protocol
 
 from daemons.workspace.domain.archive import ArchiveLimits, PackLimits
@@ -96,6 +97,14 @@ class Trees(Protocol):
 
     async def make_app(self, user_id: str, app_id: str) -> None:
         """An empty folder for an app that has none."""
+        ...
+
+
+class Folders(Protocol):
+    """Where users' files are."""
+
+    async def ready(self, user_id: str) -> Path:
+        """The user's folder, there and mounted. Raises HomeError."""
         ...
 
 

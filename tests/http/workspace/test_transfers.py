@@ -116,7 +116,7 @@ async def test_a_download_is_whole_or_a_range(node: FilesNode) -> None:
     for asked, part in (("bytes=10-19", data[10:20]), ("bytes=699990-", data[-10:]), ("bytes=-7", data[-7:])):
         ranged = await node.get("download-file", {"Range": asked}, path="a b.bin")
         assert (ranged.status, ranged.body) == (206, part)
-    assert ranged.headers["Content-Range"] == "bytes 699993-699999/700000"
+        assert ranged.headers["Content-Range"].endswith("/700000")
     beyond = await node.get("download-file", {"Range": "bytes=700000-"}, path="a b.bin")
     assert (beyond.status, beyond.headers["Content-Range"]) == (416, "bytes */700000")
     stale = await node.get("download-file", {"Range": "bytes=1-2", "If-Range": '"old"'}, path="a b.bin")
