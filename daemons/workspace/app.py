@@ -52,7 +52,7 @@ def build_app(settings: WorkspaceSettings, parts: Parts) -> web.Application:
     )
     app.add_routes(access.routes(_routes(settings, parts, services), signer.gate()))
     workspaces = services.workspaces
-    add_files(app, access, signer, settings, FilePorts(parts.homes, workspaces, ContainerOf(workspaces)))
+    add_files(app, access, signer, settings, FilePorts(parts.homes, workspaces, ContainerOf(workspaces), parts.clock))
     gateway = Gate("gateway", "X-WS-Token", revealed(settings.gateway_tokens))
     app.add_routes(access.routes(PreviewRoutes(services.previews).table(), gateway))
     app.add_routes(access.routes(HealthRoutes("workspace", parts.clock, parts.checks).table()))

@@ -19,7 +19,7 @@ from aiohttp import web
 from yarl import URL
 
 from daemons.kit.auth import Access
-from daemons.kit.clock import SystemClock
+from daemons.kit.clock import Clock, SystemClock
 from daemons.kit.problems import problem_middleware
 from daemons.kit.settings import load, revealed
 from daemons.workspace.composition.files import FilePorts, add_files
@@ -247,10 +247,10 @@ async def _each(pieces: Sequence[bytes] | AsyncIterator[bytes]) -> AsyncIterator
 
 
 @asynccontextmanager
-async def files_node(root: Path, **more: str) -> AsyncIterator[FilesNode]:
+async def files_node(root: Path, clock: Clock | None = None, **more: str) -> AsyncIterator[FilesNode]:
     """A node whose users' folders lie below `root`."""
     homes, activity, ensure = TwinHomes(root / "homes"), TwinActivity(), TwinEnsure()
-    async with serving(settings(root, **more), FilePorts(homes, activity, ensure)) as url:
+    async with serving(settings(root, **more), FilePorts(homes, activity, ensure, clock or SystemClock())) as url:
         app = await homes.ready(USER) / "apps" / APP
         app.mkdir(exist_ok=True)
         os.chown(app, UID, UID)

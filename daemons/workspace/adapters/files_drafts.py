@@ -1,7 +1,8 @@
 """Files in the making: written aside, then put into place with one rename that either happens or does not."""
 
 import os
-from collections.abc import AsyncIterator
+import stat
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
@@ -37,6 +38,7 @@ class Place:
     staging: int
     name: str
     descriptor: int
+    lasting: bool = False
 
 
 class FileDraft:
@@ -70,12 +72,25 @@ class FileDraft:
         with told():
             unpacking.unpack(self._home, place.staging, self._app_id, place.descriptor, overwrite=overwrite)
 
+    async def settle(self) -> None:
+        """On the disk."""
+        with told():
+            await self._workers.run(os.fsync, self._place.descriptor)
+
+    async def discard(self) -> None:
+        """Without its name it is gone when it is closed."""
+        await self._workers.run(self._unlink)
+
     def close(self) -> None:
-        """Gone, unless it was kept; nothing is under way."""
+        """Gone, unless it was kept or is to last; nothing is under way."""
         os.close(self._place.descriptor)
+        if not self._place.lasting:
+            self._unlink()
+        os.close(self._place.staging)
+
+    def _unlink(self) -> None:
         with suppress(OSError):
             os.unlink(self._place.name, dir_fd=self._place.staging)
-        os.close(self._place.staging)
 
     def _keep(self, path: Parts, guard: Guard, parents: bool) -> Entry:
         with told():
@@ -105,22 +120,64 @@ class Drafts:
     async def draft(self, user_id: str, app_id: str, home: int) -> AsyncIterator[FileDraft]:
         """An empty one; `home` is the user's folder."""
 
+        def place(staging: int) -> Place:
+            name = self._staging.draft_name()
+            return Place(staging, name, make_file(staging, name))
+
+        async with self._made(user_id, app_id, home, place) as draft:
+            yield draft
+
+    @asynccontextmanager
+    async def partial(
+        self, user_id: str, app_id: str, home: int, upload_id: str, offset: int
+    ) -> AsyncIterator[FileDraft]:
+        """One that lasts, cut off at the offset."""
+
+        def place(staging: int) -> Place:
+            name = self._staging.upload_name(upload_id)
+            return Place(staging, name, _reopened(staging, name, offset), lasting=True)
+
+        async with self._made(user_id, app_id, home, place) as draft:
+            yield draft
+
+    @asynccontextmanager
+    async def _made(
+        self, user_id: str, app_id: str, home: int, place: Callable[[int], Place]
+    ) -> AsyncIterator[FileDraft]:
         def work() -> FileDraft:
             with told():
                 staging = self._staging.opened(user_id, home)
-                name = self._staging.draft_name()
                 try:
-                    place = Place(staging, name, make_file(staging, name))
-                except OSError:
+                    placed = place(staging)
+                except BaseException:
                     os.close(staging)
                     raise
-                return FileDraft(self._workers, self._confined, self._staging, place, home, app_id)
+                return FileDraft(self._workers, self._confined, self._staging, placed, home, app_id)
 
         draft = await self._workers.open(work, FileDraft.close)
         try:
             yield draft
         finally:
             await self._workers.run(draft.close)
+
+
+def _reopened(staging: int, name: str, offset: int) -> int:
+    """The file, as long as it was at the offset and ready to grow. The user may have put anything in its place."""
+    if offset == 0:
+        with suppress(FileExistsError):
+            return make_file(staging, name)
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    file = os.open(name, flags, dir_fd=staging)
+    try:
+        status = os.fstat(file)
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1 or status.st_size < offset:
+            raise NotThere("the upload's data is gone; begin anew")
+        os.ftruncate(file, offset)
+        os.lseek(file, offset, os.SEEK_SET)
+    except BaseException:
+        os.close(file)
+        raise
+    return file
 
 
 def put(place: Place, folder: int, name: str, guard: Guard) -> None:

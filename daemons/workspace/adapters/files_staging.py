@@ -15,7 +15,7 @@ from daemons.workspace.adapters.files_removal import Removal, move_out
 from daemons.workspace.domain.archive import KEPT
 
 STAGING: Final = ".staging"
-_DRAFT, _GONE, _SWAP = "draft", "gone", "swap"
+_DRAFT, _GONE, _SWAP, _UPLOAD = "draft", "gone", "swap", "upload"
 
 
 class Staging:
@@ -45,6 +45,10 @@ class Staging:
     def draft_name(self) -> str:
         """For a file in the making."""
         return self._name(_DRAFT)
+
+    def upload_name(self, upload_id: str) -> str:
+        """For an upload, in every process alike."""
+        return f"{_UPLOAD}-{upload_id}"
 
     def gone_name(self) -> str:
         """For what is to be removed."""

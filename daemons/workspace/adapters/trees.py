@@ -139,6 +139,15 @@ class DiskTree:
             async with drafts.draft(self.user_id, self.app_id, home) as draft:
                 yield draft
 
+    @asynccontextmanager
+    async def partial(self, upload_id: str, offset: int) -> AsyncIterator[FileDraft]:
+        """A file in the making that lasts."""
+        async with self.disk.home(self.user_id) as home:
+            await self.disk.workers.run(lambda: os.close(self._app(home)))
+            drafts = Drafts(self.disk.workers, self.disk.confined, self.disk.staging)
+            async with drafts.partial(self.user_id, self.app_id, home, upload_id, offset) as draft:
+                yield draft
+
     async def count(self, path: Parts, limits: PackLimits) -> None:
         """What would be packed."""
         await self._run(lambda home, app: counted(self.disk.confined, app, path, limits))

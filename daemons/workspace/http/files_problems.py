@@ -15,6 +15,7 @@ from daemons.workspace.domain.files import (
     TooLarge,
     WrongKind,
 )
+from daemons.workspace.domain.uploads import ChecksumMismatch, NoUpload, UploadBusy, UploadRefused, WrongOffset
 from protocol.errors import ErrorReason
 
 FILE_PROBLEMS: Final[Mapping[type[Exception], tuple[int, ErrorReason]]] = {
@@ -27,5 +28,11 @@ FILE_PROBLEMS: Final[Mapping[type[Exception], tuple[int, ErrorReason]]] = {
     Changed: (409, ErrorReason.CHANGED),
     TagChanged: (412, ErrorReason.CHANGED),
     TooLarge: (413, ErrorReason.PAYLOAD_TOO_LARGE),
+    NoUpload: (404, ErrorReason.NOT_FOUND),
+    UploadRefused: (409, ErrorReason.APP_LIMIT),
+    UploadBusy: (409, ErrorReason.APP_BUSY),
+    WrongOffset: (409, ErrorReason.CHANGED),
+    # The protocol's own status for it.
+    ChecksumMismatch: (460, ErrorReason.INVALID_REQUEST),
     DiskFull: (507, ErrorReason.DISK_FULL),
 }

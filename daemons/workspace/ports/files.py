@@ -4,7 +4,7 @@ Whatever implements these ports resolves no path outside of the app it was opene
 change the tree at any moment.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +13,7 @@ from daemons.workspace.domain.archive import ArchiveLimits, PackLimits
 from daemons.workspace.domain.files import Entry, Guard
 from daemons.workspace.domain.paths import Parts
 from daemons.workspace.domain.tree import Listing, TreeLimits
+from daemons.workspace.domain.uploads import Upload
 
 Pieces = AsyncIterator[bytes]
 
@@ -48,6 +49,38 @@ class Draft(Protocol):
         ...
 
 
+class Partial(Draft, Protocol):
+    """A draft that outlasts requests and restarts of the node, until it is kept or discarded."""
+
+    async def settle(self) -> None:
+        """What was appended survives a crash of the machine. Raises DiskFull."""
+        ...
+
+    async def discard(self) -> None:
+        """Gone."""
+        ...
+
+
+class UploadRecords(Protocol):
+    """What the node remembers of uploads; users cannot write it. Every method raises RecordError."""
+
+    async def all(self) -> Sequence[Upload]:
+        """All users'."""
+        ...
+
+    async def find(self, upload_id: str) -> Upload | None:
+        """One; the id may be any text."""
+        ...
+
+    async def save(self, upload: Upload) -> None:
+        """It survives a crash of the machine afterwards."""
+        ...
+
+    async def forget(self, upload_id: str) -> None:
+        """Whether or not there is one."""
+        ...
+
+
 class Tree(Protocol):
     """The files of one app."""
 
@@ -65,6 +98,10 @@ class Tree(Protocol):
 
     def draft(self) -> AbstractAsyncContextManager[Draft]:
         """An empty file in the making; gone at the end unless it was kept."""
+        ...
+
+    def partial(self, upload_id: str, offset: int) -> AbstractAsyncContextManager[Partial]:
+        """An upload's draft as it was at the offset, a new one at 0. Raises NotThere when there is less of it."""
         ...
 
     async def count(self, path: Parts, limits: PackLimits) -> None:
