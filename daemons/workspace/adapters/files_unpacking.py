@@ -4,6 +4,7 @@ Until they do, the app is as it was; whatever fails before leaves it so. Of the 
 brings (`KEPT`) is carried over; a crash in between is put right by `files_staging.Staging`.
 """
 
+import codecs
 import io
 import os
 import struct
@@ -30,6 +31,10 @@ from daemons.workspace.adapters.files_staging import Staging
 from daemons.workspace.domain.archive import KEPT, ArchiveLimits, ArchiveRefused, Budget, Packed, Planned, plan
 from daemons.workspace.domain.files import Taken
 from daemons.workspace.domain.paths import Parts
+
+# Names in old archives are in this encoding. It is loaded here: the workspaces' user, as whom the threads read, may not
+# read what Python is made of.
+codecs.lookup("cp437")
 
 _PIECE_BYTES: Final = 256 * 1024
 #: The directory of an archive is read at once, and each of its entries takes ten times its size in memory.
