@@ -125,3 +125,44 @@ class DownloadArchive(AppRef):
     """An app as an archive."""
 
     include_node_modules: bool = False
+
+
+class SearchQuery(AppRef):
+    """A text that is looked for, as it is, in names and contents below a folder."""
+
+    query: Annotated[str, Field(min_length=1, max_length=256)]
+    path: FilePath = ""
+    case_sensitive: bool = False
+    names: bool = True
+    contents: bool = True
+    max_results: int = 200
+
+
+class SearchMatch(Wire):
+    """A name that matches (without a line), or a line with the column of its first match; both count from 1."""
+
+    path: str
+    line: int | None = None
+    column: int | None = None
+    text: str | None = None
+
+
+class SearchView(Wire):
+    """What was found; `truncated` when a limit of results, bytes or time ended the search."""
+
+    matches: tuple[SearchMatch, ...]
+    searched_files: int
+    truncated: bool = False
+
+
+class ChangeView(Wire):
+    """What became of a path: CREATED, MODIFIED or DELETED."""
+
+    path: str
+    change: str
+
+
+class FilesChanged(Wire):
+    """Changes that were seen together."""
+
+    changes: tuple[ChangeView, ...]

@@ -22,12 +22,14 @@ from daemons.workspace.adapters.confined import (
 )
 from daemons.workspace.adapters.files_drafts import Drafts, FileDraft
 from daemons.workspace.adapters.files_packing import counted, packed
+from daemons.workspace.adapters.files_searching import search
 from daemons.workspace.adapters.files_staging import Staging
 from daemons.workspace.adapters.files_walks import listing
 from daemons.workspace.adapters.files_workers import Workers
 from daemons.workspace.domain.archive import PackLimits
 from daemons.workspace.domain.files import DiskFull, Entry, NotThere, Taken, TooLarge
 from daemons.workspace.domain.paths import Parts
+from daemons.workspace.domain.search import Found, SearchLimits, Wanted
 from daemons.workspace.domain.tree import Listing, TreeLimits
 from daemons.workspace.ports.files import Folders
 
@@ -115,6 +117,10 @@ class DiskTree:
     async def read(self, path: Parts, most: int) -> tuple[bytes, Entry]:
         """A whole file."""
         return await self._run(lambda home, app: _read(self.disk.confined, app, path, most))
+
+    async def search(self, path: Parts, wanted: Wanted, limits: SearchLimits) -> Found:
+        """Names and contents."""
+        return await self._run(lambda home, app: search(self.disk.confined, app, path, wanted, limits))
 
     @asynccontextmanager
     async def opened(self, path: Parts) -> AsyncIterator[DiskSource]:

@@ -10,10 +10,12 @@ from daemons.kit.auth import Access
 from daemons.kit.clock import Clock
 from daemons.kit.tasks import background, every
 from daemons.workspace.adapters.confined import Confinement
+from daemons.workspace.adapters.files_watching import Watcher
 from daemons.workspace.adapters.trees import Disk, DiskTrees
 from daemons.workspace.adapters.upload_records import UploadFiles
 from daemons.workspace.http.files import FileRoutes
 from daemons.workspace.http.files_bodies import Carriers
+from daemons.workspace.http.files_changes import ChangeRoutes
 from daemons.workspace.http.files_transfers import DownloadRoutes, UploadRoutes
 from daemons.workspace.http.files_uploads import UploadPartRoutes
 from daemons.workspace.http.signed import Signer
@@ -65,6 +67,12 @@ def add_files(
     app.add_routes(access.routes(UploadRoutes(transfers, carriers).table(), signer.body_gate()))
     app.add_routes(access.routes(DownloadRoutes(transfers).table(), signer.gate()))
 
+    watcher = Watcher(disk)
+    app.add_routes(access.routes(ChangeRoutes(files, watcher).table(), signer.gate()))
+
+    async def end_streams(_app: web.Application) -> None:
+        watcher.end()
+
     async def closing(_app: web.Application) -> AsyncIterator[None]:
         yield
         disk.close()
@@ -72,5 +80,6 @@ def add_files(
     async def sweep() -> None:
         await every(_SWEEP_SECONDS, uploads.sweep, expected=(RecordError, HomeError))
 
+    app.on_shutdown.append(end_streams)
     app.cleanup_ctx.append(closing)
     app.cleanup_ctx.append(background(sweep))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from daemons.workspace.domain.archive import ArchiveRefused
+from daemons.workspace.domain.changes import TooManyWatchers
 from daemons.workspace.domain.files import (
     Changed,
     Denied,
@@ -28,6 +29,7 @@ FILE_PROBLEMS: Final[Mapping[type[Exception], tuple[int, ErrorReason]]] = {
     Changed: (409, ErrorReason.CHANGED),
     TagChanged: (412, ErrorReason.CHANGED),
     TooLarge: (413, ErrorReason.PAYLOAD_TOO_LARGE),
+    TooManyWatchers: (503, ErrorReason.UNAVAILABLE),
     NoUpload: (404, ErrorReason.NOT_FOUND),
     UploadRefused: (409, ErrorReason.APP_LIMIT),
     UploadBusy: (409, ErrorReason.APP_BUSY),

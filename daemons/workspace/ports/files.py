@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Protocol
 
 from daemons.workspace.domain.archive import ArchiveLimits, PackLimits
+from daemons.workspace.domain.changes import Batch
 from daemons.workspace.domain.files import Entry, Guard
 from daemons.workspace.domain.paths import Parts
+from daemons.workspace.domain.search import Found, SearchLimits, Wanted
 from daemons.workspace.domain.tree import Listing, TreeLimits
 from daemons.workspace.domain.uploads import Upload
 
@@ -100,6 +102,10 @@ class Tree(Protocol):
         """An empty file in the making; gone at the end unless it was kept."""
         ...
 
+    async def search(self, path: Parts, wanted: Wanted, limits: SearchLimits) -> Found:
+        """Names and contents below a folder, as far as the limits go."""
+        ...
+
     def partial(self, upload_id: str, offset: int) -> AbstractAsyncContextManager[Partial]:
         """An upload's draft as it was at the offset, a new one at 0. Raises NotThere when there is less of it."""
         ...
@@ -150,4 +156,21 @@ class Ensure(Protocol):
 
     async def ensured(self, user_id: str) -> None:
         """The container runs. Raises what the engine does."""
+        ...
+
+
+class AppWatch(Protocol):
+    """An app whose changes are seen."""
+
+    async def next(self, seconds: float) -> Batch | None:
+        """What changed, as soon as something did; None when the app is gone or watching ends. Raises TimeoutError
+        after `seconds` without a change."""
+        ...
+
+
+class Watches(Protocol):
+    """Sees what changes."""
+
+    def watching(self, user_id: str, app_id: str) -> AbstractAsyncContextManager[AppWatch]:
+        """An app, for as long as the block lasts. Raises NotThere, TooManyWatchers, HomeError."""
         ...

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from daemons.workspace.domain.files import MOST_TEXT_BYTES, Entry, Guard, NotText, TooLarge
 from daemons.workspace.domain.paths import Parts
+from daemons.workspace.domain.search import Found, SearchLimits, Wanted
 from daemons.workspace.domain.tree import Listing, TreeLimits
 from daemons.workspace.ports import Activity, Use
 from daemons.workspace.ports.files import Ensure, Tree, Trees
@@ -43,6 +44,10 @@ class Files:
         async with self.used(user_id, app_id).draft() as draft:
             await draft.append(data)
             return await draft.keep(path, guard, parents=parents)
+
+    async def search(self, user_id: str, app_id: str, path: Parts, wanted: Wanted, limits: SearchLimits) -> Found:
+        """Names and contents."""
+        return await self.used(user_id, app_id).search(path, wanted, limits)
 
     async def make_folder(self, user_id: str, app_id: str, path: Parts, *, parents: bool) -> None:
         """A folder."""

@@ -100,6 +100,10 @@ async def tree(node: FilesNode, chance: random.Random) -> Answer:
     return await ask(node, "tree", chance)
 
 
+async def search(node: FilesNode, chance: random.Random) -> Answer:
+    return await node.get("search", query="CANARY", path=path_of(chance))
+
+
 async def write(node: FilesNode, chance: random.Random) -> Answer:
     expected = chance.choice([None, None, 0, 1])
     return await node.order("content", path=path_of(chance), content="evil", expectedLastModifiedMs=expected)
@@ -148,7 +152,7 @@ async def download_archive(node: FilesNode, chance: random.Random) -> Answer:
     return Answer(answer.status, answer.headers, inside)
 
 
-OFTEN: tuple[Case, ...] = (content, download, tree, write, mkdir, delete, move, upload)
+OFTEN: tuple[Case, ...] = (content, download, tree, search, write, mkdir, delete, move, upload)
 SELDOM: tuple[Case, ...] = (upload_in_parts, upload_archive, download_archive)
 
 
