@@ -1,5 +1,6 @@
 """Routes of files that are small enough to be handled whole."""
 
+import asyncio
 from typing import Final
 
 from aiohttp import web
@@ -7,7 +8,7 @@ from aiohttp import web
 from daemons.kit.bodies import InvalidRequest, reply
 from daemons.workspace.domain.files import Entry, Guard, Kind, tags_of
 from daemons.workspace.domain.paths import Parts, PathRefused, joined, named_parts, parts_of
-from daemons.workspace.domain.tree import Node, TreeLimits, nested
+from daemons.workspace.domain.tree import Listing, Node, TreeLimits, nested
 from daemons.workspace.http.callers import named, ordered
 from daemons.workspace.services.files import Files
 from protocol.workspace_files import (
@@ -65,17 +66,8 @@ class FileRoutes:
         ref = named(request, TreeQuery)
         limits, root = TreeLimits.clamped(ref.max_depth, ref.max_entries), asked(ref.path)
         listing = await self._files.listing(ref.user_id, ref.app_id, root, limits)
-        return reply(
-            TreeView(
-                user_id=ref.user_id,
-                app_id=ref.app_id,
-                root_path=joined(root),
-                max_depth=limits.depth,
-                max_entries=limits.entries,
-                nodes=tuple(_view(node) for node in nested(listing.found, root)),
-                truncated=not listing.whole,
-            )
-        )
+        # Twenty thousand entries take long enough to hold up everybody else.
+        return await asyncio.to_thread(_tree, ref, root, limits, listing)
 
     async def content(self, request: web.Request) -> web.Response:
         """A text, or 304 for those who have it."""
@@ -159,6 +151,20 @@ def file_reply(ref: FileRef, path: Parts, entry: Entry, content: str | None) -> 
 def shown(path: str) -> str:
     """A name or path as JSON can hold it: names on a disk need not be UTF-8."""
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _tree(ref: TreeQuery, root: Parts, limits: TreeLimits, listing: Listing) -> web.Response:
+    return reply(
+        TreeView(
+            user_id=ref.user_id,
+            app_id=ref.app_id,
+            root_path=joined(root),
+            max_depth=limits.depth,
+            max_entries=limits.entries,
+            nodes=tuple(_view(node) for node in nested(listing.found, root)),
+            truncated=not listing.whole,
+        )
+    )
 
 
 def _view(node: Node) -> TreeNode:
