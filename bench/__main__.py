@@ -23,6 +23,7 @@ BENCHES = (
     "fleet",
     "fanout",
     "logs",
+    "files",
     "builds",
     "runner",
     "peers",

@@ -46,6 +46,7 @@ class ErrorReason(StrEnum):
     IMAGE_MUTABLE = "image_mutable"
     PEER_FAILED = "peer_failed"
     DEPLOY_FAILED = "deploy_failed"
+    DISK_FULL = "disk_full"
     UNAVAILABLE = "unavailable"
     INTERNAL = "internal"
 

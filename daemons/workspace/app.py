@@ -12,6 +12,7 @@ from daemons.kit.metrics import Metrics
 from daemons.kit.problems import problem_middleware
 from daemons.kit.settings import revealed
 from daemons.kit.tasks import background
+from daemons.workspace.composition.files import ContainerOf, FilePorts, add_files
 from daemons.workspace.composition.outside import Parts, open_parts
 from daemons.workspace.composition.services import Services, make_services
 from daemons.workspace.http.containers import ContainerRoutes
@@ -50,6 +51,8 @@ def build_app(settings: WorkspaceSettings, parts: Parts) -> web.Application:
         client_max_size=_MAX_BODY_BYTES,
     )
     app.add_routes(access.routes(_routes(settings, parts, services), signer.gate()))
+    workspaces = services.workspaces
+    add_files(app, access, signer, settings, FilePorts(parts.homes, workspaces, ContainerOf(workspaces), parts.clock))
     gateway = Gate("gateway", "X-WS-Token", revealed(settings.gateway_tokens))
     app.add_routes(access.routes(PreviewRoutes(services.previews).table(), gateway))
     app.add_routes(access.routes(HealthRoutes("workspace", parts.clock, parts.checks).table()))

@@ -63,6 +63,9 @@ class WorkspaceSettings(Settings):
     subnets: Annotated[IPv4Network, AfterValidator(_pool)] = Field(
         IPv4Network("10.223.0.0/16"), alias="FUNAI_WORKSPACE_SUBNETS"
     )
+    #: A form's file; a file that is the body itself, and one that is uploaded in parts.
+    form_bytes: Size = Field(200 * 1024**2, alias="FUNAI_WORKSPACE_UPLOAD_FORMBYTES", ge=1024**2)
+    upload_bytes: Size = Field(10 * 1024**3, alias="FUNAI_WORKSPACE_UPLOAD_BYTES", ge=1024**2)
     firewall: bool = Field(True, alias="FUNAI_WORKSPACE_FIREWALL")
 
     shared_secrets: Tokens = Field(alias="WORKSPACE_NODE_INTERNAL_SHARED_SECRET")

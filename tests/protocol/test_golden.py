@@ -11,6 +11,7 @@ from protocol.base import Envelope, Wire
 from protocol.events import EVENT
 from protocol.jobs import JobView
 from tests.protocol.samples import PENDING, SAMPLES
+from tests.protocol.samples_files import FILE_SAMPLES
 
 GOLDEN = Path(__file__).parent / "golden"
 MODULES = (
@@ -31,7 +32,9 @@ MODULES = (
     "protocol.returns",
     "protocol.running",
     "protocol.shell",
+    "protocol.workspace_files",
 )
+ALL = (*SAMPLES, *FILE_SAMPLES)
 
 
 def name_of(kind: type[Wire]) -> str:
@@ -49,10 +52,10 @@ def golden(sample: Wire) -> bytes:
 
 def test_every_wire_model_has_a_sample() -> None:
     wanted = {kind for kind in kinds(Wire) if kind.__module__ in MODULES}
-    assert {type(sample) for sample in SAMPLES} == wanted
+    assert {type(sample) for sample in ALL} == wanted
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: name_of(type(sample)))
+@pytest.mark.parametrize("sample", ALL, ids=lambda sample: name_of(type(sample)))
 def test_the_wire_form_is_the_golden_one_both_ways(sample: Wire) -> None:
     text = golden(sample)
     assert orjson.dumps(sample.to_data(), option=orjson.OPT_INDENT_2) + b"\n" == text
@@ -60,7 +63,7 @@ def test_the_wire_form_is_the_golden_one_both_ways(sample: Wire) -> None:
     assert type(sample).model_validate_json(text) == sample
 
 
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: name_of(type(sample)))
+@pytest.mark.parametrize("sample", ALL, ids=lambda sample: name_of(type(sample)))
 def test_keys_from_the_future_are_ignored(sample: Wire) -> None:
     document = orjson.loads(golden(sample)) | {"fromTheFuture": [1]}
     assert type(sample).model_validate_json(orjson.dumps(document)) == sample

@@ -8,6 +8,7 @@ from daemons.kit.engine.errors import EngineError
 from daemons.workspace.domain.places import NoPorts
 from daemons.workspace.domain.projects import NotRunnable
 from daemons.workspace.domain.workspaces import IllegalStep, MovedAway, StaleEpoch
+from daemons.workspace.http.files_problems import FILE_PROBLEMS
 from daemons.workspace.ports import HomeError, RecordError
 from daemons.workspace.services.runlogs import NoLog
 from daemons.workspace.services.runs import NoApp
@@ -16,6 +17,7 @@ from protocol.errors import ErrorReason
 
 PROBLEMS: Final[Mapping[type[Exception], tuple[int, ErrorReason]]] = {
     **AUTH_PROBLEMS,
+    **FILE_PROBLEMS,
     EngineError: (502, ErrorReason.PEER_FAILED),
     HomeError: (503, ErrorReason.UNAVAILABLE),
     RecordError: (503, ErrorReason.UNAVAILABLE),
