@@ -90,7 +90,8 @@ class Terminal:
         return self._run("list-panes", "-F", "#{pane_dead}").strip() == "1"
 
     def exit_code(self) -> int:
-        """Of a program that has ended."""
+        """Of a program that has ended: tmux sees the end of its terminal first, and how it ended a moment later."""
+        self.waits(lambda: self._run("list-panes", "-F", "#{pane_dead_status}").strip() != "", "an exit status")
         return int(self._run("list-panes", "-F", "#{pane_dead_status}"))
 
     def until(self, text: str, seconds: float = 30) -> str:

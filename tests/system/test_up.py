@@ -18,6 +18,7 @@ import httpx
 import psutil
 import pytest
 
+from daemons.supervisor.domain.credentials import NAMES
 from tests.support import node_image, python_image, real
 from tests.support.platform import CHILDREN, ROOT, Up, children_are_back, free_base
 
@@ -124,7 +125,7 @@ def test_the_api_was_told_how_the_first_deployment_ended(up: Up) -> None:
 
 def test_secrets_are_private(up: Up) -> None:
     secrets = [value for name, value in credentials(up).items() if "TOKEN" in name or "SECRET" in name]
-    assert len(secrets) == 8
+    assert len(secrets) == len(NAMES)
     assert Path(up.ready["credentials"]).stat().st_mode & 0o777 == 0o600
     assert (up.folder / "platform.json").stat().st_mode & 0o777 == 0o600
     told = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
