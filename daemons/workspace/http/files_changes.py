@@ -29,7 +29,10 @@ class ChangeRoutes:
 
     def table(self) -> list[web.RouteDef]:
         """The routes."""
-        return [web.get(f"{PREFIX}/search", self.search), web.get(f"{PREFIX}/events", self.events)]
+        return [
+            web.get(f"{PREFIX}/search", self.search),
+            web.get(f"{PREFIX}/events", self.events, allow_head=False),
+        ]
 
     async def search(self, request: web.Request) -> web.Response:
         """Names and lines with a text."""

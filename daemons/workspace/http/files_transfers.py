@@ -68,9 +68,9 @@ class DownloadRoutes:
     def table(self) -> list[web.RouteDef]:
         """The routes."""
         return [
-            web.get(f"{PREFIX}/download-file", self.download_file),
-            web.get(f"{PREFIX}/download-zip", self.download_zip),
-            web.get(f"{PREFIX}/download-dist", self.download_dist),
+            web.get(f"{PREFIX}/download-file", self.download_file, allow_head=False),
+            web.get(f"{PREFIX}/download-zip", self.download_zip, allow_head=False),
+            web.get(f"{PREFIX}/download-dist", self.download_dist, allow_head=False),
         ]
 
     async def download_file(self, request: web.Request) -> web.StreamResponse:

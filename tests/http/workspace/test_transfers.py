@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from tests.support.archives import LINK, encrypted, overlapping, renamed, wide, zipped
+from tests.support.eventually import eventually
 from tests.support.workspace_calls import FILES, UID, Answer, FilesNode, whose
 
 MIB = 1024 * 1024
@@ -34,6 +35,11 @@ async def archive(node: FilesNode, data: bytes, **query: object) -> Answer:
 def broken_disk(_descriptor: int, _size: int) -> bytes:
     """What a read says of a disk that broke."""
     raise OSError(errno.EIO, "Input/output error")
+
+
+def drafted(node: FilesNode) -> int:
+    """How much of a file in the making is on the disk."""
+    return sum(path.stat().st_size for path in (node.home / ".staging").glob("draft-*"))
 
 
 def contents(node: FilesNode) -> dict[str, bytes]:
@@ -86,6 +92,25 @@ async def test_a_streamed_body_counts_once_its_end_proves_it(node: FilesNode) ->
     answer = await node.calls.stream("POST", f"{FILES}/upload-file", query, pieces)
     assert (answer.status, answer.data["size"]) == (200, 20 * MIB)
     assert contents(node) == {"big": b"".join(pieces)}
+
+
+async def test_a_body_is_on_the_disk_while_it_comes(node: FilesNode) -> None:
+    """Whole bodies in memory are what a few large uploads at once would bring the node down with."""
+
+    async def body() -> AsyncIterator[bytes]:
+        for _ in range(32):
+            yield bytes(MIB)
+        await eventually(lambda: asyncio.to_thread(lambda: drafted(node) > 16 * MIB))
+        yield b"end"
+
+    query = whose() | {"path": "big"}
+    answer = await node.calls.stream("POST", f"{FILES}/upload-file", query, body())
+    assert (answer.status, answer.data["size"]) == (200, 32 * MIB + 3)
+
+
+@pytest.mark.parametrize("call", ["download-file", "download-zip", "download-dist", "events"])
+async def test_what_is_streamed_has_no_head_alone(node: FilesNode, call: str) -> None:
+    assert (await node.calls.call("HEAD", f"{FILES}/{call}", whose() | {"path": "a"})).status == 405
 
 
 async def test_an_upload_that_ends_early_changes_nothing(node: FilesNode) -> None:
