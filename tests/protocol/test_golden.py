@@ -12,6 +12,7 @@ from protocol.events import EVENT
 from protocol.jobs import JobView
 from tests.protocol.samples import PENDING, SAMPLES
 from tests.protocol.samples_files import FILE_SAMPLES
+from tests.protocol.samples_workspace import WORKSPACE_SAMPLES
 
 GOLDEN = Path(__file__).parent / "golden"
 MODULES = (
@@ -33,8 +34,11 @@ MODULES = (
     "protocol.running",
     "protocol.shell",
     "protocol.workspace_files",
+    "protocol.workspace_runs",
+    "protocol.workspace_terminals",
+    "protocol.workspaces",
 )
-ALL = (*SAMPLES, *FILE_SAMPLES)
+ALL = (*SAMPLES, *FILE_SAMPLES, *WORKSPACE_SAMPLES)
 
 
 def name_of(kind: type[Wire]) -> str:
