@@ -72,7 +72,7 @@ class Views(Line):
         self, chosen: str, sizes: Mapping[str, int], crumbs: Sequence[str] = (), escape: Escape = Escape.OUT
     ) -> None:
         """Show the names, each of which can be clicked. Without room for all, those farthest away are keys alone."""
-        asked = (chosen, dict(sizes), tuple(crumbs), self.size.width)
+        asked = (chosen, dict(sizes), tuple(crumbs), escape, self.size.width)
         if asked == self._asked:
             return
         self._asked = asked

@@ -81,7 +81,7 @@ async def test_one_leads_into_a_node_its_app_and_its_job_and_out_again(console: 
         await pilot.press("enter", "escape")
         assert app.main.view == "app"
         await pilot.press("slash", "3", "enter")
-        assert "Esc clears the filter" in way(app)
+        await until(pilot, lambda: "Esc clears the filter" in way(app))
         await pilot.press("escape")
         assert app.main.view == "app" and "Esc out" in way(app)
         await pilot.press("escape")

@@ -122,6 +122,6 @@ async def test_what_another_agent_left_is_ended_and_what_is_ours_is_spared(bench
 
 
 async def test_a_container_that_is_not_there_is_an_error(bench: Bench) -> None:
-    with pytest.raises(EngineError, match="shell in container nobody"):
+    with pytest.raises(EngineError, match="program in container nobody"):
         async with bench.terminals.open("nobody", a_run("m5", "sh"), "m5"):
             pass

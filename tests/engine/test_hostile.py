@@ -246,7 +246,7 @@ async def test_a_machine_that_started_again_has_its_fence_before_its_apps(bench:
 
 
 async def test_without_rules_no_container_is_made(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("daemons.agent.adapters.firewall._FOLDERS", "/nowhere")
+    monkeypatch.setattr("daemons.kit.engine.firewall._FOLDERS", "/nowhere")
     monkeypatch.setenv("PATH", "/nowhere")
     spec = await bench.spec("1")
     with pytest.raises(EngineError, match="iptables-restore is not installed"):

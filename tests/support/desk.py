@@ -4,6 +4,7 @@ import itertools
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from daemons.deploy.adapters.grouped import grouped
 from daemons.deploy.domain.events import Actor
@@ -77,17 +78,17 @@ class Desk:
         return (await self.orders.create(order, CALLER)).job
 
     async def create_many(self, user: str, jobs: int) -> None:
-        """As many jobs of a user at once, each of an app of its own."""
+        """As many jobs of a user, each of an app of its own; a hundred at once."""
+        for first in range(0, jobs, 100):
+            await self.store.transact(partial(self._create, user, range(first, min(first + 100, jobs))))
 
-        async def work(tx: Transaction) -> None:
-            now = await tx.now()
-            for number in range(jobs):
-                name = f"{user}-{number}"
-                await tx.lock_app(name)
-                payload = JobPayload(user_id=user, app_id=name)
-                assert await tx.insert_job(submit(f"job-{name}", JobType.BUILD_AND_DEPLOY, payload, now))
-
-        await self.store.transact(work)
+    async def _create(self, user: str, numbers: range, tx: Transaction) -> None:
+        now = await tx.now()
+        for number in numbers:
+            name = f"{user}-{number}"
+            await tx.lock_app(name)
+            payload = JobPayload(user_id=user, app_id=name)
+            assert await tx.insert_job(submit(f"job-{name}", JobType.BUILD_AND_DEPLOY, payload, now))
 
     async def claim(self, asked: Offer, wait: float = 0.0, connected: Callable[[], bool] = here) -> Job | None:
         """A job for the runner."""

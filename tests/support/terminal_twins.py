@@ -73,7 +73,7 @@ class TwinTerminals:
     @asynccontextmanager
     async def open(self, name: str, run: Run, mark: str) -> AsyncIterator[TwinTerminal]:
         if not self.there(name):
-            raise EngineError(f"the engine failed at the shell in container {name}: no such container")
+            raise EngineError(f"the engine failed at a program in container {name}: no such container")
         terminal = TwinTerminal(run, (run.cols, run.rows))
         self.opened.append(terminal)
         if run.command[0] not in ("sh", "yes"):

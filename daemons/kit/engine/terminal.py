@@ -105,4 +105,4 @@ class DockerTerminal:
 def broken(name: str, error: Exception) -> EngineError:
     """The failure in the engine's own words."""
     said = error.message.strip() if isinstance(error, DockerError) else str(error) or type(error).__name__
-    return EngineError(f"the engine failed at a process in container {name}: {said}")
+    return EngineError(f"the engine failed at a program in container {name}: {said}")
