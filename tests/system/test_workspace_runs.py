@@ -3,11 +3,17 @@
 import asyncio
 import subprocess
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
+from aiodocker import Docker
 
+from daemons.kit.engine.firewall import NoFirewall
+from daemons.workspace.adapters.docker import DockerContainers, networks
+from daemons.workspace.adapters.forwarding import ContainerWays
+from daemons.workspace.adapters.sockets import ContainerSockets
 from protocol.client.transport import Refused
 from protocol.workspace_runs import RunState, RunType, RunView
 from tests.support import workspace_node
@@ -95,22 +101,30 @@ async def test_a_visit_wakes_what_is_frozen_and_starts_what_was_stopped(node: No
         assert await _page(answer.headers["X-WS-Port"]) == "awake"
 
 
-async def test_a_server_elsewhere_is_found(node: Node) -> None:
-    """On another port, and for nobody outside: visitors come to it all the same."""
-    script = "mkdir -p /tmp/s && echo hidden > /tmp/s/index.html && exec busybox httpd -f -p 127.0.0.1:3456 -h /tmp/s"
-    user = await _with_app(node, "page3", index__html="unused")
-    async with node.client(user) as client:
-        await client.run(RunType.START, "page3")
-        await _becomes(node, user, RunState.RUNNING)
-    inside = ["docker", "-H", node.docker_url, "exec", f"ws-u-{user}", "sh", "-c"]
-    kill = "kill $(ps | grep 'httpd -f' | grep -v grep | awk '{print $1}')"
-    # The run's own server stays the first process: another one takes over in its place.
-    run = node.services.runs.find(user)
-    assert run is not None
-    await asyncio.to_thread(subprocess.run, [*inside, f"{script} &"], check=True, stdout=subprocess.DEVNULL)
-    answer = await _led(node, "page3")
-    assert await _page(answer.headers["X-WS-Port"]) == "unused"
-    del kill
+async def test_visitors_are_led_to_a_server_that_listens_elsewhere(node: Node) -> None:
+    """On another port, and on the container's own loopback alone; then to the one that takes its place."""
+    user = await _with_app(node, "page3")
+    async with node.client(user) as client, Docker(url=node.docker_url) as docker:
+        port = (await client.ensure()).host_port
+        fenced = networks(docker, node.settings.node_name, node.settings.subnets, NoFirewall())
+        containers = DockerContainers(docker, node.settings.node_name, fenced)
+        ways = ContainerWays(containers, node.settings.container_port)
+        for number in (3456, 3457):
+            await _served_inside(node, user, number)
+            await eventually(partial(_listens, ContainerSockets(containers), user, number))
+            await ways.lead(user, number)
+            assert await _page(str(port)) == f"on {number}\n"
+        await ways.close()
+
+
+async def _served_inside(node: Node, user_id: str, port: int) -> None:
+    script = f"mkdir /tmp/{port} && echo on {port} > /tmp/{port}/index.html && httpd -p 127.0.0.1:{port} -h /tmp/{port}"
+    argv = ["docker", "-H", node.docker_url, "exec", f"ws-u-{user_id}", "sh", "-c", script]
+    await asyncio.to_thread(subprocess.run, argv, check=True, capture_output=True)
+
+
+async def _listens(sockets: ContainerSockets, user_id: str, port: int) -> bool:
+    return any(one.port == port and one.loopback for one in await sockets.listening(user_id))
 
 
 async def test_what_cannot_run_says_why(node: Node) -> None:

@@ -24,9 +24,6 @@ from daemons.workspace.services.workspaces import Workspaces
 logger = logging.getLogger(__name__)
 
 _MOST_SESSIONS: Final = 16
-_PIECE_BYTES: Final = 32 * 1024
-#: Small writes of a program are told together.
-_COALESCE_SECONDS: Final = 0.004
 _SHELL: Final = ("sh", "-c", "command -v bash >/dev/null 2>&1 && exec bash -l; exec sh -l")
 
 
