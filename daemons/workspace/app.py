@@ -45,7 +45,8 @@ async def build(settings: WorkspaceSettings) -> web.Application:
 def build_app(settings: WorkspaceSettings, parts: Parts) -> web.Application:
     """The node's HTTP application with its loops, over any parts."""
     metrics, access, services = Metrics(), Access(), make_services(settings, parts)
-    signer = Signer(revealed(settings.shared_secrets), settings.max_skew_seconds, parts.clock)
+    secrets = revealed(settings.shared_secrets)
+    signer = Signer(secrets, settings.max_skew_seconds, parts.clock, settings.allowed_source)
     app = web.Application(
         middlewares=[metrics.middleware(), problem_middleware(PROBLEMS), signer.middleware(), access.middleware()],
         client_max_size=_MAX_BODY_BYTES,

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from daemons.kit.auth import Gate, Handler, Unauthorized
+from daemons.kit.auth import Gate, Handler, Network, Unauthorized
 from daemons.kit.clock import Clock
 from protocol import signing
 from protocol.signing import Signable
@@ -58,10 +58,14 @@ class Nonces:
 class Signer:
     """Proves requests against one of the secrets."""
 
-    def __init__(self, secrets: Sequence[str], skew_seconds: int, clock: Clock) -> None:
+    def __init__(
+        self, secrets: Sequence[str], skew_seconds: int, clock: Clock, networks: Sequence[Network] = ()
+    ) -> None:
+        """`networks`: where signed requests may come from; empty: anywhere."""
         self._secrets = tuple(secrets)
         self._skew = skew_seconds
         self._clock = clock
+        self._networks = tuple(networks)
         self._nonces = Nonces(skew_seconds)
 
     def middleware(self) -> Any:
@@ -77,11 +81,11 @@ class Signer:
 
     def gate(self) -> Gate:
         """For routes whose bodies are proven before their handlers run."""
-        return _ProvenGate("api", signing.SIGNATURE, self._secrets)
+        return _ProvenGate("api", signing.SIGNATURE, self._secrets, networks=self._networks)
 
     def body_gate(self) -> Gate:
         """For routes whose handlers read a `Body` to its end before they act."""
-        return _BodyGate("api", signing.SIGNATURE, self._secrets)
+        return _BodyGate("api", signing.SIGNATURE, self._secrets, networks=self._networks)
 
     def check(self, signed: Signable, signature: str) -> None:
         """Raises Unauthorized unless the signature is the request's, and for one that was made before."""

@@ -7,13 +7,14 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
+from ipaddress import ip_network
 
 import aiohttp
 import pytest
 from aiohttp import web
 from yarl import URL
 
-from daemons.kit.auth import Access
+from daemons.kit.auth import Access, Network
 from daemons.kit.clock import SystemClock
 from daemons.kit.problems import problem_middleware
 from daemons.workspace.http.problems import PROBLEMS
@@ -82,8 +83,14 @@ class Served:
 
 
 @pytest.fixture
-async def served() -> AsyncIterator[Served]:
-    signer, access, found = Signer(SECRETS, 60, SystemClock()), Access(), Served("")
+def admitted() -> tuple[Network, ...]:
+    """Where signed requests may come from."""
+    return ()
+
+
+@pytest.fixture
+async def served(admitted: tuple[Network, ...]) -> AsyncIterator[Served]:
+    signer, access, found = Signer(SECRETS, 60, SystemClock(), admitted), Access(), Served("")
 
     async def whole(request: web.Request) -> web.Response:
         found.done.append(await request.read())
@@ -171,3 +178,10 @@ async def test_a_body_that_is_signed_while_it_is_sent(served: Served) -> None:
 async def test_nothing_unsigned_is_heard(served: Served) -> None:
     statuses = await asyncio.gather(*(served.post(path, b"", {}) for path in ("/whole", "/long")))
     assert statuses == [401, 401]
+
+
+@pytest.mark.parametrize("admitted", [(ip_network("10.0.0.0/8"),)])
+async def test_a_signed_request_from_elsewhere_is_refused(served: Served) -> None:
+    assert await served.send("/whole", b"{}") == 403
+    assert await served.stream(b"short") == 403
+    assert served.done == []
