@@ -2,6 +2,7 @@
 
 import re
 from enum import IntEnum, StrEnum
+from hashlib import sha256
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, AwareDatetime, StringConstraints
@@ -196,6 +197,18 @@ class GitKey(Wire):
     fingerprint: Annotated[str, AfterValidator(_fingerprint)]
     public_key: Annotated[str, AfterValidator(_public_key)]
     grants: tuple[GitGrant, ...]
+
+
+class GitLoan(GitKey):
+    """A key that may enter until a moment (milliseconds since 1970): one file in the folder of loans, written by the
+    daemon that lends it and gone when it takes it back."""
+
+    expires_at_ms: int
+
+
+def loan_file(fingerprint: str) -> str:
+    """The name of the file of a key that is lent, whatever characters its fingerprint has."""
+    return f"{sha256(fingerprint.encode()).hexdigest()}.json"
 
 
 class GitAccessFile(Wire):

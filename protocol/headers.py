@@ -16,3 +16,15 @@ LAST_EVENT_ID = "Last-Event-ID"
 DELIVERY_ID = "X-Deploy-Delivery-Id"
 DELIVERY_TIMESTAMP = "X-Deploy-Delivery-Timestamp"
 DELIVERY_SIGNATURE = "X-Deploy-Delivery-Signature"
+#: Of workspace nodes to the API entry.
+WORKSPACE_NODE_TOKEN = "X-WS-Node-Token"  # noqa: S105
+#: Of gateways: to a node, and to the API entry when they ask for a user's node.
+WORKSPACE_GATEWAY_TOKEN = "X-WS-Token"  # noqa: S105
+#: What a visitor of a private preview carries.
+PREVIEW_PASS = "X-WS-Pass"  # noqa: S105
+WORKSPACE_NODE = "X-WS-Node"
+WORKSPACE_NODE_ID = "X-WS-NodeId"
+WORKSPACE_PROXIED = "X-WS-Proxied"
+WORKSPACE_UPSTREAM = "X-WS-Upstream"
+#: Of a workspace node: why it let nobody through (`stale`, `moved`, `moving`).
+WORKSPACE_FENCE = "X-WS-Fence"

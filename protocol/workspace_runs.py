@@ -1,7 +1,9 @@
 """Runs of an app in its user's workspace: what was asked for, and how it goes."""
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
 
 from protocol.base import Wire
 from protocol.names import AppId, UserId
@@ -63,3 +65,36 @@ class RunView(Wire):
     listening: tuple[int, ...] = ()
     framework: str | None = None
     message: str = ""
+
+
+class TryApi(AppRef):
+    """A curl command to be run in the app's workspace; `command` is another name of `curlCommand`."""
+
+    curl_command: Annotated[str, StringConstraints(max_length=16_384)] | None = None
+    command: Annotated[str, StringConstraints(max_length=16_384)] | None = None
+    timeout_seconds: Annotated[int, Field(ge=1, le=3600)] | None = None
+
+
+class TriedError(StrEnum):
+    """Why a command did not succeed; a command that is refused is answered with HTTP 400."""
+
+    TIMEOUT = "TIMEOUT"
+    EXECUTION_ERROR = "EXECUTION_ERROR"
+
+
+class ApiTried(Wire):
+    """How a curl command ended. `stdout` has all that it wrote; sizes are bytes, times milliseconds."""
+
+    user_id: UserId
+    app_id: AppId
+    success: bool
+    stdout: str = ""
+    stderr: str = ""
+    exit_code: int | None = None
+    execution_time_ms: int
+    error_type: TriedError | None = None
+    message: str = ""
+    stdout_truncated: bool = False
+    stderr_truncated: bool = False
+    stdout_original_size: int = 0
+    stderr_original_size: int = 0

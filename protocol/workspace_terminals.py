@@ -28,3 +28,12 @@ class TerminalOrder(Wire):
     cols: Columns | None = None
     rows: Rows | None = None
     offset: Offset | None = None
+
+
+class FormerOrder(Wire):
+    """What existing clients send, one JSON document a frame; a type that is not known is a line for the shell."""
+
+    type: str
+    data: str | None = None
+    cols: Columns | None = None
+    rows: Rows | None = None

@@ -13,8 +13,8 @@ Epoch = Annotated[int, Field(ge=0, le=2**53)]
 
 
 class ContainerStatus(StrEnum):
-    """The state of a user's container as the existing clients know it; FROZEN is ours: asleep in memory, awake within
-    milliseconds."""
+    """The state of a user's container as the existing clients know it. Ours are FROZEN (asleep in memory, awake within
+    milliseconds), MOVING (on its way to another node, usable again in a moment) and MOVED."""
 
     NOT_CREATED = "NOT_CREATED"
     STARTING = "STARTING"
@@ -22,6 +22,7 @@ class ContainerStatus(StrEnum):
     FROZEN = "FROZEN"
     STOPPING = "STOPPING"
     EXITED = "EXITED"
+    MOVING = "MOVING"
     MOVED = "MOVED"
     UNKNOWN = "UNKNOWN"
 
@@ -46,6 +47,18 @@ class PreviewRef(Wire):
     app_id: AppId | None = None
 
 
+class CachesView(Wire):
+    """Caches of packages of one user: bytes as they were when they were looked at last (milliseconds since 1970), bytes
+    that there may be, and bytes that were let go since the node began."""
+
+    npm_bytes: int
+    npm_limit_bytes: int
+    pip_bytes: int
+    pip_limit_bytes: int
+    pruned_bytes: int
+    measured_at_ms: int
+
+
 class WorkspaceView(Wire):
     """A container as it is. Directories are those of the node (`host...`) and of the container."""
 
@@ -61,6 +74,7 @@ class WorkspaceView(Wire):
     container_apps_dir: str
     epoch: Epoch = 0
     message: str = ""
+    caches: CachesView | None = None
 
 
 class Heartbeat(Wire):

@@ -67,13 +67,13 @@ class ClientLine:
 
 
 @asynccontextmanager
-async def opened(url: str, headers: Mapping[str, str]) -> AsyncIterator[ClientLine]:
-    """A line to an http(s) address; it is closed at the end of the block. Entering it raises NotOpened and
-    Unreachable."""
+async def opened(url: str, headers: Mapping[str, str], *, seconds: float = _OPEN_SECONDS) -> AsyncIterator[ClientLine]:
+    """A line to an http(s) address, opened within so many seconds; it is closed at the end of the block. Entering it
+    raises NotOpened and Unreachable."""
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS)
     async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session:
         try:
-            async with asyncio.timeout(_OPEN_SECONDS):
+            async with asyncio.timeout(seconds):
                 socket = await session.ws_connect(
                     url,
                     headers=headers,

@@ -89,6 +89,7 @@ class Transport:
         self.base_url = base_url.rstrip("/")
         self.proof: Mapping[str, str] = dict(headers)
         self._seconds = timeout
+        self._with: list[Transport] = []
         self._client = httpx.AsyncClient(
             base_url=self.base_url,
             headers=dict(headers),
@@ -106,8 +107,14 @@ class Transport:
     ) -> None:
         await self.close()
 
+    def closes(self, other: "Transport") -> None:
+        """Close the other one with this one."""
+        self._with.append(other)
+
     async def close(self) -> None:
         """Close every connection."""
+        for other in self._with:
+            await other.close()
         await self._client.aclose()
 
     async def call(
@@ -117,12 +124,14 @@ class Transport:
         answer: type[Data] | TypeAdapter[Data],
         *,
         body: Wire | None = None,
+        content: AsyncIterator[bytes] | None = None,
         query: Mapping[str, str | int | None] | None = None,
         headers: Mapping[str, str] | None = None,
         seconds: float | None = None,
     ) -> Data:
         """The `data` of an enveloped answer, validated. Raises ClientError."""
-        response = await self.send(method, path, body=body, query=query, headers=headers, seconds=seconds)
+        sent: dict[str, Any] = {"body": body, "content": content, "query": query, "headers": headers}
+        response = await self.send(method, path, **sent, seconds=seconds)
         envelope = _read(response.content, Envelope[Any])
         if not response.is_success or envelope.code != 200:
             raise Refused(envelope.code, envelope.message, envelope.reason, envelope.data)
@@ -150,12 +159,13 @@ class Transport:
         path: str,
         *,
         body: Wire | None = None,
-        content: bytes | None = None,
+        content: bytes | AsyncIterator[bytes] | None = None,
         query: Mapping[str, str | int | None] | None = None,
         headers: Mapping[str, str] | None = None,
         seconds: float | None = None,
     ) -> httpx.Response:
-        """The raw answer. Raises Unreachable. All tries of a request with a key end within `seconds`."""
+        """The raw answer. Raises Unreachable. All tries of a request with a key end within `seconds`. Content in pieces
+        is sent once: not with GET, nor with a key."""
         request = self._client.build_request(
             method,
             path,

@@ -17,6 +17,7 @@ from protocol.api import (
     GitGrant,
     GitKey,
     GitKeyInfo,
+    GitLoan,
     StartDeployment,
     StoppedDeployment,
     UserInfo,
@@ -65,6 +66,13 @@ MODELS: dict[str, Wire] = {
     "add_git_key": AddGitKey(title="laptop", public_key=f"{PUBLIC_KEY} me@laptop"),
     "git_key_info": GitKeyInfo(
         id=1, title="laptop", fingerprint=FINGERPRINT, public_key=PUBLIC_KEY, create_time=MOMENT
+    ),
+    "git_loan": GitLoan(
+        principal="workspace:7/20001",
+        fingerprint=FINGERPRINT,
+        public_key=PUBLIC_KEY,
+        grants=(GitGrant(repository="funai/u7-app20001", access=GitAccess.WRITE),),
+        expires_at_ms=1767323045678,
     ),
     "git_access_file": GitAccessFile(
         keys=(

@@ -12,6 +12,9 @@ from protocol.events import EVENT
 from protocol.jobs import JobView
 from tests.protocol.samples import PENDING, SAMPLES
 from tests.protocol.samples_files import FILE_SAMPLES
+from tests.protocol.samples_git import GIT_SAMPLES
+from tests.protocol.samples_moves import MOVE_SAMPLES
+from tests.protocol.samples_operators import OPERATOR_SAMPLES
 from tests.protocol.samples_workspace import WORKSPACE_SAMPLES
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -34,11 +37,16 @@ MODULES = (
     "protocol.running",
     "protocol.shell",
     "protocol.workspace_files",
+    "protocol.workspace_git",
+    "protocol.workspace_moves",
+    "protocol.workspace_operators",
     "protocol.workspace_runs",
+    "protocol.workspace_previews",
     "protocol.workspace_terminals",
+    "protocol.workspace_upkeep",
     "protocol.workspaces",
 )
-ALL = (*SAMPLES, *FILE_SAMPLES, *WORKSPACE_SAMPLES)
+ALL = (*SAMPLES, *FILE_SAMPLES, *GIT_SAMPLES, *MOVE_SAMPLES, *OPERATOR_SAMPLES, *WORKSPACE_SAMPLES)
 
 
 def name_of(kind: type[Wire]) -> str:
