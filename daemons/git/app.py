@@ -12,10 +12,12 @@ import uvloop
 
 from daemons.git.adapters.access_file import FileAccessBook
 from daemons.git.adapters.host_key import load_or_make
+from daemons.git.adapters.loans import Books, LoanFolder
 from daemons.git.adapters.repositories import DiskRepositories
 from daemons.git.adapters.ssh import Door
 from daemons.git.services.gatekeeper import Gatekeeper
 from daemons.git.settings import GitSettings
+from daemons.kit.clock import SystemClock
 from daemons.kit.daemon import EX_CONFIG
 from daemons.kit.settings import Misconfigured
 
@@ -30,7 +32,8 @@ async def listening(settings: GitSettings) -> AsyncIterator[int]:
     host_key = await asyncio.to_thread(load_or_make, settings.host_key_path)
     await asyncio.to_thread(settings.data_dir.mkdir, parents=True, exist_ok=True)
     repositories = DiskRepositories(settings.data_dir)
-    gatekeeper = Gatekeeper(FileAccessBook(settings.access_file), repositories)
+    book = Books(FileAccessBook(settings.access_file), LoanFolder(settings.loans_dir, SystemClock()))
+    gatekeeper = Gatekeeper(book, repositories)
     door = Door(gatekeeper, repositories, settings)
     acceptor = await door.listen(host_key)
     try:

@@ -8,6 +8,7 @@ looks like. Comparison is constant-time over digests of all live tokens, so that
 import hashlib
 import hmac
 import ipaddress
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -21,6 +22,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 CALLER: Final = web.RequestKey("caller", str)
 SOURCE: Final = web.RequestKey("source", str)
+#: What a path's variable may be is no part of the canonical path that aiohttp knows the route by.
+_PATTERN: Final = re.compile(r"\{(\w+):[^{}]*\}")
 
 
 class Unauthorized(Exception):
@@ -69,7 +72,7 @@ class Access:
     def routes(self, table: Sequence[web.RouteDef], *gates: Gate) -> Sequence[web.RouteDef]:
         """Admit callers of any of the gates to these routes; returns the routes for `add_routes`."""
         for route in table:
-            self._open_to[(route.method, route.path)] = gates
+            self._open_to[(route.method, _PATTERN.sub(r"{\1}", route.path))] = gates
         return table
 
     def middleware(self) -> Any:

@@ -33,7 +33,9 @@ local function confined(cookie, prefix)
 end
 
 core.register_action("confine", { "http-res" }, function(txn)
-    local prefix, cookies = txn:get_var("txn.prefix"), txn.http:res_get_headers()["set-cookie"]
+    -- On a host of its own a preview has all paths.
+    local prefix = txn:get_var("txn.prefix") or (txn:get_var("txn.own") and "")
+    local cookies = txn.http:res_get_headers()["set-cookie"]
     txn.http:res_del_header("set-cookie")
     local number = 0
     while prefix and cookies and cookies[number] do
@@ -43,4 +45,5 @@ core.register_action("confine", { "http-res" }, function(txn)
         end
         number = number + 1
     end
+    txn:set_var("txn.confined", "yes")
 end)

@@ -17,6 +17,7 @@ from pathlib import Path
 from string import Template
 from typing import Final
 
+from daemons.kit.gateway_hosts import OwnHosts
 from daemons.kit.gateway_pages import pages
 from daemons.kit.settings import Misconfigured
 
@@ -34,11 +35,12 @@ _PARKING: Final = Template(files("daemons.kit").joinpath("parking.lua").read_tex
 class PreviewNode:
     """The workspace node whose previews the gateway serves: the address and port of its API. The token for questions to
     it comes from the environment (FUNAI_WORKSPACE_NGINXAUTHTOKEN). `hold_seconds` is how long a visitor waits for a
-    workspace that wakes up."""
+    workspace that wakes up; with `own`, each preview is seen on a host of its own."""
 
     address: str
     port: int
     hold_seconds: int = 30
+    own: OwnHosts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,15 +134,23 @@ def _preview_parts(gateway: Gateway) -> dict[str, str]:
     places = ("global", "frontend", "backends")
     if gateway.previews is None:
         return {f"previews_{place}": "" for place in places}
-    text = Template(_PREVIEWS).substitute(
+    own = gateway.previews.own
+    whole = Template(_PREVIEWS).substitute(
+        own_host=own.pattern if own else "",
+        own_authority=own.authority if own else "",
+        own_scheme=own.scheme if own else "",
         script=_path(gateway.finding_path, "script"),
         map=_path(gateway.previews_path, "map of previews"),
         pages=_path(gateway.pages_path, "map of pages"),
         node_address=str(ipaddress.ip_address(gateway.previews.address)),
+        node_bind=_bind(gateway.previews.address, gateway.previews.port),
         tunnel_seconds=f"{_positive(gateway.tunnel_seconds, 'tunnel_seconds')}s",
     )
-    parts = re.split(r"^# --- (\w+)\n", text, flags=re.MULTILINE)
-    return {f"previews_{place}": parts[parts.index(place) + 1] for place in places}
+    parts = re.split(r"^# --- (\w+)\n", whole, flags=re.MULTILINE)
+    found = {place: parts[parts.index(place) + 1] for place in (*places, "hosts")}
+    if own is not None:
+        found["frontend"] = found["hosts"] + found["frontend"]
+    return {f"previews_{place}": found[place] for place in places}
 
 
 def render_finding(gateway: Gateway, node: PreviewNode) -> str:

@@ -10,31 +10,51 @@ local function milliseconds()
     return now.sec * 1000 + math.floor(now.usec / 1000)
 end
 
-local function ask(kind, id)
+local function known(key, way)
+    core.set_map(map, key, way)
+    found[key] = milliseconds() + good
+end
+
+local function ask(kind, id, pass)
     local client = core.httpclient()
     local url = node .. "/api/fun-ai/workspace/internal/nginx/port?" .. (kind == "u" and "userId=" or "appId=") .. id
-    local answer = client:get({ url = url, headers = { ["x-ws-token"] = { token } }, timeout = $hold_ms })
-    if answer == nil or answer.status ~= 204 then
-        return nil, answer and answer.status or 0
+    local headers = { ["x-ws-token"] = { token } }
+    if pass then
+        headers["x-ws-pass"] = { pass }
     end
-    local port, prefix, app = answer.headers["x-ws-port"], answer.headers["x-ws-prefix"], answer.headers["x-ws-app"]
-    return port[0] .. " " .. (prefix and prefix[0] or "strip") .. " " .. (app and app[0] or id), 204
+    local answer = client:get({ url = url, headers = headers, timeout = $hold_ms })
+    local function said(name)
+        local values = answer and answer.headers[name]
+        return values and values[0]
+    end
+    local private = said("x-ws-visibility") == "private" or said("x-ws-why") == "private"
+    if answer == nil or answer.status ~= 204 then
+        local status = answer and answer.status or 0
+        -- The node's other 401 is one for this gateway.
+        return nil, (status ~= 401 or private) and status or 0, private
+    end
+    local way = said("x-ws-port") .. " " .. (said("x-ws-prefix") or "strip") .. " " .. (said("x-ws-app") or id)
+    local cookie = said("x-ws-cookie")
+    return cookie and way .. " " .. cookie or way, 204, private
 end
 
 core.register_action("find_preview", { "http-req" }, function(txn)
-    local key = txn:get_var("txn.preview")
-    local kind, id = key:match("^([au]):([a-z0-9-]+)$$")
+    local preview, pass = txn:get_var("txn.preview"), txn:get_var("txn.pass")
+    local kind, id = preview:match("^([au]):([a-z0-9-]+)$$")
     if kind == nil or #id > 40 then
         return
     end
+    local key = pass and preview .. "/" .. pass or preview
     local first = asking[key] == nil
     if first then
         asking[key] = {}
-        local way, status = ask(kind, id)
+        local way, status, private = ask(kind, id, pass)
         asking[key].way, asking[key].status = way, status
+        if private then
+            known(preview, "private")
+        end
         if way ~= nil then
-            core.set_map(map, key, way)
-            found[key] = milliseconds() + good
+            known(private and key or preview, way)
         end
     end
     local mine = asking[key]

@@ -41,7 +41,8 @@ def parked(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Parked]:
 @pytest.fixture
 async def app_port() -> AsyncIterator[int]:
     async def answer(request: web.Request) -> web.Response:
-        return web.Response(text=f"{request.method} {len(await request.read())}")
+        text = f"{request.method} {len(await request.read())}"
+        return web.Response(text=text, headers={"Set-Cookie": "a=1; Path=/; Domain=127.0.0.1"})
 
     app = web.Application(client_max_size=4 * 1024**2)
     app.router.add_route("*", "/{rest:.*}", answer)
@@ -71,6 +72,21 @@ async def test_requests_of_an_app_on_hold_wait_and_none_fails(parked: Parked, ap
         assert not any(task.done() for task in waiting)
         await parked.driver.route("1", app_port)
     assert [task.result() for task in waiting] == [(200, f"POST {size}") for size in sizes]
+
+
+@pytest.mark.parametrize("parked", [{"max_per_app": 100, "hold_seconds": 30}], indirect=True)
+async def test_cookies_stay_below_their_path_also_for_those_who_waited(parked: Parked, app_port: int) -> None:
+    await parked.driver.reconcile(lambda: {"1": None, "2": app_port})
+    async with aiohttp.ClientSession(parked.url) as session, asyncio.TaskGroup() as group:
+
+        async def cookie(path: str) -> str:
+            async with session.get(path) as response:
+                return response.headers["Set-Cookie"]
+
+        waiting = [group.create_task(cookie("/runtime/1/")) for _ in range(8)]
+        assert await cookie("/runtime/2/") == "a=1; Path=/runtime/2/"
+        await parked.driver.route("1", app_port)
+    assert {task.result() for task in waiting} == {"a=1; Path=/runtime/1/"}
 
 
 @pytest.mark.parametrize("parked", [{"max_per_app": 3, "hold_seconds": 1}], indirect=True)

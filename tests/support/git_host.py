@@ -35,6 +35,11 @@ class GitHost:
         """A file with the server's key."""
         return self.folder / "known_hosts"
 
+    @property
+    def loans(self) -> Path:
+        """The folder of keys that are lent."""
+        return self.folder / "loans"
+
     def url(self, repository: str | None = None) -> str:
         """The address of a repository, the one there is by default."""
         return f"ssh://git@127.0.0.1:{self.port}/{repository or self.repository}.git"
@@ -82,7 +87,7 @@ def git_host(folder: Path, repository: str) -> Iterator[GitHost]:
     real.program("git", "git")
     real.program("ssh-keygen", "openssh-client")
     port = real.free_port()
-    host = GitHost(folder, port, repository)
+    found = GitHost(folder, port, repository)
     keys = [_key(folder, name, repository, access) for name, access in (("user", "write"), ("bot", "read"))]
     _generate(folder / "stranger")
     (folder / "access.json").write_text(json.dumps({"keys": keys}))
@@ -93,15 +98,17 @@ def git_host(folder: Path, repository: str) -> Iterator[GitHost]:
         "GIT_DATA_DIR": str(folder / "repositories"),
         "GIT_HOST_KEY_PATH": str(folder / "host"),
         "GIT_ACCESS_FILE": str(folder / "access.json"),
+        "GIT_LOANS_DIR": str(found.loans),
     }
     with real.process([sys.executable, "-m", "daemons.git"], folder / "server.log", env=env) as server:
-        host.servers.append(server)
+        found.servers.append(server)
         real.wait_until(lambda: real.listening(port), "the git server's start")
         public = _output("ssh-keygen", "-yf", str(folder / "host"))
-        host.known_hosts.write_text(f"[127.0.0.1]:{port} {' '.join(public.split()[:2])}\n")
+        key = " ".join(public.split()[:2])
+        found.known_hosts.write_text(f"[127.0.0.1]:{port} {key}\n")
         (folder / "work").mkdir()
-        host.git("init")
-        yield host
+        found.git("init")
+        yield found
 
 
 def _key(folder: Path, name: str, repository: str, access: str) -> dict[str, object]:

@@ -78,7 +78,11 @@ def _holders(keys: tuple[GitKey, ...]) -> Mapping[str, Holder]:
     """One holder per fingerprint; a key that is listed twice has the rights of both lines."""
     holders: dict[str, Holder] = {}
     for key in keys:
-        grants = tuple(Grant(grant.repository, _LEVELS[grant.access]) for grant in key.grants)
-        before = holders.get(key.fingerprint)
-        holders[key.fingerprint] = Holder(key.principal, (before.grants if before else ()) + grants)
+        held, before = holder_of(key), holders.get(key.fingerprint)
+        holders[key.fingerprint] = Holder(held.principal, (before.grants if before else ()) + held.grants)
     return holders
+
+
+def holder_of(key: GitKey) -> Holder:
+    """What one line says."""
+    return Holder(key.principal, tuple(Grant(grant.repository, _LEVELS[grant.access]) for grant in key.grants))

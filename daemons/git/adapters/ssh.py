@@ -11,9 +11,10 @@ import asyncssh
 from daemons.git.adapters.repositories import DiskRepositories, environment
 from daemons.git.adapters.transfer import transfer
 from daemons.git.domain.access import AccessDenied
-from daemons.git.domain.commands import CommandRefused, protocol_version
+from daemons.git.domain.commands import Command, CommandRefused, protocol_version
 from daemons.git.services.gatekeeper import Gatekeeper
 from daemons.git.settings import GitSettings
+from daemons.kit.tasks import first
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +26,7 @@ _SESSIONS_PER_CONNECTION: Final = 8
 _REFUSED: Final = 1
 _BROKEN: Final = 128
 _FAREWELL_SECONDS: Final = 5.0
+_LOOK_SECONDS: Final = 0.5
 
 
 class Door:
@@ -102,10 +104,17 @@ class Door:
         command = await self.gatekeeper.admit(visitor.fingerprint, process.command)
         argv = self._repositories.argv(command.service, command.repository)
         clean = environment(protocol_version(process.env.get("GIT_PROTOCOL")))
-        code = await transfer(process, argv, clean, seconds=self.settings.transfer_seconds)
+        work = transfer(process, argv, clean, seconds=self.settings.transfer_seconds)
+        code = await first(work, self._until_refused(visitor.fingerprint, command))
         served = {"key": visitor.fingerprint, "command": command.service.value, "repository": command.repository}
         logger.info("served a command", extra=served | {"exit": str(code)})
         return code
+
+    async def _until_refused(self, fingerprint: str, command: Command) -> int:
+        """Raises AccessDenied within a second after the key lost the right to what is being served."""
+        while await self.gatekeeper.may_still(fingerprint, command):  # noqa: ASYNC110 - the book tells nobody
+            await asyncio.sleep(_LOOK_SECONDS)
+        raise AccessDenied("this key may do so no longer; the transfer was ended")
 
 
 class _Visitor(asyncssh.SSHServer):

@@ -19,6 +19,16 @@ class Gatekeeper:
         """Whether the key may enter at all."""
         return await self._book.holder(fingerprint) is not None
 
+    async def may_still(self, fingerprint: str, command: commands.Command) -> bool:
+        """Whether a command that was admitted would be admitted now."""
+        holder = await self._book.holder(fingerprint)
+        try:
+            if holder is not None:
+                access.admit(holder, command)
+        except access.AccessDenied:
+            return False
+        return holder is not None
+
     async def admit(self, fingerprint: str, text: str | None) -> commands.Command:
         """The command to run, its repository in place. Raises CommandRefused or AccessDenied."""
         holder = await self._book.holder(fingerprint)
