@@ -1,6 +1,6 @@
 """The composition root of the workspace node."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
@@ -11,20 +11,33 @@ from daemons.kit.health import HealthRoutes
 from daemons.kit.metrics import Metrics
 from daemons.kit.problems import problem_middleware
 from daemons.kit.settings import revealed
-from daemons.kit.tasks import background
+from daemons.kit.tasks import Loop, every
 from daemons.workspace.composition.files import ContainerOf, FilePorts, add_files
+from daemons.workspace.composition.git import GitPorts, add_git
+from daemons.workspace.composition.moves import add_moves
 from daemons.workspace.composition.outside import Parts, open_parts
-from daemons.workspace.composition.services import Services, make_services
+from daemons.workspace.composition.packages import add_caches
+from daemons.workspace.composition.services import Services, make_services, seen_at
+from daemons.workspace.composition.upkeep import add_upkeep
+from daemons.workspace.composition.wiring import Wiring
 from daemons.workspace.http.containers import ContainerRoutes
+from daemons.workspace.http.fence import Fence, marked
+from daemons.workspace.http.holdings import HoldingRoutes
+from daemons.workspace.http.operators import OperatorRoutes
+from daemons.workspace.http.preview_access import PreviewAccessRoutes
 from daemons.workspace.http.previews import PreviewRoutes
 from daemons.workspace.http.problems import PROBLEMS
 from daemons.workspace.http.runs import RunRoutes
-from daemons.workspace.http.signed import Signer
+from daemons.workspace.http.signed import WHOLE_BYTES, Signer
 from daemons.workspace.http.terminals import TerminalRoutes
+from daemons.workspace.http.terminals_former import FormerTerminalRoutes
+from daemons.workspace.http.trying import TryingRoutes
+from daemons.workspace.services.caches import Caches
+from daemons.workspace.services.trying import Trying
+from daemons.workspace.services.visits import Visits
 from daemons.workspace.settings import WorkspaceSettings
 
-#: A text of 2 MiB as JSON writes it at its longest.
-_MAX_BODY_BYTES: Final = 16 * 1024 * 1024
+_LOGS_SECONDS: Final = 2.0
 SERVICES: Final = web.AppKey("services", Services)
 
 
@@ -47,26 +60,60 @@ def build_app(settings: WorkspaceSettings, parts: Parts) -> web.Application:
     metrics, access, services = Metrics(), Access(), make_services(settings, parts)
     secrets = revealed(settings.shared_secrets)
     signer = Signer(secrets, settings.max_skew_seconds, parts.clock, settings.allowed_source)
+    visits = Visits()
+    fence = Fence(services.workspaces, visits)
+    proofs = [signer.middleware(), access.middleware(), fence.middleware()]
     app = web.Application(
-        middlewares=[metrics.middleware(), problem_middleware(PROBLEMS), signer.middleware(), access.middleware()],
-        client_max_size=_MAX_BODY_BYTES,
+        middlewares=[metrics.middleware(), problem_middleware(PROBLEMS), *proofs], client_max_size=WHOLE_BYTES
     )
-    app.add_routes(access.routes(_routes(settings, parts, services), signer.gate()))
-    workspaces = services.workspaces
-    add_files(app, access, signer, settings, FilePorts(parts.homes, workspaces, ContainerOf(workspaces), parts.clock))
-    gateway = Gate("gateway", "X-WS-Token", revealed(settings.gateway_tokens))
-    app.add_routes(access.routes(PreviewRoutes(services.previews).table(), gateway))
-    app.add_routes(access.routes(HealthRoutes("workspace", parts.clock, parts.checks).table()))
-    app.add_routes(access.routes(metrics.table()))
+    app.on_response_prepare.append(marked)
+    wiring = Wiring(app, access, signer, settings)
+    _add_workspaces(wiring, parts, services)
     app.on_startup.append(services.recover)
-    app.cleanup_ctx.append(background(services.terminals.run, services.runs.run, services.idle.run))
+    add_moves(wiring, parts, services, visits)
+    gateway = Gate("gateway", "X-WS-Token", revealed(settings.gateway_tokens))
+    previews = PreviewRoutes(services.previews, services.admission, seen_at(settings))
+    wiring.serve_gateway(previews.table(), gate=gateway)
+    wiring.serve_anybody(HealthRoutes("workspace", parts.clock, parts.checks).table(), metrics.table())
+    app.on_shutdown.append(lambda _app: services.execs.close())
+    wiring.loop(*_loops(services, settings))
     app[SERVICES] = services
     return app
 
 
-def _routes(settings: WorkspaceSettings, parts: Parts, services: Services) -> list[web.RouteDef]:
-    containers = ContainerRoutes(services.workspaces, settings.host_root, settings.container_port, parts.clock)
+def _add_workspaces(wiring: Wiring, parts: Parts, services: Services) -> None:
+    """What users do in their workspaces, and the API for itself."""
+    workspaces = services.workspaces
+    ports = FilePorts(parts.homes, workspaces, ContainerOf(workspaces), parts.clock, parts.homes)
+    files = add_files(wiring, ports)
+    caches = add_caches(wiring, workspaces, files.disk, parts.clock)
+    wiring.serve(*_tables(wiring.settings, parts, services, caches))
+    git = add_git(wiring, workspaces, GitPorts(parts.commands, parts.passages, parts.clock))
+    add_upkeep(wiring, parts, services, files, git)
+
+
+def _loops(services: Services, settings: WorkspaceSettings) -> list[Loop]:
+    async def bound_logs() -> None:
+        await every(_LOGS_SECONDS, lambda: services.logs.bound(settings.log_bytes))
+
+    idle = services.idle
+    beats = [services.heartbeat.run] if services.heartbeat else []
+    runs = [services.terminals.run, services.runs.run, services.figures.run]
+    return [*runs, idle.run, idle.run_heeding, bound_logs, *beats]
+
+
+def _tables(
+    settings: WorkspaceSettings, parts: Parts, services: Services, caches: Caches
+) -> Sequence[Sequence[web.RouteDef]]:
+    containers = ContainerRoutes(services.workspaces, caches, settings.host_root, settings.container_port, parts.clock)
     terminals = TerminalRoutes(services.terminals, settings.terminal_origins)
-    seen_at = f"{settings.preview_base_url}{settings.preview_path_prefix}"
-    runs = RunRoutes(services.runs, services.logs, services.workspaces, seen_at, settings.container_port)
-    return [*containers.table(), *terminals.table(), *runs.table()]
+    former = FormerTerminalRoutes(services.terminals, settings.terminal_origins)
+    addresses = seen_at(settings)
+    runs = RunRoutes(services.runs, services.logs, services.workspaces, addresses, settings.container_port)
+    holdings = HoldingRoutes(services.workspaces, parts.homes)
+    operators = OperatorRoutes(services.workspaces, services.figures, services.execs, settings.memory_bytes)
+    trying = Trying(services.workspaces, parts.runs.projects, parts.commands, settings.test_bytes)
+    tries = TryingRoutes(trying, settings.test_seconds, settings.test_most_seconds)
+    access = PreviewAccessRoutes(services.admission, addresses, parts.clock)
+    ends = (containers.table(), terminals.table(), former.table(), runs.table(), tries.table())
+    return (*ends, holdings.table(), operators.table(), access.table())

@@ -4,7 +4,7 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr
 
 from daemons.kit.settings import Networks, OptionalToken, Settings, Tokens, Words, size
 from protocol.names import BaseUrl, HttpPath, NodeName
@@ -22,6 +22,9 @@ def _pool(network: IPv4Network) -> IPv4Network:
     return network
 
 
+_HOST: Final = r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$"
+#: One repository for each app: both names are in it.
+_REPOSITORY_NAME: Final = r"^[a-z0-9_.-]{0,20}\{userId\}[a-z_.-][a-z0-9_.-]{0,19}\{appId\}[a-z0-9_.-]{0,20}$"
 _URL: Final = r"^(https?://[!-~]{1,500})?$"
 
 Folder = Annotated[Path, AfterValidator(_folder)]
@@ -47,6 +50,17 @@ class WorkspaceSettings(Settings):
     image_pull_policy: Literal["IF_NOT_PRESENT", "ALWAYS", "NEVER"] = Field(
         "IF_NOT_PRESENT", alias="FUNAI_WORKSPACE_IMAGEPULLPOLICY"
     )
+    #: Who pulls the image; where a registry is named, from that one alone.
+    registry_url: str = Field("", validation_alias=AliasChoices("REGISTRY_URL", "ACR_REGISTRY"))
+    registry_username: str = Field(
+        "",
+        validation_alias=AliasChoices("FUNAI_WORKSPACE_REGISTRYUSERNAME", "REGISTRY_USERNAME", "ACR_USERNAME"),
+    )
+    registry_password: SecretStr = Field(
+        SecretStr(""),
+        validation_alias=AliasChoices("FUNAI_WORKSPACE_REGISTRYPASSWORD", "REGISTRY_PASSWORD", "ACR_PASSWORD"),
+    )
+    timezone: str = Field("", alias="FUNAI_WORKSPACE_CONTAINERTIMEZONE", pattern=r"^[A-Za-z0-9_+/-]{0,64}$")
     container_port: int = Field(5173, alias="FUNAI_WORKSPACE_CONTAINERPORT", ge=1024, le=65535)
     host_port_base: int = Field(20000, alias="FUNAI_WORKSPACE_HOSTPORTBASE", ge=1024, le=65535)
     host_port_count: int = Field(2000, alias="FUNAI_WORKSPACE_HOSTPORTSCANSIZE", ge=1, le=20000)
@@ -73,18 +87,55 @@ class WorkspaceSettings(Settings):
     allowed_source: Networks = Field((), alias="WORKSPACE_NODE_INTERNAL_ALLOWED_SOURCE_IP")
     gateway_tokens: Tokens = Field(alias="FUNAI_WORKSPACE_NGINXAUTHTOKEN")
     preview_base_url: BaseUrl = Field("http://127.0.0.1:8088", alias="FUNAI_WORKSPACE_PREVIEWBASEURL")
-
+    #: Where each preview has a host of its own: https://preview.example.com for {appId}.preview.example.com.
+    preview_host_url: BaseUrl | None = Field(None, alias="FUNAI_WORKSPACE_PREVIEWHOSTURL")
     preview_path_prefix: HttpPath = Field("/preview", alias="FUNAI_WORKSPACE_PREVIEWPATHPREFIX")
     preview_hold_seconds: float = Field(20.0, alias="FUNAI_WORKSPACE_PREVIEWHOLDSECONDS", ge=0, le=300)
     npm_registry: str = Field("", alias="FUNAI_WORKSPACE_NPMREGISTRY", pattern=_URL)
     pip_index: str = Field("", alias="FUNAI_WORKSPACE_PIPINDEX", pattern=_URL)
-    npm_cache_megabytes: int = Field(2048, alias="FUNAI_WORKSPACE_NPMCACHEMAXMB", ge=16)
+    http_proxy: str = Field("", alias="FUNAI_WORKSPACE_HTTPPROXY", pattern=_URL)
+    https_proxy: str = Field("", alias="FUNAI_WORKSPACE_HTTPSPROXY", pattern=_URL)
+    no_proxy: Words = Field((), alias="FUNAI_WORKSPACE_NOPROXY")
+    #: Of one user, for all apps together.
+    npm_cache_megabytes: int = Field(2048, alias="FUNAI_WORKSPACE_NPMCACHEMAXMB", ge=1)
+    pip_cache_megabytes: int = Field(1024, alias="FUNAI_WORKSPACE_PIPCACHEMAXMB", ge=1)
     starting_seconds: float = Field(300.0, alias="FUNAI_WORKSPACE_RUNSTARTINGTIMEOUTSECONDS", ge=30)
     logs_kept: int = Field(3, alias="FUNAI_WORKSPACE_RUNLOGKEEPPERTYPE", ge=1, le=100)
+
+    #: Bytes that the log of one run keeps; the oldest go first.
+    log_bytes: Size = Field(16 * 1024**2, alias="FUNAI_WORKSPACE_RUNLOGMAXBYTES", ge=1024**2)
+
+    test_seconds: int = Field(30, alias="FUNAI_WORKSPACE_TESTDEFAULTTIMEOUTSECONDS", ge=1, le=3600)
+    test_most_seconds: int = Field(300, alias="FUNAI_WORKSPACE_TESTMAXTIMEOUTSECONDS", ge=1, le=3600)
+    test_bytes: Size = Field(10 * 1024**2, alias="FUNAI_WORKSPACE_TESTMAXOUTPUTSIZEBYTES", ge=1024)
+
+    git_enabled: bool = Field(False, alias="FUNAI_WORKSPACE_GIT_ENABLED")
+    git_user: str = Field("git", alias="FUNAI_WORKSPACE_GIT_SSH_USER", pattern=r"^[a-z_][a-z0-9_-]{0,31}$")
+    git_host: str = Field("127.0.0.1", alias="FUNAI_WORKSPACE_GIT_SSH_HOST", pattern=_HOST)
+    git_port: int = Field(2222, alias="FUNAI_WORKSPACE_GIT_SSH_PORT", ge=1, le=65535)
+    git_owner: str = Field("funai", alias="FUNAI_WORKSPACE_GIT_REPO_OWNER", pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")
+    git_template: str = Field(
+        "u{userId}-app{appId}", alias="FUNAI_WORKSPACE_GIT_REPO_NAME_TEMPLATE", pattern=_REPOSITORY_NAME
+    )
+    #: Whose host key is right: lines as OpenSSH's known_hosts has them.
+    git_known_hosts: Folder = Field(
+        Path("/opt/fun-ai-studio/keys/gitea/known_hosts"), alias="FUNAI_WORKSPACE_GIT_KNOWN_HOSTS_PATH"
+    )
+    #: Where keys are lent: the folder that the git server knows as GIT_LOANS_DIR.
+    git_loans_dir: Folder = Field(Path("/var/lib/funai/git/loans"), alias="FUNAI_WORKSPACE_GIT_LOANS_DIR")
+    git_seconds: float = Field(120.0, alias="FUNAI_WORKSPACE_GIT_TIMEOUTSECONDS", gt=0, le=3600)
 
     idle_freeze_minutes: int = Field(10, alias="FUNAI_WORKSPACE_IDLESTOPRUNMINUTES", ge=0)
     idle_stop_minutes: int = Field(20, alias="FUNAI_WORKSPACE_IDLESTOPCONTAINERMINUTES", ge=0)
 
+    #: Where the node registers itself; without an address it does not.
+    registry_enabled: bool = Field(True, alias="FUNAI_WORKSPACE_NODE_REGISTRY_CLIENT_ENABLED")
     api_base_url: BaseUrl | None = Field(None, alias="FUNAI_WORKSPACE_NODE_REGISTRY_CLIENT_API_BASE_URL")
     api_token: OptionalToken = Field(SecretStr(""), alias="FUNAI_WORKSPACE_NODE_REGISTRY_CLIENT_TOKEN")
+    #: Where gateways and the API find this node.
+    nginx_base_url: BaseUrl = Field("http://127.0.0.1", alias="FUNAI_WORKSPACE_NODE_REGISTRY_CLIENT_NGINX_BASE_URL")
+    node_api_base_url: BaseUrl = Field(
+        "http://127.0.0.1:7001", alias="FUNAI_WORKSPACE_NODE_REGISTRY_CLIENT_NODE_API_BASE_URL"
+    )
+    beat_seconds: int = Field(15, alias="FUNAI_WORKSPACE_NODE_REGISTRY_CLIENT_INTERVAL_SECONDS", ge=1, le=3600)
     terminal_origins: Words = Field((), alias="FUNAI_WORKSPACE_TERMINAL_ORIGINS")

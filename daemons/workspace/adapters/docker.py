@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from ipaddress import IPv4Network
 from typing import Any, Final
@@ -37,11 +38,21 @@ def networks(docker: Docker, node: str, pool: IPv4Network, firewall: Firewall) -
     return FencedNetworks(docker, Place(f"workspace {node}", owner_labels(node), pool, _ADVICE), firewall)
 
 
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who pulls the image of workspaces."""
+
+    username: str
+    password: str = field(repr=False)
+
+
 class DockerContainers:
     """The ports `Containers` and `Images` over one engine."""
 
-    def __init__(self, docker: Docker, node: str, fenced: FencedNetworks) -> None:
+    def __init__(self, docker: Docker, node: str, fenced: FencedNetworks, account: Account | None = None) -> None:
+        """`account` is of the registry that the one image comes from, and is shown to no other."""
         self._docker = docker
+        self._account = account
         self._node = node
         self._networks = fenced
         self._flavour = Flavour(docker)
@@ -116,7 +127,9 @@ class DockerContainers:
     async def pull(self, reference: str) -> None:
         """Raises EngineError."""
         async with words(f"pull {reference}", _PULL_SECONDS):
-            await self._docker.images.pull(checked_reference(reference))
+            known = self._account
+            auth = {"username": known.username, "password": known.password} if known else None
+            await self._docker.images.pull(checked_reference(reference), auth=auth)
 
 
 def _state(document: Mapping[str, Any]) -> ContainerState:

@@ -4,7 +4,7 @@ import os
 import stat
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from daemons.workspace.adapters.confined import (
@@ -26,6 +26,7 @@ from daemons.workspace.adapters.files_workers import Workers
 from daemons.workspace.domain.archive import ArchiveLimits
 from daemons.workspace.domain.files import Entry, Guard, Kind, NotThere, Taken
 from daemons.workspace.domain.paths import Parts
+from daemons.workspace.ports.files import Rooms
 
 #: Somebody else may put something at the path between a look and a rename.
 _TRIES: Final = 16
@@ -41,12 +42,30 @@ class Place:
     lasting: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """One user's room."""
+
+    rooms: Rooms | None
+    user_id: str
+
+    async def left(self) -> int | None:
+        """Raises HomeError."""
+        return await self.rooms.left(self.user_id) if self.rooms is not None else None
+
+    async def take(self, count: int) -> None:
+        """Raises DiskFull, HomeError."""
+        if self.rooms is not None:
+            await self.rooms.take(self.user_id, count)
+
+
 class FileDraft:
     """One file in the making."""
 
     def __init__(
-        self, workers: Workers, confined: Confinement, tidy: Staging, place: Place, home: int, app_id: str
+        self, workers: Workers, confined: Confinement, tidy: Staging, place: Place, home: int, app_id: str, room: Room
     ) -> None:
+        self._room = room
         self._workers = workers
         self._confined = confined
         self._tidy = tidy
@@ -56,12 +75,18 @@ class FileDraft:
 
     async def append(self, piece: bytes) -> None:
         """Raises DiskFull."""
+        await self._room.take(len(piece))
         with told():
             await self._workers.run(write_all, self._place.descriptor, piece)
 
     async def unpack(self, limits: ArchiveLimits, *, overwrite: bool) -> None:
         """As the app's content."""
+        left = await self._room.left()
+        if left is not None:
+            limits = replace(limits, total_bytes=min(limits.total_bytes, left))
         await self._workers.run(self._unpack, limits, overwrite)
+        # What came of it is not what was taken: look again.
+        await self._room.left()
 
     async def keep(self, path: Parts, guard: Guard, *, parents: bool) -> Entry:
         """Into its place."""
@@ -111,10 +136,11 @@ class FileDraft:
 class Drafts:
     """Makes drafts on a user's disk."""
 
-    def __init__(self, workers: Workers, confined: Confinement, staging: Staging) -> None:
+    def __init__(self, workers: Workers, confined: Confinement, staging: Staging, rooms: Rooms | None = None) -> None:
         self._workers = workers
         self._confined = confined
         self._staging = staging
+        self._rooms = rooms
 
     @asynccontextmanager
     async def draft(self, user_id: str, app_id: str, home: int) -> AsyncIterator[FileDraft]:
@@ -152,11 +178,16 @@ class Drafts:
                 except BaseException:
                     os.close(staging)
                     raise
-                return FileDraft(self._workers, self._confined, self._staging, placed, home, app_id)
+                room = Room(self._rooms, user_id)
+                return FileDraft(self._workers, self._confined, self._staging, placed, home, app_id, room)
 
         draft = await self._workers.open(work, FileDraft.close)
         try:
             yield draft
+        except BaseException:
+            if self._rooms is not None:
+                self._rooms.freed(user_id)
+            raise
         finally:
             await self._workers.run(draft.close)
 

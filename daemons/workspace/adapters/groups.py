@@ -28,6 +28,15 @@ class Ended(NoGroup):
     """The container has ended meanwhile."""
 
 
+def number_inside(pid: int) -> int | None:
+    """How a container numbers a process that has this number on this machine; None for one that is gone."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("NSpid:"):
+                return int(line.split()[-1])
+    return None
+
+
 class Groups:
     """The groups of programs in one container, whose first process has the number `pid` on this machine."""
 
@@ -58,6 +67,14 @@ class Groups:
         except OSError:
             return ()
         return tuple(int(line) for line in text.split())
+
+    def everyone(self) -> tuple[int, ...]:
+        """All processes of the container."""
+        found: list[int] = []
+        for procs in self._parent.rglob("cgroup.procs"):
+            with contextlib.suppress(OSError):
+                found += [int(line) for line in procs.read_text().split()]
+        return tuple(found)
 
     def tags(self) -> tuple[str, ...]:
         """Every program that has a group."""

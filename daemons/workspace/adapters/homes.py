@@ -1,127 +1,27 @@
-"""Where users' files are, and what keeps a user from filling the disk.
-
-Two ways, the first that the machine allows: a sparse ext4 image for each user, mounted at `{root}/{userId}`, in which
-writes end hard at the quota and what is used is known without looking at a file; else plain folders, whose quota is
-looked at now and then and holds through the node alone. Both give the container the same folder.
-"""
+"""Where users' files are, each user's in a folder of their own that a quota bounds."""
 
 import asyncio
 import contextlib
 import errno
 import os
+import re
 import secrets
-import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import Final, TypeVar
 
+from daemons.workspace.adapters.quotas import Quota, SoftQuota
+from daemons.workspace.domain.files import DiskFull
 from daemons.workspace.ports import HomeError, Usage
 
 Result = TypeVar("Result")
 
-_SECONDS: Final = 60.0
+_USER: Final = re.compile(r"[1-9][0-9]{0,18}")
+#: What a plain folder holds is looked at again after so long, and after so long when it seems full.
+_SEEN_SECONDS: Final = 15.0
+_AGAIN_SECONDS: Final = 1.0
 #: What is the user's; `lost+found` of a file system is nobody's.
 _FOLDERS: Final = ("apps", "run", ".home")
-#: No device works and no program gains rights on it; times of reading are not written.
-_OPTIONS: Final = "loop,nosuid,nodev,noatime"
-
-
-class Quota(Protocol):
-    """A way to bound what a user stores."""
-
-    @property
-    def kind(self) -> str:
-        """Its name, as the node reports it."""
-        ...
-
-    def prepare(self, user_id: str, folder: Path) -> None:
-        """The folder is there, and bounded. Raises HomeError, OSError."""
-        ...
-
-    def usage(self, user_id: str, folder: Path) -> Usage:
-        """Raises OSError."""
-        ...
-
-    def rest(self, user_id: str, folder: Path) -> None:
-        """Let go of what holds the folder. Raises HomeError, OSError."""
-        ...
-
-    def erase(self, user_id: str, folder: Path) -> None:
-        """Raises HomeError, OSError."""
-        ...
-
-
-class ImageQuota:
-    """A file system of its own for each user, in a sparse file that no user can reach."""
-
-    kind: Final = "image"
-
-    def __init__(self, images: Path, most_bytes: int) -> None:
-        self._images = images
-        self._most = most_bytes
-
-    def prepare(self, user_id: str, folder: Path) -> None:
-        """Raises HomeError, OSError."""
-        image = self._images / f"{user_id}.img"
-        if not image.exists():
-            self._make(image)
-        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-        if not os.path.ismount(folder):
-            _run("mount", "-o", _OPTIONS, str(image), str(folder))
-
-    def usage(self, user_id: str, folder: Path) -> Usage:
-        """Raises OSError."""
-        found = os.statvfs(folder)
-        used, inodes = (found.f_blocks - found.f_bfree) * found.f_frsize, found.f_files - found.f_ffree
-        return Usage(used, found.f_blocks * found.f_frsize, inodes, found.f_files)
-
-    def rest(self, user_id: str, folder: Path) -> None:
-        """Blocks that were freed go back to the disk, which no other file system does by itself."""
-        if os.path.ismount(folder):
-            _run("fstrim", str(folder))
-
-    def erase(self, user_id: str, folder: Path) -> None:
-        """Raises HomeError, OSError."""
-        if os.path.ismount(folder):
-            _run("umount", str(folder))
-        (self._images / f"{user_id}.img").unlink(missing_ok=True)
-        folder.rmdir()
-
-    def _make(self, image: Path) -> None:
-        """Whole or not at all: what a crash left behind has another name."""
-        draft = image.with_suffix(".new")
-        image.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft.unlink(missing_ok=True)
-        with draft.open("wb") as file:
-            os.truncate(file.fileno(), self._most)
-        # No blocks are kept for root: a quota is the user's, to the last byte.
-        _run("mkfs.ext4", "-q", "-F", "-m", "0", "-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard", str(draft))
-        draft.replace(image)
-
-
-class SoftQuota:
-    """Plain folders. Nothing stops a program from writing on; the node refuses what goes through it."""
-
-    kind: Final = "soft"
-
-    def __init__(self, most_bytes: int) -> None:
-        self._most = most_bytes
-
-    def prepare(self, user_id: str, folder: Path) -> None:
-        """Raises OSError."""
-        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-
-    def usage(self, user_id: str, folder: Path) -> Usage:
-        """Walks all of it. Raises OSError."""
-        return Usage(_bytes_below(folder), self._most)
-
-    def rest(self, user_id: str, folder: Path) -> None:
-        """Nothing is held."""
-
-    def erase(self, user_id: str, folder: Path) -> None:
-        """Raises OSError."""
-        shutil.rmtree(folder)
 
 
 class LocalHomes:
@@ -133,6 +33,7 @@ class LocalHomes:
         self._quota = quota
         self._uid = uid
         self._turns: dict[str, asyncio.Lock] = {}
+        self._rooms: dict[str, tuple[float, int]] = {}
 
     @property
     def quota(self) -> str:
@@ -143,6 +44,17 @@ class LocalHomes:
         """Raises HomeError."""
         return await self._do(self._ready, user_id)
 
+    async def present(self, user_id: str) -> bool:
+        """Raises HomeError."""
+        return await self._do(lambda user: self._folder(user).exists(), user_id)
+
+    async def users(self) -> tuple[str, ...]:
+        """Whoever has a folder here. Raises HomeError."""
+        try:
+            return await asyncio.to_thread(self._users)
+        except OSError as error:
+            raise HomeError(f"{self._root} cannot be read: {error.strerror or error}") from error
+
     async def gates(self, user_id: str) -> Path:
         """Raises HomeError."""
         return await self._do(self._gates_of, user_id)
@@ -151,6 +63,31 @@ class LocalHomes:
         """Raises HomeError."""
         return await self._do(lambda user: self._quota.usage(user, self._ready(user)), user_id)
 
+    async def left(self, user_id: str) -> int | None:
+        """Raises HomeError."""
+        if self._quota.kind != SoftQuota.kind:
+            return None
+        usage = await self.usage(user_id)
+        self._rooms[user_id] = (asyncio.get_running_loop().time(), max(0, usage.total_bytes - usage.used_bytes))
+        return self._rooms[user_id][1]
+
+    async def take(self, user_id: str, count: int) -> None:
+        """Looks at what there is when that is some time ago, and before it refuses. Raises DiskFull, HomeError."""
+        if self._quota.kind != SoftQuota.kind:
+            return
+        seen_at, room = self._rooms.get(user_id, (-_SEEN_SECONDS, 0))
+        age = asyncio.get_running_loop().time() - seen_at
+        if age >= _SEEN_SECONDS or (count > room and age >= _AGAIN_SECONDS):
+            room = await self.left(user_id) or 0
+            seen_at = self._rooms[user_id][0]
+        if count > room:
+            raise DiskFull("the workspace's disk quota is used up; remove something first")
+        self._rooms[user_id] = (seen_at, room - count)
+
+    def freed(self, user_id: str) -> None:
+        """What there was is not what there is."""
+        self._rooms.pop(user_id, None)
+
     async def rest(self, user_id: str) -> None:
         """Raises HomeError."""
         await self._do(lambda user: self._quota.rest(user, self._folder(user)), user_id)
@@ -158,6 +95,33 @@ class LocalHomes:
     async def erase(self, user_id: str) -> None:
         """Raises HomeError."""
         await self._do(lambda user: self._quota.erase(user, self._folder(user)), user_id)
+
+    async def put_aside(self, user_id: str, move: int) -> None:
+        """Raises HomeError."""
+        await self._do(lambda user: self._quota.put_aside(user, self._folder(user), _aside(user, move)), user_id)
+
+    async def drop(self, user_id: str, move: int) -> None:
+        """Raises HomeError."""
+
+        def work(user: str) -> None:
+            self._quota.drop(_aside(user, move))
+            self._quota.drop_spare(self._folder(user).with_name(_spare(user, move)))
+
+        await self._do(work, user_id)
+
+    async def spare(self, user_id: str, move: int) -> Path:
+        """Raises HomeError."""
+        return await self._do(lambda user: self._spare(user, move), user_id)
+
+    async def take_spare(self, user_id: str, move: int) -> None:
+        """Raises HomeError."""
+        spare = self._root / _spare(user_id, move)
+        await self._do(lambda user: self._quota.take(user, self._folder(user), spare, _aside(user, move)), user_id)
+
+    def _spare(self, user_id: str, move: int) -> Path:
+        folder = self._folder(user_id).with_name(_spare(user_id, move))
+        self._quota.spare(folder, folder.name)
+        return folder
 
     def _ready(self, user_id: str) -> Path:
         folder = self._folder(user_id)
@@ -173,6 +137,11 @@ class LocalHomes:
         finally:
             os.close(handle)
         return folder
+
+    def _users(self) -> tuple[str, ...]:
+        if not self._root.exists():
+            return ()
+        return tuple(sorted(path.name for path in self._root.iterdir() if _USER.fullmatch(path.name)))
 
     def _gates_of(self, user_id: str) -> Path:
         folder = self._gates / self._folder(user_id).name
@@ -195,6 +164,15 @@ class LocalHomes:
                 raise HomeError(f"the files of user {user_id} cannot be reached: {error.strerror or error}") from error
 
 
+def _aside(user_id: str, move: int) -> str:
+    """A name that is no user's."""
+    return f".moved-{user_id}-{move}"
+
+
+def _spare(user_id: str, move: int) -> str:
+    return f".spare-{user_id}-{move}"
+
+
 def _own_folder(parent: int, name: str, uid: int) -> None:
     """A folder of the user's, and nothing else: whatever has taken its place is put aside, never followed."""
     try:
@@ -213,37 +191,3 @@ def _own_folder(parent: int, name: str, uid: int) -> None:
             os.fchown(handle, uid, uid)
     finally:
         os.close(handle)
-
-
-def _bytes_below(folder: Path) -> int:
-    """What the files take on the disk; links are not followed, and what goes meanwhile is not counted."""
-    total = 0
-    for parent, _, names, handle in os.fwalk(folder, follow_symlinks=False):
-        del parent
-        for name in names:
-            with contextlib.suppress(OSError):
-                total += os.stat(name, dir_fd=handle, follow_symlinks=False).st_blocks * 512
-    return total
-
-
-def _run(*argv: str) -> None:
-    """Raises HomeError with the program's own words."""
-    try:
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=_SECONDS, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise HomeError(f"{argv[0]} did not end well: {error}") from error
-    if done.returncode:
-        raise HomeError(f"{argv[0]} failed: {done.stderr.strip()[:300] or f'exit status {done.returncode}'}")
-
-
-def images_work(folder: Path) -> str:
-    """Why this machine cannot give users file systems of their own; empty when it can. Tried with a small one."""
-    trial, mounted = ImageQuota(folder, 4 * 1024**2), folder / "trial"
-    try:
-        trial.prepare("0", mounted)
-    except (HomeError, OSError) as error:
-        return str(error)
-    finally:
-        with contextlib.suppress(HomeError, OSError):
-            trial.erase("0", mounted)
-    return ""

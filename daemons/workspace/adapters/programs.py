@@ -12,17 +12,19 @@ import os
 import termios
 from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from aiodocker import Docker
 from aiodocker.exceptions import DockerError
 from aiodocker.execs import Exec
+from aiodocker.stream import Stream
 
 from daemons.kit.engine.calls import checked
 from daemons.kit.engine.errors import EngineError
 from daemons.kit.engine.terminal import CALL_SECONDS, DETACH_KEYS, FAILURES, DockerTerminal, broken
-from daemons.workspace.adapters.groups import Ended, Groups, NoGroup
+from daemons.workspace.adapters.groups import Ended, Groups, NoGroup, number_inside
 from daemons.workspace.domain.programs import Program, checked_tag, gated
 from daemons.workspace.domain.workspaces import container_name
 
@@ -41,15 +43,22 @@ class DockerRunning:
         self._name = name
         self._exec = execution
         self._pid = pid
+        self._inside: int | None = None
 
     @property
     def id(self) -> str:
         """The exec's id."""
         return str(self._exec.id)
 
+    async def inside(self) -> int | None:
+        """Its number in the container."""
+        if self._inside is None:
+            self._inside = await asyncio.to_thread(number_inside, self._pid)
+        return self._inside
+
     async def ended(self) -> int | None:
         """Raises EngineError. The kernel tells the end; the engine is asked for the status only."""
-        await _process_end(self._pid)
+        await process_end(self._pid)
         loop = asyncio.get_running_loop()
         until = loop.time() + _SETTLE_SECONDS
         while True:
@@ -62,6 +71,75 @@ class DockerRunning:
             if loop.time() > until:
                 return None
             await asyncio.sleep(_LOOK_SECONDS * 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A program whose output is read here, and which takes its input from the gate; `pid` is the number of its first
+    process on this machine."""
+
+    running: DockerRunning
+    stream: Stream
+    pid: int
+    gate: "Pipe"
+
+    async def read(self) -> tuple[int, bytes] | None:
+        """Raises EngineError."""
+        try:
+            message = await self.stream.read_out()
+        except FAILURES as error:
+            raise broken(self.running.id, error) from error
+        return (message.stream, message.data) if message is not None else None
+
+    async def write(self, data: bytes) -> None:
+        """Its input, as fast as it is read."""
+        await self.gate.write(data)
+
+    def close_input(self) -> None:
+        """There is no more input."""
+        self.gate.close()
+
+    async def gone(self) -> None:
+        """Wait for the end of its first process."""
+        await process_end(self.pid)
+
+    async def exit_code(self) -> int | None:
+        """Raises EngineError."""
+        return await self.running.ended()
+
+    async def feed(self, data: bytes) -> None:
+        """Give it all of its input, and then the end. Returns when it has read it."""
+        await self.gate.write(data)
+        await self.gate.taken()
+        self.gate.close()
+
+
+class Pipe:
+    """A named pipe with an end that is open here, so that neither side waits for the other to come."""
+
+    def __init__(self, number: int) -> None:
+        self._number: int | None = number
+
+    async def write(self, data: bytes) -> None:
+        """All of it, as fast as it is read."""
+        rest = memoryview(data)
+        while rest and self._number is not None:
+            try:
+                rest = rest[os.write(self._number, rest) :]
+            except BlockingIOError:
+                await asyncio.sleep(_LOOK_SECONDS)
+
+    async def taken(self) -> None:
+        """Nothing of what was written waits in it any more."""
+        # A pipe tells nobody that it was read.
+        while self._number is not None and _unread(self._number):  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    def close(self) -> None:
+        """Whoever reads has come to the end; closing it twice is closing it once."""
+        number, self._number = self._number, None
+        if number is not None:
+            os.close(number)
 
 
 class DockerPrograms:
@@ -97,6 +175,23 @@ class DockerPrograms:
                 await self._in_hand(name, execution, tag, gate)
             yield terminal
 
+    @asynccontextmanager
+    async def attached(self, user_id: str, program: Program, tag: str) -> AsyncIterator[Attached]:
+        """The program with what it writes and, if it is fed, with its input. Entering it raises EngineError. Whoever
+        opened it ends it."""
+        name = checked(container_name(user_id))
+        async with self._gate(user_id, tag) as gate:
+            async with _calls(name):
+                execution = await self._exec(name, program, tag, tty=False)
+                stream = execution.start()
+            try:
+                async with _calls(name):
+                    await stream.__aenter__()
+                    pid = await self._in_hand(name, execution, tag, gate)
+                yield Attached(DockerRunning(name, execution, pid), stream, pid, gate)
+            finally:
+                await stream.close()
+
     async def found(self, user_id: str, program_id: str) -> DockerRunning | None:
         """Raises EngineError."""
         name = container_name(user_id)
@@ -130,7 +225,7 @@ class DockerPrograms:
             detach_keys=DETACH_KEYS,
         )
 
-    async def _in_hand(self, name: str, execution: Exec, tag: str, gate: int) -> int:
+    async def _in_hand(self, name: str, execution: Exec, tag: str, gate: Pipe) -> int:
         """The process is in its group, and the gate open; its number. Raises EngineError."""
         while True:
             found = await _inspected(name, execution)
@@ -147,11 +242,10 @@ class DockerPrograms:
             await asyncio.to_thread(groups.take, tag, pid)
         except NoGroup as error:
             raise EngineError(f"a program could not be put in hand, so it was not started: {error}") from error
-        os.write(gate, b"\n")
+        await gate.write(b"\n")
         # The pipe must stay until the shell, which may not have come to it yet, has read from it.
         async with asyncio.timeout(CALL_SECONDS):
-            while _unread(gate):  # noqa: ASYNC110 - a pipe tells nobody that it was read
-                await asyncio.sleep(_LOOK_SECONDS)
+            await gate.taken()
         return pid
 
     async def _groups(self, name: str) -> Groups | None:
@@ -174,14 +268,14 @@ class DockerPrograms:
             raise EngineError(f"the node cannot hold programs of container {name}: {error}") from error
 
     @asynccontextmanager
-    async def _gate(self, user_id: str, tag: str) -> AsyncIterator[int]:
-        """A pipe that the program waits at; an end that is open here, so that neither side waits for the other."""
+    async def _gate(self, user_id: str, tag: str) -> AsyncIterator[Pipe]:
+        """The pipe that the program waits at."""
         path = self._gates / user_id / checked_tag(tag)
-        gate = await asyncio.to_thread(_made, path)
+        gate = Pipe(await asyncio.to_thread(_made, path))
         try:
             yield gate
         finally:
-            os.close(gate)
+            gate.close()
             await asyncio.to_thread(path.unlink, missing_ok=True)
 
 
@@ -198,7 +292,7 @@ def _unread(pipe: int) -> int:
     return found[0]
 
 
-async def _process_end(pid: int) -> None:
+async def process_end(pid: int) -> None:
     """Wait until the process is gone, told by the kernel."""
     try:
         handle = os.pidfd_open(pid)

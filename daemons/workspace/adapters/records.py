@@ -3,17 +3,21 @@
 import asyncio
 import json
 import os
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
+from daemons.workspace.domain.passes import Rule, Rules
 from daemons.workspace.domain.runs import Run
 from daemons.workspace.domain.workspaces import Phase, Workspace
 from daemons.workspace.ports import RecordError
+from protocol.workspace_previews import Visibility
 from protocol.workspace_runs import RunType
 
-Record = TypeVar("Record", bound=Workspace | Run)
+Record = TypeVar("Record", bound=Workspace | Run | Rules)
+_KEY_BYTES: Final = 32
 
 
 class JsonRecords(Generic[Record]):
@@ -76,3 +80,39 @@ def workspace_records(folder: Path) -> JsonRecords[Workspace]:
 def run_records(folder: Path) -> JsonRecords[Run]:
     """What the node remembers of runs."""
     return JsonRecords(folder, lambda found: Run(**{**found, "type": RunType(found["type"])}))
+
+
+def rule_records(folder: Path) -> JsonRecords[Rules]:
+    """What the node remembers of who may see previews."""
+
+    def decode(found: Mapping[str, Any]) -> Rules:
+        apps = {
+            app: Rule(Visibility(rule["visibility"]), int(rule["generation"])) for app, rule in found["apps"].items()
+        }
+        return Rules(found["user_id"], apps)
+
+    return JsonRecords(folder, decode)
+
+
+def node_key(path: Path) -> bytes:
+    """The node's own secret, made with its first start. Raises RecordError."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            key = path.read_bytes()
+        except FileNotFoundError:
+            key, draft = secrets.token_bytes(_KEY_BYTES), path.with_suffix(".new")
+            draft.unlink(missing_ok=True)
+            draft.touch(mode=0o600, exist_ok=False)
+            with draft.open("r+b") as file:
+                file.write(key)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+    except OSError as error:
+        raise RecordError(f"{path} cannot be read or made: {error.strerror}") from error
+    if len(key) != _KEY_BYTES:
+        raise RecordError(
+            f"{path} does not hold {_KEY_BYTES} bytes; remove it, and visitors of private previews open them anew"
+        )
+    return key

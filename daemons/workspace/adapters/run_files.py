@@ -6,6 +6,7 @@ for or read.
 
 import asyncio
 import contextlib
+import ctypes
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -24,6 +25,13 @@ _IGNORED: Final = frozenset(
     {"node_modules", ".git", "dist", "build", ".next", "target", ".npm-cache", ".funai", ".venv"}
 )
 _MOST_FOLDERS: Final = 200
+_BLOCK: Final = 64 * 1024
+#: FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE
+_PUNCH: Final = 0x03
+
+_fallocate = ctypes.CDLL(None, use_errno=True).fallocate
+_fallocate.restype = ctypes.c_int
+_fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
 
 
 class LocalRunFiles:
@@ -46,6 +54,16 @@ class LocalRunFiles:
         """Raises HomeError."""
         home = await self._homes.ready(user_id)
         await asyncio.to_thread(_remove, str(home), names)
+
+    async def bound(self, user_id: str, name: str, most: int) -> None:
+        """Raises HomeError."""
+        home = await self._homes.ready(user_id)
+        await asyncio.to_thread(_bound, str(home), name, most)
+
+    async def empty(self, user_id: str, name: str) -> None:
+        """Raises HomeError."""
+        home = await self._homes.ready(user_id)
+        await asyncio.to_thread(_empty, str(home), name)
 
     async def read(self, user_id: str, name: str, offset: int, most: int) -> LogPart | None:
         """Raises HomeError."""
@@ -140,6 +158,49 @@ def _remove(home: str, names: Sequence[str]) -> None:
                 os.unlink(_plain(name), dir_fd=folder)
 
 
+def _bound(home: str, name: str, most: int) -> None:
+    with _own_log(home, name) as handle:
+        if handle is None:
+            return
+        surplus = os.fstat(handle).st_size - most
+        # Whole blocks only: part of one would be zeros that somebody reads.
+        if surplus > most // 4 and _fallocate(handle, _PUNCH, 0, surplus - surplus % _BLOCK) != 0:
+            number = ctypes.get_errno()
+            raise HomeError(f"a log cannot be bounded: {os.strerror(number)}")
+
+
+def _empty(home: str, name: str) -> None:
+    with _own_log(home, name) as handle:
+        if handle is not None:
+            os.ftruncate(handle, 0)
+
+
+@contextmanager
+def _own_log(home: str, name: str) -> Iterator[int | None]:
+    """A log for writing, if it is a plain file of the user's with one name: root's hand is on it."""
+    with _opened(home, "run") as folder:
+        try:
+            handle = os.open(_plain(name), os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+        except OSError:
+            yield None
+            return
+        try:
+            found, owner = os.fstat(handle), os.fstat(folder).st_uid
+            own = stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and found.st_uid == owner
+            yield handle if own else None
+        finally:
+            os.close(handle)
+
+
+def _kept_from(handle: int, begin: int, size: int) -> int:
+    """Where what is kept begins, from an offset on: what was let go is a hole."""
+    try:
+        return os.lseek(handle, begin, os.SEEK_DATA) if begin < size else begin
+    except OSError:
+        # Nothing but holes behind it.
+        return size
+
+
 def _read(home: str, name: str, offset: int, most: int) -> LogPart | None:
     with _opened(home, "run") as folder:
         try:
@@ -148,9 +209,10 @@ def _read(home: str, name: str, offset: int, most: int) -> LogPart | None:
             return None
         try:
             found = os.fstat(handle)
-            if not stat.S_ISREG(found.st_mode):
+            if not stat.S_ISREG(found.st_mode) or (found.st_nlink > 1 and found.st_uid != os.fstat(folder).st_uid):
                 return None
             begin = max(0, found.st_size + offset) if offset < 0 else min(offset, found.st_size)
+            begin = _kept_from(handle, begin, found.st_size)
             return LogPart(begin, found.st_size, os.pread(handle, most, begin))
         finally:
             os.close(handle)

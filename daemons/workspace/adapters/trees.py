@@ -31,7 +31,7 @@ from daemons.workspace.domain.files import DiskFull, Entry, NotThere, Taken, Too
 from daemons.workspace.domain.paths import Parts
 from daemons.workspace.domain.search import Found, SearchLimits, Wanted
 from daemons.workspace.domain.tree import Listing, TreeLimits
-from daemons.workspace.ports.files import Folders
+from daemons.workspace.ports.files import Folders, Rooms
 
 #: Calls of one user that run at once; the others wait, and leave threads to other users.
 _EACH: Final = 3
@@ -43,7 +43,9 @@ Result = TypeVar("Result")
 class Disk:
     """The homes of all users and the threads that reach them."""
 
-    def __init__(self, homes: Folders, confined: Confinement) -> None:
+    def __init__(self, homes: Folders, confined: Confinement, rooms: Rooms | None = None) -> None:
+        """`rooms` are asked before anything is written, where there are any."""
+        self.rooms = rooms
         self.confined = confined
         self.staging = Staging(confined)
         self.workers = Workers(confined.uid)
@@ -141,7 +143,7 @@ class DiskTree:
     async def draft(self) -> AsyncIterator[FileDraft]:
         """A file in the making."""
         async with self.disk.home(self.user_id) as home:
-            drafts = Drafts(self.disk.workers, self.disk.confined, self.disk.staging)
+            drafts = Drafts(self.disk.workers, self.disk.confined, self.disk.staging, self.disk.rooms)
             async with drafts.draft(self.user_id, self.app_id, home) as draft:
                 yield draft
 
@@ -150,7 +152,7 @@ class DiskTree:
         """A file in the making that lasts."""
         async with self.disk.home(self.user_id) as home:
             await self.disk.workers.run(lambda: os.close(self._app(home)))
-            drafts = Drafts(self.disk.workers, self.disk.confined, self.disk.staging)
+            drafts = Drafts(self.disk.workers, self.disk.confined, self.disk.staging, self.disk.rooms)
             async with drafts.partial(self.user_id, self.app_id, home, upload_id, offset) as draft:
                 yield draft
 
@@ -183,6 +185,8 @@ class DiskTree:
     async def remove(self, path: Parts) -> None:
         """Whatever lies there."""
         await self._run(lambda home, app: self._removed(home, app, path))
+        if self.disk.rooms is not None:
+            self.disk.rooms.freed(self.user_id)
 
     async def move(self, source: Parts, target: Parts, *, overwrite: bool) -> None:
         """At once."""

@@ -35,6 +35,16 @@ class Sample:
     at_ms: int
     cpu_ns: int
     received_bytes: int
+    memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a container uses: per cent of one processor (None: not known yet), and bytes of memory without what the
+    kernel keeps of files."""
+
+    cpu_pct: float | None
+    memory_bytes: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +62,14 @@ def works(before: Sample, now: Sample, busy: Busy) -> bool:
     received = now.received_bytes - before.received_bytes
     received = received if received >= 0 else now.received_bytes
     return cpu > busy.cpu_share * passed * 1_000_000 or received * 60_000 > busy.bytes_a_minute * passed
+
+
+def measured(before: Sample | None, now: Sample) -> Measured:
+    """What it used between the two."""
+    if before is None or now.cpu_ns < before.cpu_ns or now.at_ms <= before.at_ms:
+        return Measured(None, now.memory_bytes)
+    share = (now.cpu_ns - before.cpu_ns) / (now.at_ms - before.at_ms) / 1_000_000
+    return Measured(round(100 * share, 1), now.memory_bytes)
 
 
 def fate(workspace: Workspace, patience: Patience, now_ms: int) -> Fate:

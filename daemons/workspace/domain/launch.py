@@ -1,8 +1,9 @@
 """The programs of runs: shell scripts that install, build and serve a project in its user's container.
 
 A development server is told where it is seen from by its environment and its arguments, so that no project has to be
-changed: Vite gets the public path as its base and serves below it; everything else is served from its root, and the
-gateway takes the path away. None of it writes a file that could be committed: npm's registry and cache are variables.
+changed: Vite gets the public path as its base and serves below it, as react-scripts does; everything else is served
+from its root, and the gateway takes the path away. None of it writes a file that could be committed: npm's
+registry and cache are variables (domain/packages.py).
 """
 
 import shlex
@@ -10,7 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import assert_never
 
+from daemons.workspace.domain.addresses import Addresses
 from daemons.workspace.domain.containers import WORKDIR
+from daemons.workspace.domain.packages import Sources, npm_cache
 from daemons.workspace.domain.programs import Program
 from daemons.workspace.domain.projects import Framework, NotRunnable, Project, chosen_script, flask_module, framework
 from protocol.workspace_runs import RunType
@@ -20,15 +23,15 @@ _INSTALL = (
     "{ echo '[funai] trying again with --legacy-peer-deps'; npm install --include=dev --legacy-peer-deps; }"
 )
 _IF_NEEDED = "if [ ! -d node_modules ]; then {install} || exit $?; fi"
-_CACHE = (
-    'if [ -d "$npm_config_cache" ] && [ "$(du -sm "$npm_config_cache" | cut -f1)" -gt {most} ]; then '
-    'echo "[funai] the npm cache is over {most} MB and is emptied"; '
-    'rm -rf "$npm_config_cache/_cacache" "$npm_config_cache/_npx"; fi'
-)
+#: They serve below the public path by themselves.
+_BELOW_THE_PATH = (Framework.VITE, Framework.REACT_SCRIPTS)
 _VENV = "{workdir}/.venv/{app_id}"
+#: Once for each text of the requirements: a server that wakes up does not wait for pip.
 _PIP = (
     "[ -x {venv}/bin/python ] || python3 -m venv {venv} || exit $?; "
-    "{venv}/bin/python -m pip install --disable-pip-version-check -r requirements.txt || exit $?"
+    "if ! cmp -s requirements.txt {venv}/.installed; then "
+    "{venv}/bin/python -m pip install --disable-pip-version-check -r requirements.txt || exit $?; "
+    "cp requirements.txt {venv}/.installed; fi"
 )
 #: Whichever of them the image has.
 _STATIC = (
@@ -43,9 +46,9 @@ class Surroundings:
     """What every run of the node is told."""
 
     container_port: int
-    npm_registry: str = ""
-    pip_index: str = ""
-    cache_megabytes: int = 2048
+    sources: Sources = field(default_factory=Sources)
+    #: Where visitors see it from.
+    seen_at: Addresses = field(default_factory=Addresses)
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -72,22 +75,21 @@ def launch(kind: RunType, user_id: str, app_id: str, project: Project, around: S
         case _:
             assert_never(kind)
     folder = f"{WORKDIR}/apps/{app_id}" + (f"/{project.folder}" if project.folder else "")
-    cache = [_CACHE.format(most=around.cache_megabytes)] if project.is_node else []
-    script = "\n".join([*cache, *lines])
+    script = "\n".join(lines)
     variables = _variables(kind, user_id, app_id, served, around)
-    return Launch(Program(("sh", "-c", script), folder, variables, log), served, keeps_prefix=served is Framework.VITE)
+    return Launch(Program(("sh", "-c", script), folder, variables, log), served, keeps_prefix=_below(served, around))
 
 
-def public_path(app_id: str) -> str:
-    """Where the app is seen."""
-    return f"/preview/{app_id}/"
+def _below(served: Framework | None, around: Surroundings) -> bool:
+    return served in _BELOW_THE_PATH and not around.seen_at.own
 
 
 def _installing(project: Project, app_id: str) -> list[str]:
     if project.is_node:
         return [_INSTALL]
     if "requirements.txt" in project.files:
-        return [_PIP.format(venv=_VENV.format(workdir=WORKDIR, app_id=app_id))]
+        venv = _VENV.format(workdir=WORKDIR, app_id=app_id)
+        return [f"rm -f {venv}/.installed", _PIP.format(venv=venv)]
     raise NotRunnable("the project has neither a package.json nor a requirements.txt")
 
 
@@ -106,7 +108,7 @@ def _serving(project: Project, app_id: str, around: Surroundings, *scripts: str)
     command = ["npm", "run", script]
     if kind is Framework.VITE:
         port = str(around.container_port)
-        command += ["--", "--host", "0.0.0.0", "--port", port, "--strictPort", "--base", public_path(app_id)]
+        command += ["--", "--host", "0.0.0.0", "--port", port, "--strictPort", "--base", around.seen_at.path(app_id)]
     elif kind is Framework.NEXT:
         command += ["--", "--hostname", "0.0.0.0", "--port", str(around.container_port)]
     return [_IF_NEEDED.format(install=_INSTALL), f"exec {shlex.join(command)}"], kind
@@ -127,14 +129,10 @@ def _variables(
     found = {
         "FUNAI_USER_ID": user_id,
         "FUNAI_APP_ID": app_id,
-        "npm_config_cache": f"{WORKDIR}/.npm-cache/{app_id}",
-        "PIP_CACHE_DIR": f"{WORKDIR}/.pip-cache",
+        **around.sources.variables,
+        "npm_config_cache": npm_cache(app_id),
         **around.variables,
     }
-    if around.npm_registry:
-        found |= {"npm_config_registry": around.npm_registry, "NPM_CONFIG_REGISTRY": around.npm_registry}
-    if around.pip_index:
-        found |= {"PIP_INDEX_URL": around.pip_index, "UV_DEFAULT_INDEX": around.pip_index}
     if kind in (RunType.DEV, RunType.START):
         found |= _seen_from(app_id, served, around)
     return found
@@ -142,19 +140,21 @@ def _variables(
 
 def _seen_from(app_id: str, served: Framework | None, around: Surroundings) -> Mapping[str, str]:
     """How a server learns where it is seen from; each name is one that some framework reads."""
-    path = public_path(app_id)
+    path = around.seen_at.path(app_id)
     found = {
         "HOST": "0.0.0.0",
         "PORT": str(around.container_port),
         "BASE_PATH": path.rstrip("/"),
-        "PUBLIC_URL": path.rstrip("/"),
-        "WDS_SOCKET_PATH": f"{path}ws",
         # Changes of a folder that is mounted from elsewhere are not always told.
         "CHOKIDAR_USEPOLLING": "true",
         "WATCHPACK_POLLING": "true",
-        # Vite answers no host that it does not know.
-        "__VITE_ADDITIONAL_SERVER_ALLOWED_HOSTS": ".",
     }
+    if around.seen_at.hosts:
+        # Vite answers no host name that it does not know; releases before 7 take one.
+        found["__VITE_ADDITIONAL_SERVER_ALLOWED_HOSTS"] = ",".join(around.seen_at.hosts)
+    if served is Framework.REACT_SCRIPTS:
+        # With them it serves below the path, and its socket, too (webpackDevServer.config.js).
+        found |= {"PUBLIC_URL": path.rstrip("/"), "WDS_SOCKET_PATH": f"{path}ws"}
     if served is Framework.FLASK:
         found["FLASK_RUN_PORT"] = str(around.container_port)
     return found

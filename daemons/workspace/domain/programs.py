@@ -13,9 +13,11 @@ from typing import Final
 from daemons.workspace.domain.containers import GATES
 
 _TAG: Final = re.compile(r"[a-z0-9]{8,40}")
-#: Exit status of a program whose gate never opened.
-NEVER_OPENED: Final = 125
+#: A program whose gate never opened ends with 125.
 _GATE: Final = 'read -r _ <"$1" || exit 125; shift; exec "$@"'
+#: What the node gives it comes through the gate as well, after the line that opened it.
+#: It is opened once: whoever gives nothing may close it as soon as the line was read.
+_GATE_FED: Final = 'exec <"$1" || exit 125; read -r _ || exit 125; shift; exec "$@"'
 #: What it says goes to a file of the user's, so that it is not lost when nobody listens.
 _GATE_TO_FILE: Final = 'read -r _ <"$1" || exit 125; exec >>"$2" 2>&1 </dev/null || exit 125; shift 2; exec "$@"'
 
@@ -23,19 +25,21 @@ _GATE_TO_FILE: Final = 'read -r _ <"$1" || exit 125; exec >>"$2" 2>&1 </dev/null
 @dataclass(frozen=True, slots=True)
 class Program:
     """A program: its arguments, what it has in its environment besides the container's, where it starts, and the file
-    of the container that takes what it writes (none: whoever opened it reads along)."""
+    of the container that takes what it writes (none: whoever opened it reads along). One that is `fed` reads what the
+    node gives it."""
 
     command: tuple[str, ...]
     folder: str
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     output: str | None = None
+    fed: bool = False
 
 
 def gated(program: Program, tag: str) -> tuple[str, ...]:
     """The command that waits at the gate and then becomes the program."""
     gate = f"{GATES}/{checked_tag(tag)}"
     if program.output is None:
-        return ("sh", "-c", _GATE, "sh", gate, *program.command)
+        return ("sh", "-c", _GATE_FED if program.fed else _GATE, "sh", gate, *program.command)
     return ("sh", "-c", _GATE_TO_FILE, "sh", gate, program.output, *program.command)
 
 

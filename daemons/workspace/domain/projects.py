@@ -11,6 +11,7 @@ from typing import Any, Final
 TELLING: Final = ("package.json", "requirements.txt", "app.py", "wsgi.py", "index.html")
 _FLASK: Final = re.compile(r"(?im)^\s*flask\b")
 _VITE: Final = re.compile(r"\bvite\b(?!\s+(build|preview))")
+_REACT_SCRIPTS: Final = re.compile(r"\breact-scripts\s+start\b")
 _NEXT: Final = re.compile(r"\bnext\s+dev\b|\bnext\b(?!\s+(build|start|lint|export))")
 
 
@@ -19,6 +20,7 @@ class Framework(StrEnum):
 
     VITE = "vite"
     NEXT = "next"
+    REACT_SCRIPTS = "react-scripts"
     NODE = "node"
     FLASK = "flask"
     STATIC = "static"
@@ -62,6 +64,8 @@ def framework(project: Project, script: str) -> Framework:
         text = project.scripts.get(script, "")
         if _VITE.search(text):
             return Framework.VITE
+        if _REACT_SCRIPTS.search(text):
+            return Framework.REACT_SCRIPTS
         return Framework.NEXT if _NEXT.search(text) else Framework.NODE
     if _FLASK.search(project.files.get("requirements.txt", "")) and flask_module(project):
         return Framework.FLASK

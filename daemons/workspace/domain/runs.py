@@ -9,10 +9,6 @@ from protocol.workspace_runs import RunState, RunType
 _ENDING: Final = (RunType.BUILD, RunType.INSTALL)
 
 
-class AnotherRuns(Exception):
-    """Something of the same workspace runs already."""
-
-
 @dataclass(frozen=True, slots=True)
 class Run:
     """What the node remembers: never in a file that the user could write. `tag` names all of its processes, `program`
@@ -66,11 +62,27 @@ def log_name(kind: RunType, app_id: str, now_ms: int) -> str:
     return f"run-{kind.value.lower()}-{app_id}-{now_ms}.log"
 
 
+@dataclass(frozen=True, slots=True)
+class LogName:
+    """What a log's name says: the type of its run, the app, and when it began."""
+
+    kind: str
+    app_id: str
+    at_ms: int
+
+
+def read_log_name(name: str) -> LogName | None:
+    """None for a name that no log has. An app's id may hold hyphens."""
+    parts = name.removesuffix(".log").split("-")
+    if len(parts) < 4 or parts[0] != "run" or not (parts[-1].isascii() and parts[-1].isdecimal()):
+        return None
+    return LogName(parts[1], "-".join(parts[2:-1]), int(parts[-1]))
+
+
 def superfluous(names: tuple[str, ...], kept: int) -> tuple[str, ...]:
     """Of a user's logs, those beyond the newest `kept` of each type."""
     by_kind: dict[str, list[tuple[int, str]]] = {}
     for name in names:
-        parts = name.removesuffix(".log").split("-")
-        if len(parts) >= 4 and parts[0] == "run" and parts[-1].isdecimal():
-            by_kind.setdefault(parts[1], []).append((int(parts[-1]), name))
+        if (said := read_log_name(name)) is not None:
+            by_kind.setdefault(said.kind, []).append((said.at_ms, name))
     return tuple(name for found in by_kind.values() for _, name in sorted(found, reverse=True)[kept:])

@@ -1,11 +1,14 @@
-"""Sockets that accept connections, as the kernel lists those of one network."""
+"""Sockets that accept connections."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
-_LISTENING: Final = "0A"
-_LOOPBACK: Final = ("0100007F", "00000000000000000000000001000000")
+#: States of a connection in the kernel's tables: open, and waiting to be let in.
+_OPEN: Final = ("01", "0A")
+#: Where Docker's name server listens in networks that know names (libnetwork, resolver_unix.go).
+_NAME_SERVER: Final = IPv4Address("127.0.0.11")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -17,21 +20,31 @@ class Listener:
     inode: int = 0
 
 
-def listeners(table: str) -> tuple[Listener, ...]:
-    """Those in the text of /proc/PID/net/tcp or tcp6 (Linux, Documentation/networking/proc_net_tcp.rst)."""
-    found = []
-    for line in table.splitlines()[1:]:
-        fields = line.split()
-        if len(fields) > 9 and fields[3] == _LISTENING:
-            address, _, port = fields[1].partition(":")
-            found.append(Listener(int(port, 16), address in _LOOPBACK, int(fields[9])))
-    return tuple(found)
+def listener(address: bytes, port: int, inode: int) -> Listener | None:
+    """The one at the address of four or sixteen bytes, unless it is the engine's own."""
+    found = ip_address(address)
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    found = mapped or found
+    return None if found == _NAME_SERVER else Listener(port, found.is_loopback, inode)
+
+
+def unread(table: str) -> int:
+    """What waits in the connections of such a text for a program to read it: bytes of open connections, and visitors
+    whom nobody has let in yet."""
+    lines = (line.split() for line in table.splitlines()[1:])
+    return sum(int(fields[4].partition(":")[2], 16) for fields in lines if len(fields) > 9 and fields[3] in _OPEN)
+
+
+def segments(table: str) -> int:
+    """How many TCP segments reached a network, of the text of its /proc/PID/net/snmp. Raises ValueError, KeyError."""
+    names, figures = (line.split() for line in table.splitlines() if line.startswith("Tcp: "))
+    return int(dict(zip(names, figures, strict=True))["InSegs"])
 
 
 def way_in(found: Sequence[Listener], port: int) -> Listener | None:
     """Which of them a visitor is led to: the agreed port before any other, one that is open before one that is not.
 
-    The container's own name server listens on high ports of its loopback.
+    Tools of development servers speak to each other on high ports of the loopback.
     """
     usable = [one for one in found if one.port == port or not one.loopback or one.port < 32768]
     return min(usable, key=lambda one: (one.port != port, one.loopback, one.port), default=None)

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from daemons.kit.bodies import bare, number, reply
 from daemons.kit.sse import Frame, stream
-from daemons.workspace.domain.runs import Run
+from daemons.workspace.domain.addresses import Addresses
 from daemons.workspace.domain.sockets import way_in
 from daemons.workspace.http.callers import named
 from daemons.workspace.ports import Use
@@ -30,13 +30,13 @@ class RunRoutes:
     """Sections A.6 and A.9 of the contract."""
 
     def __init__(
-        self, runs: Runs, logs: RunLogReader, workspaces: Workspaces, preview_url: str, container_port: int
+        self, runs: Runs, logs: RunLogReader, workspaces: Workspaces, seen_at: Addresses, container_port: int
     ) -> None:
-        """`preview_url` is what the public address of a preview begins with."""
+        """`seen_at` is where visitors see previews."""
         self._runs = runs
         self._logs = logs
         self._workspaces = workspaces
-        self._preview_url = preview_url
+        self._seen_at = seen_at
         self._port = container_port
 
     def table(self) -> list[web.RouteDef]:
@@ -50,6 +50,7 @@ class RunRoutes:
             web.get(f"{_BASE}/status", self.status),
             web.get(_LOG, self.log),
             web.get(f"{_LOG}/events", self.follow),
+            web.post(f"{_LOG}/clear", self.clear),
             web.get("/api/fun-ai/workspace/realtime/events", self.events),
         ]
 
@@ -102,6 +103,13 @@ class RunRoutes:
         offset = number(request, "offset", default=0, low=0, high=2**53)
         return await stream(request, self._pieces(which, offset))
 
+    async def clear(self, request: web.Request) -> web.Response:
+        """What the logs of a kind said is gone; a program that writes goes on."""
+        which = named(request, LogRef)
+        await self._logs.clear(which.user_id, which.app_id, LogKind.of(which.type))
+        self._workspaces.touch(which.user_id, Use.CALL)
+        return reply("ok")
+
     async def events(self, request: web.Request) -> web.StreamResponse:
         """How the run goes, whenever that changes."""
         return await stream(request, self._changes(named(request, AppRef).user_id))
@@ -143,8 +151,10 @@ class RunRoutes:
             app_id=run.app_id,
             host_port=workspace.host_port if workspace else None,
             container_port=self._port,
+            pid=seen.pid,
+            port_listen_pid=seen.listen_pid,
             exit_code=run.exit_code,
-            preview_url=self._seen_at(run) if seen.state is RunState.RUNNING else None,
+            preview_url=self._seen_at.url(run.app_id) if seen.state is RunState.RUNNING else None,
             log_path=f"/workspace/run/{run.log}",
             started_at_ms=run.started_at_ms,
             finished_at_ms=run.finished_at_ms,
@@ -152,6 +162,3 @@ class RunRoutes:
             framework=run.framework or None,
             message=seen.message,
         )
-
-    def _seen_at(self, run: Run) -> str:
-        return f"{self._preview_url}/{run.app_id}/"

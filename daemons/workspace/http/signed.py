@@ -20,8 +20,8 @@ from daemons.kit.clock import Clock
 from protocol import signing
 from protocol.signing import Signable
 
-#: Longer bodies are read by their handlers.
-_WHOLE_BYTES: Final = 8 * 1024 * 1024
+#: Longer bodies are read by their handlers. Two MiB of text may be twelve of JSON.
+WHOLE_BYTES: Final = 16 * 1024 * 1024
 _PIECE_BYTES: Final = 256 * 1024
 _MOST_NONCES: Final = 200_000
 _NOT_SIGNED: Final = "the signature is not this request's"
@@ -30,7 +30,8 @@ _NOT_SIGNED: Final = "the signature is not this request's"
 class Proof(Enum):
     """How much of a request is proven before its handler runs."""
 
-    HEAD_OR_LATER = auto()
+    NOTHING = auto()
+    HEAD = auto()
     WHOLE = auto()
 
 
@@ -103,9 +104,9 @@ class Signer:
         signature, signed = _once(request, signing.SIGNATURE), self.head(request)
         if signed.digest == signing.STREAMED:
             self.check(signed, signature)
-            request[_PROOF] = Proof.HEAD_OR_LATER
-        elif request.body_exists and (request.content_length or _WHOLE_BYTES + 1) > _WHOLE_BYTES:
-            request[_PROOF] = Proof.HEAD_OR_LATER
+            request[_PROOF] = Proof.HEAD
+        elif request.body_exists and (request.content_length or WHOLE_BYTES + 1) > WHOLE_BYTES:
+            request[_PROOF] = Proof.NOTHING
         else:
             digest = hashlib.sha256(await request.read()).hexdigest()
             self.check(replace(signed, digest=digest), signature)
@@ -124,6 +125,11 @@ class Signer:
 
     def _now(self) -> int:
         return int(self._clock.now().timestamp())
+
+
+def proven(request: web.Request) -> bool:
+    """Whether path and query of the request are proven already."""
+    return request.get(_PROOF) in (Proof.HEAD, Proof.WHOLE)
 
 
 class Body:
@@ -156,6 +162,12 @@ class Body:
 @dataclass(frozen=True, slots=True)
 class _ProvenGate(Gate):
     def proves(self, request: web.Request) -> bool:
+        """Raises HTTPRequestEntityTooLarge for a body that was too long to be read before its proof."""
+        if request.get(_PROOF) is Proof.NOTHING:
+            raise web.HTTPRequestEntityTooLarge(
+                WHOLE_BYTES,
+                text=f"this call takes at most {WHOLE_BYTES} bytes, of which the request says beforehand how many",
+            )
         return request.get(_PROOF) is Proof.WHOLE
 
 

@@ -59,6 +59,14 @@ class Homes(Protocol):
         """The folder, there and mounted, with `apps` and `run` in it. Raises HomeError."""
         ...
 
+    async def present(self, user_id: str) -> bool:
+        """Whether the user has a folder here; none is made. Raises HomeError."""
+        ...
+
+    async def users(self) -> Sequence[str]:
+        """Whoever has a folder here. Raises HomeError."""
+        ...
+
     async def gates(self, user_id: str) -> Path:
         """The node's own folder that the container sees read-only. Raises HomeError."""
         ...
@@ -67,12 +75,41 @@ class Homes(Protocol):
         """Raises HomeError."""
         ...
 
+    async def left(self, user_id: str) -> int | None:
+        """Bytes that the user may still store; None where the kernel says so when it is full. Raises HomeError."""
+        ...
+
+    async def take(self, user_id: str, count: int) -> None:
+        """So many bytes are about to be written. Raises DiskFull, HomeError."""
+        ...
+
+    def freed(self, user_id: str) -> None:
+        """Something was removed."""
+        ...
+
     async def rest(self, user_id: str) -> None:
         """Nobody uses the files for now; what holds them open may be let go. Raises HomeError."""
         ...
 
     async def erase(self, user_id: str) -> None:
         """All of the user's files are gone for good. Raises HomeError."""
+        ...
+
+    async def put_aside(self, user_id: str, move: int) -> None:
+        """Nobody finds the user's files any more; they are kept under the move's number. Again is no error. Raises
+        HomeError."""
+        ...
+
+    async def drop(self, user_id: str, move: int) -> None:
+        """What was put aside for that move is gone for good, and what was spare. Raises HomeError."""
+        ...
+
+    async def spare(self, user_id: str, move: int) -> Path:
+        """An empty folder beside the user's, bounded as that one. Raises HomeError."""
+        ...
+
+    async def take_spare(self, user_id: str, move: int) -> None:
+        """The spare folder is the user's from now on, at once; the former one is put aside. Raises HomeError."""
         ...
 
 
@@ -149,6 +186,16 @@ class Meters(Protocol):
 
     async def sample(self, user_id: str, now_ms: int) -> Sample | None:
         """All that the user's container used since it was started; None when it does not run. Raises EngineError."""
+        ...
+
+    async def arrived(self, user_id: str) -> int:
+        """How much reached connections of the user's container, in TCP segments; 0 when it does not run. Cheap. Raises
+        EngineError."""
+        ...
+
+    async def unread(self, user_id: str) -> int:
+        """What waits on the container's connections for its programs to read it: bytes, and visitors who knocked; 0
+        when it does not run. Raises EngineError."""
         ...
 
 

@@ -151,6 +151,22 @@ class Folders(Protocol):
         ...
 
 
+class Rooms(Protocol):
+    """Room on users' disks, where the kernel does not keep it."""
+
+    async def left(self, user_id: str) -> int | None:
+        """Bytes that the user may still store; None where the kernel says so when it is full. Raises HomeError."""
+        ...
+
+    async def take(self, user_id: str, count: int) -> None:
+        """So many bytes are about to be written. Raises DiskFull, HomeError."""
+        ...
+
+    def freed(self, user_id: str) -> None:
+        """Something was removed."""
+        ...
+
+
 class Ensure(Protocol):
     """What runs a user's container."""
 

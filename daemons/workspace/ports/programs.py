@@ -15,6 +15,10 @@ class Running(Protocol):
         """The engine's name for it."""
         ...
 
+    async def inside(self) -> int | None:
+        """What its container numbers its first process; None when that is gone."""
+        ...
+
     async def ended(self) -> int | None:
         """Wait for its end: the exit status, or None when nobody knows it any more. Raises EngineError."""
         ...
@@ -40,6 +44,30 @@ class Terminal(Protocol):
         ...
 
 
+class Attachment(Protocol):
+    """A program with standard streams of its own; it is one that is `fed`."""
+
+    async def read(self) -> tuple[int, bytes] | None:
+        """What it wrote to stream 1 (output) or 2 (errors); None at the end. Raises EngineError."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Its input, as fast as it is read."""
+        ...
+
+    def close_input(self) -> None:
+        """There is no more input."""
+        ...
+
+    async def gone(self) -> None:
+        """Wait for the end of its first process."""
+        ...
+
+    async def exit_code(self) -> int | None:
+        """Its exit status after the end. Raises EngineError."""
+        ...
+
+
 class Programs(Protocol):
     """Starts programs, each with a tag of its own, and ends all that they started. Every method raises EngineError.
 
@@ -54,6 +82,10 @@ class Programs(Protocol):
         self, user_id: str, program: Program, tag: str, size: tuple[int, int]
     ) -> AbstractAsyncContextManager[Terminal]:
         """The program on a terminal of so many columns and rows; all of it is ended when the context is left."""
+        ...
+
+    def attached(self, user_id: str, program: Program, tag: str) -> AbstractAsyncContextManager[Attachment]:
+        """The program with its streams. Whoever opened it ends it."""
         ...
 
     async def found(self, user_id: str, program_id: str) -> Running | None:

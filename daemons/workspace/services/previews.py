@@ -14,8 +14,10 @@ from daemons.workspace.domain.sockets import way_in
 from daemons.workspace.domain.workspaces import Phase
 from daemons.workspace.ports import Use
 from daemons.workspace.ports.runs import Listeners, Ways
+from daemons.workspace.services.admission import Admission
 from daemons.workspace.services.runs import Runs
 from daemons.workspace.services.workspaces import Workspaces
+from protocol.workspace_previews import Visibility
 
 logger = logging.getLogger(__name__)
 
@@ -41,70 +43,106 @@ class Address:
     user_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Where a visitor is led to. With `private`, nobody else may be led by it, and `renewed` is the pass to show from
+    now on, if it is another one."""
+
+    address: Address
+    private: bool = False
+    renewed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sockets:
+    """What servers listen on, ways to those that nobody reaches from outside, and the port that containers publish."""
+
+    listeners: Listeners
+    ways: Ways
+    port: int
+
+
 class Previews:
     """Leads visitors to the servers of apps."""
 
     def __init__(
-        self, workspaces: Workspaces, runs: Runs, listeners: Listeners, ways: Ways, port: int, hold_seconds: float
+        self, workspaces: Workspaces, runs: Runs, admission: Admission, sockets: Sockets, hold_seconds: float
     ) -> None:
-        """`port` is the container's published one; `hold_seconds` is how long a visitor waits for a server that
-        starts."""
+        """`hold_seconds` is how long a visitor waits for a server that starts."""
         self._workspaces = workspaces
         self._runs = runs
-        self._listeners = listeners
-        self._ways = ways
-        self._port = port
+        self._admission = admission
+        self._listeners = sockets.listeners
+        self._ways = sockets.ways
+        self._port = sockets.port
         self._hold_seconds = hold_seconds
-        self._found: dict[str, tuple[float, Address]] = {}
+        self._found: dict[str, tuple[float, str, Address]] = {}
 
-    async def of_app(self, app_id: str) -> Address:
-        """Raises NoPreview, NotReady and as `Runs.resume`."""
+    async def of_app(self, app_id: str, shown: str = "") -> Visit:
+        """`shown` is the visitor's pass. Raises NoPreview, NotAdmitted, NotReady and as `Runs.resume`."""
         run = self._runs.of_app(app_id)
         if run is None:
             raise NoPreview("nothing serves this app here; start its preview")
-        return await self._address(run)
+        return await self._visit(run, shown)
 
-    async def of_user(self, user_id: str) -> Address:
+    async def of_user(self, user_id: str, shown: str = "") -> Visit:
         """The server that the user runs now. Raises as `of_app`."""
         run = self._runs.find(user_id)
         if run is None or not serves(run):
             raise NoPreview("nothing is served from this workspace; start a preview")
-        return await self._address(run)
+        return await self._visit(run, shown)
+
+    async def _visit(self, run: Run, shown: str) -> Visit:
+        """Whoever may not see it wakes nothing, and is no use of the workspace."""
+        private = self._admission.rule(run.user_id, run.app_id).visibility is Visibility.PRIVATE
+        renewed = self._admission.admit(run.user_id, run.app_id, shown)
+        return Visit(await self._address(run), private, renewed)
 
     async def _address(self, run: Run) -> Address:
         self._workspaces.touch(run.user_id, Use.PREVIEW)
-        now = asyncio.get_running_loop().time()
-        at, address = self._found.get(run.user_id, (0.0, None))
+        at, tag, address = self._found.get(run.user_id, (0.0, "", None))
         workspace = self._workspaces.find(run.user_id)
-        awake = workspace is not None and workspace.phase is Phase.RUNNING
-        if address is not None and awake and address.app_id == run.app_id and now - at < _GOOD_SECONDS:
-            return address
+        phase = workspace.phase if workspace is not None else None
+        known = address if tag == run.tag else None
+        if known is not None and phase is Phase.RUNNING and _now() - at < _GOOD_SECONDS:
+            return known
         if self._runs.alive(run):
             await self._workspaces.ensure(run.user_id)
-        if not self._runs.alive(run):
-            await self._runs.resume(run.user_id)
-        found = await self._led(run.user_id)
-        self._found[run.user_id] = (asyncio.get_running_loop().time(), found)
-        return found
+        # What was frozen listens as before; to look would cost more than to wake it.
+        if known is None or phase is not Phase.FROZEN or not self._runs.alive(run):
+            if not self._runs.alive(run):
+                await self._runs.resume(run.user_id)
+            known = await self._led(run.user_id)
+        self._found[run.user_id] = (_now(), self._tag(run), known)
+        return known
+
+    def _tag(self, run: Run) -> str:
+        """Of what runs now: a server that starts again has another."""
+        now = self._runs.find(run.user_id)
+        return now.tag if now is not None else ""
 
     async def _led(self, user_id: str) -> Address:
         """The way to the server, once it listens."""
-        until = asyncio.get_running_loop().time() + self._hold_seconds
+        until = _now() + self._hold_seconds
         while True:
             run, workspace = self._runs.find(user_id), self._workspaces.find(user_id)
             if run is None or workspace is None or not self._runs.alive(run):
                 raise NoPreview("the app's server ended while it started; its log says why")
             way = way_in(await self._listeners.listening(user_id), self._port)
             if way is not None:
-                if way.loopback or way.port != self._port:
-                    await self._lead(user_id, way.port)
-                return Address(workspace.host_port, run.keeps_prefix, run.app_id, user_id)
-            if asyncio.get_running_loop().time() > until:
+                published = way.port == self._port and not way.loopback
+                port = workspace.host_port if published else await self._lead(user_id, way.port)
+                return Address(port, run.keeps_prefix, run.app_id, user_id)
+            if _now() > until:
                 raise NotReady("the app's server is starting; try again in a moment")
             await asyncio.sleep(_LOOK_SECONDS)
 
-    async def _lead(self, user_id: str, to: int) -> None:
+    async def _lead(self, user_id: str, to: int) -> int:
         try:
-            await self._ways.lead(user_id, to)
+            return await self._ways.lead(user_id, to)
         except OSError as error:
             raise EngineError(f"visitors cannot be led to port {to} of the workspace: {error}") from error
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,13 +1,17 @@
 """Logs of runs, by the byte: read at once, or followed while the run goes on."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from enum import StrEnum
 from typing import Final, Self
 
-from daemons.workspace.domain.runs import Run
+from daemons.workspace.domain.runs import Run, read_log_name
+from daemons.workspace.ports import HomeError
 from daemons.workspace.ports.runs import LogPart, RunLogs
 from daemons.workspace.services.runs import Runs
+
+logger = logging.getLogger(__name__)
 
 _PIECE_BYTES: Final = 64 * 1024
 _WHOLE_BYTES: Final = 8 * 1024 * 1024
@@ -73,14 +77,32 @@ class RunLogReader:
                 yield part
             await asyncio.sleep(_LOOK_SECONDS)
 
+    async def clear(self, user_id: str, app_id: str, kind: LogKind) -> int:
+        """The app's logs of the kind are empty; how many there were. Raises HomeError."""
+        found = await self._of(user_id, app_id, kind)
+        for name in found:
+            await self._logs.empty(user_id, name)
+        return len(found)
+
+    async def bound(self, most: int) -> None:
+        """No log of a program that runs grows without end. A disk that fails is noted, and tried again."""
+        for run in self._runs.living():
+            try:
+                await self._logs.bound(run.user_id, run.log, most)
+            except HomeError as error:
+                logger.warning("a log could not be bounded", extra={"user_id": run.user_id, "error": str(error)})
+
+    async def _of(self, user_id: str, app_id: str, kind: LogKind) -> list[str]:
+        read = {name: read_log_name(name) for name in await self._logs.names(user_id)}
+        return [name for name, said in read.items() if said and said.app_id == app_id and said.kind in kind.operations]
+
     async def _newest(self, user_id: str, app_id: str, kind: LogKind) -> str:
-        starts = tuple(f"run-{operation}-{app_id}-" for operation in kind.operations)
-        found = [name for name in await self._logs.names(user_id) if name.startswith(starts) and _stamp(name)]
+        found = await self._of(user_id, app_id, kind)
         if not found:
             raise NoLog(f"no {kind.value.lower()} of this app has left a log")
         return max(found, key=_stamp)
 
 
 def _stamp(name: str) -> int:
-    text = name.removesuffix(".log").rpartition("-")[2]
-    return int(text) if text.isascii() and text.isdecimal() else 0
+    said = read_log_name(name)
+    return said.at_ms if said else 0

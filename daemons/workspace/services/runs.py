@@ -6,7 +6,8 @@ A server that ends because its workspace goes to sleep is not over: the next vis
 import asyncio
 import logging
 import secrets
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from weakref import WeakValueDictionary
@@ -15,6 +16,7 @@ from daemons.kit.clock import Clock
 from daemons.kit.engine.errors import EngineError
 from daemons.workspace.domain.containers import WORKDIR
 from daemons.workspace.domain.launch import Surroundings, launch
+from daemons.workspace.domain.leavings import InUse
 from daemons.workspace.domain.runs import Run, Sight, log_name, serves, state, superfluous
 from daemons.workspace.domain.sockets import Listener, way_in
 from daemons.workspace.domain.workspaces import Phase
@@ -36,12 +38,15 @@ class NoApp(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A run as it is now; `listeners` are the sockets of its container."""
+    """A run as it is now; `listeners` are the sockets of its container, `pid` and `listen_pid` its first process and
+    the one that holds the socket that visitors are led to, as the container numbers them."""
 
     state: RunState
     run: Run | None
     listeners: tuple[Listener, ...] = ()
     message: str = ""
+    pid: int | None = None
+    listen_pid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,8 @@ class Runs:
         self._rules = rules
         self._clock = clock
         self._known: dict[str, Run] = {}
-        self._alive: set[str] = set()
+        self._alive: dict[str, Running] = {}
+        self._holders: dict[str, tuple[Listener, int]] = {}
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._watches: asyncio.Queue[Coroutine[Any, Any, None]] = asyncio.Queue()
 
@@ -93,6 +99,10 @@ class Runs:
                 if found is not None:
                     self._watch(run, found)
 
+    def living(self) -> tuple[Run, ...]:
+        """Those whose first process lives."""
+        return tuple(run for run in self._known.values() if run.tag in self._alive)
+
     def find(self, user_id: str) -> Run | None:
         """The user's run."""
         return self._known.get(user_id)
@@ -110,12 +120,15 @@ class Runs:
         run = self._known.get(user_id)
         if run is None:
             return Seen(RunState.IDLE, None)
-        alive = run.tag in self._alive
+        running = self._alive.get(run.tag)
+        alive = running is not None
         listeners = await self._outside.listeners.listening(user_id) if alive else ()
         way = way_in(listeners, self._rules.around.container_port)
         sight = Sight(alive, (way.port,) if way else ())
         found = state(run, sight, self._now(), int(self._rules.starting_seconds * 1000))
-        return Seen(found, run, listeners, self._message(run, found))
+        pid = await running.inside() if running is not None else None
+        holder = await self._holder(user_id, way) if alive and way is not None else None
+        return Seen(found, run, listeners, self._message(run, found), pid, holder)
 
     async def start(self, user_id: str, app_id: str, kind: RunType, epoch: int | None = None) -> Seen:
         """Begin it, in place of whatever ran; the same development server goes on. Raises as `Workspaces.ensure`;
@@ -142,6 +155,35 @@ class Runs:
         """Nothing of it runs afterwards, and it is forgotten. Raises EngineError, RecordError."""
         async with self._turn(user_id):
             await self._stop(user_id)
+
+    async def adopt(self, user_id: str, app_id: str, kind: RunType) -> None:
+        """The server ran where the workspace came from; the next visit starts it here. Raises RecordError."""
+        async with self._turn(user_id):
+            tag = f"run{secrets.token_hex(8)}"
+            run = Run(user_id, app_id, kind, tag, log_name(kind, app_id, self._now()), self._now())
+            if serves(run):
+                await self._keep(run)
+
+    async def forget(self, user_id: str) -> None:
+        """Whatever ran has left with its workspace. Raises RecordError."""
+        async with self._turn(user_id):
+            run = self._known.pop(user_id, None)
+            if run is not None:
+                self._alive.pop(run.tag, None)
+                await self._outside.records.forget(user_id)
+
+    @asynccontextmanager
+    async def without(self, user_id: str, app_id: str, *, ending: bool) -> AsyncIterator[bool]:
+        """Nothing of the app runs and nothing of the user's is begun while this is held; whether something of it ran.
+        What runs is ended and forgotten, or raises InUse. Entering it raises EngineError, RecordError."""
+        async with self._turn(user_id):
+            run = self._known.get(user_id)
+            its = run is not None and run.app_id == app_id
+            if run is not None and its and not ending and run.tag in self._alive:
+                raise InUse(f"its {run.type.value.lower()} runs")
+            if its:
+                await self._stop(user_id)
+            yield its
 
     async def _start(self, user_id: str, app_id: str, kind: RunType, epoch: int | None) -> None:
         project = await self._outside.projects.project(user_id, app_id)
@@ -170,7 +212,7 @@ class Runs:
             return
         async with self._workspaces.thawed(user_id):
             await self._outside.programs.end(user_id, run.tag, _GRACE_SECONDS)
-        self._alive.discard(run.tag)
+        self._alive.pop(run.tag, None)
         del self._known[user_id]
         await self._outside.records.forget(user_id)
 
@@ -182,7 +224,7 @@ class Runs:
             logger.warning("old logs could not be removed", extra={"user_id": user_id, "error": str(error)})
 
     def _watch(self, run: Run, running: Running) -> None:
-        self._alive.add(run.tag)
+        self._alive[run.tag] = running
         self._watches.put_nowait(self._until_end(run, running))
 
     async def _until_end(self, run: Run, running: Running) -> None:
@@ -191,7 +233,7 @@ class Runs:
         except EngineError as error:
             logger.warning("nobody knows how a run ended", extra={"user_id": run.user_id, "error": str(error)})
             code = None
-        self._alive.discard(run.tag)
+        self._alive.pop(run.tag, None)
         self._workspaces.touch(run.user_id, Use.RUN)
         if self._known.get(run.user_id) != run:
             return
@@ -206,6 +248,16 @@ class Runs:
     async def _keep(self, run: Run) -> None:
         self._known[run.user_id] = run
         await self._outside.records.save(run)
+
+    async def _holder(self, user_id: str, way: Listener) -> int | None:
+        """Looked for once for each socket: status is asked for again and again."""
+        known = self._holders.get(user_id)
+        if known is not None and known[0] == way:
+            return known[1]
+        found = await self._outside.listeners.holder(user_id, way)
+        if found is not None:
+            self._holders[user_id] = (way, found)
+        return found
 
     def _message(self, run: Run, found: RunState) -> str:
         if found is RunState.DEAD and run.finished_at_ms is None and run.tag not in self._alive:

@@ -7,14 +7,16 @@ while one is connected, or was a moment ago, the program waits rather than that 
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Final
 
 from daemons.kit.engine.errors import EngineError
 from daemons.kit.tasks import first
 from daemons.workspace.domain.containers import WORKDIR
+from daemons.workspace.domain.packages import npm_cache
 from daemons.workspace.domain.programs import Program
 from daemons.workspace.domain.replay import Replay, Ring
 from daemons.workspace.ports import Activity, Use
@@ -24,7 +26,30 @@ from daemons.workspace.services.workspaces import Workspaces
 logger = logging.getLogger(__name__)
 
 _MOST_SESSIONS: Final = 16
-_SHELL: Final = ("sh", "-c", "command -v bash >/dev/null 2>&1 && exec bash -l; exec sh -l")
+#: What does not end when it is told to is killed within it.
+_CLOSE_SECONDS: Final = 30.0
+#: An app may have no folder yet: a terminal may be what makes it.
+_ENTER: Final = 'cd "$2" 2>/dev/null; '
+_SHELL: Final = "command -v bash >/dev/null 2>&1 && exec bash -l; exec sh -l"
+#: The first byte of a plain shell: what is typed before it would be echoed.
+BEGUN: Final = b"\x06"
+#: A shell that reads from a pipe neither prompts nor edits lines; what interrupts its commands leaves it alone. It is
+#: dd that fills the pipe: a busybox's cat splices, and keeps the pipe locked while it waits for the terminal.
+_PLAIN_SHELL: Final = (
+    f"stty -echo -onlcr -icanon min 1 time 0 2>/dev/null; printf '\\{ord(BEGUN):03o}'; "
+    "pipe=/tmp/terminal-$$; mkfifo -m 600 $pipe || exit; exec 3<&0; "
+    "(exec >$pipe; rm -f $pipe; echo 'trap : INT'; exec dd bs=65536 <&3 2>/dev/null) & "
+    "exec 3<&-; command -v bash >/dev/null 2>&1 && exec bash <$pipe; exec sh <$pipe"
+)
+_COMMAND: Final = 'stty -echo -onlcr 2>/dev/null; command -v bash >/dev/null 2>&1 && exec bash -c "$1"; exec sh -c "$1"'
+
+
+class Kind(Enum):
+    """What runs in a terminal: a shell for people; one that only answers; one command."""
+
+    SHELL = _SHELL
+    PLAIN = _PLAIN_SHELL
+    COMMAND = _COMMAND
 
 
 class NoSession(Exception):
@@ -55,14 +80,16 @@ class Viewer:
 class Session:
     """One terminal of one user."""
 
-    def __init__(self, user_id: str, app_id: str, keeping: Keeping, used: Callable[[], None]) -> None:
+    def __init__(self, user_id: str, app_id: str, program: Program, keeping: Keeping, used: Callable[[], None]) -> None:
         self._used = used
+        self.program = program
         self.id = secrets.token_hex(8)
         self.tag = f"term{secrets.token_hex(8)}"
         self.user_id = user_id
         self.app_id = app_id
         self.exit_code: int | None = None
         self.ended = asyncio.Event()
+        self.gone = asyncio.Event()
         self._keeping = keeping
         self._ring = Ring()
         self._terminal: Terminal | None = None
@@ -174,11 +201,14 @@ class Terminals:
             while True:
                 group.create_task(await self._opening.get())
 
-    async def open(self, user_id: str, app_id: str, size: tuple[int, int]) -> Session:
+    async def open(
+        self, user_id: str, app_id: str, size: tuple[int, int], kind: Kind = Kind.SHELL, command: str = ""
+    ) -> Session:
         """A new terminal in the app's folder. Raises as `Workspaces.ensure`; TooManySessions."""
         if sum(session.user_id == user_id for session in self._sessions.values()) >= _MOST_SESSIONS:
             raise TooManySessions(f"a user may have {_MOST_SESSIONS} terminals; close one")
-        session = Session(user_id, app_id, self._keeping, lambda: self._activity.touch(user_id, Use.TERMINAL))
+        program = _program(app_id, kind, command)
+        session = Session(user_id, app_id, program, self._keeping, lambda: self._activity.touch(user_id, Use.TERMINAL))
         self._sessions[session.id] = session
         started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         await self._opening.put(self._hold(session, size, started))
@@ -189,12 +219,32 @@ class Terminals:
         """Raises NoSession."""
         session = self._sessions.get(session_id)
         if session is None or session.user_id != user_id:
+            workspace = self._workspaces.find(user_id)
+            if workspace is not None and workspace.ended_move:
+                raise NoSession("this terminal ended when the workspace was moved between nodes; open another")
             raise NoSession("this terminal is closed; open another")
         return session
+
+    def every(self) -> Collection[Session]:
+        """Those of all users."""
+        return self._sessions.values()
 
     def of(self, user_id: str) -> tuple[Session, ...]:
         """The user's terminals."""
         return tuple(session for session in self._sessions.values() if session.user_id == user_id)
+
+    async def close_app(self, user_id: str, app_id: str) -> int:
+        """Nothing that was started in the app's terminals runs afterwards; how many there were. Raises EngineError."""
+        found = [session for session in self.of(user_id) if session.app_id == app_id]
+        for session in found:
+            await session.close()
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                for session in found:
+                    await session.gone.wait()
+        except TimeoutError:
+            raise EngineError("a terminal of the app could not be closed; stop the container") from None
+        return len(found)
 
     async def type(self, session: Session, data: bytes) -> None:
         """Type it; the workspace wakes up for it. Raises as `Workspaces.awake`."""
@@ -206,7 +256,7 @@ class Terminals:
         """A terminal that is open keeps no workspace awake: only what is typed and written does."""
         try:
             async with AsyncExitStack() as stack:
-                opening = self._programs.open(session.user_id, _program(session), session.tag, size)
+                opening = self._programs.open(session.user_id, session.program, session.tag, size)
                 async with self._workspaces.awake(session.user_id):
                     terminal = await stack.enter_async_context(opening)
                 started.set_result(None)
@@ -221,8 +271,11 @@ class Terminals:
         finally:
             await session.close()
             self._sessions.pop(session.id, None)
+            session.gone.set()
 
 
-def _program(session: Session) -> Program:
-    variables = {"TERM": "xterm-256color", "FUNAI_APP_ID": session.app_id}
-    return Program(_SHELL, f"{WORKDIR}/apps/{session.app_id}", variables)
+def _program(app_id: str, kind: Kind, command: str) -> Program:
+    variables = {"TERM": "xterm-256color" if kind is Kind.SHELL else "dumb", "FUNAI_APP_ID": app_id}
+    variables["npm_config_cache"] = npm_cache(app_id)
+    how = ("sh", "-c", _ENTER + kind.value, "sh", command, f"{WORKDIR}/apps/{app_id}")
+    return Program(how, WORKDIR, variables)

@@ -97,11 +97,26 @@ class Uploads:
         with self._alone(upload_id):
             await self._forget(await self.find(user_id, app_id, upload_id))
 
+    async def under_way(self, user_id: str, app_id: str) -> bool:
+        """Whether somebody may go on with an upload into the app."""
+        return any(each.expires_ms > self._now() for each in await self._of(user_id, app_id))
+
+    async def give_up_app(self, user_id: str, app_id: str) -> int:
+        """Nothing is left of the app's uploads; how many there were. Raises UploadBusy, RecordError."""
+        found = await self._of(user_id, app_id)
+        for upload in found:
+            with self._alone(upload.id):
+                await self._forget(upload)
+        return len(found)
+
     async def sweep(self) -> None:
         """Those that nobody went on with."""
         for upload in await self.records.all():
             if upload.expires_ms <= self._now() and upload.id not in self._adding:
                 await self._forget(upload)
+
+    async def _of(self, user_id: str, app_id: str) -> list[Upload]:
+        return [each for each in await self.records.all() if (each.user_id, each.app_id) == (user_id, app_id)]
 
     async def _ended(self, upload: Upload) -> Upload:
         if upload.complete:

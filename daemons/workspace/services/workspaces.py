@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Final, Literal
@@ -72,6 +72,10 @@ class Workspaces:
     async def recover(self) -> None:
         """Take up what the last process left, as the engine has it now. Raises EngineError, RecordError."""
         for workspace in await self._outside.records.load():
+            self._known[workspace.user_id] = workspace
+            if workspace.move or workspace.phase is Phase.MOVED:
+                # Whatever runs there under its name is another node's, or the move sees to it.
+                continue
             state = await self._outside.containers.state(container_name(workspace.user_id))
             self._known[workspace.user_id] = observed(workspace, state.seen, self._now())
 
@@ -86,7 +90,7 @@ class Workspaces:
     async def look(self, user_id: str) -> Workspace | None:
         """The workspace as it is now; nothing is started, written down or counted as use. Raises EngineError."""
         workspace = self._known.get(user_id)
-        if workspace is None or workspace.phase in (Phase.STARTING, Phase.STOPPING):
+        if workspace is None or workspace.move or workspace.phase in (Phase.STARTING, Phase.STOPPING, Phase.MOVED):
             return workspace
         state = await self._outside.containers.state(container_name(user_id))
         return observed(workspace, state.seen, self._now())
@@ -164,18 +168,38 @@ class Workspaces:
             await self._outside.containers.remove(container_name(user_id))
             await self._keep(observed(workspace, Seen.ABSENT, self._now()))
 
+    async def admit(self, user_id: str, epoch: int | None, *, learn: bool = True) -> None:
+        """Whether a caller with that epoch may do anything here at all; nothing is made, and only who may `learn` takes
+        up a newer epoch. Raises StaleEpoch, MovedAway, BeingMoved, RecordError."""
+        workspace = self._known.get(user_id)
+        if workspace is not None and admitted(workspace, epoch, self._now()) != workspace and learn:
+            async with self._turn(user_id):
+                await self._admit(user_id, epoch)
+
+    async def change(self, user_id: str, step: Callable[[Workspace, int], Workspace]) -> Workspace:
+        """A step of a move, when it is the user's turn; the time is epoch milliseconds. Raises what the step raises,
+        NoPorts, RecordError."""
+        async with self._turn(user_id):
+            workspace = await self._record(user_id, 0)
+            found = step(workspace, self._now())
+            return await self._keep(found) if found != workspace or not workspace.changed_at_ms else found
+
     async def _admit(self, user_id: str, epoch: int | None) -> Workspace:
         """The record that the call is about, made with the first call for its user."""
+        workspace = await self._record(user_id, epoch or 0)
+        found = admitted(workspace, epoch, self._now())
+        return await self._keep(found) if found != workspace or not workspace.changed_at_ms else found
+
+    async def _record(self, user_id: str, epoch: int) -> Workspace:
         workspace = self._known.get(user_id)
         if workspace is None:
             async with self._ports:
                 kept = {one.host_port for one in self._known.values()}
                 making = self._making
                 port = choose(user_id, making.port_base, making.port_count, kept, self._outside.ports.free)
-                workspace = Workspace(user_id, port, self._now(), epoch=epoch or 0, used_at_ms=self._now())
+                workspace = Workspace(user_id, port, self._now(), epoch=epoch, used_at_ms=self._now())
                 self._known[user_id] = workspace
-        found = admitted(workspace, epoch, self._now())
-        return await self._keep(found) if found != workspace or not workspace.changed_at_ms else found
+        return workspace
 
     async def _run(self, workspace: Workspace) -> Workspace:
         if workspace.phase is Phase.RUNNING:

@@ -248,3 +248,16 @@ async def test_whatever_is_called_as_the_staging_folder_gives_way(node: FilesNod
         staging.symlink_to("/etc")
     assert (await node.order("content", path="a", content="1")).status == 200
     assert staging.is_dir() and not staging.is_symlink()
+
+
+async def test_a_text_counts_for_what_it_holds_not_for_how_json_writes_it(node: FilesNode) -> None:
+    """Two MiB of control characters are twelve MiB of escapes."""
+    text = "\x01" * (2 * MIB)
+    assert (await node.order("content", path="escaped", content=text)).status == 200
+    assert (await asyncio.to_thread((node.app / "escaped").read_bytes)) == text.encode()
+    told = await node.order("content", path="more", content="\x01" * (3 * MIB))
+    assert (told.status, told.document["reason"], str(16 * MIB) in told.document["message"]) == (
+        413,
+        "payload_too_large",
+        True,
+    )

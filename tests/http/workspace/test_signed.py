@@ -18,11 +18,11 @@ from daemons.kit.auth import Access, Network
 from daemons.kit.clock import SystemClock
 from daemons.kit.problems import problem_middleware
 from daemons.workspace.http.problems import PROBLEMS
-from daemons.workspace.http.signed import Body, Signer
+from daemons.workspace.http.signed import WHOLE_BYTES, Body, Signer
 from protocol import signing
 
 SECRETS = ("the-secret-of-today-1", "the-secret-of-tomorrow")
-LONG = 9 * 1024 * 1024
+LONG = 17 * 1024 * 1024
 
 
 @dataclass
@@ -158,8 +158,12 @@ async def test_a_request_is_heard_once(served: Served) -> None:
 
 
 async def test_a_long_body_is_for_routes_that_read_it_alone(served: Served) -> None:
-    """It cannot be proven before the handler runs, so no other route hears it."""
-    assert await served.send("/whole", b"x" * LONG) == 401
+    """It cannot be proven before the handler runs, so no other route hears it; whoever sent it learns the limit."""
+    assert await served.send("/whole", b"x" * LONG) == 413
+    assert served.done == []
+    assert await served.send("/whole", b"x" * WHOLE_BYTES) == 200
+    assert [len(one) for one in served.done] == [WHOLE_BYTES]
+    served.done.clear()
     assert await served.send("/long", b"x" * LONG) == 200
     assert [len(one) for one in served.done] == [LONG]
 
