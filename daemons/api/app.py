@@ -10,12 +10,16 @@ from aiohttp import web
 from daemons.api import ports
 from daemons.api.adapters.access_file import DiskGitAccess
 from daemons.api.adapters.deploy_plane import HttpDeployPlane
+from daemons.api.adapters.node_moves import HttpMovingNodes
 from daemons.api.adapters.sql.results import SqlResults
 from daemons.api.adapters.sql.stores import COMPONENT, MIGRATIONS, QUERIES, SqlApps, SqlKeys, SqlUsers
+from daemons.api.adapters.workspace_calls import HttpNodeCalls
+from daemons.api.composition.workspaces import WORKSPACE_PROBLEMS, Known, NodeTokens, WorkspaceParts, add_workspaces
 from daemons.api.domain.access import NotFound, WrongUser
 from daemons.api.domain.apps import AppLimit, NameTaken
 from daemons.api.domain.deployments import Hosting, InvalidDeployment
 from daemons.api.domain.keys import InvalidPublicKey
+from daemons.api.domain.workspaces import PlacementPolicy
 from daemons.api.http.apps import AppRoutes
 from daemons.api.http.callers import admin_gate, user_gates
 from daemons.api.http.deployments import DeploymentRoutes
@@ -25,11 +29,12 @@ from daemons.api.http.users import UserRoutes
 from daemons.api.services.apps import Apps
 from daemons.api.services.deployments import Deployments
 from daemons.api.services.keys import KeyRing
+from daemons.api.services.moving import Pace
 from daemons.api.services.ownership import Ownership
 from daemons.api.services.places import Places
 from daemons.api.services.results import Results
 from daemons.api.settings import ApiSettings
-from daemons.kit.auth import AUTH_PROBLEMS, Access
+from daemons.kit.auth import AUTH_PROBLEMS, Access, Network
 from daemons.kit.clock import Clock, SystemClock
 from daemons.kit.daemon import MAX_BODY_BYTES
 from daemons.kit.health import HealthRoutes
@@ -53,6 +58,7 @@ _FORGET_SECONDS: Final = 600.0
 
 PROBLEMS: Final[Problems] = {
     **AUTH_PROBLEMS,
+    **WORKSPACE_PROBLEMS,
     SignatureRefused: (401, ErrorReason.UNAUTHORIZED),
     WrongUser: (403, ErrorReason.FORBIDDEN),
     NotFound: (404, ErrorReason.NOT_FOUND),
@@ -85,9 +91,12 @@ class Parts:
     plane: ports.DeployPlane
     access: ports.GitAccess
     hosting: Hosting
+    workspaces: WorkspaceParts
     user_tokens: Mapping[int, Sequence[str]] = field(repr=False)
     admin_tokens: Sequence[str] = field(repr=False)
     webhook_secrets: Sequence[str] = field(default=(), repr=False)
+    admin_networks: Sequence[Network] = ()
+    trusted_proxies: Sequence[Network] = ()
     clock: Clock = field(default_factory=SystemClock)
 
 
@@ -104,18 +113,15 @@ async def build_app(parts: Parts) -> web.Application:
     app_routes = AppRoutes(Apps(apps, parts.plane, ownership, keys, told), parts.hosting)
     await keys.publish()
 
-    access, metrics = Access(), Metrics()
+    access, metrics = Access(trusted_proxies=parts.trusted_proxies), Metrics()
     middlewares = [metrics.middleware(), problem_middleware(PROBLEMS), access.middleware()]
     app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY_BYTES)
-    people = [
-        UserRoutes(users).table(),
-        app_routes.table(),
-        DeploymentRoutes(deployments).table(),
-        KeyRoutes(keys).table(),
-    ]
-    for table in people:
-        app.add_routes(access.routes(table, *user_gates(parts.user_tokens)))
-    app.add_routes(access.routes(app_routes.admin_table(), admin_gate(parts.admin_tokens)))
+    people = [UserRoutes(users).table(), app_routes.table(), DeploymentRoutes(deployments).table()]
+    gates, admin = user_gates(parts.user_tokens), admin_gate(parts.admin_tokens, parts.admin_networks)
+    for table in (*people, KeyRoutes(keys).table()):
+        app.add_routes(access.routes(table, *gates))
+    app.add_routes(access.routes(app_routes.admin_table(), admin))
+    add_workspaces(app, access, Known(parts.database, users, apps, ownership, gates, admin), parts.workspaces)
     # Open to whoever signs: the signature over the body is the proof.
     app.add_routes(access.routes(ResultRoutes(results, parts.webhook_secrets, parts.clock).table()))
     checks = {"database": parts.database.check, "deploy": parts.plane.check}
@@ -140,6 +146,10 @@ async def build(settings: ApiSettings) -> web.Application:
         API_USER_TOKEN=settings.user_tokens,
         DEPLOY_PROXY_AUTH_SHARED_SECRET=settings.deploy_secret,
         API_DEPLOY_WEBHOOK_SECRET=settings.webhook_secrets,
+        WORKSPACE_NODE_INTERNAL_SHARED_SECRET=settings.workspace_secrets,
+        FUNAI_WORKSPACE_NODE_REGISTRY_SHARED_SECRET=settings.workspace_node_tokens,
+        FUNAI_WORKSPACE_NODE_REGISTRY_NODE_TOKENS=tuple(token for _, token in settings.workspace_own_tokens),
+        FUNAI_WORKSPACE_NODE_REGISTRY_GATEWAY_TOKEN=settings.workspace_gateway_tokens,
     )
     hosting = hosting_of(settings)
     stack = AsyncExitStack()
@@ -155,9 +165,12 @@ async def build(settings: ApiSettings) -> web.Application:
                 plane=HttpDeployPlane(JobsClient(transport)),
                 access=DiskGitAccess(settings.access_file, settings.bot_key_path),
                 hosting=hosting,
+                workspaces=_workspaces(settings, stack),
                 user_tokens={DEMO_USER: revealed(settings.user_tokens)},
                 admin_tokens=revealed(settings.admin_tokens),
                 webhook_secrets=revealed(settings.webhook_secrets),
+                admin_networks=settings.admin_networks,
+                trusted_proxies=settings.trusted_proxies,
             )
         )
     except BaseException:
@@ -165,6 +178,21 @@ async def build(settings: ApiSettings) -> web.Application:
         raise
     app.on_cleanup.append(lambda _app: stack.aclose())
     return app
+
+
+def _workspaces(settings: ApiSettings, stack: AsyncExitStack) -> WorkspaceParts:
+    calls = HttpNodeCalls(next(iter(revealed(settings.workspace_secrets)), ""))
+    stack.push_async_callback(calls.close)
+    own = {name: token.get_secret_value() for name, token in settings.workspace_own_tokens}
+    return WorkspaceParts(
+        calls=calls,
+        holdings=calls,
+        node_tokens=NodeTokens(revealed(settings.workspace_node_tokens), own, settings.workspace_node_networks),
+        gateway_tokens=revealed(settings.workspace_gateway_tokens),
+        policy=PlacementPolicy(settings.workspace_stale_seconds, settings.workspace_disk_min_pct),
+        moving=HttpMovingNodes(calls),
+        pace=Pace(settings.workspace_moves_at_once, settings.workspace_keep_seconds),
+    )
 
 
 def hosting_of(settings: ApiSettings) -> Hosting:

@@ -4,11 +4,25 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr
+from pydantic_settings import NoDecode
 
-from daemons.kit.settings import OptionalTokens, Settings, Tokens
-from protocol.names import BaseUrl, GitRef, Namespace, RegistryHost
+from daemons.kit.settings import Networks, OptionalToken, OptionalTokens, Settings, Tokens
+from protocol.names import BaseUrl, GitRef, Namespace, NodeName, RegistryHost
 
 Optional = BeforeValidator(lambda value: value or None)
+
+
+def _named(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    parts = [part.strip().partition("=") for part in value.split(",") if part.strip()]
+    if not all(token for _, _, token in parts) or len({name for name, _, _ in parts}) < len(parts):
+        raise ValueError("must be a comma-separated list of NODE=TOKEN, each node once")
+    return tuple((name, token) for name, _, token in parts)
+
+
+#: A token for each of some nodes.
+NamedTokens = Annotated[tuple[tuple[NodeName, OptionalToken], ...], NoDecode, BeforeValidator(_named)]
 
 
 class ApiSettings(Settings):
@@ -20,6 +34,11 @@ class ApiSettings(Settings):
     port: int = Field(8080, alias="API_PORT", ge=0, le=65535)
     db_url: SecretStr = Field(SecretStr("sqlite:///api.db"), alias="API_DB_URL")
     admin_tokens: Tokens = Field(alias="API_ADMIN_TOKEN")
+    #: Where operators may call from, beside their token; empty: from anywhere. Whose X-Forwarded-For counts.
+    admin_networks: Networks = Field(
+        (), validation_alias=AliasChoices("API_ADMIN_ALLOWED_IPS", "FUNAI_ADMIN_ALLOWED_IPS")
+    )
+    trusted_proxies: Networks = Field((), alias="API_TRUSTED_PROXIES")
     user_tokens: Tokens = Field(alias="API_USER_TOKEN")
 
     deploy_url: BaseUrl = Field("http://127.0.0.1:7002", alias="DEPLOY_PROXY_BASE_URL")
@@ -39,6 +58,23 @@ class ApiSettings(Settings):
     git_ref: GitRef = Field("main", alias="DEPLOY_GIT_DEFAULT_REF")
     access_file: Annotated[Path | None, Optional] = Field(None, alias="GIT_ACCESS_FILE")
     bot_key_path: Annotated[Path | None, Optional] = Field(None, alias="RUNNER_GIT_PUBLIC_KEY_PATH")
+
+    #: What calls to workspace nodes are signed with: the first of them; none: no node is called.
+    workspace_secrets: OptionalTokens = Field(
+        (),
+        validation_alias=AliasChoices("WORKSPACE_NODE_INTERNAL_SHARED_SECRET", "WORKSPACE_NODE_PROXY_SHARED_SECRET"),
+    )
+    #: What nodes report themselves with, all of them; and those that have a token of their own: NODE=TOKEN,...
+    workspace_node_tokens: OptionalTokens = Field((), alias="FUNAI_WORKSPACE_NODE_REGISTRY_SHARED_SECRET")
+    workspace_own_tokens: NamedTokens = Field((), alias="FUNAI_WORKSPACE_NODE_REGISTRY_NODE_TOKENS")
+    workspace_node_networks: Networks = Field((), alias="FUNAI_WORKSPACE_NODE_REGISTRY_ALLOWED_IPS")
+    workspace_stale_seconds: int = Field(60, alias="FUNAI_WORKSPACE_NODE_REGISTRY_HEARTBEAT_STALE_SECONDS", ge=5)
+    workspace_disk_min_pct: float = Field(15.0, alias="FUNAI_WORKSPACE_NODE_REGISTRY_DISK_MIN_PCT", ge=0, le=100)
+    #: How many workspaces are on their way between nodes at once, and how long the node that one left keeps its files.
+    workspace_moves_at_once: int = Field(2, alias="FUNAI_WORKSPACE_MOVES_AT_ONCE", ge=1, le=64)
+    workspace_keep_seconds: int = Field(3600, alias="FUNAI_WORKSPACE_MOVES_KEEP_SECONDS", ge=0, le=2_592_000)
+    #: What gateways show that ask for a user's node; none: those of this machine may ask.
+    workspace_gateway_tokens: OptionalTokens = Field((), alias="FUNAI_WORKSPACE_NODE_REGISTRY_GATEWAY_TOKEN")
 
     registry: Annotated[RegistryHost | None, Optional] = Field(None, alias="DEPLOY_ACR_REGISTRY")
     namespace: Annotated[Namespace | None, Optional] = Field(None, alias="DEPLOY_ACR_NAMESPACE")

@@ -6,7 +6,7 @@ from typing import Final
 from aiohttp import web
 
 from daemons.api.domain.access import Subject
-from daemons.kit.auth import CALLER, Gate
+from daemons.kit.auth import CALLER, Gate, Network
 from daemons.kit.bodies import InvalidRequest
 from protocol.headers import ADMIN_TOKEN, AUTHORIZATION, IDEMPOTENCY_KEY
 
@@ -21,9 +21,9 @@ def user_gates(tokens: Mapping[int, Sequence[str]]) -> tuple[Gate, ...]:
     )
 
 
-def admin_gate(tokens: Sequence[str]) -> Gate:
-    """The operators' gate."""
-    return Gate("admin", ADMIN_TOKEN, tuple(tokens))
+def admin_gate(tokens: Sequence[str], networks: Sequence[Network] = ()) -> Gate:
+    """The operators' gate; `networks` are where they may call from, all when there are none."""
+    return Gate("admin", ADMIN_TOKEN, tuple(tokens), networks=tuple(networks))
 
 
 def subject(request: web.Request) -> Subject:

@@ -10,7 +10,9 @@ from aiohttp import web
 
 from daemons.api.adapters.access_file import DiskGitAccess
 from daemons.api.adapters.sql.stores import COMPONENT, MIGRATIONS, QUERIES
+from daemons.api.adapters.workspace_calls import HttpNodeCalls
 from daemons.api.app import Parts, build_app
+from daemons.api.composition.workspaces import NodeTokens, WorkspaceParts
 from daemons.api.domain.deployments import Hosting
 from daemons.kit.clock import SystemClock
 from daemons.kit.sql import Database, migrate, open_database
@@ -19,8 +21,10 @@ from protocol.client.api import ApiAdminClient, ApiClient, bearer
 from protocol.client.transport import Transport
 from protocol.headers import ADMIN_TOKEN
 from tests.support.deploy_plane import MemoryDeployPlane
+from tests.support.workspace_calls import SECRET as NODE_SECRET
 
 OWNER, OTHER, ADMIN = "owner-token-0123456789", "other-token-0123456789", "admin-token-0123456789"
+NODE_TOKEN, OWN_NODE_TOKEN, GATEWAY = "node-token-0123456789", "own-node-token-0123456789", "gateway-token-012345"
 
 WEBHOOK_OLD, WEBHOOK_NEW = "webhook-secret-of-last-year", "webhook-secret-of-this-year"
 
@@ -38,6 +42,7 @@ class Api:
     other: ApiClient
     admin: ApiAdminClient
     raw: httpx.AsyncClient
+    calls: HttpNodeCalls
 
     def access(self) -> GitAccessFile:
         return GitAccessFile.model_validate_json((self.folder / "access.json").read_bytes())
@@ -46,6 +51,8 @@ class Api:
 @pytest.fixture
 async def api(tmp_path: Path) -> AsyncIterator[Api]:
     plane = MemoryDeployPlane(SystemClock())
+    calls = HttpNodeCalls(NODE_SECRET)
+    workspaces = WorkspaceParts(calls, calls, NodeTokens([NODE_TOKEN], {"ws-own": OWN_NODE_TOKEN}), [GATEWAY])
     async with open_database("sqlite:///:memory:", QUERIES) as database:
         await migrate(database, COMPONENT, MIGRATIONS)
         app = await build_app(
@@ -54,6 +61,7 @@ async def api(tmp_path: Path) -> AsyncIterator[Api]:
                 plane=plane,
                 access=DiskGitAccess(tmp_path / "access.json", tmp_path / "bot.pub"),
                 hosting=Hosting("git.example.org", 2222, registry="registry.example.org:5000", namespace="funaistudio"),
+                workspaces=workspaces,
                 user_tokens={1: [OWNER], 2: [OTHER]},
                 admin_tokens=[ADMIN],
                 webhook_secrets=[WEBHOOK_NEW, WEBHOOK_OLD],
@@ -72,6 +80,7 @@ async def api(tmp_path: Path) -> AsyncIterator[Api]:
                 httpx.AsyncClient(base_url=url, trust_env=False, verify=False) as raw,
             ):
                 clients = ApiClient(owner), ApiClient(other), ApiAdminClient(admin)
-                yield Api(url, app, plane, database, tmp_path, *clients, raw)
+                yield Api(url, app, plane, database, tmp_path, *clients, raw, calls)
         finally:
             await runner.cleanup()
+            await calls.close()

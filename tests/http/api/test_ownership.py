@@ -2,11 +2,15 @@
 
 import pytest
 
+from daemons.api.domain.forwarding import PREFIX
 from protocol.client.api import bearer
 from protocol.headers import ADMIN_TOKEN
 from protocol.webhooks import RESULTS_PATH
 from tests.http.api.conftest import ADMIN, OTHER, OWNER, Api
 
+MOVES = "/api/fun-ai/admin/workspace-moves"
+NODES, LOOKUP = "/api/fun-ai/admin/workspace-nodes", "/internal/gateway/node"
+WORKSPACES, MOVES = "/api/fun-ai/admin/workspaces", "/api/fun-ai/admin/workspace-moves"
 KEY = '{"title": "laptop", "publicKey": "%s"}'
 #: Method, path, body; then the status for the owner of app 20001 and its job, another user, and an operator.
 ROUTES = [
@@ -40,6 +44,34 @@ ROUTES = [
     ("GET", "/api/fun-ai/admin/apps", "", 401, 401, 200),
     ("GET", "/api/fun-ai/internal/apps/ids", "", 401, 401, 200),
     ("POST", RESULTS_PATH, "{}", 401, 401, 401),
+    ("POST", f"{NODES}/heartbeat", "{}", 401, 401, 401),
+    ("GET", f"{NODES}/list", "", 401, 401, 200),
+    ("POST", f"{NODES}/upsert", "{}", 401, 401, 400),
+    ("POST", f"{NODES}/set-enabled?nodeId=1&enabled=1", "", 401, 401, 404),
+    ("GET", f"{NODES}/placements?nodeId=1", "", 401, 401, 404),
+    ("POST", f"{NODES}/reassign", '{"userId": 1, "targetNodeId": 1}', 401, 401, 404),
+    ("POST", f"{NODES}/drain", '{"sourceNodeId": 1, "targetNodeId": 2}', 401, 401, 404),
+    ("POST", f"{NODES}/cordon", '{"nodeId": 1, "cordoned": true}', 401, 401, 404),
+    ("POST", f"{MOVES}/start", '{"userId": 1}', 401, 401, 404),
+    ("GET", f"{MOVES}/list", "", 401, 401, 200),
+    ("GET", f"{MOVES}/show?moveId=1", "", 401, 401, 404),
+    ("POST", f"{MOVES}/cancel?moveId=1", "", 401, 401, 404),
+    ("POST", f"{MOVES}/drain", '{"nodeId": 1}', 401, 401, 404),
+    ("GET", f"{WORKSPACES}/list?nodeId=1", "", 401, 401, 404),
+    ("GET", f"{WORKSPACES}/show?userId=1", "", 401, 401, 404),
+    ("POST", f"{WORKSPACES}/start?userId=1", "", 401, 401, 404),
+    ("POST", f"{WORKSPACES}/stop?userId=1", "", 401, 401, 404),
+    ("GET", f"{WORKSPACES}/run?userId=1", "", 401, 401, 404),
+    ("GET", f"{WORKSPACES}/log?userId=1&appId=20001", "", 401, 401, 404),
+    ("GET", f"{WORKSPACES}/log/events?userId=1&appId=20001", "", 401, 401, 404),
+    ("GET", f"{WORKSPACES}/exec?userId=1", "", 401, 401, 404),
+    ("GET", f"{PREFIX}/internal/gateway/node?appId=20001", "", 401, 401, 401),
+    ("*", f"{PREFIX}/{{call}}", "", 404, 404, 401),
+    ("GET", f"{PREFIX}/files/tree?appId=20001", "", 404, 404, 401),
+    ("GET", f"{PREFIX}/files/tree?userId=1&appId=20001", "", 404, 403, 401),
+    ("POST", f"{PREFIX}/container/ensure?userId=1", "", 503, 403, 401),
+    ("GET", f"{PREFIX}/container/status", "", 200, 200, 401),
+    ("GET", f"{PREFIX}/run/status", "", 200, 200, 401),
 ]
 OPEN = ["/internal/health", "/internal/ready", "/metrics"]
 
@@ -50,7 +82,7 @@ async def test_only_the_owner_gets_through(
 ) -> None:
     await api.owner.create_app()
     job = await api.owner.deploy("20001")
-    path = path.format(job=job.id)
+    path, method = path.format(job=job.id, call="unknown"), method.replace("*", "GET")
 
     async def status(headers: dict[str, str]) -> int:
         answer = await api.raw.request(method, path, content=body, headers=headers)
@@ -67,6 +99,9 @@ async def test_only_the_owner_gets_through(
 
 async def test_no_route_is_left_out(api: Api) -> None:
     tested = {(method, path.partition("?")[0]) for method, path, *_ in ROUTES} | {("GET", path) for path in OPEN}
+    tested = {
+        (method, path) for method, path in tested if method == "*" or not path.startswith(PREFIX) or LOOKUP in path
+    }
     routes = {(route.method, route.resource.canonical) for route in api.app.router.routes() if route.resource}
     assert {(method, path) for method, path in routes if method != "HEAD"} == tested
 

@@ -21,6 +21,7 @@ from protocol.jobs import CreateJob, JobStatus, JobType, OnConflict, ReportJob
 from tests.contract.test_supersede_races import LostAnswers
 from tests.http.api.conftest import OTHER, OWNER
 from tests.http.deploy.plane import MEMORY, Plane, serving
+from tests.support.workspace_nodes import unreached
 
 
 class Whole:
@@ -45,6 +46,7 @@ async def whole(tmp_path: Path) -> AsyncIterator[Whole]:
                 plane=HttpDeployPlane(deploy.api),
                 access=DiskGitAccess(tmp_path / "access.json", tmp_path / "bot.pub"),
                 hosting=Hosting("git.example.org", 2222),
+                workspaces=unreached(),
                 user_tokens={1: [OWNER], 2: [OTHER]},
                 admin_tokens=["admin-token-0123456789"],
             )

@@ -27,6 +27,7 @@ from tests.http.deploy.plane import Plane, serving
 from tests.support.eventually import eventually
 from tests.support.real import free_port
 from tests.support.results import SECRET
+from tests.support.workspace_nodes import unreached
 
 
 @asynccontextmanager
@@ -37,6 +38,7 @@ async def api_at(port: int, plane: Plane, database: Database, folder: Path) -> A
         plane=HttpDeployPlane(plane.api),
         access=DiskGitAccess(folder / "access.json", None),
         hosting=Hosting("git.example.org", 2222),
+        workspaces=unreached(),
         user_tokens={1: [OWNER]},
         admin_tokens=["admin-token-0123456789"],
         webhook_secrets=["webhook-secret-to-be-replaced", SECRET],

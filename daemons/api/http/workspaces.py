@@ -1,0 +1,235 @@
+"""People's calls of their workspaces, passed on to the node that has them and back, as they come."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from daemons.api.domain.access import Subject
+from daemons.api.domain.forwarding import (
+    MOST_DOCUMENT_BYTES,
+    PREFIX,
+    Call,
+    Carriage,
+    call_of,
+    carriage,
+    checked_document,
+    forwarded_headers,
+    returned_headers,
+)
+from daemons.api.domain.workspaces import NoWorkspace, Placement, WorkspaceNode
+from daemons.api.http.callers import subject
+from daemons.api.ports.workspaces import NodeAnswer, NodeCall, NodeCalls, NodeRefusedSocket, NodeUnreachable, NotTheNode
+from daemons.api.services.workspace_ways import Ways
+from daemons.kit.auth import Gate
+from daemons.kit.bodies import InvalidRequest, refuse, reply
+from daemons.kit.sockets import RESTARTING, End, Ended, bridge
+from protocol import headers
+from protocol.errors import ErrorReason
+from protocol.workspace_runs import RunState, RunView
+from protocol.workspaces import ContainerStatus, WorkspaceView
+
+_PIECE_BYTES: Final = 256 * 1024
+_SHORT_BYTES: Final = 64 * 1024
+#: Longer documents are read in a thread: the parser would hold up everybody else.
+_QUICK_BYTES: Final = 256 * 1024
+_WRITE_SECONDS: Final = 60.0
+_BODY_SECONDS: Final = 60.0
+_MOST_FRAME_BYTES: Final = 2 * 1024 * 1024
+#: How long a call waits for a workspace that is being moved, and between two looks where it is.
+_MOVING_SECONDS: Final = 20.0
+_LOOK_SECONDS: Final = 0.2
+_FENCE: Final = headers.WORKSPACE_FENCE.casefold()
+_BODILESS: Final = (204, 304)
+#: Why a node opens no line, as far as that is the caller's to know.
+REFUSED_LINES: Final = {
+    400: ErrorReason.INVALID_REQUEST,
+    403: ErrorReason.FORBIDDEN,
+    404: ErrorReason.NOT_FOUND,
+    409: ErrorReason.APP_LIMIT,
+    503: ErrorReason.UNAVAILABLE,
+}
+
+
+class WorkspaceRoutes:
+    """`/api/fun-ai/workspace/**` but for `internal`."""
+
+    def __init__(self, ways: Ways, calls: NodeCalls, admin: Gate) -> None:
+        """Whoever also passes `admin` is told which node answered."""
+        self._ways = ways
+        self._calls = calls
+        self._admin = admin
+        self._lines: set[End] = set()
+
+    def table(self) -> list[web.RouteDef]:
+        """Every method and path: nodes know which there are."""
+        return [web.route("*", f"{PREFIX}/{{call:.*}}", self.forward)]
+
+    async def close(self, _app: web.Application) -> None:
+        """Clients of open lines are told to come again."""
+        for line in tuple(self._lines):
+            await line.close(Ended(RESTARTING, b"the API is being restarted"))
+
+    async def forward(self, request: web.Request) -> web.StreamResponse:
+        """Check, find the node, pass on."""
+        who = subject(request)
+        upgrades = request.method == "GET" and request.headers.get("Upgrade", "").casefold() == "websocket"
+        call = call_of(request.method, request.raw_path, who, upgrades=upgrades)
+        how = carriage(call, request.content_type, has_body=request.body_exists)
+        length = _QUICK_BYTES + 1 if request.content_length is None else request.content_length
+        with self._ways.counted(who, long=how is Carriage.DOCUMENT and length > _QUICK_BYTES):
+            document, app_id = await self._document(request, call, who) if how is Carriage.DOCUMENT else (None, None)
+            until = asyncio.get_running_loop().time() + _MOVING_SECONDS
+            while True:
+                try:
+                    way = await self._ways.lead(who, app_id or call.parameters.get("appId"), makes=call.makes)
+                except NoWorkspace:
+                    if (told := _nothing_yet(call, who)) is None:
+                        raise
+                    return told
+                order = _order(request, call, who, way[0])
+                if how is Carriage.STREAM:
+                    order = _with(order, _pieces(request), request.content_length)
+                elif document:
+                    order = _with(order, document, None)
+                try:
+                    return await (self._opened if upgrades else self._passed)(request, way[1], order)
+                except NotTheNode:
+                    # A body in pieces is gone; everything else waits for the switch, and goes to who has it then.
+                    if how is Carriage.STREAM or asyncio.get_running_loop().time() > until:
+                        return _later()
+                    await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _document(self, request: web.Request, call: Call, who: Subject) -> tuple[bytes, str | None]:
+        body = await _read(request)
+        if len(body) <= _QUICK_BYTES:
+            return checked_document(body, call, who)
+        return await asyncio.to_thread(checked_document, body, call, who)
+
+    async def _passed(self, request: web.Request, node: WorkspaceNode, order: NodeCall) -> web.StreamResponse:
+        async with self._calls.call(node, order) as answer:
+            if any(name.casefold() == _FENCE for name, _ in answer.headers):
+                raise NotTheNode
+            told = [*returned_headers(answer.headers), *self._marks(request, node)]
+            empty = request.method == "HEAD" or answer.status in _BODILESS
+            if not empty and answer.length is not None and answer.length <= _SHORT_BYTES:
+                return web.Response(status=answer.status, headers=CIMultiDict(told), body=await answer.whole())
+            response = web.StreamResponse(status=answer.status, headers=CIMultiDict(told))
+            if answer.length is not None and answer.status not in _BODILESS:
+                response.content_length = answer.length
+            await response.prepare(request)
+            return response if empty else await streamed(request, response, answer)
+
+    async def _opened(self, request: web.Request, node: WorkspaceNode, order: NodeCall) -> web.StreamResponse:
+        try:
+            return await self._line(request, node, order)
+        except NodeRefusedSocket as error:
+            if error.fenced:
+                raise NotTheNode from None
+            if error.status not in REFUSED_LINES:
+                raise
+            return refuse(error.status, str(error), REFUSED_LINES[error.status].value)
+
+    async def _line(self, request: web.Request, node: WorkspaceNode, order: NodeCall) -> web.StreamResponse:
+        async with self._calls.socket(node, order) as upstream:
+            socket = web.WebSocketResponse(autoping=False, compress=False, max_msg_size=_MOST_FRAME_BYTES)
+            socket.headers.extend(self._marks(request, node))
+            await socket.prepare(request)
+            line = End(socket)
+            self._lines.add(line)
+            try:
+                await bridge(line, upstream)
+            finally:
+                self._lines.discard(line)
+            return socket
+
+    def _marks(self, request: web.Request, node: WorkspaceNode) -> list[tuple[str, str]]:
+        """Files are users' own: no browser guesses what they are on the API's own origin."""
+        marks = [("X-Content-Type-Options", "nosniff")]
+        if self._admin.proves(request):
+            marks += [(headers.WORKSPACE_PROXIED, "1"), (headers.WORKSPACE_UPSTREAM, node.api_base_url)]
+        return marks
+
+
+def _order(request: web.Request, call: Call, who: Subject, placement: Placement) -> NodeCall:
+    query = call.query(who.user_id, placement.epoch)
+    given = forwarded_headers(request.headers.items())
+    return NodeCall(call.method, f"{PREFIX}{call.path}", query, given, patience=call.patience)
+
+
+def _with(order: NodeCall, body: bytes | AsyncIterator[bytes], length: int | None) -> NodeCall:
+    return NodeCall(order.method, order.path, order.query, order.headers, body, length, order.patience)
+
+
+def _later() -> web.Response:
+    answer = refuse(
+        503, "your workspace is being moved to another node; try again in a moment", ErrorReason.UNAVAILABLE.value
+    )
+    answer.headers["Retry-After"] = "2"
+    return answer
+
+
+async def _read(request: web.Request) -> bytes:
+    """A document. Raises InvalidRequest, HTTPRequestEntityTooLarge."""
+    read = bytearray()
+    async for piece in _pieces(request):
+        read += piece
+        if len(read) > MOST_DOCUMENT_BYTES:
+            raise web.HTTPRequestEntityTooLarge(MOST_DOCUMENT_BYTES, len(read))
+    return bytes(read)
+
+
+async def _pieces(request: web.Request) -> AsyncIterator[bytes]:
+    """The body as it comes. Raises InvalidRequest when nothing comes for a minute, or the client goes away."""
+    try:
+        while True:
+            async with asyncio.timeout(_BODY_SECONDS):
+                piece = await request.content.read(_PIECE_BYTES)
+            if not piece:
+                return
+            yield piece
+    except (TimeoutError, ConnectionError, web.RequestPayloadError):
+        raise InvalidRequest("body: ended early", ["body"]) from None
+
+
+async def streamed(request: web.Request, response: web.StreamResponse, answer: NodeAnswer) -> web.StreamResponse:
+    """The rest of an answer whose head has gone out: it ends as the node's does, or breaks off as the node's does."""
+    try:
+        async for piece in answer.pieces():
+            async with asyncio.timeout(_WRITE_SECONDS):
+                await response.write(piece)
+        await response.write_eof()
+    except ConnectionError:
+        return response
+    except (NodeUnreachable, TimeoutError):
+        if request.transport is not None:
+            request.transport.abort()
+    return response
+
+
+def _nothing_yet(call: Call, who: Subject) -> web.Response | None:
+    """What is asked of a workspace that was never made, where that has a documented answer."""
+    if call.method != "GET":
+        return None
+    if call.path == "/container/status":
+        return reply(_no_container(who))
+    if call.path == "/run/status":
+        return reply(RunView(user_id=str(who.user_id), state=RunState.IDLE))
+    return None
+
+
+def _no_container(who: Subject) -> WorkspaceView:
+    return WorkspaceView(
+        user_id=str(who.user_id),
+        container_name=f"ws-u-{who.user_id}",
+        container_status=ContainerStatus.NOT_CREATED,
+        image="",
+        host_port=0,
+        container_port=0,
+        host_workspace_dir="",
+        host_apps_dir="",
+        container_workspace_dir="",
+        container_apps_dir="",
+    )
