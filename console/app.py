@@ -19,7 +19,7 @@ from console.connect import admin
 from console.live.actions.gate import NotSent, carry_out
 from console.live.actions.gate import failed as failure_of
 from console.live.actions.lookup import look_up
-from console.live.actions.orders import DeployApp, Order
+from console.live.actions.orders import AttachTerminal, DeployApp, Order
 from console.live.actions.registry import action_of
 from console.live.actions.spec import Permit
 from console.live.books import Books
@@ -51,6 +51,7 @@ from console.messages import (
     TopicsWanted,
     WorldChanged,
 )
+from console.screens.attached import attach
 from console.screens.deploy_form import DeployForm
 from console.screens.main import MainScreen, default_keys
 from console.settings import ConsoleSettings, NotConfigured, columns_path, read_all, recordings_file, records
@@ -308,6 +309,8 @@ class ConsoleApp(App[None], inherit_bindings=False):
 
     async def _sent(self, plane: str, order: Order, key: str) -> CommandDone:
         try:
+            if isinstance(order, AttachTerminal):
+                return await attach(self, order)
             return CommandDone(await carry_out(self.plane_of(plane), order, key))
         except ClientError as error:
             return CommandDone(explain_change(error, failure_of(order)), problem=True)

@@ -1,15 +1,16 @@
-"""From settings to a client of the control plane. The caller closes its transport."""
+"""From settings to a client of the control plane or of the API entry. The caller closes its transport."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from console.settings import ConsoleSettings
+from console.settings import ConsoleSettings, NotConfigured, read_operator
 from protocol import headers
 from protocol.client.jobs import JobReads
 from protocol.client.transport import Transport
 
 if TYPE_CHECKING:
-    from protocol.client.deploy import AdminClient
+    from protocol.client.operator import OperatorClient
+    from protocol.client.workspace_admin import WorkspaceAdminClient
 
 
 def jobs(settings: ConsoleSettings) -> JobReads:
@@ -17,10 +18,29 @@ def jobs(settings: ConsoleSettings) -> JobReads:
     return JobReads(_transport(settings))
 
 
-def admin(settings: ConsoleSettings) -> "AdminClient":
-    """A client with the operator's token. It knows every route, so its module is loaded when somebody wants it."""
-    client: AdminClient = import_module("protocol.client.deploy").AdminClient(_transport(settings))
+def admin(settings: ConsoleSettings) -> "OperatorClient":
+    """A client with the operator's tokens. It knows every route, so its module is loaded when somebody wants it."""
+    module = import_module("protocol.client.operator")
+
+    def api() -> Transport:
+        try:
+            return _api(settings)
+        except NotConfigured as problem:
+            raise module.NoApi(str(problem)) from None
+
+    client: OperatorClient = module.OperatorClient(_transport(settings), api)
     return client
+
+
+def workspaces(settings: ConsoleSettings) -> "WorkspaceAdminClient":
+    """A client of the API entry with its operator's token. Raises NotConfigured."""
+    client: WorkspaceAdminClient = import_module("protocol.client.workspace_admin").WorkspaceAdminClient(_api(settings))
+    return client
+
+
+def _api(settings: ConsoleSettings) -> Transport:
+    url, token = read_operator(settings)
+    return Transport(url, {headers.ADMIN_TOKEN: token})
 
 
 def _transport(settings: ConsoleSettings) -> Transport:

@@ -50,6 +50,13 @@ class NoPlane:
     retry_operation = abandon_operation = retry_webhook = _unchanged
     snapshot = get = page = apps = app = releases = app_stats = node_stats = singletons = _unread
     operations = webhooks = audit = drains = drain_plan = preview_drain = _unread
+    nodes = workspaces = workspace = moves = _unread
+    start_workspace = stop_workspace = start_move = drain_node = cordon = _unchanged
+
+    @property
+    def workspace_plane(self) -> "NoPlane":
+        """Refuses everything, too."""
+        return self
 
     async def follow(self, after: int) -> AsyncIterator[AnyEvent]:
         """Raises Refused."""

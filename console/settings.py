@@ -229,6 +229,19 @@ def read_owner(settings: ConsoleSettings, environ: Mapping[str, str] | None = No
     return OwnerSettings(settings.api_url, gateway, first, keys / "demo_user_ed25519", keys / "known_hosts")
 
 
+def read_operator(settings: ConsoleSettings, environ: Mapping[str, str] | None = None) -> tuple[str, str]:
+    """Address and admin token of the API entry. A named context is another place than the data folder, whose token does
+    not count there. Raises NotConfigured."""
+    given = os.environ if environ is None else environ
+    here = {} if settings.name else _credentials(settings.data_dir / "credentials.env")
+    token = (given.get("API_ADMIN_TOKEN") or here.get("API_ADMIN_TOKEN") or "").split(",")[0].strip()
+    if not settings.api_url:
+        raise NotConfigured("the API entry's address is not known: set FUNAI_API_URL, or api-url of the context")
+    if not token:
+        raise NotConfigured("the API entry's admin token is not known; set API_ADMIN_TOKEN in the environment")
+    return settings.api_url, token
+
+
 def state_folder(environ: Mapping[str, str] | None = None) -> Path:
     """Where the console keeps what is not configuration (XDG Base Directory 0.8)."""
     return state_path(os.environ if environ is None else environ)

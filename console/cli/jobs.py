@@ -17,7 +17,7 @@ from protocol.client.jobs import JobReads
 from protocol.jobs import JobStatus, JobView
 
 if TYPE_CHECKING:
-    from protocol.client.deploy import AdminClient
+    from protocol.client.operator import OperatorClient
 
 app = typer.Typer(rich_markup_mode=None)
 _PAGE: Final = 200
@@ -42,7 +42,7 @@ def jobs(
     def wanted(job: JobView) -> bool:
         return status in (None, job.status) and app_id in ("", job.app_id) and user in ("", job.user_id)
 
-    async def go_on(client: "AdminClient") -> None:
+    async def go_on(client: "OperatorClient") -> None:
         await watch(client, JOBS, arranged(JOBS, words, sort, wanted), output, limit)
 
     async def once(client: JobReads) -> None:

@@ -19,7 +19,7 @@ from console.live.sentences import Said, appeared, changed, everything, gone, na
 from console.live.table import Table
 from console.live.views.jobs import JOBS
 from console.live.words import t, tn
-from protocol.client.deploy import AdminClient
+from protocol.client.operator import OperatorClient
 
 #: So many sentences at once are read; of more only the number is said, for a voice cannot catch up.
 _MOST_AT_ONCE: Final = 8
@@ -31,7 +31,7 @@ _QUIT: Final = ("quit", "q", "exit")
 def open_lines(view: str = JOBS.name) -> None:
     """Say the state, then what changes, until `quit`, the end of the input or Ctrl-C. Raises typer.Exit."""
 
-    async def work(client: AdminClient) -> None:
+    async def work(client: OperatorClient) -> None:
         await Lines(view).follow(client)
 
     run(work, t("the platform cannot be followed"))
@@ -51,7 +51,7 @@ class Lines:
         self._begun = False
         self._over = asyncio.Event()
 
-    async def follow(self, client: AdminClient) -> None:
+    async def follow(self, client: OperatorClient) -> None:
         """Tell until it is over. Raises ClientError when the control plane refuses from the first."""
         await client.snapshot()
         lines: asyncio.Queue[str | None] = asyncio.Queue()

@@ -19,7 +19,7 @@ from console.live.views.nodes import NODES
 from console.live.views.placements import PLACEMENTS
 from console.live.views.runners import RUNNERS
 from console.live.views.spec import ViewSpec
-from protocol.client.deploy import AdminClient
+from protocol.client.operator import OperatorClient
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -81,7 +81,7 @@ def named(name: str) -> ViewSpec[Any]:
     raise typer.BadParameter(f"must be one of {', '.join(each.name for each in VIEWS)}", param_hint="VIEW")
 
 
-async def seen(client: AdminClient, view: ViewSpec[Any], most: int) -> Model:
+async def seen(client: OperatorClient, view: ViewSpec[Any], most: int) -> Model:
     """A snapshot with what the view needs beside it, as far back as `most` objects. Raises ClientError."""
     model = load(await client.snapshot(), 0)
     beside = await read_once(client, topics_of(view), most)
@@ -90,7 +90,7 @@ async def seen(client: AdminClient, view: ViewSpec[Any], most: int) -> Model:
 
 
 def _list(view: ViewSpec[Any], output: Output, limit: int, order: tuple[str, str], *, watch: bool) -> None:
-    async def work(client: AdminClient) -> None:
+    async def work(client: OperatorClient) -> None:
         arrangement = arranged(view, *order)
         if watch:
             await watched(client, view, arrangement, output, limit)

@@ -54,6 +54,7 @@ _PLACES: Final[Mapping[str, str]] = {
     "pin": "console.cli.decisions",
     "unpin": "console.cli.decisions",
     "stop": "console.cli.decisions",
+    "workspaces": "console.cli.workspaces",
     "view": "console.cli.listing",
     "schema": "console.cli.schemas",
     "screenshot": "console.cli.pictures",
@@ -76,7 +77,9 @@ def assemble(modules: Iterable[str]) -> typer.Typer:
     )
     app.callback()(_funai)
     for module in modules:
-        app.registered_commands += importlib.import_module(module).app.registered_commands
+        own: typer.Typer = importlib.import_module(module).app
+        app.registered_commands += own.registered_commands
+        app.registered_groups += own.registered_groups
     return app
 
 

@@ -7,18 +7,17 @@ import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 import typer
 
 from console.connect import admin
 from console.live.refusals import explain
 from console.settings import ConsoleSettings, NotConfigured, read
-from protocol.client.jobs import PlaneClient
-from protocol.client.transport import ClientError, Refused, Unreachable
+from protocol.client.transport import ClientError, Refused, Transport, Unreachable
 
 if TYPE_CHECKING:
-    from protocol.client.deploy import AdminClient
+    from protocol.client.operator import OperatorClient
 
 FAILED: Final = 1
 USAGE: Final = 2
@@ -27,7 +26,15 @@ REFUSED: Final = 4
 INTERRUPTED: Final = 130
 #: Too early, too many requests, and a server or proxy that is not there now (RFC 9110, RFC 6585, RFC 8470).
 _PASSING: Final = frozenset({425, 429, 502, 503, 504})
-Client = TypeVar("Client", bound=PlaneClient)
+
+
+class Connected(Protocol):
+    """A client with a connection to be closed."""
+
+    transport: Transport
+
+
+Client = TypeVar("Client", bound=Connected)
 
 
 class Failure(Exception):
@@ -49,7 +56,7 @@ def code_of(error: ClientError) -> int:
     return REFUSED if error.status < 500 else FAILED
 
 
-def run(work: Callable[["AdminClient"], Awaitable[None]], failed: str) -> None:
+def run(work: Callable[["OperatorClient"], Awaitable[None]], failed: str) -> None:
     """Do the work with a client that knows every route. Raises typer.Exit with the code of what went wrong.
 
     `failed` begins the sentence about a call that did not succeed.

@@ -15,7 +15,7 @@ from console.live.table import Arrangement, Table
 from console.live.views.spec import ViewSpec
 
 if TYPE_CHECKING:
-    from protocol.client.deploy import AdminClient
+    from protocol.client.operator import OperatorClient
 
 WatchOption = Annotated[
     bool, typer.Option("--watch", "-w", help="Go on: a table again, or a line for what changed. Ctrl-C ends it.")
@@ -51,7 +51,7 @@ def filled(view: ViewSpec[Any], model: Model, arrangement: Arrangement[Any]) -> 
 
 
 async def watch(
-    client: "AdminClient", view: ViewSpec[Any], arrangement: Arrangement[Any], output: Output, limit: int
+    client: "OperatorClient", view: ViewSpec[Any], arrangement: Arrangement[Any], output: Output, limit: int
 ) -> None:
     """Go on writing until interrupted. What follows the control plane is loaded now: a list that is written once does
     without."""

@@ -25,6 +25,8 @@ from protocol.jobs import JobView
 from protocol.nodes import NodeView, PlacementView, RunnerView
 from protocol.operations import OperationView
 from protocol.webhooks import DeliveryView
+from protocol.workspace_nodes import WorkspaceNodeView
+from protocol.workspace_operators import WorkspaceStanding
 
 app = typer.Typer(rich_markup_mode=None)
 #: By view: the version of its form, and the wire model of its objects.
@@ -40,6 +42,8 @@ FORMS: Final[Mapping[str, tuple[int, type[Wire]]]] = {
     "operations": (1, OperationView),
     "webhooks": (1, DeliveryView),
     "users": (1, UserRow),
+    "workspaces": (1, WorkspaceStanding),
+    "workspace-nodes": (1, WorkspaceNodeView),
 }
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 

@@ -3,30 +3,22 @@
 import asyncio
 import os
 import shutil
-import signal
 import sys
-import termios
-import tty
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 from pydantic import ValidationError
 
 from console.cli.outcome import FAILED, RETRYABLE, USAGE, Failure, run
 from console.cli.releases import AppArgument
+from console.cli.terminal import END_OF_INPUT, leaving, raw, read_piece, resized, write_out
 from console.live.plain import line as one_line
 from protocol.client.deploy import AdminClient
 from protocol.client.socket import ClientLine
 from protocol.client.transport import Unreachable
-from protocol.shell import SHELL_WORD, ShellEnd, ShellEndReason, ShellResize, ShellStart
+from protocol.shell import SHELL_WORD, ShellEnd, ShellEndReason, ShellStart
 
 app = typer.Typer(rich_markup_mode=None)
-_PIECE_BYTES: Final = 32 * 1024
-#: What a terminal sends for "no more input".
-_END_OF_INPUT: Final = b"\x04"
-_LEAVING: Final = (signal.SIGTERM, signal.SIGHUP)
 
 
 @app.command("app-shell", context_settings={"ignore_unknown_options": True})
@@ -46,7 +38,7 @@ def app_shell(
         start = _start(command or [])
         async with client.app_shell(app_id) as line:
             await line.send(start.to_json().decode())
-            with _raw(sys.stdin.fileno()):
+            with raw(sys.stdin.fileno()):
                 end = await _carried(line)
         codes.append(_outcome(end, app_id))
 
@@ -78,8 +70,8 @@ def _outcome(end: ShellEnd | None, app_id: str) -> int:
 
 async def _carried(line: ClientLine) -> ShellEnd | None:
     """Carry what is typed and written until the end; None when the line broke before it was told."""
-    async with _leaving(), asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_type(line)), group.create_task(_resize(line))]
+    async with leaving("the shell"), asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_type(line)), group.create_task(resized(line))]
         try:
             return await _show(line)
         finally:
@@ -91,7 +83,7 @@ async def _show(line: ClientLine) -> ShellEnd | None:
     while (frame := await line.receive()) is not None:
         if isinstance(frame, bytes):
             try:
-                await asyncio.to_thread(_write, frame)
+                await asyncio.to_thread(write_out, frame, sys.stdout.fileno())
             except OSError:
                 return ShellEnd(reason=ShellEndReason.LEFT, text="nobody takes what it writes any more")
             continue
@@ -108,86 +100,8 @@ async def _type(line: ClientLine) -> None:
     """Standard input, until it ends; a terminal's does not."""
     fd = sys.stdin.fileno()
     try:
-        while data := await _read(fd):
+        while data := await read_piece(fd):
             await line.send(data)
-        await line.send(_END_OF_INPUT)
+        await line.send(END_OF_INPUT)
     except Unreachable:
         return  # Whoever waits for what is written notices it too, and says so.
-
-
-async def _read(fd: int) -> bytes:
-    loop = asyncio.get_running_loop()
-    ready = asyncio.Event()
-    try:
-        loop.add_reader(fd, ready.set)
-    except PermissionError:
-        # A regular file is always ready.
-        return os.read(fd, _PIECE_BYTES)
-    try:
-        await ready.wait()
-    finally:
-        loop.remove_reader(fd)
-    try:
-        return os.read(fd, _PIECE_BYTES)
-    except OSError:
-        return b""  # The terminal hung up.
-
-
-async def _resize(line: ClientLine) -> None:
-    changed = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGWINCH, changed.set)
-    try:
-        while True:
-            await changed.wait()
-            changed.clear()
-            size = shutil.get_terminal_size()
-            await line.send(ShellResize(cols=size.columns, rows=size.lines).to_json().decode())
-    except Unreachable:
-        return
-    finally:
-        loop.remove_signal_handler(signal.SIGWINCH)
-
-
-def _write(data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(sys.stdout.fileno(), rest) :]
-
-
-@contextmanager
-def _raw(fd: int) -> Iterator[None]:
-    """Keys go through as bytes, Ctrl-C too, for the duration of the block; nothing to do where there is no terminal."""
-    if not os.isatty(fd):
-        yield
-        return
-    before = termios.tcgetattr(fd)
-    try:
-        tty.setraw(fd, termios.TCSANOW)
-        yield
-    finally:
-        termios.tcsetattr(fd, termios.TCSADRAIN, before)
-
-
-@asynccontextmanager
-async def _leaving() -> AsyncIterator[None]:
-    """A signal that ends us lets the terminal be set back first. Raises Failure then."""
-    task, loop = asyncio.current_task(), asyncio.get_running_loop()
-    received: list[signal.Signals] = []
-
-    def leave(number: signal.Signals) -> None:
-        received.append(number)
-        if task is not None:
-            task.cancel()
-
-    for number in _LEAVING:
-        loop.add_signal_handler(number, leave, number)
-    try:
-        yield
-    except asyncio.CancelledError:
-        if not received:
-            raise
-        raise Failure(f"the shell was left: {received[0].name}", 128 + received[0]) from None
-    finally:
-        for number in _LEAVING:
-            loop.remove_signal_handler(number)

@@ -22,7 +22,7 @@ from console.live.plain import line
 from console.live.table import Arrangement, Table
 from console.live.views.spec import ViewSpec
 from protocol.base import Wire
-from protocol.client.deploy import AdminClient
+from protocol.client.operator import OperatorClient
 
 #: Of the documents that `--watch --output ndjson` writes; higher when they change in a way that readers notice.
 WATCH_VERSION: Final = 1
@@ -77,7 +77,7 @@ class Watch:
         self._before = ""
         self._header = True
 
-    async def follow(self, client: AdminClient) -> NoReturn:
+    async def follow(self, client: OperatorClient) -> NoReturn:
         """Write until interrupted. Raises ClientError when the control plane refuses from the first."""
         await client.health()
         await client.snapshot()

@@ -15,9 +15,13 @@ from protocol.releases import ReleasePage
 from protocol.replicas import SingletonView
 from protocol.running import NodeStats
 from protocol.webhooks import DeliveryPage, DeliveryState
+from protocol.workspace_moves import WorkspaceMoves
+from protocol.workspace_nodes import WorkspaceNodes
+from protocol.workspace_operators import MOST_ASKED, WorkspaceStanding, WorkspaceStandings
 
 PAGE: Final = 200
 _MOST_APPS: Final = 20_000
+_MOST_WORKSPACES: Final = 20_000
 
 
 class Pending(Protocol):
@@ -122,7 +126,38 @@ class Catalogue(Histories, Protocol):
         ...
 
 
-class Books(Ledgers, Drains, Catalogue, Protocol):
+class WorkspaceBooks(Protocol):
+    """Users' workspaces and the nodes that they live on. Every call raises ClientError."""
+
+    async def nodes(self) -> WorkspaceNodes:
+        """Every node."""
+        ...
+
+    async def workspaces(self, node_id: int, offset: int = 0, limit: int = 200) -> WorkspaceStandings:
+        """Some of a node's workspaces, in the order of their users' ids."""
+        ...
+
+    async def workspace(self, user_id: str) -> WorkspaceStanding:
+        """One user's."""
+        ...
+
+    async def moves(
+        self, *, node_id: int | None = None, active: bool | None = None, offset: int = 0, limit: int = 100
+    ) -> WorkspaceMoves:
+        """Moves between nodes, the newest first."""
+        ...
+
+
+class Housed(Protocol):
+    """Knows of workspaces too."""
+
+    @property
+    def workspace_plane(self) -> WorkspaceBooks:
+        """What is known of workspaces. Raises ClientError where nothing is known of the API entry."""
+        ...
+
+
+class Books(Ledgers, Drains, Catalogue, Housed, Protocol):
     """Everything that pages are read from."""
 
 
@@ -208,6 +243,33 @@ async def _app_stats(books: Books, app_id: str, _: str | None) -> Portion:
     return Portion({each.app_id: each for each in (await books.app_stats(app_id)).items}, whole=True)
 
 
+async def _workspace_nodes(books: Books, _: str, __: str | None) -> Portion:
+    return Portion({str(each.node_id): each for each in (await books.workspace_plane.nodes()).nodes}, whole=True)
+
+
+async def _workspaces(books: Books, node_id: str, _: str | None) -> Portion:
+    """Of one node, or of all of them."""
+    plane, found = books.workspace_plane, dict[str, Wire]()
+    nodes = [int(node_id)] if node_id else [each.node_id for each in (await plane.nodes()).nodes]
+    for node in nodes:
+        seen, total = 0, 1
+        while seen < total and len(found) < _MOST_WORKSPACES:
+            page = await plane.workspaces(node, seen, MOST_ASKED)
+            found.update({each.user_id: each for each in page.items})
+            seen, total = seen + len(page.items), page.total if page.items else 0
+    return Portion(found, whole=True)
+
+
+async def _workspace(books: Books, user_id: str, _: str | None) -> Portion:
+    return Portion({user_id: await books.workspace_plane.workspace(user_id)}, whole=True)
+
+
+async def _workspace_moves(books: Books, _: str, __: str | None) -> Portion:
+    """The newest of each user's."""
+    items = (await books.workspace_plane.moves(limit=PAGE)).items
+    return Portion({each.user_id: each for each in reversed(items)}, whole=True)
+
+
 async def _replicas(books: Books, _: str, cursor: str | None) -> Portion:
     return Portion({each.name: each for each in await books.singletons()}, whole=True)
 
@@ -219,6 +281,9 @@ _READERS: Final[Mapping[str, Reader]] = {
     topics.EVENTS: Reader(_events, 60),
     topics.APPS: Reader(_apps, 15),
     topics.REPLICAS: Reader(_replicas, 5),
+    topics.WORKSPACES: Reader(_workspaces, 5),
+    topics.WORKSPACE_NODES: Reader(_workspace_nodes, 5),
+    topics.WORKSPACE_MOVES: Reader(_workspace_moves, 5),
     "app": Reader(_app, 5),
     "releases": Reader(_releases, 15),
     "jobs": Reader(_jobs, 30),

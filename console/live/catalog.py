@@ -15,6 +15,7 @@ from console.live.views.runners import RUNNERS
 from console.live.views.spec import ViewSpec
 from console.live.views.users import USERS
 from console.live.views.webhooks import WEBHOOKS
+from console.live.views.workspaces import WORKSPACE_NODES, WORKSPACES
 
 VIEWS: Final[tuple[ViewSpec[Any], ...]] = (
     OVERVIEW,
@@ -28,9 +29,11 @@ VIEWS: Final[tuple[ViewSpec[Any], ...]] = (
     OPERATIONS,
     WEBHOOKS,
     USERS,
+    WORKSPACES,
+    WORKSPACE_NODES,
 )
 #: The key of each view, by its name.
-KEYS: Final[Mapping[str, str]] = {view.name: key for view, key in zip(VIEWS, "0123456789U", strict=True)}
+KEYS: Final[Mapping[str, str]] = {view.name: key for view, key in zip(VIEWS, "0123456789UWH", strict=True)}
 
 
 def view_of(name: str) -> ViewSpec[Any]:

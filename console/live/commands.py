@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from console.live.books import Histories, Pending, Plans
+from console.live.books import Histories, Housed, Pending, Plans, WorkspaceBooks
 from protocol.apps import AppCommand, AppStopped
 from protocol.drains import DrainDetail, StartDrain
 from protocol.jobs import CreateJob, JobView, RetryJob
@@ -10,15 +10,47 @@ from protocol.nodes import NodeCollected, ReassignApp, RunnerView
 from protocol.operations import OperationView
 from protocol.releases import ReleaseView, RollbackApp, RollbackJob
 from protocol.webhooks import DeliveryView
+from protocol.workspace_moves import WorkspaceMove, WorkspaceNodeDrain
+from protocol.workspace_nodes import RawWorkspaceNode
+from protocol.workspace_operators import WorkspaceStanding
 
 
-class Lookups(Pending, Plans, Histories, Protocol):
+class WorkspaceCommands(WorkspaceBooks, Protocol):
+    """The mutating calls about workspaces; each raises ClientError. The API entry's admin client fits it by shape."""
+
+    async def start_workspace(self, user_id: str) -> WorkspaceStanding:
+        """Its container runs afterwards."""
+        ...
+
+    async def stop_workspace(self, user_id: str) -> WorkspaceStanding:
+        """Its container has ended."""
+        ...
+
+    async def start_move(self, user_id: str, target: int | None = None) -> WorkspaceMove:
+        """Let it live on another node."""
+        ...
+
+    async def drain_node(self, node_id: int, target: int | None = None) -> WorkspaceNodeDrain:
+        """Move all users of a node away."""
+        ...
+
+    async def cordon(self, node_id: int, *, cordoned: bool) -> RawWorkspaceNode:
+        """Let a node take no new users, or again."""
+        ...
+
+
+class Lookups(Pending, Plans, Histories, Housed, Protocol):
     """What is read before an action can be asked about; each raises ClientError."""
 
 
 class Commands(Lookups, Protocol):
     """The mutating calls of the console, called by `console.live.actions.gate` alone; each raises ClientError. The
     deploy control plane's admin client fits it by shape."""
+
+    @property
+    def workspace_plane(self) -> WorkspaceCommands:
+        """What can be done with workspaces. Raises ClientError where nothing is known of the API entry."""
+        ...
 
     async def create(self, order: CreateJob, *, idempotency_key: str | None = None) -> JobView:
         """A new job."""

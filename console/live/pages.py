@@ -10,7 +10,7 @@ from console.live.catalog import VIEWS
 from console.live.cells import Cell, Tone, span
 from console.live.model import Model, Scene
 from console.live.trail import Place
-from console.live.views import panels
+from console.live.views import panels, workspace_panels
 from console.live.views.alerts import Alert
 from console.live.views.drains import moves_of
 from console.live.views.jobs import JOBS, short
@@ -20,6 +20,7 @@ from console.live.views.spec import ViewSpec
 from console.live.views.steps import steps_of
 from console.live.views.tenants import name_of, tenants_of
 from console.live.views.users import UserRow
+from console.live.views.workspaces import WORKSPACES
 from console.live.words import t
 from protocol.apps import AppView
 from protocol.audit import AuditEntry
@@ -30,6 +31,8 @@ from protocol.nodes import NodeView, PlacementView, RunnerView
 from protocol.operations import OperationView
 from protocol.releases import ReleaseView
 from protocol.webhooks import DeliveryView
+from protocol.workspace_nodes import WorkspaceNodeView
+from protocol.workspace_operators import WorkspaceStanding
 
 Topics = Callable[[str, Model | None], tuple[str, ...]]
 
@@ -67,6 +70,11 @@ def _node_crumb(node_id: str, model: Model | None) -> str:
     return name_of(model, node_id) if model is not None else node_id
 
 
+def _workspace_node_crumb(node_id: str, model: Model | None) -> str:
+    node = model.beside.of(topics.WORKSPACE_NODES).get(node_id) if model is not None else None
+    return node.name if node is not None else t("workspace node {name}", name=node_id)
+
+
 def _top(view: ViewSpec[Any], *fetched: str, panel: Callable[[Scene, str], Lines] | None = None) -> PageSpec:
     return PageSpec(view.name, lambda _: view, panel, lambda _, __: fetched, crumb=lambda _, __: view.title)
 
@@ -78,6 +86,8 @@ _FETCHED: Final[Mapping[str, tuple[str, ...]]] = {
     "drains": (topics.DRAINS,),
     "operations": (topics.OPERATIONS,),
     "webhooks": (topics.WEBHOOKS,),
+    "workspaces": (topics.WORKSPACES, topics.WORKSPACE_MOVES),
+    "workspace-nodes": (topics.WORKSPACE_NODES,),
 }
 _DEEPER: Final = (
     PageSpec(
@@ -111,6 +121,23 @@ _DEEPER: Final = (
         panels.user,
         scope=lambda user: lambda job: job.user_id == user,
         crumb=lambda subject, _: t("user {user}", user=subject),
+    ),
+    PageSpec(
+        "workspace",
+        lambda _: JOBS,
+        workspace_panels.workspace,
+        lambda user, _: (topics.WORKSPACES, topics.WORKSPACE_NODES, topics.WORKSPACE_MOVES),
+        scope=lambda user: lambda job: job.user_id == user,
+        crumb=lambda subject, _: t("workspace of user {user}", user=subject),
+        acts_as="workspaces",
+    ),
+    PageSpec(
+        "workspace-node",
+        lambda _: WORKSPACES,
+        workspace_panels.node,
+        lambda _, __: (topics.WORKSPACE_NODES, topics.WORKSPACES, topics.WORKSPACE_MOVES),
+        scope=lambda node: lambda workspace: str(workspace.node_id) == node,
+        crumb=_workspace_node_crumb,
     ),
 )
 _PAGES: Final[Mapping[str, PageSpec]] = {
@@ -157,10 +184,16 @@ def _about(value: Wire) -> tuple[str, str] | None:
             return "job", value.job_id
         case DrainView():
             return "drain", str(value.id)
-        case UserRow():
-            return "user", value.user_id
+        case UserRow() | WorkspaceStanding() | WorkspaceNodeView():
+            return _lives(value)
         case _:
             return _told(value)
+
+
+def _lives(value: UserRow | WorkspaceStanding | WorkspaceNodeView) -> tuple[str, str]:
+    if isinstance(value, WorkspaceNodeView):
+        return "workspace-node", str(value.node_id)
+    return "user" if isinstance(value, UserRow) else "workspace", value.user_id
 
 
 def _told(value: Wire) -> tuple[str, str] | None:
@@ -190,6 +223,8 @@ def subject_of(place: Place, model: Model) -> Wire | None:
             return model.nodes.get(place.subject)
         case "app":
             return model.placements.get(place.subject)
+        case "workspace":
+            return model.beside.of(topics.WORKSPACES).get(place.subject)
         case _:
             return None
 

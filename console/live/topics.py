@@ -11,6 +11,9 @@ DRAINS: Final = "drains"
 EVENTS: Final = "events"
 APPS: Final = "apps"
 REPLICAS: Final = "replicas"
+WORKSPACES: Final = "workspaces"
+WORKSPACE_NODES: Final = "workspace-nodes"
+WORKSPACE_MOVES: Final = "workspace-moves"
 
 
 def releases(app_id: str) -> str:

@@ -48,7 +48,7 @@ class MainScreen(Translated, Walking, Doing):
             Binding(KEYS[view.name], f"view('{view.name}')", f"Show {view.name}", show=False, id=f"view.{view.name}")
             for view in VIEWS
         ),
-        Binding("tab", "next_view(1)", "View", id="view.next", key_display="0-9U", tooltip="Next view"),
+        Binding("tab", "next_view(1)", "View", id="view.next", key_display="0-9…", tooltip="Next view"),
         Binding("shift+tab", "next_view(-1)", "Previous view", show=False, id="view.previous"),
         Binding(
             "slash",

@@ -14,8 +14,8 @@ from pydantic import SecretStr
 from daemons.deploy.app import open_app
 from daemons.deploy.settings import DeploySettings
 from protocol import headers
-from protocol.client.deploy import AdminClient
 from protocol.client.node import NodeClient
+from protocol.client.operator import NoApi, OperatorClient
 from protocol.client.runner import RunnerClient
 from protocol.client.transport import Transport
 from protocol.errors import JobReason
@@ -32,6 +32,7 @@ from protocol.jobs import (
     StageReport,
 )
 from protocol.nodes import NodeHeartbeat
+from tests.support.served_api import ADMIN as API_TOKEN
 
 TOKEN = "a-token-for-operators-in-tests"
 _RUNNER = "a-token-for-runners-in-tests"
@@ -47,21 +48,27 @@ class Served:
     url: str
     folder: Path
     stop: Callable[[], None]
+    api_url: str = ""
 
     @property
     def environ(self) -> dict[str, str]:
         """What the console needs to find it."""
         own = {f"XDG_{kind}_HOME": str(self.folder / kind.lower()) for kind in ("CONFIG", "STATE")}
-        return {"FUNAI_DATA_DIR": str(self.folder), **own}
+        api = {"FUNAI_API_URL": self.api_url, "API_ADMIN_TOKEN": API_TOKEN} if self.api_url else {}
+        return {"FUNAI_DATA_DIR": str(self.folder), **own, **api}
 
-    def admin(self) -> AdminClient:
-        return AdminClient(Transport(self.url, {headers.ADMIN_TOKEN: TOKEN}))
+    def admin(self) -> OperatorClient:
+        return OperatorClient(Transport(self.url, {headers.ADMIN_TOKEN: TOKEN}), _no_api)
 
     def runner(self) -> RunnerClient:
         return RunnerClient(Transport(self.url, {headers.RUNNER_TOKEN: _RUNNER}))
 
     def node(self) -> NodeClient:
         return NodeClient(Transport(self.url, {headers.NODE_TOKEN: _NODE}))
+
+
+def _no_api() -> Transport:
+    raise NoApi("the API entry's address is not known: set FUNAI_API_URL, or api-url of the context")
 
 
 def settings(database: str, **more: object) -> DeploySettings:

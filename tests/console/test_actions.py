@@ -16,7 +16,7 @@ from console.live.actions.palette import index, search
 from console.live.actions.registry import ACTIONS, action_of
 from console.live.actions.spec import Danger, Permit, Reads, shown_in
 from console.live.catalog import VIEWS
-from console.live.commands import Commands, Lookups
+from console.live.commands import Commands, Lookups, WorkspaceCommands
 from console.live.keymap import RESERVED, checked
 from console.screens.deploy_form import DeployForm
 from console.screens.doing import Doing
@@ -29,6 +29,7 @@ from console.widgets.log_pane import LogPane
 from console.widgets.text_lines import Headline, Status
 from protocol.client.deploy import AdminClient
 from protocol.client.transport import Refused
+from protocol.client.workspace_admin import WorkspaceAdminClient
 from protocol.drains import DrainPreview, DrainState, PlannedMove
 from protocol.jobs import JobStatus
 from tests.console.conftest import Open
@@ -39,6 +40,7 @@ from tests.console.twin_changes import delivery, operation, plan
 
 PENDING, RUNNING, FAILED = "91b0d4c2-77aa", "7c1e09aa-11d0", "e8f7a630-2222"
 GATE = Path("live/actions/gate.py")
+WORKSPACE_GATE = Path("live/actions/workspace_gate.py")
 _ASKS = ("call", "stream")
 
 
@@ -49,7 +51,10 @@ def last_call(plane: Plane, call: tuple[str, ...]) -> bool:
 def changing() -> set[str]:
     """Methods of the admin client that change something: they send anything but a GET."""
     found = set()
-    for name, method in inspect.getmembers(AdminClient, inspect.isfunction):
+    for name, method in (
+        *inspect.getmembers(AdminClient, inspect.isfunction),
+        *inspect.getmembers(WorkspaceAdminClient, inspect.isfunction),
+    ):
         text = inspect.getsource(method)
         if any(f'"{verb}"' in text for verb in ("POST", "PUT", "DELETE", "PATCH")) or "socket" in text:
             found.add(name)
@@ -65,7 +70,9 @@ def test_every_change_goes_through_the_gate() -> None:
     """No other module of the console (but for the one-shot commands) calls what changes something."""
     names, root = changing(), Path(console.__file__).parent
     assert {"create", "cancel", "set_enabled", "start_drain", "stop_app", "rollback"} <= names
-    own = {name for name in vars(Commands) if not name.startswith("_")}
+    plane = {name for name in vars(Commands) if not name.startswith("_") and name != "workspace_plane"}
+    there = {name for name in vars(WorkspaceCommands) if not name.startswith("_")}
+    own = plane | there
     assert own <= names and not {name for name in dir(Lookups) if not name.startswith("_")} & names
     calls: dict[str, set[str]] = {}
     for path in root.rglob("*.py"):
@@ -76,7 +83,8 @@ def test_every_change_goes_through_the_gate() -> None:
             for node in nodes:
                 if isinstance(node, ast.Attribute) and node.attr in own and id(node) not in ended:
                     calls.setdefault(str(place), set()).add(node.attr)
-    assert calls == {str(GATE): own}, "what changes something is called by the gate, and the gate calls all of it"
+    gates = {str(GATE): plane, str(WORKSPACE_GATE): there}
+    assert calls == gates, "what changes something is called by the gate, and the gate calls all of it"
 
 
 def test_actions_are_known_by_their_ids_and_keys() -> None:

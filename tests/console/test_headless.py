@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from console.cli.schemas import FORMS, schema_of
 from console.live.catalog import VIEWS
 from console.live.views.spec import ViewSpec
 from protocol.client.transport import Refused, Unintelligible, Unreachable
+from tests.console.api_server import api_served
 from tests.console.plane_server import Served, seed, served
 from tests.console.test_one_shot import ROOT, clean, funai
 
@@ -27,9 +29,10 @@ GOLDEN = Path(__file__).parent / "schemas"
 
 @pytest.fixture(scope="module")
 def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with served(tmp_path_factory.mktemp("plane")) as plane:
+    folder = tmp_path_factory.mktemp("plane")
+    with served(folder) as plane, api_served(folder / "api") as api:
         asyncio.run(seed(plane))
-        yield plane
+        yield replace(plane, api_url=api)
 
 
 def keys_of(view: str) -> set[str]:

@@ -9,7 +9,7 @@ from textual.pilot import Pilot
 
 from console.app import ConsoleApp
 from console.widgets.log_pane import LogPane
-from protocol.client.deploy import AdminClient
+from protocol.client.operator import OperatorClient
 from protocol.jobs import JobStatus
 from tests.console.plane_server import Served, seed, served
 
@@ -21,12 +21,12 @@ def plane(tmp_path: Path) -> Iterator[Served]:
 
 
 @pytest.fixture
-def client(plane: Served) -> AdminClient:
+def client(plane: Served) -> OperatorClient:
     return plane.admin()
 
 
 @pytest.fixture
-def app(client: AdminClient) -> ConsoleApp:
+def app(client: OperatorClient) -> ConsoleApp:
     return ConsoleApp(client, "test")
 
 
@@ -36,7 +36,7 @@ async def until(pilot: Pilot[None], true: Callable[[], bool]) -> None:
             await pilot.pause(0.02)
 
 
-async def test_watch_read_and_cancel(plane: Served, client: AdminClient, app: ConsoleApp) -> None:
+async def test_watch_read_and_cancel(plane: Served, client: OperatorClient, app: ConsoleApp) -> None:
     ids = await seed(plane)
 
     def status(app_id: str) -> JobStatus | None:

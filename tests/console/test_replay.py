@@ -1,6 +1,7 @@
 """The console on a recording: the same picture as it was, keys that move through time, and nothing that changes."""
 
 import asyncio
+import inspect
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -10,8 +11,8 @@ from textual.pilot import Pilot
 from console.app import ConsoleApp
 from console.live.actions.registry import ACTIONS
 from console.live.actions.spec import shown_in
-from console.live.books import Books
-from console.live.commands import Commands
+from console.live.books import Books, WorkspaceBooks
+from console.live.commands import Commands, WorkspaceCommands
 from console.live.feed import Source
 from console.live.logs.follow import Logs
 from console.live.recorder.player import Player
@@ -115,8 +116,9 @@ async def both_replayed(app: ReplayApp) -> None:
 
 def asked_of_a_plane() -> set[str]:
     """Every call that the console makes to a control plane."""
-    ports = (Source, Logs, Commands, Books)
-    return {name for port in ports for kind in port.__mro__ for name in vars(kind) if name.islower() and name[0] != "_"}
+    ports = (Source, Logs, Commands, Books, WorkspaceCommands, WorkspaceBooks)
+    known = {name: value for port in ports for kind in port.__mro__ for name, value in vars(kind).items()}
+    return {name for name, value in known.items() if name[0] != "_" and inspect.isfunction(value)}
 
 
 @pytest.mark.parametrize("name", sorted(asked_of_a_plane()))

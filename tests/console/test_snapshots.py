@@ -34,6 +34,8 @@ VIEWS = {
     "operations": ["8"],
     "webhooks": ["9"],
     "users": ["U"],
+    "workspaces": ["W"],
+    "workspace-nodes": ["H"],
     "job": ["1", "down", "down", "enter"],
     "failed-job": ["1", "down", "down", "down", "down", "enter"],
     "node": ["2", "enter"],
@@ -41,6 +43,8 @@ VIEWS = {
     "runner": ["4", "enter"],
     "drain": ["7", "enter"],
     "user": ["U", "enter"],
+    "workspace": ["W", "down", "down", "enter"],
+    "workspace-node": ["H", "enter"],
 }
 #: What lies over a view, or beside it.
 OVER = {
@@ -49,6 +53,8 @@ OVER = {
     "help": ["question_mark"],
     "deploy": ["1", "n"],
     "cordon": ["2", "o"],
+    "stop-workspace": ["W", "X"],
+    "migrate": ["W", "M"],
     "palette": ["colon", "c", "a", "n"],
 }
 

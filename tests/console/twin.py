@@ -11,6 +11,7 @@ from protocol.nodes import NodeHealth
 from protocol.running import AppLogEvent, AppLogKind, AppLogQuery, OutputStream
 from tests.console.samples import NOW, job, snapshot
 from tests.console.twin_books import Shelves
+from tests.console.twin_workspaces import Houses
 
 
 class SetClock:
@@ -38,6 +39,17 @@ class Plane(Shelves):
         self._watchers: set[asyncio.Queue[AnyEvent | None]] = set()
         self.watched = asyncio.Event()
         self._grown = asyncio.Condition()
+        self.houses = Houses(self._reached, self.calls)
+
+    @property
+    def workspace_plane(self) -> Houses:
+        """The API entry."""
+        return self.houses
+
+    def furnish(self) -> None:
+        """Something of everything."""
+        super().furnish()
+        self.houses.furnish()
 
     async def snapshot(self) -> Snapshot:
         self._reached()

@@ -20,6 +20,7 @@ from console.live.actions.orders import (
     TurnOperation,
     TurnPlan,
 )
+from console.live.actions.workspace_gate import NotSent, carry_out_there, failed_there
 from console.live.cells import size
 from console.live.commands import Commands
 from console.live.plain import line
@@ -30,9 +31,7 @@ from protocol.drains import DrainDetail, StartDrain
 from protocol.nodes import NodeCollected, ReassignApp
 from protocol.releases import RollbackApp
 
-
-class NotSent(Exception):
-    """The order could not be sent; the message says why."""
+__all__ = ["NotSent", "carry_out", "failed"]
 
 
 async def carry_out(plane: Commands, order: Order, key: str) -> str:
@@ -48,7 +47,7 @@ async def carry_out(plane: Commands, order: Order, key: str) -> str:
         case MoveApp() | StopApp() | RollBack() | PinRelease() | TurnOperation():
             return await _app(plane, order, key)
         case _:
-            assert_never(order)
+            return await carry_out_there(plane.workspace_plane, order)
 
 
 async def _job(plane: Commands, order: DeployApp | CancelJob | RetryEnded | ResendResult, key: str) -> str:
@@ -163,6 +162,16 @@ def failed(order: Order) -> str:
             return t("{name} was not cancelled", name=name)
         case RetryEnded(name=name):
             return t("{name} was not retried", name=name)
+        case SetNode() | CollectNode() | SetRunner() | EmptyNode() | TurnPlan():
+            return _node_failed(order)
+        case MoveApp() | StopApp() | RollBack() | PinRelease() | TurnOperation() | ResendResult():
+            return _app_failed(order)
+        case _:
+            return failed_there(order)
+
+
+def _node_failed(order: SetNode | CollectNode | SetRunner | EmptyNode | TurnPlan) -> str:
+    match order:
         case SetNode(node=node) | CollectNode(node=node):
             return t("Node {node} was not changed", node=node)
         case SetRunner(runner_id=runner_id):
@@ -172,7 +181,7 @@ def failed(order: Order) -> str:
         case TurnPlan(drain_id=drain_id):
             return t("Drain {number} was not changed", number=drain_id)
         case _:
-            return _app_failed(order)
+            assert_never(order)
 
 
 def _app_failed(order: MoveApp | StopApp | RollBack | PinRelease | TurnOperation | ResendResult) -> str:

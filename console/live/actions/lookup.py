@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from console.live.actions.apps import node_options, release_options
 from console.live.actions.spec import Action, Aim, Found, Option, Reads
+from console.live.actions.workspaces import target_options
 from console.live.commands import Lookups
 from console.live.plain import line
 from console.live.words import t
@@ -30,15 +31,27 @@ async def look_up(plane: Lookups, action: Action[Any], aim: Aim[Any]) -> Found:
             mine = tuple(_plan(each, action.id) for each in page.items if each.node_id == value.node_id)
             return _some(mine, t("node {node} was not drained lately", node=value.name))
         case Reads.OPERATIONS:
-            pending = await plane.operations(state=OperationState.PENDING, app_id=value.app_id, limit=_MOST)
-            none = t("no node has anything to do for app {app}", app=value.app_id)
-            return _some(tuple(map(_operation, pending.items)), none)
+            return await _operations(plane, value.app_id)
         case Reads.DELIVERIES:
-            page_of = await plane.webhooks(app_id=value.app_id, limit=_MOST)
-            made = tuple(map(_delivery, page_of.items))
-            return _some(made, t("no result of app {app} was sent", app=value.app_id))
-        case Reads.NOTHING | Reads.FORM:
-            return Found()
+            return await _deliveries(plane, value.app_id)
+        case _:
+            return await _of_workspaces(plane, action, value)
+
+
+async def _of_workspaces(plane: Lookups, action: Action[Any], value: Any) -> Found:
+    if action.reads is Reads.WORKSPACE_NODES:
+        return Found(target_options(value, await plane.workspace_plane.nodes()))
+    return Found()
+
+
+async def _operations(plane: Lookups, app_id: str) -> Found:
+    pending = await plane.operations(state=OperationState.PENDING, app_id=app_id, limit=_MOST)
+    return _some(tuple(map(_operation, pending.items)), t("no node has anything to do for app {app}", app=app_id))
+
+
+async def _deliveries(plane: Lookups, app_id: str) -> Found:
+    page = await plane.webhooks(app_id=app_id, limit=_MOST)
+    return _some(tuple(map(_delivery, page.items)), t("no result of app {app} was sent", app=app_id))
 
 
 def preview(plan: DrainPreview) -> Found:

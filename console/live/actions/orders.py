@@ -143,6 +143,58 @@ class ResendResult:
     app_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class StartWorkspace:
+    """Have a user's container run."""
+
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopWorkspace:
+    """End a user's container; files stay."""
+
+    user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class MoveWorkspace:
+    """Let a user's workspace live on another node; None: the API chooses."""
+
+    user_id: str
+    target_id: int | None
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class VacateWorkspaceNode:
+    """Move all users of a workspace node away."""
+
+    node_id: int
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetWorkspaceNode:
+    """Let a workspace node take no new users (`cordoned`), or again."""
+
+    node_id: int
+    node: str
+    cordoned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AttachTerminal:
+    """A shell in a user's workspace, on the operator's own terminal; `plane` is the context it is opened from."""
+
+    user_id: str
+    plane: str = ""
+
+
+WorkspaceOrder = (
+    StartWorkspace | StopWorkspace | MoveWorkspace | VacateWorkspaceNode | SetWorkspaceNode | AttachTerminal
+)
+
 Order = (
     DeployApp
     | CancelJob
@@ -158,4 +210,5 @@ Order = (
     | PinRelease
     | TurnOperation
     | ResendResult
+    | WorkspaceOrder
 )

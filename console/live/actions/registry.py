@@ -2,10 +2,16 @@
 
 from typing import Any, Final
 
-from console.live.actions import apps, jobs, nodes, runners
+from console.live.actions import apps, jobs, nodes, runners, workspaces
 from console.live.actions.spec import Action
 
-ACTIONS: Final[tuple[Action[Any], ...]] = (*jobs.ACTIONS, *nodes.ACTIONS, *apps.ACTIONS, *runners.ACTIONS)
+ACTIONS: Final[tuple[Action[Any], ...]] = (
+    *jobs.ACTIONS,
+    *nodes.ACTIONS,
+    *apps.ACTIONS,
+    *runners.ACTIONS,
+    *workspaces.ACTIONS,
+)
 
 
 def action_of(action_id: str) -> Action[Any]:

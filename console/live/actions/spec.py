@@ -37,6 +37,7 @@ class Reads(StrEnum):
     PLANS = "plans"
     OPERATIONS = "operations"
     DELIVERIES = "deliveries"
+    WORKSPACE_NODES = "workspace-nodes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +195,10 @@ def so_many(action: Action[Any], count: int) -> str:
             return tn("{count} app", "{count} apps", count)
         case "node":
             return tn("{count} node", "{count} nodes", count)
+        case "workspace":
+            return tn("{count} workspace", "{count} workspaces", count)
+        case "host":
+            return tn("{count} workspace node", "{count} workspace nodes", count)
         case _:
             return tn("{count} runner", "{count} runners", count)
 

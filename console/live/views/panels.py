@@ -32,7 +32,8 @@ _HISTORY: Final = 5
 _TITLE: Final = 12
 
 
-def _titled(title: str, *cells: Cell) -> tuple[Cell, ...]:
+def titled(title: str, *cells: Cell) -> tuple[Cell, ...]:
+    """A line with its title before it."""
     shown = t(title)
     return (Cell(shown + " " * (_TITLE - cell_len(shown)), Tone.QUIET), *cells)
 
@@ -65,7 +66,7 @@ def _queue(scene: Scene) -> tuple[Cell, ...]:
     running = found[JobStatus.RUNNING]
     parts.append(Cell(tn("{count} runs", "{count} run", running), Tone.BUSY if running else Tone.QUIET))
     depth = spark(scene.model.beside.trends.waiting())
-    return _titled("Queue", *_dotted((*parts, Cell(depth, Tone.QUIET)) if len(depth) > 1 else parts))
+    return titled("Queue", *_dotted((*parts, Cell(depth, Tone.QUIET)) if len(depth) > 1 else parts))
 
 
 def _throughput(scene: Scene) -> tuple[Cell, ...]:
@@ -76,7 +77,7 @@ def _throughput(scene: Scene) -> tuple[Cell, ...]:
     if rate is not None:
         parts.append(Cell(t("{percent} % succeeded", percent=f"{rate:.0f}"), Tone.GOOD if rate >= 80 else Tone.WARN))
         parts.append(Cell(spark(backlog.per_minute(scene.now, _MINUTES), _MINUTES), Tone.QUIET))
-    return _titled("Throughput", *_dotted(parts))
+    return titled("Throughput", *_dotted(parts))
 
 
 def _runners(scene: Scene) -> tuple[Cell, ...]:
@@ -88,7 +89,7 @@ def _runners(scene: Scene) -> tuple[Cell, ...]:
     parts = [Cell(t("{count} healthy", count=len(healthy)), Tone.GOOD if healthy else Tone.BAD)]
     parts += [Cell(t("{count} paused", count=paused), Tone.WARN)] if paused else []
     parts += [Cell(t("{count} stale", count=len(every) - len(healthy)), Tone.WARN)] if len(every) > len(healthy) else []
-    return _titled(
+    return titled(
         "Runners",
         *_dotted((*parts, Cell(tn("{held} of {count} slot busy", "{held} of {count} slots busy", slots, held=held)))),
     )
@@ -106,7 +107,7 @@ def _nodes(scene: Scene) -> tuple[Cell, ...]:
         least = min(known, key=lambda each: each.disk_free_pct or 0.0)
         room = t("least room {percent} % on {node}", percent=f"{least.disk_free_pct:.0f}", node=least.name)
         parts.append(Cell(line(room), disk_tone(least.disk_free_pct)))
-    return _titled("Nodes", *_dotted(parts or (Cell(t("none"), Tone.QUIET),)))
+    return titled("Nodes", *_dotted(parts or (Cell(t("none"), Tone.QUIET),)))
 
 
 def _control(scene: Scene) -> tuple[Cell, ...]:
@@ -116,7 +117,7 @@ def _control(scene: Scene) -> tuple[Cell, ...]:
     if holders:
         names = ", ".join(holders)
         parts.append(cell(tn("{count} duty held by {names}", "{count} duties held by {names}", len(held), names=names)))
-    return _titled("Platform", *_dotted(parts))
+    return titled("Platform", *_dotted(parts))
 
 
 def job(scene: Scene, job_id: str) -> Lines:
@@ -191,9 +192,9 @@ def node(scene: Scene, node_id: str) -> Lines:
     words = nodes.sheet(found, scene)
     return (
         (nodes.health_cell(found.health), Cell(f"  {words[0]}")),
-        _titled("Disk", *_disk(found, scene)),
-        _titled("Inodes", Cell(disk_bar(found.inodes_free_pct), disk_tone(found.inodes_free_pct))),
-        _titled("Collected", *_collected(found, scene)),
+        titled("Disk", *_disk(found, scene)),
+        titled("Inodes", Cell(disk_bar(found.inodes_free_pct), disk_tone(found.inodes_free_pct))),
+        titled("Collected", *_collected(found, scene)),
         *_plain(words[1:]),
         *_drain(found, scene),
     )
@@ -234,7 +235,7 @@ def _drain(found: NodeView, scene: Scene) -> Lines:
     live = [each for each in every if each.node_id == found.node_id and each.state.live]
     if live:
         return tuple(
-            _titled("Drain", *_dotted((state_cell(each), Cell(progress(each)), cell(each.summary)))) for each in live
+            titled("Drain", *_dotted((state_cell(each), Cell(progress(each)), cell(each.summary)))) for each in live
         )
     plan = scene.model.beside.of(topics.plan(found.name)).get(found.name)
     return tuple((each,) for each in plan_lines(plan)) if plan is not None else ()
@@ -252,12 +253,10 @@ def app(scene: Scene, app_id: str) -> Lines:
     return (
         _dotted(lead),
         *(((cell(why(found), Tone.WARN),),) if found is not None and why(found) else ()),
-        *((_titled("Uses", *_dotted(_use(used))),) if used is not None else ()),
-        _titled("Jobs", *_history(scene, app_id)),
+        *((titled("Uses", *_dotted(_use(used))),) if used is not None else ()),
+        titled("Jobs", *_history(scene, app_id)),
         *_plain(line(_pending(each)) for each in (found.operations if found is not None else ())),
-        _titled(
-            "Look", Cell(line(f"funai app-logs {app_id} -f · funai app-stats {app_id} · funai app-shell {app_id}"))
-        ),
+        titled("Look", Cell(line(f"funai app-logs {app_id} -f · funai app-stats {app_id} · funai app-shell {app_id}"))),
     )
 
 

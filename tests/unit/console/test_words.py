@@ -16,6 +16,7 @@ from textual.binding import BindingsMap
 
 import console
 import console.live.views.panels
+import console.live.views.workspace_panels
 from console.live.actions.registry import ACTIONS
 from console.live.actions.spec import Aim, Option, Permit, Stand, Standing, question, refusal
 from console.live.catalog import VIEWS
@@ -26,6 +27,7 @@ from console.live.pages import page_of
 from console.live.views.spec import ViewSpec
 from console.live.words import DOMAIN, ENGLISH, FOLDER, LANGUAGES, choose, language_of, t
 from tests.console.samples import NOW, snapshot
+from tests.console.twin_workspaces import house, workspace
 from tests.support.catalogues import mo, read_po
 
 OTHERS = [each for each in LANGUAGES if each != ENGLISH]
@@ -95,9 +97,12 @@ def bindings() -> set[str]:
     return found
 
 
+_SUBJECTS = ("job", "node", "app", "runner", "drain", "user", "workspace", "workspace-node")
+
+
 def tables() -> list[ViewSpec[Any]]:
     """Those of pages about one object, too."""
-    return [*VIEWS, *(page_of(name).table("") for name in ("job", "node", "app", "runner", "drain", "user"))]
+    return [*VIEWS, *(page_of(name).table("") for name in _SUBJECTS)]
 
 
 def actions() -> set[str]:
@@ -112,8 +117,10 @@ def actions() -> set[str]:
 def panels() -> set[str]:
     """What the lines above tables begin with."""
     found = set()
-    for node in ast.walk(ast.parse(Path(console.live.views.panels.__file__).read_text("utf-8"))):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "_titled":
+    sources = (console.live.views.panels.__file__, console.live.views.workspace_panels.__file__)
+    trees = (ast.parse(Path(source).read_text("utf-8")) for source in sources)
+    for node in (each for tree in trees for each in ast.walk(tree)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "titled":
             assert isinstance(node.args[0], ast.Constant)
             found.add(str(node.args[0].value))
     return found
@@ -194,6 +201,8 @@ def test_every_question_and_every_refusal_is_put_in_the_operators_language(langu
         "app": there.jobs[0],
         "node": there.nodes[0],
         "runner": there.runners[0],
+        "workspace": workspace("7", terminals=2, disk_used_bytes=None),
+        "host": house(1, "ws-1"),
     }
     stand = Stand({"": Standing(Permit(production=True))})
     for action in (each for each in ACTIONS if each.noun):
