@@ -29,6 +29,8 @@ BENCHES = (
     "peers",
     "console",
     "logview",
+    "forwarding",
+    "workspaces",
 )
 
 

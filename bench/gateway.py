@@ -150,7 +150,7 @@ def throughput(running: Bench) -> list[Figure]:
     rates: dict[int, list[float]] = {running.static: [], running.port: [], running.bare: []}
     for _ in range(ROUNDS):
         for port, found in rates.items():
-            found.append(_wrk(f"http://127.0.0.1:{port}/runtime/{APP}/"))
+            found.append(requests_per_second(f"http://127.0.0.1:{port}/runtime/{APP}/"))
     static, routed, bare = (median(found) for found in rates.values())
     # As ratios of which at most so much may be: the gateway has at least 0.9 of the peer.
     return [
@@ -159,7 +159,8 @@ def throughput(running: Bench) -> list[Figure]:
     ]
 
 
-def _wrk(url: str) -> float:
+def requests_per_second(url: str) -> float:
+    """As wrk counts them. Raises SystemExit when one was not answered well."""
     wrk = shutil.which("wrk")
     if wrk is None:
         raise SystemExit("wrk is not installed; install the package wrk")

@@ -45,6 +45,7 @@ missing_for_testing() {
     has node || echo nodejs
     has npm || echo npm
     has chromium || echo chromium
+    has nginx || echo nginx
 }
 
 # install_packages LISTING_FUNCTION: installs what the function prints.

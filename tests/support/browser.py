@@ -23,9 +23,11 @@ class Page:
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
         self._number = 0
+        #: WebSockets that were opened since the call of Network.enable.
+        self.sockets = 0
 
     async def call(self, method: str, **parameters: object) -> dict[str, Any]:
-        """One call of the protocol; events that come between are dropped."""
+        """One call of the protocol; events that come between are counted or dropped."""
         self._number += 1
         await self._socket.send_json({"id": self._number, "method": method, "params": parameters})
         async with asyncio.timeout(_SECONDS):
@@ -35,6 +37,7 @@ class Page:
                     assert "error" not in answer, answer
                     found: dict[str, Any] = answer["result"]
                     return found
+                self.sockets += answer.get("method") == "Network.webSocketHandshakeResponseReceived"
 
     async def value(self, expression: str) -> Any:
         """What an expression is worth in the page."""
@@ -49,6 +52,13 @@ class Page:
                     await asyncio.sleep(0.05)
         except TimeoutError:
             raise AssertionError(f"{what} was not seen") from None
+
+    async def until_connected(self) -> None:
+        """Wait until the page has a WebSocket."""
+        async with asyncio.timeout(_SECONDS):
+            while not self.sockets:
+                await self.value("1")
+                await asyncio.sleep(0.05)
 
     async def _holds(self, expression: str) -> bool:
         try:
@@ -67,12 +77,19 @@ class Page:
 
 
 @contextmanager
-def chromium(folder: Path) -> Iterator[int]:
-    """A browser with a profile of its own in `folder`, gone at the end; the port of its DevTools."""
+def chromium(folder: Path, *options: str) -> Iterator[int]:
+    """A browser with a profile of its own in `folder`, gone at the end; the port of its DevTools. Further options are
+    the browser's."""
     argv = [program("chromium", "chromium"), "--headless=new", "--no-first-run", "--disable-gpu", "--disable-sync"]
     argv += ["--disable-background-networking", "--disable-component-update", "--disable-default-apps"]
     argv += ["--no-sandbox"] if os.geteuid() == 0 else []
-    argv += ["--window-size=1200,800", "--remote-debugging-port=0", f"--user-data-dir={folder}", "about:blank"]
+    argv += [
+        "--window-size=1200,800",
+        "--remote-debugging-port=0",
+        f"--user-data-dir={folder}",
+        *options,
+        "about:blank",
+    ]
     child = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     told = folder / "DevToolsActivePort"
     try:

@@ -14,6 +14,8 @@ from pathlib import Path
 from tests.support import python_image, real
 
 _MODULES = ("/usr/lib/node_modules/npm", "/usr/share/nodejs", "/usr/share/npm", "/usr/lib/nodejs")
+#: Of the C library, for parts of packages that are no JavaScript.
+_SHARED = ("librt.so.1", "libdl.so.2", "libpthread.so.0", "libm.so.6", "libgcc_s.so.1")
 _SERVER = """import { createServer } from 'node:http';
 import { readFileSync } from 'node:fs';
 const page = readFileSync('dist/page.txt');
@@ -40,11 +42,14 @@ CMD ["node", "server.mjs"]
 def build(engine: str, reference: str) -> None:
     """The image under the reference; busybox:1.36 must be there."""
     node, npm = Path(real.program("node", "nodejs")), Path(real.program("npm", "npm")).resolve()
+    node_libraries = next(Path(one).parent for one in python_image.libraries(node.resolve()) if "/libc.so" in one)
     with tempfile.TemporaryDirectory() as folder:
         with tarfile.open(Path(folder) / "node.tar", "w") as tar:
             tar.add(node.resolve(), arcname="/usr/bin/node")
             for needed in python_image.libraries(node.resolve()):
                 tar.add(Path(needed).resolve(), arcname=needed)
+            for shared in _SHARED:
+                tar.add((node_libraries / shared).resolve(), arcname=node_libraries / shared)
             for modules in filter(Path.exists, map(Path, _MODULES)):
                 tar.add(modules)
         text = (

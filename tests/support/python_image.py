@@ -56,7 +56,10 @@ def libraries(*programs: Path) -> set[str]:
     """Shared libraries and the loader, as paths."""
     output = subprocess.run(["ldd", *map(str, programs)], check=True, capture_output=True, text=True).stdout
     words = {word for line in output.splitlines() for word in line.split()}
-    return {word for word in words if word.startswith("/") and not word.endswith(":")}
+    found = {word for word in words if word.startswith("/") and not word.endswith(":")}
+    # The C library opens it when a thread ends early, as those of a reloader do.
+    beside = {str(Path(word).with_name("libgcc_s.so.1")) for word in found if Path(word).name == "libc.so.6"}
+    return found | {word for word in beside if Path(word).exists()}
 
 
 def _wanted(member: tarfile.TarInfo) -> tarfile.TarInfo | None:

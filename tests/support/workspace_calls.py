@@ -23,9 +23,11 @@ from daemons.kit.clock import Clock, SystemClock
 from daemons.kit.problems import problem_middleware
 from daemons.kit.settings import load, revealed
 from daemons.workspace.composition.files import FilePorts, add_files
+from daemons.workspace.composition.wiring import Wiring
 from daemons.workspace.http.problems import PROBLEMS
 from daemons.workspace.http.signed import Signer
 from daemons.workspace.ports import HomeError, Use
+from daemons.workspace.ports.files import Rooms
 from daemons.workspace.settings import WorkspaceSettings
 from protocol import signing
 from protocol.signing import Signable
@@ -247,10 +249,13 @@ async def _each(pieces: Sequence[bytes] | AsyncIterator[bytes]) -> AsyncIterator
 
 
 @asynccontextmanager
-async def files_node(root: Path, clock: Clock | None = None, **more: str) -> AsyncIterator[FilesNode]:
-    """A node whose users' folders lie below `root`."""
+async def files_node(
+    root: Path, clock: Clock | None = None, port: int = 0, rooms: Rooms | None = None, **more: str
+) -> AsyncIterator[FilesNode]:
+    """A node whose users' folders lie below `root/homes`."""
     homes, activity, ensure = TwinHomes(root / "homes"), TwinActivity(), TwinEnsure()
-    async with serving(settings(root, **more), FilePorts(homes, activity, ensure, clock or SystemClock())) as url:
+    ports = FilePorts(homes, activity, ensure, clock or SystemClock(), rooms)
+    async with serving(settings(root, **more), ports, port) as url:
         app = await homes.ready(USER) / "apps" / APP
         app.mkdir(exist_ok=True)
         os.chown(app, UID, UID)
@@ -271,18 +276,18 @@ def settings(root: Path, **more: str) -> WorkspaceSettings:
 
 
 @asynccontextmanager
-async def serving(asked: WorkspaceSettings, ports: FilePorts) -> AsyncIterator[str]:
+async def serving(asked: WorkspaceSettings, ports: FilePorts, port: int = 0) -> AsyncIterator[str]:
     """The files' routes alone, as the node puts them together; their address."""
     access, signer = Access(), Signer(revealed(asked.shared_secrets), asked.max_skew_seconds, SystemClock())
     app = web.Application(
         middlewares=[problem_middleware(PROBLEMS), signer.middleware(), access.middleware()],
         client_max_size=16 * 1024 * 1024,
     )
-    add_files(app, access, signer, asked, ports)
+    add_files(Wiring(app, access, signer, asked), ports)
     runner = web.AppRunner(app)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", port)
         await site.start()
         host, port = runner.addresses[0][:2]
         yield f"http://{host}:{port}"

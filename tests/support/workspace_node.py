@@ -1,6 +1,7 @@
 """A workspace node for tests: its application in this process, over the real engine, with folders of its own."""
 
 import asyncio
+import hashlib
 import secrets
 import subprocess
 from collections.abc import AsyncIterator
@@ -13,8 +14,10 @@ from aiohttp import web
 
 from daemons.kit.settings import load
 from daemons.workspace.app import SERVICES, build
+from daemons.workspace.composition.packages import CACHES
 from daemons.workspace.composition.services import Services
 from daemons.workspace.ports import Meters
+from daemons.workspace.services.caches import Caches
 from daemons.workspace.settings import WorkspaceSettings
 from protocol.client.signed import Signed, signed_headers
 from protocol.client.transport import Transport
@@ -36,6 +39,7 @@ class Node:
     folder: Path
     settings: WorkspaceSettings
     services: Services
+    caches: Caches
 
     @property
     def meters(self) -> Meters:
@@ -70,6 +74,15 @@ def new_user() -> str:
     return str(secrets.randbelow(10**15) + 10**9)
 
 
+async def user_with_app(node: Node, app_id: str) -> str:
+    """A user whose container runs, and who has an app's empty folder."""
+    user_id = new_user()
+    async with node.client(user_id) as client:
+        await client.ensure()
+    (node.home(user_id) / "apps" / app_id).mkdir()
+    return user_id
+
+
 @asynccontextmanager
 async def node(docker_url: str, folder: Path, *, last: bool = True, **overrides: object) -> AsyncIterator[Node]:
     """A node that has recovered. What it made is removed after the last one of its folder."""
@@ -83,7 +96,7 @@ async def node(docker_url: str, folder: Path, *, last: bool = True, **overrides:
         "FUNAI_WORKSPACE_DISKQUOTA": "64m",
         "FUNAI_WORKSPACE_HOSTPORTBASE": _free_range(),
         "FUNAI_WORKSPACE_HOSTPORTSCANSIZE": _PORTS,
-        "FUNAI_WORKSPACE_NODE_REGISTRY_CLIENT_NODE_NAME": f"ws-{folder.name}",
+        "FUNAI_WORKSPACE_NODE_REGISTRY_CLIENT_NODE_NAME": _name(folder),
         "DOCKER_HOST": docker_url,
     }
     settings = load(WorkspaceSettings, **{**known, **overrides})
@@ -94,14 +107,14 @@ async def node(docker_url: str, folder: Path, *, last: bool = True, **overrides:
     await site.start()
     port = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
     try:
-        yield Node(f"http://127.0.0.1:{port}", docker_url, folder, settings, app[SERVICES])
+        yield Node(f"http://127.0.0.1:{port}", docker_url, folder, settings, app[SERVICES], app[CACHES])
     finally:
         await runner.cleanup()
         if last:
-            await asyncio.to_thread(_sweep, docker_url, settings.node_name, folder)
+            await asyncio.to_thread(swept, docker_url, settings.node_name, folder)
 
 
-def _sweep(docker_url: str, node_name: str, folder: Path) -> None:
+def swept(docker_url: str, node_name: str, folder: Path) -> None:
     """Containers and networks of the node, and file systems mounted in its folder, are gone."""
     docker = ["docker", "-H", docker_url]
     label = ["--filter", f"label=funai.node={node_name}"]
@@ -114,6 +127,11 @@ def _sweep(docker_url: str, node_name: str, folder: Path) -> None:
     for mount in mounts:
         if mount.startswith(f"{folder}/"):
             subprocess.run([real.program("umount", "mount"), mount], check=False)
+
+
+def _name(folder: Path) -> str:
+    """The same after a restart, and no other's: what has a node's name is removed with it, and engines are shared."""
+    return f"ws-{folder.name}-{hashlib.sha256(str(folder).encode()).hexdigest()[:12]}"
 
 
 def _free_range() -> int:

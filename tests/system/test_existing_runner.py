@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,9 @@ def test_it_builds_pushes_and_deploys_again_and_again(path: WholePath, runner: E
         assert job["deployUrl"] == f"{path.node.gateway_url}/runtime/11/"
         real.wait_until(lambda: len(path.node.containers("11")) == 1, "the old one's retirement")
     assert {beat["status"] for beat in runner.beats} == {"RUNNING"}
-    assert [beat["payload"]["phase"] for beat in runner.beats[:4]] == ["CLONE", "BUILD", "PUSH", "DEPLOY"]
+    # A phase that takes long has several heartbeats.
+    phases = [phase for phase, _ in groupby(beat["payload"]["phase"] for beat in runner.beats)]
+    assert phases[:4] == ["CLONE", "BUILD", "PUSH", "DEPLOY"]
 
 
 def test_its_failure_is_told_and_the_app_serves_on(path: WholePath, runner: ExistingRunner) -> None:

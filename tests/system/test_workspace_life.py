@@ -1,9 +1,11 @@
 """A user's container on a real engine: made, hardened, frozen, woken, stopped, removed; files outlive it."""
 
 import asyncio
+import secrets
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -12,7 +14,7 @@ from aiodocker import Docker
 from daemons.workspace.services.workspaces import Workspaces
 from protocol.client.transport import Refused
 from protocol.workspaces import ContainerStatus
-from tests.support import workspace_node
+from tests.support import real, workspace_node
 from tests.support.eventually import eventually
 from tests.support.workspace_node import Node, new_user
 
@@ -79,6 +81,41 @@ async def test_a_full_disk_stops_the_user_alone_and_can_be_emptied(node: Node) -
         await client.remove()
         await client.ensure()
         assert (await _inside(node, user, "rm /workspace/apps/big && echo room > /workspace/apps/note"))[0] == 0
+
+
+async def test_the_image_comes_from_a_registry_that_wants_an_account(docker_url: str, tmp_path: Path) -> None:
+    # The hash is that of "tests-only": bcrypt is not part of the standard library.
+    known = "$2b$04$p6lQhBUUrC8ZGZo/dUWNEu1eKoHjljva.snFLCyd2FVYWqjEkyqe."
+    with real.registry(tmp_path / "registry", f"robot:{known}\n") as host:
+        reference = f"{host}/studio/image:{secrets.token_hex(4)}"
+        await asyncio.to_thread(_pushed, docker_url, reference, tmp_path / "client")
+        settings: dict[str, Any] = {
+            "FUNAI_WORKSPACE_IMAGE": reference,
+            "FUNAI_WORKSPACE_IMAGEPULLPOLICY": "IF_NOT_PRESENT",
+            "REGISTRY_USERNAME": "robot",
+            "REGISTRY_PASSWORD": "tests-only",
+        }
+        elsewhere = {**settings, "REGISTRY_URL": "https://registry.example"}
+        async with (
+            workspace_node.node(docker_url, tmp_path / "a", **elsewhere) as node,
+            node.client(new_user()) as client,
+        ):
+            with pytest.raises(Refused, match="pull"):
+                await client.ensure()
+        async with (
+            workspace_node.node(docker_url, tmp_path / "b", **settings, REGISTRY_URL=host) as node,
+            node.client(new_user()) as client,
+        ):
+            assert (await client.ensure()).container_status == "RUNNING"
+
+
+def _pushed(docker_url: str, reference: str, config: Path) -> None:
+    """An image that the registry has, and the engine does not."""
+    docker = ["docker", "--config", str(config), "-H", docker_url]
+    login = [*docker, "login", "-u", "robot", "--password-stdin", reference.partition("/")[0]]
+    subprocess.run(login, input=b"tests-only", check=True, capture_output=True)
+    for argv in (["tag", "busybox:1.36", reference], ["push", reference], ["rmi", reference]):
+        subprocess.run([*docker, *argv], check=True, capture_output=True)
 
 
 async def test_it_sleeps_and_wakes_with_its_processes(docker_url: str, tmp_path: Path) -> None:

@@ -105,15 +105,18 @@ async def test_visitors_are_led_to_a_server_that_listens_elsewhere(node: Node) -
     """On another port, and on the container's own loopback alone; then to the one that takes its place."""
     user = await _with_app(node, "page3")
     async with node.client(user) as client, Docker(url=node.docker_url) as docker:
-        port = (await client.ensure()).host_port
+        await client.ensure()
         fenced = networks(docker, node.settings.node_name, node.settings.subnets, NoFirewall())
         containers = DockerContainers(docker, node.settings.node_name, fenced)
-        ways = ContainerWays(containers, node.settings.container_port)
+        ways = ContainerWays(containers)
         for number in (3456, 3457):
             await _served_inside(node, user, number)
             await eventually(partial(_listens, ContainerSockets(containers), user, number))
-            await ways.lead(user, number)
+            port = await ways.lead(user, number)
             assert await _page(str(port)) == f"on {number}\n"
+            # The agreed port is still the app's own.
+            inside = await ContainerSockets(containers).listening(user)
+            assert node.settings.container_port not in {one.port for one in inside}
         await ways.close()
 
 
@@ -141,9 +144,54 @@ async def test_what_cannot_run_says_why(node: Node) -> None:
         assert refusal.value.status == 404
 
 
+async def test_runs_that_are_begun_at_once_take_turns(node: Node) -> None:
+    """One of them is remembered, with the end that was its own."""
+    user = await _with_app(node, "many", requirements__txt="nothing-at-all")
+    async with node.client(user) as client:
+        await asyncio.gather(*(client.run(RunType.INSTALL, "many") for _ in range(5)))
+        ended = await _becomes(node, user, RunState.FAILED)
+        assert (ended.type, ended.app_id, ended.exit_code, ended.pid) == (RunType.INSTALL, "many", 127, None)
+        assert "python3" in (await client.run_log("many", RunType.INSTALL)).log
+    assert await _programs(node, user) == []
+    assert node.services.runs.living() == ()
+
+
 async def _programs(node: Node, user_id: str) -> list[str]:
     """What runs in the container besides its first processes."""
     argv = ["docker", "-H", node.docker_url, "top", f"ws-u-{user_id}", "-o", "pid,args"]
     done = await asyncio.to_thread(subprocess.run, argv, capture_output=True, text=True, check=True)
     lines = [line.split(None, 1)[1] for line in done.stdout.splitlines()[1:]]
     return [line for line in lines if "docker-init" not in line and "2147483647" not in line]
+
+
+async def test_who_serves_is_told_and_the_log_is_bounded_and_cleared(docker_url: str, tmp_path: Path) -> None:
+    async with workspace_node.node(docker_url, tmp_path, FUNAI_WORKSPACE_RUNLOGMAXBYTES="1m") as node:
+        user = await _with_app(node, "page9", index__html="served")
+        async with node.client(user) as client:
+            begun = await client.run(RunType.START, "page9")
+            running = await _becomes(node, user, RunState.RUNNING)
+            assert begun.pid is not None and begun.pid == running.pid and running.port_listen_pid is not None
+            assert "httpd" in await _inside(node, user, f"tr '\\0' ' ' < /proc/{running.port_listen_pid}/cmdline")
+            assert await _inside(node, user, f"test -d /proc/{running.pid} && echo there") == "there"
+            log = node.home(user) / str(running.log_path).removeprefix("/workspace/")
+            await _inside(node, user, f"yes 0123456789 | head -c 20000000 >> /workspace/run/{log.name}")
+
+            async def bounded() -> bool:
+                status = await asyncio.to_thread(log.stat)
+                return status.st_size > 19_000_000 and status.st_blocks * 512 < 1_400_000
+
+            await eventually(bounded)
+            kept = await client.run_log("page9", RunType.START)
+            assert 900_000 < len(kept.log) < 1_400_000 and "\0" not in kept.log
+            who = {"userId": user, "appId": "page9"}
+            assert (
+                await client.transport.call("POST", "/api/fun-ai/workspace/realtime/log/clear", str, query=who) == "ok"
+            )
+            assert (await client.run_log("page9", RunType.START)).log == ""
+            assert (await client.run_status()).state is RunState.RUNNING
+
+
+async def _inside(node: Node, user_id: str, script: str) -> str:
+    argv = ["docker", "-H", node.docker_url, "exec", f"ws-u-{user_id}", "sh", "-c", script]
+    done = await asyncio.to_thread(subprocess.run, argv, capture_output=True, text=True, check=True)
+    return done.stdout.strip()

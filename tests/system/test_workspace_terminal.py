@@ -14,7 +14,7 @@ from aiohttp import WSMsgType
 
 from tests.support import workspace_node
 from tests.support.eventually import eventually
-from tests.support.workspace_node import Node, new_user
+from tests.support.workspace_node import Node, user_with_app
 
 pytestmark = pytest.mark.real
 _BREAKS = 12
@@ -29,11 +29,7 @@ async def node(docker_url: str, tmp_path: Path) -> AsyncIterator[Node]:
 @pytest.fixture
 async def user(node: Node) -> str:
     """One with the app 5."""
-    user_id = new_user()
-    async with node.client(user_id) as client:
-        await client.ensure()
-    (node.home(user_id) / "apps" / "5").mkdir()
-    return user_id
+    return await user_with_app(node, "5")
 
 
 @dataclass
@@ -82,6 +78,17 @@ async def test_what_is_typed_runs_where_the_app_is_and_the_size_is_told(node: No
         while await screen.take(socket):
             pass
     assert screen.said[-1] == {"type": "exit", "code": 7}
+
+
+async def test_a_terminal_opens_before_the_app_has_a_folder(node: Node, user: str) -> None:
+    screen = Screen(node, user)
+    async with node.socket(screen.path().replace("appId=5", "appId=6")) as socket:
+        await socket.send_bytes(b"pwd; echo e''nd\n")
+        await screen.until(socket, b"end")
+        assert b"\n/workspace\r" in screen.data
+        await socket.send_str('{"type":"close"}')
+        while await screen.take(socket):
+            pass
 
 
 async def test_lines_that_break_lose_and_double_no_byte(node: Node, user: str) -> None:

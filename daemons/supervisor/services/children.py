@@ -16,7 +16,10 @@ _PASSED: Final[Mapping[str, tuple[str, ...]]] = {
     "deploy": ("DEPLOY_",),
     "runner": ("RUNNER_", "JOB_LEASE_", "POLL_", "ACR_", "REGISTRY_", "NPM_"),
     "agent": ("RUNTIME_", "REGISTRY_", "DEPLOY_HEARTBEAT_"),
-    "api": ("API_", "DEPLOY_GIT_", "DEPLOY_ACR_", "DEPLOY_PROXY_"),
+    "api": (
+        *("API_", "DEPLOY_GIT_", "DEPLOY_ACR_", "DEPLOY_PROXY_"),
+        *(f"FUNAI_WORKSPACE_NODE_REGISTRY_{what}" for what in ("NODE_TOKENS", "ALLOWED_IPS", "HEARTBEAT_", "DISK_")),
+    ),
     "git": ("GIT_",),
     "workspace": ("WORKSPACE_", "FUNAI_WORKSPACE_"),
     "gateway": (),
@@ -95,6 +98,7 @@ class Plan:
             "GIT_PORT": str(self.ports.git),
             "GIT_DATA_DIR": str(self.layout.git / "repositories"),
             "GIT_HOST_KEY_PATH": str(self.layout.git_host_key),
+            "GIT_LOANS_DIR": str(self.layout.git / "loans"),
             "GIT_ACCESS_FILE": str(self.layout.git / "access.json"),
         }
 
@@ -138,7 +142,7 @@ class Plan:
         }
 
     def _workspace(self) -> dict[str, str]:
-        caller = self.environment
+        caller, registry = self.environment, self.credentials["FUNAI_WORKSPACE_NODE_REGISTRY_SHARED_SECRET"]
         return {
             "WORKSPACE_HOST": HOST,
             "WORKSPACE_PORT": str(self.ports.workspace),
@@ -147,6 +151,17 @@ class Plan:
             "FUNAI_WORKSPACE_STATEROOT": str(self.layout.root / "workspace-node"),
             "FUNAI_WORKSPACE_IMAGE": caller.get("FUNAI_WORKSPACE_IMAGE") or self.base_image,
             "FUNAI_WORKSPACE_PREVIEWBASEURL": self.ports.url("gateway"),
+            # The platform's one gateway asks the node itself; it is the node's too.
+            "FUNAI_WORKSPACE_NODE_REGISTRY_CLIENT_NGINX_BASE_URL": self.ports.url("gateway"),
+            "FUNAI_WORKSPACE_NODE_REGISTRY_CLIENT_NODE_API_BASE_URL": self.ports.url("workspace"),
+            "FUNAI_WORKSPACE_NODE_REGISTRY_CLIENT_API_BASE_URL": self.ports.url("api"),
+            "FUNAI_WORKSPACE_NODE_REGISTRY_CLIENT_TOKEN": registry,
+            **self._registry(),
+            "FUNAI_WORKSPACE_GIT_ENABLED": caller.get("FUNAI_WORKSPACE_GIT_ENABLED") or "true",
+            "FUNAI_WORKSPACE_GIT_SSH_HOST": HOST,
+            "FUNAI_WORKSPACE_GIT_SSH_PORT": str(self.ports.git),
+            "FUNAI_WORKSPACE_GIT_KNOWN_HOSTS_PATH": str(self.layout.known_hosts),
+            "FUNAI_WORKSPACE_GIT_LOANS_DIR": str(self.layout.git / "loans"),
             "FUNAI_WORKSPACE_FIREWALL": caller.get("FUNAI_WORKSPACE_FIREWALL") or str(self.filters_packets).lower(),
         }
 

@@ -1,0 +1,19 @@
+"""`python -m tests.support.served_api_process FOLDER PORT SECRET TOKEN USER`: an API that a test may kill."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from daemons.api.services.moving import Pace
+from tests.support.served_api import served_api
+
+
+async def main(folder: str, port: str, secret: str, token: str, user: str) -> None:
+    """Serve until killed."""
+    pace = Pace(at_once=2, keep_seconds=3600, pause_seconds=0.1)
+    async with served_api(Path(folder), secret, {int(user): token}, int(port), pace=pace):
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))
