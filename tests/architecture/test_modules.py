@@ -115,7 +115,7 @@ def floor(name: str) -> int:
     return next((number for number, each in enumerate(FLOORS) if name.startswith(each)), len(FLOORS))
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_every_module_imports_alone() -> None:
     """Each in a fork of a fresh interpreter, warnings as errors: no module leans on another having been imported. What
     others stand on is imported once for all of them after each of its modules was tried alone."""

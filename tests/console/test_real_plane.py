@@ -31,7 +31,7 @@ def app(client: OperatorClient) -> ConsoleApp:
 
 
 async def until(pilot: Pilot[None], true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not true():
             await pilot.pause(0.02)
 

@@ -72,7 +72,7 @@ async def walk(app: ConsoleApp, plane: Plane, pilot: Pilot[None], keys: Sequence
     for key in ("", *keys):
         if key:
             await pilot.press(key)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not (app.main.page.ready and app.main.page.read(app.main.world)):
                 await pilot.pause(0.01)
     await pilot.pause()

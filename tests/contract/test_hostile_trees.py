@@ -46,7 +46,7 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitHost]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_every_crafted_tree_fails_by_name_or_is_harmless_and_nothing_outside_is_touched(
     host: GitHost, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -171,7 +171,7 @@ async def test_a_cancelled_fetch_leaves_no_process(tmp_path: Path, log: Lines, h
     bounded = GitRepository(keys(host), tmp_path / "mirrors", GitPolicy(), path=f"{tmp_path}/bin:/usr/bin:/bin")
     async with asyncio.TaskGroup() as group:
         fetching = group.create_task(bounded.checkout(Source(host.url(), "main"), attempt(tmp_path), log))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await log.first.wait()
             await asyncio.to_thread(_until_somebody_works_in, tmp_path)
         fetching.cancel()

@@ -20,7 +20,7 @@ from tests.contract.test_store_faults import eventually_answers
 from tests.support import real
 from tests.support.moving_address import MovingAddress
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 NAME = "history"
 
 

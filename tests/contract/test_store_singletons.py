@@ -69,7 +69,7 @@ async def holding(store: Store) -> Holding:
 
 async def test_one_works_and_the_next_takes_over_when_it_stops(stores: tuple[Store, Store]) -> None:
     one, two = (Replica(store, name) for store, name in zip(stores, ("one", "two"), strict=True))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         async with running(one.singletons.run):
             await one.working.wait()
             before = await holding(stores[1])
@@ -90,7 +90,7 @@ async def test_the_lease_of_one_that_was_killed_runs_out(stores: tuple[Store, St
     one, two = (Replica(store, name) for store, name in zip(stores, ("one", "two"), strict=True))
     await one.singletons.keep()
     ended = (await holding(stores[0])).until
-    async with asyncio.timeout(20), running(two.singletons.run):
+    async with asyncio.timeout(60), running(two.singletons.run):
         await two.working.wait()
         after = await holding(stores[1])
     assert (after.holder, after.epoch) == ("two", 2)
@@ -99,7 +99,7 @@ async def test_the_lease_of_one_that_was_killed_runs_out(stores: tuple[Store, St
 
 async def test_one_that_cannot_renew_stops_before_another_begins(stores: tuple[Store, Store]) -> None:
     one, two = (Replica(store, name) for store, name in zip(stores, ("one", "two"), strict=True))
-    async with asyncio.timeout(20), running(one.singletons.run):
+    async with asyncio.timeout(60), running(one.singletons.run):
         await one.working.wait()
         one.store.away = True
         async with running(two.singletons.run):
@@ -113,7 +113,7 @@ async def test_one_that_cannot_renew_stops_before_another_begins(stores: tuple[S
 
 async def test_one_that_comes_back_works_on_under_its_lease(stores: tuple[Store, Store]) -> None:
     one = Replica(stores[0], "one")
-    async with asyncio.timeout(20), running(one.singletons.run):
+    async with asyncio.timeout(60), running(one.singletons.run):
         await one.working.wait()
         one.store.away = True
         await one.stopped.wait()
@@ -144,7 +144,7 @@ async def test_a_transaction_of_one_that_was_taken_over_changes_nothing(stores: 
         (before,) = await tx.singletons()
         assert await tx.save_singleton(Holding("count", "two", before.epoch + 1, before.since, before.until), before)
 
-    async with asyncio.timeout(20), running(slow.run):
+    async with asyncio.timeout(60), running(slow.run):
         await begun.wait()
         cut.away = True
         await stores[1].transact(take_over)

@@ -59,7 +59,7 @@ def a_run(mark: str, *command: str) -> Run:
 async def until(terminal: Terminal, *words: str) -> str:
     """What is written until all words were."""
     text = ""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not all(word in text for word in words):
             data = await terminal.read()
             assert data, f"it ended after {text!r}"
@@ -75,7 +75,7 @@ async def test_a_shell_has_its_size_takes_another_and_tells_its_exit_code(bench:
         await terminal.write(b"stty size\n")
         await until(terminal, "50 120\r\n")
         await terminal.write(b"exit 3\n")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while await terminal.read():
                 pass
         assert await terminal.exit_code() == 3
@@ -101,7 +101,7 @@ async def test_what_writes_for_ever_is_ended_too(bench: Bench) -> None:
 
 async def test_a_command_that_is_not_there_ends_with_a_code(bench: Bench) -> None:
     async with bench.terminals.open(_NAME, a_run("m4", "no-such-command"), "m4") as terminal:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while await terminal.read():
                 pass
         assert await terminal.exit_code() in (126, 127)

@@ -38,7 +38,7 @@ async def test_a_containers_figures_are_those_of_its_own_group(busy: str) -> Non
             now = await reader.usage(_NAME)
             return now is not None and (now.cpu_seconds or 0) > (first.cpu_seconds or 0) + 0.05
 
-        await eventually(worked, 20)
+        await eventually(worked)
         second = await reader.usage(_NAME)
         assert second is not None
         share = cpu_pct(first, second)
@@ -50,7 +50,7 @@ async def test_a_containers_figures_are_those_of_its_own_group(busy: str) -> Non
         async def wrote() -> bool:
             return (await Cgroups(client).disk_bytes(_NAME) or 0) >= 3_000_000
 
-        await eventually(wrote, 20)
+        await eventually(wrote)
 
 
 async def test_a_container_that_starts_again_is_read_anew_and_a_stopped_one_is_not_read(busy: str) -> None:

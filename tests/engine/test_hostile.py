@@ -25,7 +25,7 @@ from tests.support import engines, real
 from tests.support.engines import APP, Bench
 from tests.support.outside import METADATA, NEIGHBOUR, PUBLIC, outside
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
 _SECRET = f"of-the-victim-{secrets.token_hex(4)}"
 #: A line `name won` or `name lost` for each attempt; those on the network wait side by side.

@@ -10,7 +10,7 @@ from tests.support import engines, real, runtime_node
 from tests.support.engines import RUN
 from tests.support.runtime_node import RuntimeNode, Workshop
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ python -m tests.model --schedules 100000
 import gc
 import logging
 import multiprocessing
+import os
 import time
 import traceback
 from collections import Counter
@@ -117,10 +118,11 @@ def _parts(over: str) -> SqliteParts | HttpParts | MariadbParts:
 
 
 def play_all(chosen: Sequence[Chunk], processes: int) -> Played:
-    """All chunks, in processes of their own; stops handing out chunks after the first failure."""
+    """All chunks, in processes of their own; stops handing out chunks after the first failure. They
+    compute, and give way to tests beside them that wait for answers."""
     total = Played()
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=os.nice, initargs=(10,)) as pool:
         for played in pool.map(play, chosen):
             total.add(played)
             if played.failures:

@@ -105,7 +105,7 @@ async def listening(settings: AgentSettings, parts: Parts) -> AsyncIterator[tupl
                 async with session.get("/internal/ready") as response:
                     return response.status == 200
 
-            await eventually(ready, 5)
+            await eventually(ready)
         yield runner, url
     finally:
         await runner.cleanup()

@@ -98,11 +98,11 @@ class Terminal:
         assert found is not None
         return int(found[1])
 
-    def until(self, text: str, seconds: float = 30) -> str:
+    def until(self, text: str, seconds: float = 90) -> str:
         self.waits(lambda: text in self.shown(), f"{text!r} on the screen", seconds)
         return self.shown()
 
-    def waits(self, true: Callable[[], bool], what: str, seconds: float = 30, apart: float = 0.05) -> None:
+    def waits(self, true: Callable[[], bool], what: str, seconds: float = 90, apart: float = 0.05) -> None:
         """Until it is true; fails with what the screen shows instead."""
         until = time.monotonic() + seconds
         while not true():

@@ -83,7 +83,7 @@ class Up:
         """The command line."""
         return [str(ROOT / "bin" / "up"), "--headless", "--port-base", str(self.base), *extra]
 
-    def start(self, seconds: float = 120) -> None:
+    def start(self, seconds: float = 240) -> None:
         """Until the ready line; the test fails with what was said when none comes."""
         with (self.folder.parent / "stderr").open("ab") as stderr:
             self._process = subprocess.Popen(

@@ -61,7 +61,7 @@ def listening(port: int, host: str = "127.0.0.1") -> bool:
         return probe.connect_ex((host, port)) == 0
 
 
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 90) -> None:
     """Poll a condition of another process; fails the test when it does not come true in time."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -257,7 +257,7 @@ def mariadb(folder: Path, *options: str) -> Iterator[str]:
         *options,
     ]
     with process(argv, folder / "mariadbd.log"):
-        wait_until(lambda: listening(port), "MariaDB's start", 60)
+        wait_until(lambda: listening(port), "MariaDB's start")
         yield f"mysql://root:tests-only@127.0.0.1:{port}"
 
 

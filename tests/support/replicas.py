@@ -53,7 +53,7 @@ class ReplicaProcess:
 
     def wait_ready(self) -> None:
         """Return when it says that it is ready."""
-        real.wait_until(self.ready, f"the readiness of {self.url}", 60)
+        real.wait_until(self.ready, f"the readiness of {self.url}")
 
     def ready(self) -> bool:
         """Whether it says so."""

@@ -45,7 +45,7 @@ class Listener:
 
     async def until(self, count: int) -> list[JobEnded]:
         """All that was delivered, once it is so much."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while len(self.heard) < count:
                 self.news.clear()
                 await self.news.wait()

@@ -75,7 +75,7 @@ class Traffic:
             yield
             self.ordering = False
             await asyncio.wait(ordering)
-            await eventually(self._all_done, 60)
+            await eventually(self._all_done)
             self.working = False
             await asyncio.wait(working)
             beating.cancel()

@@ -166,13 +166,13 @@ class WholePath:
             f"{self.deploy_url}/deploy/jobs/{job_id}/log", headers=headers, trust_env=False, verify=False
         ).text
 
-    def ended(self, job_id: str, seconds: float = 40) -> dict[str, Any]:
+    def ended(self, job_id: str, seconds: float = 120) -> dict[str, Any]:
         """The job, once it is over."""
         over = ("SUCCEEDED", "FAILED", "CANCELLED")
         real.wait_until(lambda: self.job(job_id)["status"] in over, f"the end of job {job_id}", seconds)
         return self.job(job_id)
 
-    def succeeded(self, job_id: str, seconds: float = 40) -> dict[str, Any]:
+    def succeeded(self, job_id: str, seconds: float = 120) -> dict[str, Any]:
         """The job, once it succeeded."""
         job = self.ended(job_id, seconds)
         assert job["status"] == "SUCCEEDED", job["errorMessage"]

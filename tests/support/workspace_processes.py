@@ -45,7 +45,7 @@ class Killable:
             self.process = await asyncio.to_thread(
                 subprocess.Popen, self.argv, env={**os.environ, **self.environment}, stdout=log, stderr=log
             )
-        await eventually(self._serves, seconds=60)
+        await eventually(self._serves)
 
     def strike(self) -> None:
         """It gets the signal that nobody can catch."""

@@ -23,7 +23,7 @@ import pytest
 from tests.support import real, runtime_node
 from tests.support.runtime_node import RuntimeNode, StandInDeploy, Workshop, docker
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(800)]
 _RUN = secrets.token_hex(3)
 _BESIDE = ("PULL", "START", "PROBE", "CONFIRM", "SWITCH", "WATCH", "DRAIN", "STOP", "PRUNE")
 #: What comes after the window is the same for both.

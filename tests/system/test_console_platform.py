@@ -158,7 +158,7 @@ def select(terminal: Terminal, words: str) -> None:
     terminal.waits(chosen, f"the cursor on {words}", apart=0.5)
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_a_day_at_the_console(platform: Platform, terminal: Terminal) -> None:
     terminal.until("● live")
     terminal.press("1")

@@ -16,7 +16,7 @@ from tests.support.replicas import ReplicaProcess
 from tests.support.small_disk import small_disk
 
 # The server looks once a minute whether there is space again.
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(600)]
 _DISK_MB = 192
 #: The server's files are small, so that a few hundred jobs fill what is left.
 _SMALL = ("--innodb-log-file-size=8M", "--innodb-buffer-pool-size=16M", "--innodb-data-file-path=ibdata1:4M:autoextend")

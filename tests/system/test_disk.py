@@ -21,7 +21,7 @@ from tests.support.pushed import Press
 from tests.support.runtime_node import RuntimeNode, StandInDeploy, docker
 from tests.support.small_disk import small_disk
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(600)]
 _RUN = secrets.token_hex(3)
 _DISK_MB = 200
 _IMAGE_MB = 4
@@ -178,14 +178,14 @@ def test_a_crossed_line_is_told_at_once_and_so_is_the_way_back(
     found = os.statvfs(disk)
     subprocess.run(["fallocate", "-l", str(int(found.f_bavail * found.f_frsize * 0.97)), str(filler)], check=True)
     try:
-        real.wait_until(lambda: level() == "stops_only", "the heartbeat of a full disk", 5)
+        real.wait_until(lambda: level() == "stops_only", "the heartbeat of a full disk")
         assert "only stops" in deploy.heartbeats[-1]["diskWords"]
         serving = node.page("/runtime/d0/").text
         assert node.status("d0")["running"] is True
         assert serving.startswith("v")
     finally:
         filler.unlink()
-    real.wait_until(lambda: level() not in ("stops_only", "no_pulls"), "the heartbeat of a disk with room", 5)
+    real.wait_until(lambda: level() not in ("stops_only", "no_pulls"), "the heartbeat of a disk with room")
 
 
 def test_on_a_full_disk_an_app_can_go_back_and_stop_but_nothing_new_comes(
@@ -196,7 +196,7 @@ def test_on_a_full_disk_an_app_can_go_back_and_stop_but_nothing_new_comes(
     filler, found = disk / "filler", os.statvfs(disk)
     subprocess.run(["fallocate", "-l", str(int(found.f_bavail * found.f_frsize * 0.97)), str(filler)], check=True)
     try:
-        real.wait_until(lambda: deploy.heartbeats[-1]["diskLevel"] == "stops_only", "the heartbeat of a full disk", 5)
+        real.wait_until(lambda: deploy.heartbeats[-1]["diskLevel"] == "stops_only", "the heartbeat of a full disk")
         refused = node.deploy("new", new, 1)
         assert refused.status_code == 409, refused.text
         assert refused.json()["reason"] == "node_full"

@@ -108,7 +108,7 @@ def publish(plane: ControlPlane, app_id: str, image: str) -> None:
     payload = {"userId": "7", "appId": app_id, "image": image}
     job = plane.call("api", "POST", "/deploy/jobs", {"type": "BUILD_AND_DEPLOY", "payload": payload})
     ended = ("SUCCEEDED", "FAILED", "CANCELLED")
-    real.wait_until(lambda: plane.call("api", "GET", f"/deploy/jobs/{job['id']}")["status"] in ended, "the end", 60)
+    real.wait_until(lambda: plane.call("api", "GET", f"/deploy/jobs/{job['id']}")["status"] in ended, "the end")
     found = plane.call("api", "GET", f"/deploy/jobs/{job['id']}")
     assert found["status"] == "SUCCEEDED", found["errorMessage"]
 
@@ -156,7 +156,7 @@ def test_a_drain_and_its_undo_survive_every_death_and_nobody_notices(
             real.wait_until(lambda: begun(plane, number, "MOVING"), "the first move")
             plane.kill()
             plane.start()
-            real.wait_until(lambda: begun(plane, number, "MOVED") or over(plane, number), "a move's end", 90)
+            real.wait_until(lambda: begun(plane, number, "MOVED") or over(plane, number), "a move's end")
             runs.kill()
             runs.start()
             second.kill_agent()
@@ -165,7 +165,7 @@ def test_a_drain_and_its_undo_survive_every_death_and_nobody_notices(
             plane.start()
             real.wait_until(lambda: over(plane, number), "the drain's end", seconds)
             assert drain(plane, number)["summary"] == f"DONE {count} of {count} moved", drain(plane, number)
-            real.wait_until(lambda: first.containers() == [], "the end of every old copy", 60)
+            real.wait_until(lambda: first.containers() == [], "the end of every old copy")
             real.wait_until(lambda: settled(second, *app_ids), "one container of each app")
 
             plane.call("admin", "POST", f"/admin/drains/{number}/undo")
@@ -174,7 +174,7 @@ def test_a_drain_and_its_undo_survive_every_death_and_nobody_notices(
             plane.start()
             real.wait_until(lambda: over(plane, number), "the end of the undo", seconds)
             assert drain(plane, number)["summary"] == f"UNDONE {count} of {count} moved back", drain(plane, number)
-            real.wait_until(lambda: second.containers() == [], "the end of every other copy", 60)
+            real.wait_until(lambda: second.containers() == [], "the end of every other copy")
         assert settled(first, *app_ids)
         assert set(seen) == {"served"}, seen
         nodes = {each["name"]: each["enabled"] for each in plane.call("admin", "GET", "/admin/runtime-nodes/list")}

@@ -11,7 +11,7 @@ from tests.support.galera import Node, galera
 from tests.support.replicas import ReplicaProcess, behind_gateway
 from tests.support.traffic import Traffic
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture

@@ -96,7 +96,7 @@ def test_a_killed_runners_log_arrives_when_it_is_back(path: WholePath) -> None:
         kept = spooled(runner)
         assert kept.decode() not in path.log(job_id), "some of it was not sent"
         runner.start()
-        real.wait_until(lambda: settled(path, job_id), "the second attempt", 60)
+        real.wait_until(lambda: settled(path, job_id), "the second attempt")
     finally:
         runner.close()
     log = path.log(job_id).encode()
@@ -124,7 +124,7 @@ def test_the_log_of_an_attempt_that_an_outage_ended_arrives_after_it(path: Whole
             time.sleep(1)
         with real.process(argv, path.folder / "deploy-again.log", env=environment, cwd=Path(__file__).parents[2]):
             real.wait_until(lambda: real.listening(int(environment["DEPLOY_PORT"])), "the control plane's start")
-            real.wait_until(lambda: settled(path, job_id), "the second attempt", 90)
+            real.wait_until(lambda: settled(path, job_id), "the second attempt")
             log, job = path.log(job_id).encode(), path.job(job_id)
             runner.close()
     finally:

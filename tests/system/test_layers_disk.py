@@ -27,7 +27,7 @@ from tests.support import real
 from tests.support.small_disk import small_disk
 from tests.unit.runner.twins import LayerTally
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(600)]
 #: A build by buildah has its files there five times for a moment, which the line must leave room for.
 _DISK_MB = 140
 _LAYER_MB = 8

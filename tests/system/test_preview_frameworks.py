@@ -21,7 +21,7 @@ from tests.support.eventually import eventually
 from tests.support.preview_projects import put
 from tests.support.workspace_node import Node, new_user
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(1800)]
 _HOST = "studio.test"
 _TAKEN_OVER = "Object.keys(document.querySelector('h1')).some((key) => key.startsWith('__reactFiber'))"
 

@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.real, pytest.mark.slow]
 _SIZE = Size(rate=200, connections=10, sockets=10, streams=4, slow=3, slow_seconds=3)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_no_visitor_notices_redeployments(tmp_path_factory: pytest.TempPathFactory, docker_url: str) -> None:
     """Short and slow requests, WebSockets and streams; every fifth image is broken. `bench.redeploys` is longer."""
     folder: Path = tmp_path_factory.mktemp("rd")

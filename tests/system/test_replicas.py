@@ -17,7 +17,7 @@ from tests.support.eventually import eventually
 from tests.support.replicas import ReplicaProcess, behind_gateway
 from tests.support.traffic import Traffic
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture

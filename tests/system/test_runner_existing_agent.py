@@ -63,7 +63,7 @@ class Platform:
 
     async def when(self, job_id: str, condition: Callable[[JobView], bool]) -> JobView:
         """The job, as soon as the condition holds."""
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(60):
             while True:
                 job = await self.admin.get(job_id)
                 if condition(job):

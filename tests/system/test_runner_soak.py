@@ -23,7 +23,7 @@ _SCALE = Scale(
 )
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 async def test_no_job_is_lost_or_doubled_and_nothing_is_left(docker_url: str, real_parts: Path) -> None:
     verdict = await soak(_SCALE, real_parts / "soak", docker_url, lambda _: None)
     assert verdict.problems == [], verdict.told

@@ -22,7 +22,7 @@ from daemons.supervisor.domain.credentials import NAMES
 from tests.support import node_image, python_image, real
 from tests.support.platform import CHILDREN, ROOT, Up, children_are_back, free_base
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(600)]
 #: A base image that nobody has.
 NO_GO = "127.0.0.1:1/no/go:1"
 

@@ -10,7 +10,7 @@ from tests.support import real
 from tests.support.platform import Up, free_base
 from tests.support.runtime_node import docker
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(600)]
 _NAMESPACE = "e2e-up"
 
 

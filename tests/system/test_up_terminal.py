@@ -9,7 +9,7 @@ import pytest
 from tests.support.console_terminal import Terminal
 from tests.support.platform import ROOT, Up, free_base
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(600)]
 _LONG = 90
 
 

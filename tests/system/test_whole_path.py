@@ -116,7 +116,7 @@ def test_a_runner_killed_while_it_clones_leaves_no_git(path: WholePath, runner: 
         job_id = path.create("4")
         real.wait_until(lambda: any("fetch" in line for line in runner.tools()), "the clone's start")
         runner.kill()
-        real.wait_until(lambda: runner.tools() == [], "the end of git", 5)
+        real.wait_until(lambda: runner.tools() == [], "the end of git")
     runner.start()
     job = path.succeeded(job_id)
     assert (job["attempt"], job["commit"]) == (2, commit)
@@ -284,7 +284,7 @@ def test_a_runner_without_an_engine_builds_with_buildah_what_brings_no_dockerfil
         job_id = _required(path, "18", {"Dockerfile": f"FROM {base}\nRUN sleep {mark}\n"})
         real.wait_until(lambda: _runs(f"sleep {mark}"), "the build's start")
         second.kill()
-        real.wait_until(lambda: not _runs(mark), "the end of the build whose runner died", 2)
+        real.wait_until(lambda: not _runs(mark), "the end of the build whose runner died")
         path.call("POST", f"/deploy/jobs/{job_id}/cancel")
         second.start()
         assert list((second.work / ".buildah" / "jobs").iterdir()) == []

@@ -29,7 +29,7 @@ from tests.support import engines, git_image, node_image, preview_gateway, real,
 from tests.support.eventually import eventually
 from tests.support.platform import Up, free_base
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(800)]
 SECOND = "ws-node-02"
 FILES = "/api/fun-ai/workspace/files"
 _MOVED = (WorkspaceMoveState.KEEPING, WorkspaceMoveState.DONE)
@@ -91,7 +91,7 @@ class User:
             return seen == text
 
         try:
-            await eventually(shown, seconds=60)
+            await eventually(shown)
         except TimeoutError:
             run = await self.workspace.run_status()
             pytest.fail(f"{seen}\n{run}\n{await self.workspace.run_log(self.app_id, RunType.DEV)}")
@@ -108,7 +108,7 @@ class User:
         async def over() -> bool:
             return (await self.workspace.run_status()).finished_at_ms is not None
 
-        await eventually(over, seconds=60)
+        await eventually(over)
         found = await self.workspace.run_status()
         log = await self.workspace.run_log(self.app_id, kind)
         assert (found.type, found.exit_code) == (kind, 0), log
@@ -251,6 +251,6 @@ async def moved(up: Up, user: User, admin_token: str) -> None:
         async def over() -> bool:
             return (await admin.move(move.move_id)).state in (*_MOVED, *_STAYED)
 
-        await eventually(over, seconds=60)
+        await eventually(over)
         found = await admin.move(move.move_id)
         assert (found.state in _MOVED, found.error) == (True, "")

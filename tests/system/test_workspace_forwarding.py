@@ -83,7 +83,7 @@ async def test_a_terminal_and_the_events_of_a_run(person: Person) -> None:
         session.ws_connect(f"{person.url}{PREFIX}/terminal?appId={person.app_id}", headers=bearer(TOKEN)) as socket,
     ):
         assert events.headers["Content-Type"].startswith("text/event-stream")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             first = await anext(aiter(events.aiter_raw()))
             assert b"event: status" in first
             ready = json.loads((await socket.receive()).data)
@@ -106,7 +106,7 @@ async def test_a_terminal_of_an_existing_client_makes_its_workspace(person: Pers
     async with (
         aiohttp.ClientSession() as session,
         session.ws_connect(person.url + path, headers=bearer(TOKEN)) as socket,
-        asyncio.timeout(30),
+        asyncio.timeout(60),
     ):
         assert json.loads((await socket.receive()).data)["type"] == "ready"
         await socket.send_str('{"type":"stdin","data":"echo $((6 * 7))=$FUNAI_USER_ID\\n"}')

@@ -13,7 +13,7 @@ from tests.support import git_image, workspace_git
 from tests.support.git_host import GitHost
 from tests.support.workspace_git import APP, IMAGE, NPM_REGISTRY, World
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from tests.support.git_host import GitHost
 from tests.support.workspace_git import APP, IMAGE, World
 from tests.support.workspace_node import SECRET
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
 
 @pytest.fixture

@@ -100,7 +100,7 @@ class Person:
         subprocess.run(argv, check=True, capture_output=True)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("who", ["source", "target", "api"])
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: f"{step[1]}-{step[0]}")
 async def test_who_is_killed_in_a_move_loses_nothing(world: World, who: str, step: tuple[str, str, int]) -> None:
@@ -137,7 +137,7 @@ async def _moved(person: Person, who: str, step: tuple[str, str, int]) -> Worksp
     async def over() -> bool:
         return (await person.admin.move(move.move_id)).state in (*WHOLE, *BACK)
 
-    await eventually(over, seconds=90)
+    await eventually(over)
     found = await person.admin.move(move.move_id)
     after = await person.written()
     assert after == list(range(1, len(after) + 1)), (step, who)

@@ -52,7 +52,7 @@ class Person:
         async def ended() -> bool:
             return (await self.admin.move(move_id)).state in _OVER
 
-        await eventually(ended, seconds=60)
+        await eventually(ended)
         return await self.admin.move(move_id)
 
 
@@ -173,7 +173,7 @@ async def test_terminals_are_told_and_open_anew_and_a_call_meanwhile_waits(perso
         async with session.ws_connect(way, headers=bearer(TOKEN)) as socket:
             ready = json.loads((await socket.receive()).data)
             move = await person.admin.start_move(person.user_id, 2)
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while (message := await socket.receive()).type in (aiohttp.WSMsgType.BINARY, aiohttp.WSMsgType.TEXT):
                     continue
             assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, aiohttp.WSCloseCode.SERVICE_RESTART)
@@ -261,7 +261,7 @@ async def test_a_backup_brings_everything_back_and_the_former_is_kept(person: Pe
         refused = await person.calls.post(f"{backups}/restore", params=who, headers=operator, content=broken)
         assert refused.status_code == 409, refused.text
         assert tree(home) == changed
-        await eventually(lambda: free(person), seconds=30)
+        await eventually(lambda: free(person))
 
     async def sent() -> AsyncIterator[bytes]:
         yield taken

@@ -110,7 +110,7 @@ async def test_a_terminal_has_a_size_that_changes(operator: Operator) -> None:
 
         async def until(text: bytes) -> None:
             nonlocal written
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while text not in written:
                     frame = await line.receive()
                     assert frame is not None
@@ -121,7 +121,7 @@ async def test_a_terminal_has_a_size_that_changes(operator: Operator) -> None:
         await line.send(b"stty size\n")
         await until(b"20 77")
         await line.send(b"exit 5\n")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not isinstance(frame := await line.receive(), str):
                 assert frame is not None
         assert json.loads(frame)["exitCode"] == 5

@@ -60,7 +60,7 @@ class Screen:
         return message.type in (WSMsgType.BINARY, WSMsgType.TEXT)
 
     async def until(self, socket: aiohttp.ClientWebSocketResponse, text: bytes) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while text not in self.data:
                 assert await self.take(socket), bytes(self.data[-300:])
 

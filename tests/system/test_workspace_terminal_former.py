@@ -45,7 +45,7 @@ class Former:
 
     async def until(self, kind: str, text: str = "") -> dict[str, Any]:
         """The message of the kind that comes next, or the one that completes the text."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while True:
                 message = await self.socket.receive()
                 assert message.type is aiohttp.WSMsgType.TEXT, (message, self.told[-5:])
@@ -54,7 +54,7 @@ class Former:
                     return self.told[-1]
 
     async def end(self) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while (message := await self.socket.receive()).type is aiohttp.WSMsgType.TEXT:
                 self.told.append(json.loads(message.data))
 

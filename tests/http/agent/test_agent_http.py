@@ -282,10 +282,10 @@ async def test_heartbeats_are_sent_at_once_and_after_a_deployment(served: Served
     async def beats() -> bool:
         return bool(served.plane.beats)
 
-    await eventually(beats, 5)
+    await eventually(beats)
     served.plane.beats.clear()
     await client.deploy(deploy())
-    await eventually(beats, 5)
+    await eventually(beats)
     report = served.plane.beats[-1]
     assert report.disk is not None
     assert (report.disk.free_pct, report.running, report.containers) == (50.0, 1, 1)

@@ -132,7 +132,7 @@ class Plane:
 
     async def heard_of(self, runners: int) -> None:
         """Return when so many runners have called."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(await self.admin.runners()) < runners:
                 continue
 

@@ -30,7 +30,7 @@ class World:
         """The next events."""
         found = []
         query = AppLogQuery.model_validate(asked)
-        async with asyncio.timeout(10), aclosing(self.plane.admin.app_log(_APP, query)) as events:
+        async with asyncio.timeout(60), aclosing(self.plane.admin.app_log(_APP, query)) as events:
             async for event in events:
                 found.append(event)
                 if len(found) == most:
@@ -65,7 +65,7 @@ async def test_the_log_of_an_app_is_read_through_the_control_plane(world: World)
 async def test_a_follower_sees_a_redeployment_and_the_end(world: World) -> None:
     found = []
     asked = AppLogQuery(follow=True, tail=0)
-    async with asyncio.timeout(20), aclosing(world.plane.admin.app_log(_APP, asked)) as events:
+    async with asyncio.timeout(60), aclosing(world.plane.admin.app_log(_APP, asked)) as events:
         async for event in events:
             found.append(event)
             if len(found) == 1:

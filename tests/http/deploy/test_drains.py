@@ -41,7 +41,7 @@ async def three_apps_on_one_node(plane: Plane) -> None:
 
 
 async def until(plane: Plane, drain_id: int, true: Callable[[DrainDetail], bool]) -> DrainDetail:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while True:
             drain = await plane.admin.drain_plan(drain_id)
             if true(drain):
@@ -62,7 +62,7 @@ async def claimed(plane: Plane) -> ClaimedJob:
 async def stopped(plane: Plane, node: str, *app_ids: str) -> None:
     """Return when exactly these apps were stopped on the node, and none elsewhere."""
     wanted = {(f"http://{node}:7005", app_id) for app_id in app_ids}
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while {(call[1], call[3]) for call in plane.agent.calls if call[0] == "stop"} != wanted:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
@@ -291,7 +291,7 @@ FAILOVER: dict[str, Any] = {"DEPLOY_RUNTIME_NODE_REGISTRY_HEARTBEAT_STALE_SECOND
 
 
 async def failover(plane: Plane) -> DrainDetail:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while not (page := await plane.admin.drains()).items:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     return await plane.admin.drain_plan(page.items[0].id)

@@ -48,7 +48,7 @@ class _Behind:
 @asynccontextmanager
 async def following(plane: Plane, after: int) -> AsyncIterator[AsyncIterator[AnyEvent]]:
     stream = plane.admin.follow(after)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         try:
             yield stream
         finally:

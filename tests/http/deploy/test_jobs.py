@@ -181,7 +181,7 @@ async def test_a_cancel_wakes_the_parked_heartbeat_and_frees_the_app() -> None:
     async with serving() as plane:
         job = await plane.claimed()
         beat = RenewLease(runner_id="r1", lease_token=job.lease_token, wait_seconds=14)
-        async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(13), asyncio.TaskGroup() as group:
             parked = group.create_task(plane.runners.renew(job.id, beat))
             while (await plane.api.get(job.id)).lease_expire_at == job.lease_expire_at:
                 continue
@@ -415,7 +415,7 @@ async def test_an_app_that_never_came_up_is_not_tied_to_its_node() -> None:
 async def test_a_node_that_comes_back_wakes_who_waits_for_it() -> None:
     async with serving() as plane:
         await plane.create()
-        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(19), asyncio.TaskGroup() as group:
             parked = group.create_task(plane.claim("r1", wait_seconds=20))
             await plane.heard_of(1)
             await plane.beat()
@@ -437,7 +437,7 @@ async def test_a_shutdown_answers_the_parked_at_once() -> None:
     async with serving() as plane:
         job = await plane.claimed()
         beat = RenewLease(runner_id="r1", lease_token=job.lease_token, wait_seconds=14)
-        async with asyncio.timeout(8), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(13), asyncio.TaskGroup() as group:
             claim = group.create_task(plane.runners.claim(ClaimJob(runner_id="r2", wait_seconds=25)))
             renew = group.create_task(plane.runners.renew(job.id, beat))
             await plane.heard_of(2)

@@ -130,7 +130,7 @@ def rows_read(cursor: pymysql.cursors.Cursor) -> int:
 
 
 @pytest.mark.real
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 async def test_no_read_costs_more_because_the_tables_are_long(long_tables: str) -> None:
     async with open_store(long_tables) as store:
         with connected(long_tables) as server, server.cursor() as cursor:

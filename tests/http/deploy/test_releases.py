@@ -217,13 +217,13 @@ async def test_only_the_newest_three_and_pinned_ones_stay_in_the_registry() -> N
             images.append(await pushed(plane, registry, f"v{number}"))
         digests = [image.partition("@")[2] for image in images]
         wanted = {digests[0], *digests[-KEPT:]}
-        await eventually(lambda: have(registry, wanted), 20)
+        await eventually(lambda: have(registry, wanted))
         items = (await plane.api.releases(APP)).items
         assert [item.number for item in items if item.image_removed_at] == [2]
         assert (await refused(plane, 2))[:2] == (409, "image_gone")
         assert len(registry.images["funaistudio/u2-app20001"]) == 1
         await plane.api.pin_release(APP, 1, pinned=False)
-        await eventually(lambda: have(registry, set(digests[-KEPT:])), 20)
+        await eventually(lambda: have(registry, set(digests[-KEPT:])))
 
 
 async def test_agents_are_told_which_images_must_stay() -> None:
@@ -283,7 +283,7 @@ async def test_a_registry_that_fails_is_asked_again_and_the_caller_is_told() -> 
             await tx.ask_review(APP, "1", 0)
 
         await plane.store.transact(soon)
-        await eventually(lambda: have(registry, set()), 20)
+        await eventually(lambda: have(registry, set()))
 
 
 async def test_without_a_registry_the_clean_up_says_that_it_is_off() -> None:

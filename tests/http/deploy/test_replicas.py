@@ -61,7 +61,7 @@ async def test_every_job_is_claimed_once_and_events_are_the_same_everywhere(data
         jobs = [job for job in await asyncio.gather(*claims) if job is not None]
         assert len({job.id for job in jobs}) == len(jobs) == 20
         told: list[list[int]] = []
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             for plane in planes:
                 seen: list[int] = []
                 claimed = 0
@@ -78,14 +78,14 @@ async def test_every_job_is_claimed_once_and_events_are_the_same_everywhere(data
 async def test_work_and_cancels_cross_from_one_replica_to_the_other(database_url: str) -> None:
     async with two_planes(database_url) as (one, two):
         await one.beat()
-        async with asyncio.timeout(15), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(19), asyncio.TaskGroup() as group:
             parked = group.create_task(two.claim("r1", wait_seconds=20))
             await two.heard_of(1)
             await one.create()
         job = parked.result()
         assert job is not None
         beat = RenewLease(runner_id="r1", lease_token=job.lease_token, wait_seconds=14)
-        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(13), asyncio.TaskGroup() as group:
             renewed = group.create_task(two.runners.renew(job.id, beat))
             await one.api.cancel(job.id)
         assert renewed.result().status is JobStatus.CANCELLED

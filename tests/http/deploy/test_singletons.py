@@ -6,7 +6,7 @@ from tests.http.deploy.plane import serving
 
 
 async def test_operators_see_who_does_what() -> None:
-    async with serving() as plane, asyncio.timeout(20):
+    async with serving() as plane, asyncio.timeout(60):
         while not (found := await plane.admin.singletons()):
             continue
         assert {each.name for each in found} >= {"reaper", "retention", "tidy"}
@@ -19,7 +19,7 @@ async def test_a_restarted_process_does_not_wait_for_the_lease_of_the_one_before
     async with serving() as first:
         while not (before := await first.admin.singletons()):
             continue
-        async with serving(first.store) as second, asyncio.timeout(20):
+        async with serving(first.store) as second, asyncio.timeout(60):
             await first.runner.cleanup()
             while (after := await second.admin.singletons())[0].epoch == 1:
                 continue

@@ -151,7 +151,7 @@ async def numbers(reader: asyncio.StreamReader) -> AsyncIterator[int | None]:
 
 
 async def test_a_reader_that_does_not_read_is_cut_off_and_goes_on_where_it_was(database_url: str) -> None:
-    async with two_planes(database_url) as (one, two), asyncio.timeout(50):
+    async with two_planes(database_url) as (one, two), asyncio.timeout(60):
 
         async def many(tx: Transaction) -> None:
             body = json.dumps({"appId": "a1", "lastError": "x" * 60_000})

@@ -151,7 +151,7 @@ async def test_a_server_that_is_away_delays_nothing_and_is_made_up_for() -> None
     node.databases.away = False
     again = node.agent()
     async with running(again.run):
-        await eventually(lambda: _all_ready(node), 5)
+        await eventually(lambda: _all_ready(node))
     assert {user[0] for user in node.databases.users.values()} == {"password-1", "password-2"}
     assert await told_of(node.agent(), "7", "5") == told
 
@@ -204,7 +204,7 @@ async def test_a_delete_while_the_server_is_away_is_made_up_for() -> None:
     assert "goes on trying" in (farewell.error or "")
     node.databases.away = False
     async with running(node.agent(drop=True).run):
-        await eventually(lambda: _nothing_left(node), 5)
+        await eventually(lambda: _nothing_left(node))
     assert node.databases.databases == {}
 
 
@@ -221,7 +221,7 @@ async def test_an_app_that_comes_back_before_its_removal_keeps_its_data() -> Non
     assert await told_of(node.agent(drop=True), "7", "5") == told
     node.databases.away = False
     async with running(node.agent(drop=True).run):
-        await eventually(lambda: _all_ready(node), 5)
+        await eventually(lambda: _all_ready(node))
     assert "drop" not in node.databases.calls
 
 

@@ -117,7 +117,7 @@ class Universe:
                 await agent.look()
                 return self.states.states["5"].progress is None and len(self.engine.containers) == 1
 
-            await eventually(at_rest, 5)
+            await eventually(at_rest)
 
 
 def only_deaths(error: BaseException) -> bool:

@@ -101,11 +101,11 @@ async def test_a_node_that_was_cut_off_is_heard_of_soon_and_told_things_at_once(
         return len(plane.beats) == 2
 
     async with running(heartbeat.run):
-        await eventually(tried_again, 10)
+        await eventually(tried_again)
         plane.silent = False
-        await eventually(heard, 10)
+        await eventually(heard)
         heartbeat.soon()
-        await eventually(heard_twice, 5)
+        await eventually(heard_twice)
 
 
 async def test_an_engine_that_does_not_answer_holds_up_no_heartbeat() -> None:

@@ -156,7 +156,7 @@ async def world() -> World:
 async def some(world: World, asked: AppOutputQuery, most: int = 100) -> list[AppLogEvent]:
     """The next events, silence left out."""
     found: list[AppLogEvent] = []
-    async with asyncio.timeout(10), aclosing(world.service.read(asked)) as events:
+    async with asyncio.timeout(60), aclosing(world.service.read(asked)) as events:
         async for event in events:
             if event is not None:
                 found.append(event)
@@ -179,7 +179,7 @@ async def test_a_follower_goes_on_to_the_next_container_from_its_beginning(world
     await world.outputs.write(_R1, "a\n")
 
     found: list[AppLogEvent] = []
-    async with asyncio.timeout(10), aclosing(world.service.read(FOLLOW)) as events:
+    async with asyncio.timeout(60), aclosing(world.service.read(FOLLOW)) as events:
         async for event in events:
             found += [event] if event else []
             if len(found) == 2 and event:
@@ -206,7 +206,7 @@ async def test_a_container_that_starts_again_is_followed_on(world: World) -> Non
     await world.outputs.stop(_R1)
 
     found: list[AppLogEvent] = []
-    async with asyncio.timeout(10), aclosing(world.service.read(FOLLOW)) as events:
+    async with asyncio.timeout(60), aclosing(world.service.read(FOLLOW)) as events:
         async for event in events:
             found += [event] if event else []
             if len(found) == 2 and event is None and world.outputs.opened > 1:
@@ -219,7 +219,7 @@ async def test_a_container_that_starts_again_is_followed_on(world: World) -> Non
 async def test_visitors_who_are_sent_back_take_their_readers_along(world: World) -> None:
     await world.outputs.write(_R1, "a\n")
     found: list[AppLogEvent] = []
-    async with asyncio.timeout(10), aclosing(world.service.read(FOLLOW)) as events:
+    async with asyncio.timeout(60), aclosing(world.service.read(FOLLOW)) as events:
         async for event in events:
             found += [event] if event else []
             if found[-1].text == "a\n" and event:

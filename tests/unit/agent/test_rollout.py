@@ -21,7 +21,7 @@ async def only(world: World, container: str) -> None:
     async def settled() -> bool:
         return list(world.engine.containers) == [container] and not world.states.states["5"].retiring
 
-    await eventually(settled, 5)
+    await eventually(settled)
 
 
 async def present(world: World, container: str) -> bool:
@@ -216,7 +216,7 @@ async def test_a_newer_attempt_takes_over_from_one_that_does_not_come_up() -> No
     async with world.alive() as agent:
         await agent.rollout.deploy(order(V1, 1))
         stuck = asyncio.gather(agent.rollout.deploy(order(V2, 2)), return_exceptions=True)
-        await eventually(lambda: present(world, "rt-u-7-5-r2"), 5)
+        await eventually(lambda: present(world, "rt-u-7-5-r2"))
         live = await agent.rollout.deploy(order(V3, 3))
         assert [type(error) for error in await stuck] == [Superseded]
         assert (world.serving(), live.container) == ("sha256:3", "rt-u-7-5-r3")
@@ -229,7 +229,7 @@ async def test_a_newer_stop_ends_a_deployment_that_does_not_come_up() -> None:
     world.engine.behaviours["sha256:1"] = Behaviour(status=500)
     async with world.alive() as agent:
         stuck = asyncio.gather(agent.rollout.deploy(order(V1, 1)), return_exceptions=True)
-        await eventually(lambda: present(world, "rt-u-7-5-r1"), 5)
+        await eventually(lambda: present(world, "rt-u-7-5-r1"))
         await agent.apps.stop("7", "5", 2)
         assert [type(error) for error in await stuck] == [Superseded]
     assert world.engine.containers == {}
@@ -298,7 +298,7 @@ async def test_old_images_go_and_the_former_one_stays() -> None:
         async def pruned() -> bool:
             return set(world.engine.local) == {V2, V3}
 
-        await eventually(pruned, 5)
+        await eventually(pruned)
         removal = await agent.apps.delete("7", "5", 3)
         assert (set(removal.removed), removal.kept) == ({V2, V3}, ())
         assert (world.engine.containers, world.gateway.routes) == ({}, {})

@@ -208,9 +208,9 @@ async def test_a_disk_that_fills_by_itself_is_tidied_and_told(node: Node) -> Non
         async def tidied() -> bool:
             return node.collector.last is not None
 
-        await eventually(looked, 5)
+        await eventually(looked)
         node.disk.other = 66_000
-        await eventually(tidied, 5)
+        await eventually(tidied)
     assert node.engine.local == {}
     assert levels[0] is DiskLevel.NO_PULLS and levels[-1] is DiskLevel.OK
 

@@ -195,7 +195,7 @@ async def test_what_serves_is_kept_running_while_another_is_deployed() -> None:
         world.engine.behaviours["sha256:2"] = Behaviour(listens=())
         async with agent.ledger.hold("5", 2):
             crash(world, "rt-u-7-5-r1")
-            await eventually(lambda: serves(world, "sha256:1"), 5)
+            await eventually(lambda: serves(world, "sha256:1"))
 
 
 async def serves(world: World, image_id: str) -> bool:
@@ -264,7 +264,7 @@ async def test_what_lives_through_its_window_lets_the_old_one_go() -> None:
         async def alone() -> bool:
             return list(world.engine.containers) == ["rt-u-7-5-r2"] and agent.ledger.get("5").progress is None
 
-        await eventually(alone, 5)
+        await eventually(alone)
 
 
 async def test_the_first_version_has_nothing_to_go_back_to() -> None:

@@ -29,7 +29,7 @@ class Watch:
         self._news.set()
 
     async def until(self, true: Callable[[Live], bool]) -> Live:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not (self.seen and true(self.seen[-1])):
                 self._news.clear()
                 await self._news.wait()

@@ -72,7 +72,7 @@ class Session:
         async with asyncio.TaskGroup() as group:
             task = group.create_task(self._feed.run())
             try:
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(60):
                     await self._plane.watched.wait()
                     yield
             finally:
@@ -241,7 +241,7 @@ async def played(player: Player, session: Session) -> None:
     async with asyncio.TaskGroup() as group:
         running = group.create_task(deck.run())
         await deck.faster(1)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await over.wait()
         running.cancel()
     assert (last - first) / 2 - 0.2 <= real.seconds

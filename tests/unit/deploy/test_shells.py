@@ -91,7 +91,7 @@ class World:
         store, agents = Failing(self.store, works), NoAgents()
         shells = Shells(store, Bells(), Running(store, agents), agents)
         node = RuntimeNode(1, "n1", "http://10.0.0.1:7005", "http://10.0.0.1")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await shells.serve(Way("20001", Host(node, "1"), far), near, Actor("admin", "10.0.0.9"))
         last = near.sent[-1] if near.sent else None
         word = SHELL_WORD.validate_json(last) if isinstance(last, str) else None

@@ -72,14 +72,14 @@ async def test_a_silent_side_that_answers_pings_is_kept() -> None:
             async with waiting:
                 await line.receive()
         await line.send(b"still here")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await ends.gone.wait()
     assert ends.frames == [b"still here"]
 
 
 async def test_a_side_that_answers_nothing_is_given_up() -> None:
     ends = Ends()
-    async with serving(ends) as url, opened(url, {}), asyncio.timeout(5):
+    async with serving(ends) as url, opened(url, {}), asyncio.timeout(60):
         # Nobody reads here, so no ping is answered.
         await ends.gone.wait()
 
@@ -94,7 +94,7 @@ async def test_a_side_that_takes_nothing_is_given_up() -> None:
         except LineLost:
             lost.set()
 
-    async with serving(pour) as url, opened(url, {}), asyncio.timeout(10):
+    async with serving(pour) as url, opened(url, {}), asyncio.timeout(60):
         await lost.wait()
 
 
@@ -119,7 +119,7 @@ async def test_a_broken_line_is_noticed_by_the_caller() -> None:
             await line.send(b"x")
             await asyncio.sleep(0.01)
 
-    async with serving(leave) as url, opened(url, {}) as line, asyncio.timeout(10):
+    async with serving(leave) as url, opened(url, {}) as line, asyncio.timeout(60):
         await line.send(b"x")
         assert await line.receive() is None
         with pytest.raises(Unreachable):

@@ -18,7 +18,7 @@ def worker(bench: Bench, slots: int = 2) -> Worker:
 
 
 async def until(condition: asyncio.Event) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await condition.wait()
 
 
