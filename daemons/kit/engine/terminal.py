@@ -15,7 +15,7 @@ from aiodocker.stream import Stream
 from daemons.kit.engine.errors import EngineError
 
 #: How long the engine may take for one call.
-CALL_SECONDS: Final = 10.0
+CALL_SECONDS: Final = 30.0
 #: A process that reads nothing of what is typed fills its terminal; then it is given up.
 _TYPE_SECONDS: Final = 60.0
 _PIECE_BYTES: Final = 32 * 1024

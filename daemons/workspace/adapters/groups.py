@@ -16,7 +16,9 @@ from daemons.workspace.domain.programs import checked_tag, group_path
 
 _ROOT: Final = Path("/sys/fs/cgroup")
 _PREFIX: Final = "funai-"
-_ROUNDS: Final = 200
+#: Who is killed still needs the processor once to die, and it may be busy.
+_ROUNDS: Final = 1500
+_FREEZE_ROUNDS: Final = 200
 _LOOK_SECONDS: Final = 0.01
 
 
@@ -119,7 +121,7 @@ class Groups:
         try:
             with contextlib.suppress(OSError):
                 state.write_text("FROZEN")
-                for _ in range(_ROUNDS):
+                for _ in range(_FREEZE_ROUNDS):
                     if state.read_text().strip() == "FROZEN":
                         break
                     time.sleep(_LOOK_SECONDS / 10)

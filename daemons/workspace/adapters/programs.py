@@ -31,7 +31,7 @@ from daemons.workspace.domain.workspaces import container_name
 logger = logging.getLogger(__name__)
 
 _LOOK_SECONDS: Final = 0.005
-_SETTLE_SECONDS: Final = 2.0
+_SETTLE_SECONDS: Final = 5.0
 _TERMINAL_GRACE_SECONDS: Final = 0.5
 _GONE: Final = (404, 409)
 
