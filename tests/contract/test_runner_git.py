@@ -191,7 +191,7 @@ async def test_a_fetch_that_takes_too_long_is_ended(tmp_path: Path, log: Lines, 
 
 def _until_somebody_works_in(folder: Path) -> None:
     """A process that is just being executed has no folder yet."""
-    until = time.monotonic() + 20
+    until = time.monotonic() + 90
     while not _inside(folder):
         assert time.monotonic() < until
         time.sleep(0.01)
