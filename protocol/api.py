@@ -35,6 +35,12 @@ def _repository(value: str) -> str:
     return value
 
 
+def _one_repository(value: str) -> str:
+    if _repository(value) == "*":
+        raise ValueError("must be one repository")
+    return value
+
+
 def _fingerprint(value: str) -> str:
     if not _FINGERPRINT.fullmatch(value):
         raise ValueError("must be SHA256: and 43 characters of base64")
@@ -126,6 +132,43 @@ class AppInfo(Wire):
     update_time: AwareDatetime
 
 
+class UpdateApp(OfApp):
+    """Body of `POST /api/fun-ai/app/update-basic`; what is left out stays as it is."""
+
+    app_name: Line | None = None
+    app_description: Annotated[str, StringConstraints(max_length=255)] | None = None
+    app_type: Annotated[str, StringConstraints(max_length=64)] | None = None
+
+
+class AppPart(StrEnum):
+    """What an app has outside the API's own tables."""
+
+    #: The right to push to its repository.
+    ACCESS = "access"
+    #: Its files, runs, terminals and development data on its owner's workspace node.
+    WORKSPACE = "workspace"
+    #: Its jobs, container, data, releases and images.
+    DEPLOYMENTS = "deployments"
+    REPOSITORY = "repository"
+
+
+class AppDeletionView(Wire):
+    """How the deletion of an app goes. The app is gone for its owner at once; what it has elsewhere is `left` until it
+    was taken away there, which is tried until it is done. Times are UTC."""
+
+    app_id: int
+    user_id: int
+    app_name: str
+    complete: bool
+    left: tuple[AppPart, ...] = ()
+    attempts: int = 0
+    problem: str | None = None
+    asked_at: AwareDatetime
+    next_attempt_at: AwareDatetime | None = None
+    completed_at: AwareDatetime | None = None
+    message: str
+
+
 class AppIds(Wire):
     """`GET /api/fun-ai/internal/apps/ids`: every app there is."""
 
@@ -209,6 +252,18 @@ class GitLoan(GitKey):
 def loan_file(fingerprint: str) -> str:
     """The name of the file of a key that is lent, whatever characters its fingerprint has."""
     return f"{sha256(fingerprint.encode()).hexdigest()}.json"
+
+
+class GitRemoval(Wire):
+    """An order to remove a repository, with all that was ever pushed to it. The git server puts `.done` behind the
+    file's name once the repository is gone."""
+
+    repository: Annotated[str, AfterValidator(_one_repository)]
+
+
+def removal_file(repository: str) -> str:
+    """The name of the file of an order to remove a repository."""
+    return f"{sha256(repository.encode()).hexdigest()}.json"
 
 
 class GitAccessFile(Wire):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from aiohttp import web
@@ -14,6 +15,7 @@ from daemons.api.adapters.node_moves import HttpMovingNodes
 from daemons.api.adapters.sql.results import SqlResults
 from daemons.api.adapters.sql.stores import COMPONENT, MIGRATIONS, QUERIES, SqlApps, SqlKeys, SqlUsers
 from daemons.api.adapters.workspace_calls import HttpNodeCalls
+from daemons.api.composition.deletions import PartHolders, add_deletions
 from daemons.api.composition.workspaces import WORKSPACE_PROBLEMS, Known, NodeTokens, WorkspaceParts, add_workspaces
 from daemons.api.domain.access import NotFound, WrongUser
 from daemons.api.domain.apps import AppLimit, NameTaken
@@ -95,6 +97,7 @@ class Parts:
     user_tokens: Mapping[int, Sequence[str]] = field(repr=False)
     admin_tokens: Sequence[str] = field(repr=False)
     webhook_secrets: Sequence[str] = field(default=(), repr=False)
+    removals: Path | None = None
     admin_networks: Sequence[Network] = ()
     trusted_proxies: Sequence[Network] = ()
     clock: Clock = field(default_factory=SystemClock)
@@ -121,7 +124,11 @@ async def build_app(parts: Parts) -> web.Application:
     for table in (*people, KeyRoutes(keys).table()):
         app.add_routes(access.routes(table, *gates))
     app.add_routes(access.routes(app_routes.admin_table(), admin))
-    add_workspaces(app, access, Known(parts.database, users, apps, ownership, gates, admin), parts.workspaces)
+    known = Known(parts.database, users, apps, ownership, gates, admin)
+    add_workspaces(app, access, known, parts.workspaces)
+    add_deletions(
+        app, access, known, PartHolders(keys, parts.plane, parts.workspaces.calls, parts.hosting, parts.removals)
+    )
     # Open to whoever signs: the signature over the body is the proof.
     app.add_routes(access.routes(ResultRoutes(results, parts.webhook_secrets, parts.clock).table()))
     checks = {"database": parts.database.check, "deploy": parts.plane.check}
@@ -169,6 +176,7 @@ async def build(settings: ApiSettings) -> web.Application:
                 user_tokens={DEMO_USER: revealed(settings.user_tokens)},
                 admin_tokens=revealed(settings.admin_tokens),
                 webhook_secrets=revealed(settings.webhook_secrets),
+                removals=settings.removals_dir,
                 admin_networks=settings.admin_networks,
                 trusted_proxies=settings.trusted_proxies,
             )

@@ -57,6 +57,8 @@ class ApiSettings(Settings):
     repository_template: str = Field("u{userId}-app{appId}", alias="DEPLOY_GIT_REPO_NAME_TEMPLATE")
     git_ref: GitRef = Field("main", alias="DEPLOY_GIT_DEFAULT_REF")
     access_file: Annotated[Path | None, Optional] = Field(None, alias="GIT_ACCESS_FILE")
+    #: Where repositories are removed: the folder that the git server knows by the same name.
+    removals_dir: Annotated[Path | None, Optional] = Field(None, alias="GIT_REMOVALS_DIR")
     bot_key_path: Annotated[Path | None, Optional] = Field(None, alias="RUNNER_GIT_PUBLIC_KEY_PATH")
 
     #: What calls to workspace nodes are signed with: the first of them; none: no node is called.

@@ -13,13 +13,16 @@ import uvloop
 from daemons.git.adapters.access_file import FileAccessBook
 from daemons.git.adapters.host_key import load_or_make
 from daemons.git.adapters.loans import Books, LoanFolder
+from daemons.git.adapters.removals import FolderOrders
 from daemons.git.adapters.repositories import DiskRepositories
 from daemons.git.adapters.ssh import Door
 from daemons.git.services.gatekeeper import Gatekeeper
+from daemons.git.services.removals import Removals
 from daemons.git.settings import GitSettings
 from daemons.kit.clock import SystemClock
 from daemons.kit.daemon import EX_CONFIG
 from daemons.kit.settings import Misconfigured
+from daemons.kit.tasks import running
 
 logger = logging.getLogger(__name__)
 
@@ -33,11 +36,14 @@ async def listening(settings: GitSettings) -> AsyncIterator[int]:
     await asyncio.to_thread(settings.data_dir.mkdir, parents=True, exist_ok=True)
     repositories = DiskRepositories(settings.data_dir)
     book = Books(FileAccessBook(settings.access_file), LoanFolder(settings.loans_dir, SystemClock()))
+    removals = Removals(FolderOrders(settings.removals_dir), repositories)
+    await repositories.sweep()
     gatekeeper = Gatekeeper(book, repositories)
     door = Door(gatekeeper, repositories, settings)
     acceptor = await door.listen(host_key)
     try:
-        yield acceptor.get_port()
+        async with running(removals.run):
+            yield acceptor.get_port()
     finally:
         acceptor.close()
         await door.close(_CLOSE_SECONDS)

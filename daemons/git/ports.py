@@ -1,5 +1,7 @@
 """What the git server needs from the outside."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from daemons.git.domain.access import Holder
@@ -22,4 +24,31 @@ class Repositories(Protocol):
 
     async def create(self, repository: str) -> None:
         """Make an empty one whose HEAD is `main`; harmless when another request made it first."""
+        ...
+
+    async def remove(self, repository: str) -> None:
+        """There is none afterwards; harmless when there was none. Raises OSError."""
+        ...
+
+    async def sweep(self) -> None:
+        """What a removal or a making left half way is gone. Raises OSError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalOrder:
+    """A repository that is to go."""
+
+    repository: str
+
+
+class RemovalOrders(Protocol):
+    """What is to be removed."""
+
+    async def pending(self) -> Sequence[RemovalOrder]:
+        """Orders that were not carried out. Raises OSError."""
+        ...
+
+    async def done(self, order: RemovalOrder) -> None:
+        """It was carried out. Raises OSError."""
         ...

@@ -20,6 +20,8 @@ class GitSettings(Settings):
     access_file: Path = Field(Path("git/access.json"), alias="GIT_ACCESS_FILE")
     #: Keys that are lent for minutes, a file each; a workspace node writes them.
     loans_dir: Path = Field(Path("git/loans"), alias="GIT_LOANS_DIR")
+    #: Orders to remove repositories, a file each; the API writes them.
+    removals_dir: Path = Field(Path("git/removals"), alias="GIT_REMOVALS_DIR")
     max_connections: int = Field(64, alias="GIT_MAX_CONNECTIONS", ge=1, le=4096)
     login_seconds: float = Field(20.0, alias="GIT_LOGIN_SECONDS", gt=0, le=600)
     idle_seconds: float = Field(30.0, alias="GIT_IDLE_SECONDS", gt=0, le=3600)

@@ -8,12 +8,14 @@ from pydantic import TypeAdapter
 from protocol import headers
 from protocol.api import (
     AddGitKey,
+    AppDeletionView,
     AppIds,
     AppInfo,
     CreateApp,
     GitKeyInfo,
     StartDeployment,
     StoppedDeployment,
+    UpdateApp,
     UserInfo,
 )
 from protocol.base import LATE
@@ -21,6 +23,7 @@ from protocol.client.transport import Transport
 from protocol.jobs import JobView
 from protocol.nodes import ServiceHealth
 
+_DELETIONS: Final = TypeAdapter(tuple[AppDeletionView, ...], config=LATE)
 _APPS: Final = TypeAdapter(tuple[AppInfo, ...], config=LATE)
 _JOBS: Final = TypeAdapter(tuple[JobView, ...], config=LATE)
 _KEYS: Final = TypeAdapter(tuple[GitKeyInfo, ...], config=LATE)
@@ -61,6 +64,15 @@ class ApiClient:
         """A new app. Raises Refused 409 `app_limit` or `already_exists`."""
         path, body = "/api/fun-ai/app/create", order or CreateApp()
         return await self.transport.call("POST", path, AppInfo, body=body, headers=_once(idempotency_key))
+
+    async def update_app(self, order: UpdateApp) -> AppInfo:
+        """Another name, description or type. Raises Refused 409 `already_exists`, `app_busy`."""
+        return await self.transport.call("POST", "/api/fun-ai/app/update-basic", AppInfo, body=order)
+
+    async def delete_app(self, app_id: str) -> AppDeletionView:
+        """The app is gone, and what it has elsewhere is taken away; asked again, how far that came. Raises Refused
+        404."""
+        return await self.transport.call("POST", "/api/fun-ai/app/delete", AppDeletionView, query={"appId": app_id})
 
     async def apps(self) -> tuple[AppInfo, ...]:
         """All one's apps."""
@@ -126,6 +138,10 @@ class ApiAdminClient:
     async def apps(self) -> tuple[AppInfo, ...]:
         """All apps of all users."""
         return await self.transport.call("GET", "/api/fun-ai/admin/apps", _APPS)
+
+    async def app_deletions(self) -> tuple[AppDeletionView, ...]:
+        """Deleted apps of which something is left, with what is in the way."""
+        return await self.transport.call("GET", "/api/fun-ai/admin/app-deletions", _DELETIONS)
 
     async def app_ids(self) -> AppIds:
         """The ids of all apps."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from protocol.api import AddGitKey
+from protocol.api import AddGitKey, AppPart
 from protocol.client.api import ApiClient, bearer
 from protocol.client.transport import Transport
 from tests.support import real
@@ -68,6 +68,7 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
         "GIT_DATA_DIR": f"{tmp_path}/repositories",
         "GIT_HOST_KEY_PATH": f"{tmp_path}/host_key",
         "GIT_ACCESS_FILE": f"{tmp_path}/access.json",
+        "GIT_REMOVALS_DIR": f"{tmp_path}/removals",
     }
     api = [sys.executable, "-m", "daemons.api"]
     git = [sys.executable, "-m", "daemons.git"]
@@ -95,6 +96,23 @@ async def test_registered_keys_open_ones_own_repository_at_once(pair: Pair) -> N
         assert pair.git("-C", work, "push", "-q", "origin", "HEAD:other", key="bot").returncode != 0
         await api.remove_key(key.id)
         assert pair.git("ls-remote", url, key="user").returncode != 0
+
+
+async def test_the_repository_of_a_deleted_app_is_removed(pair: Pair) -> None:
+    async with pair.client() as transport:
+        api = ApiClient(transport)
+        await api.add_key(AddGitKey(title="laptop", public_key=(pair.folder / "user.pub").read_text()))
+        app, other = await api.create_app(), await api.create_app()
+        for each in (app, other):
+            assert pair.git("ls-remote", each.repo_ssh_url, key="user").returncode == 0
+        folder = pair.folder / "repositories" / "funai"
+        assert len(list(folder.iterdir())) == 2
+        # The control plane does not run here, so its part is what is left.
+        assert (await api.delete_app(str(app.id))).left == (AppPart.DEPLOYMENTS,)
+        assert [path.name for path in folder.iterdir()] == [f"u1-app{other.id}.git"]
+        assert pair.git("ls-remote", app.repo_ssh_url, key="user").returncode != 0
+        assert len(list(folder.iterdir())) == 1
+        assert list((pair.folder / "removals").iterdir()) == []
 
 
 def test_the_api_is_small_and_ends_cleanly(pair: Pair) -> None:

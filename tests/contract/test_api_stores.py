@@ -5,10 +5,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from daemons.api.adapters.sql.deletions import SqlDeletions
 from daemons.api.adapters.sql.stores import COMPONENT, MIGRATIONS, QUERIES, SqlApps, SqlKeys, SqlUsers
-from daemons.api.domain.apps import App, AppLimit, Draft, NameTaken
+from daemons.api.domain.access import NotFound
+from daemons.api.domain.apps import FRESH_PLACE_MS, App, AppLimit, Draft, NameTaken
+from daemons.api.domain.deletions import attempted
 from daemons.api.ports import KeyLimit, KeyTaken
 from daemons.kit.sql import Database, migrate, open_database
+from protocol.api import AppPart
 
 
 @pytest.fixture
@@ -109,3 +113,55 @@ async def test_a_key_belongs_to_one_user(database: Database) -> None:
     assert await keys.remove(1, stored.id)
     assert not await keys.remove(1, stored.id)
     assert await keys.every() == [second]
+
+
+async def test_a_deleted_app_is_gone_and_its_deletion_stays(database: Database) -> None:
+    apps, deletions, (app, other) = SqlApps(database), SqlDeletions(database), await made(database, 2)
+    with pytest.raises(NotFound):
+        await deletions.begin(2, app.id)
+    begun = await deletions.begin(1, app.id)
+    assert (begun.app_id, begun.app_name, begun.left) == (app.id, app.name, tuple(AppPart))
+    assert await deletions.begin(1, app.id) == begun == await deletions.find(app.id)
+    with pytest.raises(NotFound):
+        await deletions.begin(2, app.id)
+    assert await apps.of_user(1) == [other]
+    with pytest.raises(NotFound):
+        await apps.take_place(app, 3)
+    with pytest.raises(NotFound):
+        await apps.update(app, Draft("late"))
+    assert (await apps.create(1, Draft(app.name), None, 2)).id > other.id
+
+
+async def test_a_deployment_on_its_way_is_waited_for(database: Database) -> None:
+    apps, deletions, (app,) = SqlApps(database), SqlDeletions(database), await made(database, 1)
+    taken = await apps.take_place(app, 3)
+    assert taken is not None
+    assert (await deletions.begin(1, app.id)).settled_at == taken + FRESH_PLACE_MS
+
+
+async def test_each_deletion_is_worked_on_by_one(database: Database) -> None:
+    deletions, mine = SqlDeletions(database), await made(database, 5)
+    for app in mine:
+        await deletions.begin(1, app.id)
+    claims = [one for one in await asyncio.gather(*(deletions.claim(60_000) for _ in range(20))) if one is not None]
+    while (more := await deletions.claim(60_000)) is not None:
+        claims.append(more)
+    assert sorted(one.app_id for one in claims) == [app.id for app in mine]
+    now = await deletions.now()
+    done = attempted(claims[0], {}, now)
+    assert await deletions.save(done, claims[0])
+    assert not await deletions.save(done, claims[0])
+    left = attempted(claims[1], {AppPart.REPOSITORY: "away"}, now - 60_000)
+    assert await deletions.save(left, claims[1])
+    again = await deletions.claim(60_000)
+    assert again is not None and (again.app_id, again.left, again.problem) == (
+        left.app_id,
+        (AppPart.REPOSITORY,),
+        "repository: away",
+    )
+    assert not await deletions.save(left, claims[1]), "whoever held it too long finds it taken over"
+    assert [one.app_id for one in await deletions.unfinished()] == sorted(
+        app.id for app in mine if app.id != done.app_id
+    )
+    assert await deletions.forget(60_000) == 0 and await deletions.forget(-60_000) == 1
+    assert await deletions.find(done.app_id) is None

@@ -8,8 +8,10 @@ import pytest
 
 from protocol.api import (
     AddGitKey,
+    AppDeletionView,
     AppIds,
     AppInfo,
+    AppPart,
     AppState,
     CreateApp,
     GitAccess,
@@ -18,8 +20,10 @@ from protocol.api import (
     GitKey,
     GitKeyInfo,
     GitLoan,
+    GitRemoval,
     StartDeployment,
     StoppedDeployment,
+    UpdateApp,
     UserInfo,
 )
 from protocol.base import Wire
@@ -47,6 +51,20 @@ MODELS: dict[str, Wire] = {
         create_time=MOMENT,
         update_time=MOMENT,
     ),
+    "update_app": UpdateApp(app_id="20001", app_name="store", app_description="sells", app_type="web"),
+    "app_deletion": AppDeletionView(
+        app_id=20001,
+        user_id=1,
+        app_name="shop",
+        complete=False,
+        left=(AppPart.WORKSPACE, AppPart.REPOSITORY),
+        attempts=2,
+        problem="workspace: workspace node ws-1 does not answer; repository: waits until nobody can push to it",
+        asked_at=MOMENT,
+        next_attempt_at=MOMENT,
+        message="shop is gone; what is left elsewhere is taken away without another call: workspace, repository",
+    ),
+    "git_removal": GitRemoval(repository="funai/u1-app20001"),
     "app_ids": AppIds(app_ids=(20001, 20002), count=2),
     "start_deployment": StartDeployment(
         config=AppConfig(secrets={"API_KEY": "of the tests"}, memory_bytes=268_435_456),

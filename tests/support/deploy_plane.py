@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 
 from daemons.api import ports
+from daemons.api.ports.deletions import PartLeft
 from daemons.kit.clock import Clock
 from protocol.jobs import JobPayload, JobStatus, JobType, JobView, StoredPayload
 from protocol.names import public_path
@@ -81,6 +82,17 @@ class MemoryDeployPlane:
         if self.nodes_away:
             self.stopping[app_id] = user_id
         return not self.nodes_away
+
+    async def delete(self, user_id: int, app_id: int) -> None:
+        """Forget the app and its jobs; while nodes are away, what runs is left."""
+        self._fail()
+        for job in [job for job in self._jobs.values() if job.app_id == str(app_id) and not job.status.terminal]:
+            self.move(job.id, JobStatus.CANCELLED)
+        if app_id in self.running and self.nodes_away:
+            raise PartLeft("node n1 does not answer")
+        self.running.discard(app_id)
+        self.stopping.pop(app_id, None)
+        self._jobs = {job_id: job for job_id, job in self._jobs.items() if job.app_id != str(app_id)}
 
     async def unfinished(self, user_id: int | None) -> Collection[int]:
         """Apps that were stopped while their nodes were away."""

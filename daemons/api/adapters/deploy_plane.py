@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from daemons.api import ports
+from daemons.api.ports.deletions import PartLeft
 from protocol.apps import AppCommand
 from protocol.client.deploy import JobsClient
 from protocol.client.transport import ClientError, Refused, Unintelligible
@@ -79,6 +80,14 @@ class HttpDeployPlane:
         """Have the app stopped on its node."""
         async with self._asking():
             return not (await self._client.stop_app(AppCommand(user_id=str(user_id), app_id=str(app_id)))).pending
+
+    async def delete(self, user_id: int, app_id: int) -> None:
+        """The control plane keeps the order once it has it; it is asked again to learn whether all was done."""
+        async with self._asking():
+            cleaned = await self._client.cleanup_app(AppCommand(user_id=str(user_id), app_id=str(app_id)))
+        if cleaned.pending or cleaned.purge.get("skipped"):
+            reason = cleaned.purge.get("reason") or cleaned.runtime.get("error") or "its node has yet to do it"
+            raise PartLeft(str(reason))
 
     async def unfinished(self, user_id: int | None) -> Collection[int]:
         """Apps with an operation that is pending. Ids that are not of this API's kind are not its apps."""

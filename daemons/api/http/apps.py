@@ -10,7 +10,7 @@ from daemons.api.domain.deployments import Hosting
 from daemons.api.http.callers import idempotency_key, subject
 from daemons.api.services.apps import Apps
 from daemons.kit.bodies import query, read, reply
-from protocol.api import AppIds, AppInfo, AppState, CreateApp, OfApp, OfUser
+from protocol.api import AppIds, AppInfo, AppState, CreateApp, OfApp, OfUser, UpdateApp
 
 
 class AppRoutes:
@@ -25,6 +25,7 @@ class AppRoutes:
         return [
             web.get("/api/fun-ai/app/create", self.create, allow_head=False),
             web.post("/api/fun-ai/app/create", self.create),
+            web.post("/api/fun-ai/app/update-basic", self.update),
             web.get("/api/fun-ai/app/list", self.list),
             web.get("/api/fun-ai/app/info", self.info),
             web.get("/api/fun-ai/deploy/app/list", self.deployed),
@@ -43,6 +44,14 @@ class AppRoutes:
         order = await read(request, CreateApp)
         draft = Draft(order.app_name, order.app_description, order.app_type)
         app, standing = await self._apps.create(subject(request), draft, idempotency_key(request))
+        return reply(self._view(app, standing))
+
+    async def update(self, request: web.Request) -> web.Response:
+        """Another name, description or type."""
+        order = await read(request, UpdateApp)
+        check_named(subject(request), order.user_id)
+        draft = Draft(order.app_name, order.app_description, order.app_type)
+        app, standing = await self._apps.update(subject(request), order.app_id, draft)
         return reply(self._view(app, standing))
 
     async def list(self, request: web.Request) -> web.Response:

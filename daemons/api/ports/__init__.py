@@ -88,6 +88,11 @@ class DeployPlane(Protocol):
         when it is on none, NodeRefused, AgentFailed."""
         ...
 
+    async def delete(self, user_id: int, app_id: int) -> None:
+        """Nothing of the app is on the platform that runs it: no job, container, release or image. Raises PartLeft
+        while something is."""
+        ...
+
     async def unfinished(self, user_id: int | None) -> Collection[int]:
         """The apps of the user, or of all users, whose nodes have yet to carry out a stop or a delete."""
         ...
@@ -125,6 +130,10 @@ class AppStore(Protocol):
         """Make an app, or answer the one that the same idempotency key made. Raises AppLimit, NameTaken."""
         ...
 
+    async def update(self, app: App, draft: Draft) -> App:
+        """Change what the draft names. Raises NameTaken, NotFound."""
+        ...
+
     async def app(self, app_id: int) -> App | None:
         """One app."""
         ...
@@ -138,7 +147,8 @@ class AppStore(Protocol):
         ...
 
     async def take_place(self, app: App, limit: int) -> int | None:
-        """Take, or take anew, a place for the live app: epoch milliseconds of the database, or None: all are taken."""
+        """Take, or take anew, a place for the live app: epoch milliseconds of the database, or None: all are taken.
+        Raises NotFound when the app is gone."""
         ...
 
     async def leave_place(self, app_id: int, taken_at: int) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from daemons.api.domain.access import Subject
 from daemons.api.domain.apps import MOST_APPS, App, Draft, Standing, at_rest_after_stop, remembered, standing
-from daemons.api.ports import AppStore, DeployPlane, PlaneUnreachable, ResultStore
+from daemons.api.ports import AppBusy, AppStore, DeployPlane, PlaneUnreachable, ResultStore
 from daemons.api.services.attempts import attempts
 from daemons.api.services.keys import KeyRing
 from daemons.api.services.ownership import Ownership
@@ -21,7 +21,7 @@ AppWithStanding = tuple[App, Standing]
 
 
 class Apps:
-    """Create, list, look up."""
+    """Create, change, list, look up."""
 
     def __init__(
         self, store: AppStore, plane: DeployPlane, ownership: Ownership, keys: KeyRing, results: ResultStore
@@ -40,6 +40,13 @@ class Apps:
         app = await self._store.create(subject.user_id, draft, idempotency_key, MOST_APPS)
         await self._keys.publish()
         return app, Standing(AppState.CREATED)
+
+    async def update(self, subject: Subject, app_id: str, draft: Draft) -> AppWithStanding:
+        """Change what the draft names. Raises NotFound, NameTaken, AppBusy while a deployment goes on, PlaneError."""
+        app, state = await self.one(subject, app_id)
+        if state.status is AppState.DEPLOYING:
+            raise AppBusy(f"app {app.id} is being deployed; change it when that is over")
+        return await self._store.update(app, draft), state
 
     async def one(self, subject: Subject, app_id: str) -> AppWithStanding:
         """One app. Raises NotFound, PlaneError."""

@@ -58,6 +58,21 @@ class DiskRepositories:
         finally:
             await asyncio.to_thread(shutil.rmtree, draft, ignore_errors=True)
 
+    async def remove(self, repository: str) -> None:
+        """Move it aside, where nobody finds it, and remove it there."""
+        place = self.path(repository)
+        aside = place.with_name(f".{place.name}.{secrets.token_hex(8)}")
+        try:
+            await asyncio.to_thread(place.rename, aside)
+        except FileNotFoundError:
+            return
+        await asyncio.to_thread(shutil.rmtree, aside)
+
+    async def sweep(self) -> None:
+        """Nobody else makes or removes any while this is done: it is called before the first request."""
+        for left in await asyncio.to_thread(lambda: list(self._root.glob("*/.*.git.*"))):
+            await asyncio.to_thread(shutil.rmtree, left, ignore_errors=True)
+
     async def _init(self, draft: Path) -> None:
         argv = ["git", "init", "--quiet", "--bare", "--template=", "--initial-branch=main", str(draft)]
         child = await asyncio.create_subprocess_exec(

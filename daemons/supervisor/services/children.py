@@ -99,6 +99,7 @@ class Plan:
             "GIT_DATA_DIR": str(self.layout.git / "repositories"),
             "GIT_HOST_KEY_PATH": str(self.layout.git_host_key),
             "GIT_LOANS_DIR": str(self.layout.git / "loans"),
+            "GIT_REMOVALS_DIR": str(self.layout.git / "removals"),
             "GIT_ACCESS_FILE": str(self.layout.git / "access.json"),
         }
 
@@ -113,6 +114,7 @@ class Plan:
             "DEPLOY_GIT_SSH_HOST": HOST,
             "DEPLOY_GIT_SSH_PORT": str(self.ports.git),
             "GIT_ACCESS_FILE": str(self.layout.git / "access.json"),
+            "GIT_REMOVALS_DIR": str(self.layout.git / "removals"),
             "RUNNER_GIT_PUBLIC_KEY_PATH": f"{self.layout.runner_key}.pub",
         }
 

@@ -15,6 +15,12 @@ SELECT id FROM fun_ai_user WHERE id = :id /*! FOR UPDATE */;
 INSERT INTO fun_ai_app (user_id, app_name, app_description, app_type, create_key, create_time, update_time)
 VALUES (:user_id, :app_name, :app_description, :app_type, :create_key, :now, :now);
 
+-- update_app --
+-- Refused by the unique index on (user_id, app_name).
+UPDATE fun_ai_app
+SET app_name = :app_name, app_description = :app_description, app_type = :app_type, update_time = :now
+WHERE id = :id;
+
 -- app --
 SELECT id, user_id, app_name, app_description, app_type, live_since, stopped_job, create_time, update_time
 FROM fun_ai_app WHERE id = :id;

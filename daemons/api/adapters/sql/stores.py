@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from daemons.api.domain.access import NotFound
 from daemons.api.domain.apps import App, AppLimit, Draft, NameTaken, untitled
 from daemons.api.ports import KeyLimit, KeyTaken, StoredKey, User
 from daemons.kit.sql import Database, Duplicate, Row, Session, load_queries
@@ -66,6 +67,27 @@ class SqlApps:
 
         return await self._database.transact(work)
 
+    async def update(self, app: App, draft: Draft) -> App:
+        """Change what the draft names. Raises NameTaken, NotFound."""
+        name = draft.name if draft.name is not None else app.name
+        description = draft.description if draft.description is not None else app.description
+        kind = draft.type if draft.type is not None else app.type
+
+        async def work(session: Session) -> App:
+            now = await session.now()
+            try:
+                found = await session.change(
+                    "update_app", id=app.id, app_name=name, app_description=description, app_type=kind, now=now
+                )
+            except Duplicate:
+                raise NameTaken(f"appName: you already have an app called {name}") from None
+            row = await session.row("app", id=app.id) if found else None
+            if row is None:
+                raise NotFound(f"app {app.id} was deleted")
+            return _app(row)
+
+        return await self._database.transact(work)
+
     async def of_user(self, user_id: int) -> Sequence[App]:
         """A user's apps, oldest first."""
 
@@ -83,7 +105,8 @@ class SqlApps:
         return await self._database.transact(work)
 
     async def take_place(self, app: App, limit: int) -> int | None:
-        """Take, or take anew, a place for the live app: epoch milliseconds of the database, or None: all are taken."""
+        """Take, or take anew, a place for the live app: epoch milliseconds of the database, or None: all are taken.
+        Raises NotFound when the app is gone."""
 
         async def work(session: Session) -> int | None:
             await session.row("lock_user", id=app.user_id)
@@ -91,7 +114,8 @@ class SqlApps:
             if row is not None and int(row["taken"]) >= limit:
                 return None
             now = await session.now()
-            await session.change("take_place", id=app.id, now=now)
+            if not await session.change("take_place", id=app.id, now=now):
+                raise NotFound(f"app {app.id} was deleted")
             return now
 
         return await self._database.transact(work)

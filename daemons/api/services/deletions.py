@@ -1,0 +1,173 @@
+"""Apps are deleted everywhere: each part is taken away as often as it takes until it is gone.
+
+The row of a deletion is the order; whoever dies in between, the next process that looks goes on. Every step can be
+repeated.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from daemons.api.domain.access import NotFound, Subject
+from daemons.api.domain.deletions import Deletion, attempted, doable
+from daemons.api.domain.deployments import Hosting
+from daemons.api.ports import AccessUnwritten, DeployPlane, PlaneError
+from daemons.api.ports.deletions import DeletionStore, PartLeft, Repositories, Workspaces
+from daemons.api.services.keys import KeyRing
+from daemons.kit.sql import DatabaseUnavailable
+from protocol.api import AppPart
+
+logger = logging.getLogger(__name__)
+
+_LOOK_SECONDS: Final = 1.0
+_HOLD_MS: Final = 180_000
+_ATTEMPT_SECONDS: Final = 120.0
+_AT_ONCE: Final = 4
+#: Most deletions are done by then; whoever asked need not wait for the others.
+_ANSWER_SECONDS: Final = 5.0
+_KEPT_MS: Final = 30 * 24 * 3600 * 1000
+_EXPECTED: Final = (PartLeft, AccessUnwritten, PlaneError)
+
+
+@dataclass(frozen=True, slots=True)
+class Holders:
+    """Who holds parts of apps."""
+
+    keys: KeyRing
+    workspaces: Workspaces
+    plane: DeployPlane
+    repositories: Repositories
+    hosting: Hosting
+
+
+class Deletions:
+    """Takes orders, and carries them out."""
+
+    def __init__(self, store: DeletionStore, holders: Holders, *, hold_ms: int = _HOLD_MS) -> None:
+        """`hold_ms` is for how long whoever dies keeps others from a deletion: longer than any attempt lasts."""
+        self._store = store
+        self._holders = holders
+        self._hold_ms = hold_ms
+        self._asked = asyncio.Event()
+        self._news = asyncio.Condition()
+
+    async def delete(self, subject: Subject, app_id: str) -> Deletion:
+        """The app is gone for its owner; what it has elsewhere as well, if that takes no more than a moment. Raises
+        NotFound."""
+        if not app_id.isdecimal() or len(app_id) > 18:
+            raise NotFound(f"there is no app {app_id}")
+        begun = await self._store.begin(subject.user_id, int(app_id))
+        if begun.done_at is None:
+            logger.info("app_deleted", extra={"app_id": begun.app_id, "user_id": begun.user_id})
+            self._asked.set()
+            await self._attempted(begun)
+        return await self._store.find(begun.app_id) or begun
+
+    async def unfinished(self) -> Sequence[Deletion]:
+        """Those of which something is left."""
+        return await self._store.unfinished()
+
+    async def run(self) -> None:
+        """Carry out what was ordered, here or by a process that is gone."""
+        async with asyncio.TaskGroup() as group:
+            turns = asyncio.Semaphore(_AT_ONCE)
+            while True:
+                await turns.acquire()
+                claimed = await self._next()
+                group.create_task(self._in_turn(claimed, turns))
+
+    async def tidy(self) -> None:
+        """Forget what was done a month ago."""
+        await self._store.forget(_KEPT_MS)
+
+    async def _next(self) -> Deletion:
+        while True:
+            self._asked.clear()
+            try:
+                claimed = await self._store.claim(self._hold_ms)
+            except DatabaseUnavailable as error:
+                logger.warning("deletions are looked at later", extra={"error": str(error)})
+                claimed = None
+            if claimed is not None:
+                return claimed
+            try:
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await self._asked.wait()
+            except TimeoutError:
+                continue
+
+    async def _in_turn(self, claimed: Deletion, turns: asyncio.Semaphore) -> None:
+        try:
+            await self._attempt(claimed)
+        except DatabaseUnavailable as error:
+            # The hold ends by itself, and the steps are repeated.
+            logger.warning("a deletion is looked at later", extra={"app_id": claimed.app_id, "error": str(error)})
+        finally:
+            turns.release()
+            async with self._news:
+                self._news.notify_all()
+
+    async def _attempt(self, claimed: Deletion) -> None:
+        problems: dict[AppPart, str] = {}
+        gone: list[AppPart] = []
+        while parts := [part for part in doable(claimed, gone) if part not in problems]:
+            found = await self._parts(claimed, parts)
+            problems |= {part: words for part, words in found.items() if words is not None}
+            gone += [part for part, words in found.items() if words is None]
+        for part in claimed.left:
+            if part not in gone:
+                problems.setdefault(part, "waits until nobody can push to it")
+        after = attempted(claimed, problems, await self._store.now())
+        told = {"app_id": after.app_id, "user_id": after.user_id, "attempts": after.attempts}
+        if not await self._store.save(after, claimed):
+            logger.warning("app_deletion_taken_over", extra=told)
+        elif after.problem is None:
+            logger.info("app_deletion_complete", extra=told)
+        else:
+            logger.warning("app_deletion_incomplete", extra={**told, "problem": after.problem})
+
+    async def _parts(self, deletion: Deletion, parts: Sequence[AppPart]) -> Mapping[AppPart, str | None]:
+        async with asyncio.TaskGroup() as group:
+            asked = {part: group.create_task(self._problem(self._part(deletion, part))) for part in parts}
+        return {part: task.result() for part, task in asked.items()}
+
+    async def _problem(self, step: Awaitable[None]) -> str | None:
+        try:
+            async with asyncio.timeout(_ATTEMPT_SECONDS):
+                await step
+        except _EXPECTED as error:
+            return str(error)
+        except TimeoutError:
+            return f"nobody answered for {_ATTEMPT_SECONDS:g} s"
+        return None
+
+    async def _part(self, deletion: Deletion, part: AppPart) -> None:
+        user_id, app_id, holders = deletion.user_id, deletion.app_id, self._holders
+        match part:
+            case AppPart.ACCESS:
+                await holders.keys.publish()
+            case AppPart.WORKSPACE:
+                await holders.workspaces.remove(user_id, app_id)
+            case AppPart.DEPLOYMENTS:
+                began = await self._store.now()
+                await holders.plane.delete(user_id, app_id)
+                if began < deletion.settled_at:
+                    raise PartLeft("a deployment may have been on its way; it is looked for once more")
+            case AppPart.REPOSITORY:
+                await holders.repositories.remove(holders.hosting.repository(user_id, app_id))
+
+    async def _attempted(self, begun: Deletion) -> None:
+        """Returns when an attempt ended that began after the order, or when that takes too long."""
+
+        async def over() -> bool:
+            found = await self._store.find(begun.app_id)
+            return found is None or found.attempts > begun.attempts or found.done_at is not None
+
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS), self._news:
+                while not await over():
+                    await self._news.wait()
+        except (TimeoutError, DatabaseUnavailable):
+            return
