@@ -1,9 +1,11 @@
-"""A user's day over the whole platform: write, install, run, look, change, commit, push, deploy, visit."""
+"""A user's day over the whole platform: write, install, run, look, change, commit, push, deploy, visit, delete."""
 
 import asyncio
 import io
 import json
+import os
 import secrets
+import signal
 import subprocess
 import sys
 import zipfile
@@ -17,7 +19,7 @@ import pytest
 
 from daemons.supervisor.domain.credentials import parse
 from protocol.client.api import ApiClient, bearer
-from protocol.client.transport import Transport
+from protocol.client.transport import ClientError, Transport
 from protocol.client.workspace import WorkspaceClient
 from protocol.client.workspace_admin import WorkspaceAdminClient
 from protocol.headers import ADMIN_TOKEN
@@ -234,6 +236,46 @@ async def test_a_users_day(up: Up, user: User, second: str, credentials: dict[st
     pushed = await user.workspace.git(user.app_id, "commit-push", CommitMessage(message="Third"))
     assert pushed.result is GitResult.SUCCESS, pushed
     assert (await user.visitor.get(f"/runtime/{user.app_id}/")).text == "second of a package"
+    await deleted(up, user)
+
+
+async def deleted(up: Up, user: User) -> None:
+    """The app is gone everywhere, although parts of the platform die meanwhile."""
+    repository = up.folder / "git" / "repositories" / "funai" / f"u1-app{user.app_id}.git"
+    containers = ("docker", "-H", up.docker_url, "ps", "-aq", "--filter", f"name=^rt-u-1-{user.app_id}")
+    folders = ("docker", "-H", up.docker_url, "exec", "ws-u-1", "ls", "-A", "/workspace/apps")
+    assert await asyncio.to_thread(repository.is_dir) and await said(*containers)
+    assert user.app_id in await said(*folders)
+    kill(up, "deploy")
+    begun = await user.api.delete_app(user.app_id)
+    assert not begun.complete and begun.problem is not None and "deployments: " in begun.problem
+    kill(up, "api")
+
+    async def over() -> bool:
+        try:
+            return (await user.api.delete_app(user.app_id)).complete
+        except ClientError:
+            return False
+
+    await eventually(over)
+    assert not await asyncio.to_thread(repository.exists)
+    assert not await said(*containers)
+    assert user.app_id not in await said(*folders)
+    assert (await user.visitor.get(f"/runtime/{user.app_id}/")).status_code == 404
+    assert user.app_id not in {str(app.id) for app in await user.api.apps()}
+
+
+def kill(up: Up, name: str) -> None:
+    """A part of the platform dies; the supervisor starts it again."""
+    pid = up.child(name)
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+
+
+async def said(*argv: str) -> str:
+    """What a command says."""
+    done = await asyncio.to_thread(subprocess.run, argv, check=True, capture_output=True, text=True)
+    return done.stdout
 
 
 async def moved(up: Up, user: User, admin_token: str) -> None:
