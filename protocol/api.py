@@ -11,6 +11,8 @@ from protocol.base import Wire
 from protocol.configuration import GivenConfig
 from protocol.names import AppId, GitRef, HttpPath, ImageRef, ImageTag, Port, RepositoryPath, ShortText, UserId
 
+from protocol.running import AppLogQuery
+
 _JOB_ID: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?")
 _REPOSITORY: Final = re.compile(r"\*|[a-z0-9][a-z0-9_-]{0,63}/[a-z0-9][a-z0-9._-]{0,99}")
 _FINGERPRINT: Final = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
@@ -86,6 +88,23 @@ class OfApp(OfUser):
     """Query of calls about one app."""
 
     app_id: AppId
+
+
+class OfRelease(OfApp):
+    """Query of `POST /api/fun-ai/deploy/app/rollback`; without `release` to the newest that differs from the current
+    one."""
+
+    release: ReleaseNumber | None = None
+
+
+class ReleasesOfApp(OfApp):
+    """Query of `GET /api/fun-ai/deploy/app/releases`; `cursor` is the `nextCursor` of the page before."""
+
+    cursor: Annotated[str, StringConstraints(max_length=256)] | None = None
+
+
+class OutputOfApp(OfApp, AppLogQuery):
+    """Query of `GET /api/fun-ai/deploy/app/logs`."""
 
 
 class OfJob(Wire):

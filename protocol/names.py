@@ -149,6 +149,7 @@ CollectionName = Annotated[
 ]
 HttpPath = Annotated[str, AfterValidator(_http_path)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
+ReleaseNumber = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Port = Annotated[int, AfterValidator(_port)]
 ShortText = Annotated[str, StringConstraints(max_length=256)]
 LongText = Annotated[str, StringConstraints(max_length=262_144)]

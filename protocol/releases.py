@@ -1,15 +1,11 @@
 """Releases on the wire: what an app ran, and going back to it without a build."""
 
 from enum import StrEnum
-from typing import Annotated
-
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime
 
 from protocol.base import Wire
 from protocol.jobs import CancelRunning, JobView, OnConflict
-from protocol.names import UserId
-
-ReleaseNumber = Annotated[int, Field(ge=1, le=2**31 - 1)]
+from protocol.names import ReleaseNumber, UserId
 
 
 class PresentIn(StrEnum):

@@ -26,11 +26,13 @@ from daemons.api.http.apps import AppRoutes
 from daemons.api.http.callers import admin_gate, user_gates
 from daemons.api.http.deployments import DeploymentRoutes
 from daemons.api.http.keys import KeyRoutes
+from daemons.api.http.logs import LogRoutes, TooManyLogs
 from daemons.api.http.results import ResultRoutes
 from daemons.api.http.users import UserRoutes
 from daemons.api.services.apps import Apps
 from daemons.api.services.deployments import Deployments
 from daemons.api.services.keys import KeyRing
+from daemons.api.services.logs import Logs
 from daemons.api.services.moving import Pace
 from daemons.api.services.ownership import Ownership
 from daemons.api.services.places import Places
@@ -78,6 +80,9 @@ PROBLEMS: Final[Problems] = {
     ports.KeyUsed: (409, ErrorReason.IDEMPOTENCY_MISMATCH),
     ports.TooLate: (409, ErrorReason.TOO_LATE),
     ports.JobEnded: (409, ErrorReason.ILLEGAL_TRANSITION),
+    ports.ImageGone: (409, ErrorReason.IMAGE_GONE),
+    ports.TooManyReaders: (429, ErrorReason.RATE_LIMITED),
+    TooManyLogs: (429, ErrorReason.RATE_LIMITED),
     ports.NodeRefused: (409, ErrorReason.NO_NODE),
     ports.AgentFailed: (502, ErrorReason.PEER_FAILED),
     ports.PlaneRefused: (409, ErrorReason.DEPLOY_FAILED),
@@ -113,6 +118,7 @@ async def build_app(parts: Parts) -> web.Application:
     places, told = Places(apps, parts.plane), SqlResults(parts.database)
     results = Results(told, apps, places)
     deployments = Deployments(apps, parts.plane, ownership, places, parts.hosting)
+    logs = LogRoutes(Logs(parts.plane, ownership))
     app_routes = AppRoutes(Apps(apps, parts.plane, ownership, keys, told), parts.hosting)
     await keys.publish()
 
@@ -121,8 +127,9 @@ async def build_app(parts: Parts) -> web.Application:
     app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY_BYTES)
     people = [UserRoutes(users).table(), app_routes.table(), DeploymentRoutes(deployments).table()]
     gates, admin = user_gates(parts.user_tokens), admin_gate(parts.admin_tokens, parts.admin_networks)
-    for table in (*people, KeyRoutes(keys).table()):
+    for table in (*people, KeyRoutes(keys).table(), logs.table()):
         app.add_routes(access.routes(table, *gates))
+    app.on_shutdown.append(logs.close)
     app.add_routes(access.routes(app_routes.admin_table(), admin))
     known = Known(parts.database, users, apps, ownership, gates, admin)
     add_workspaces(app, access, known, parts.workspaces)

@@ -349,6 +349,7 @@ def _routes(
         (EventRoutes(plane.feed).table(), (gates.admin,)),
         (AuditRoutes(Audit(plane.store)).table(), (gates.admin,)),
         (RunningRoutes(plane.running).table(), (gates.admin,)),
+        (RunningRoutes(plane.running).own_table(), submitters),
         (ShellRoutes(plane.shells).table(), (gates.admin,)),
         (replicas.table(), (gates.admin,)),
         (StrayRoutes(plane.strays).table(), (gates.admin,)),

@@ -26,12 +26,12 @@ class Repositories(Protocol):
         """Make an empty one whose HEAD is `main`; harmless when another request made it first."""
         ...
 
+
+class Removable(Protocol):
+    """Repositories that can be removed."""
+
     async def remove(self, repository: str) -> None:
         """There is none afterwards; harmless when there was none. Raises OSError."""
-        ...
-
-    async def sweep(self) -> None:
-        """What a removal or a making left half way is gone. Raises OSError."""
         ...
 
 

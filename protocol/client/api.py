@@ -1,6 +1,6 @@
 """Clients of the API entry: people with a bearer token, operators with the admin token."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Final
 
 from pydantic import TypeAdapter
@@ -19,9 +19,13 @@ from protocol.api import (
     UserInfo,
 )
 from protocol.base import LATE
+from protocol.client.running import SILENCE_SECONDS
+from protocol.client.stream import payloads
 from protocol.client.transport import Transport
 from protocol.jobs import JobView
 from protocol.nodes import ServiceHealth
+from protocol.releases import ReleasePage, RollbackJob
+from protocol.running import AppLogEvent, AppLogQuery
 
 _DELETIONS: Final = TypeAdapter(tuple[AppDeletionView, ...], config=LATE)
 _APPS: Final = TypeAdapter(tuple[AppInfo, ...], config=LATE)
@@ -29,6 +33,7 @@ _JOBS: Final = TypeAdapter(tuple[JobView, ...], config=LATE)
 _KEYS: Final = TypeAdapter(tuple[GitKeyInfo, ...], config=LATE)
 _NOTHING: Final[TypeAdapter[None]] = TypeAdapter(None, config=LATE)
 _STOP_SECONDS: Final = 70.0
+_QUIET_BUILD_SECONDS: Final = 1800.0
 
 Query = Mapping[str, str | int | None]
 
@@ -110,6 +115,42 @@ class ApiClient:
     async def cancel(self, job_id: str) -> JobView:
         """Cancel a job. Raises Refused 409 `too_late` or `illegal_transition`."""
         return await self.transport.call("POST", "/api/fun-ai/deploy/job/cancel", JobView, query={"jobId": job_id})
+
+    async def retry(self, job_id: str, *, idempotency_key: str | None = None) -> JobView:
+        """Queue the order of a job that failed or was cancelled once more. Raises Refused 409 `app_busy`,
+        `illegal_transition`."""
+        path, once = "/api/fun-ai/deploy/job/retry", _once(idempotency_key)
+        return await self.transport.call("POST", path, JobView, query={"jobId": job_id}, headers=once)
+
+    async def rollback(
+        self, app_id: str, release: int | None = None, *, idempotency_key: str | None = None
+    ) -> RollbackJob:
+        """Deploy an earlier release without a build. Raises Refused 404, 409 `image_gone`, `app_busy`."""
+        query: Query = {"appId": app_id, "release": release}
+        path, once = "/api/fun-ai/deploy/app/rollback", _once(idempotency_key)
+        return await self.transport.call("POST", path, RollbackJob, query=query, headers=once, seconds=_STOP_SECONDS)
+
+    async def releases(self, app_id: str, *, cursor: str | None = None, limit: int = 50) -> ReleasePage:
+        """What the app ran, newest first, a page at a time."""
+        query: Query = {"appId": app_id, "cursor": cursor, "limit": limit}
+        return await self.transport.call("GET", "/api/fun-ai/deploy/app/releases", ReleasePage, query=query)
+
+    async def job_log(self, job_id: str, *, offset: int = 0, follow: bool = False) -> AsyncIterator[bytes]:
+        """A job's log from `offset`; with `follow`, until the job ended."""
+        query: Query = {"jobId": job_id, "offset": offset, "follow": 1 if follow else None}
+        path = "/api/fun-ai/deploy/job/log"
+        async with self.transport.stream(path, query=query, silence_seconds=_QUIET_BUILD_SECONDS) as response:
+            async for chunk in response.aiter_raw():
+                yield chunk
+
+    async def app_log(self, app_id: str, asked: AppLogQuery | None = None) -> AsyncIterator[AppLogEvent]:
+        """What the app writes: its tail, or what came after a cursor; with `follow`, what comes."""
+        wanted = asked or AppLogQuery()
+        query: Query = {**wanted.to_data(), "appId": app_id, "follow": 1 if wanted.follow else None}
+        path = "/api/fun-ai/deploy/app/logs"
+        async with self.transport.stream(path, query=query, silence_seconds=SILENCE_SECONDS) as response:
+            async for data in payloads(response):
+                yield AppLogEvent.model_validate_json(data)
 
     async def stop(self, app_id: str) -> StoppedDeployment:
         """Stop a running app."""

@@ -1,6 +1,7 @@
 """Clients of the deploy control plane, one class per kind of caller: each holds one secret and the calls it opens."""
 
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Final
 
 from pydantic import TypeAdapter
@@ -10,7 +11,7 @@ from protocol.apps import AppCleaned, AppCommand, AppPage, AppPurged, AppStopped
 from protocol.audit import AuditPage, AuditQuery
 from protocol.base import LATE
 from protocol.client.jobs import JobReads
-from protocol.client.running import RunningCalls
+from protocol.client.running import SILENCE_SECONDS, RunningCalls
 from protocol.client.shell import ShellCalls
 from protocol.client.stream import events
 from protocol.drains import DrainDetail, DrainPage, DrainPreview, PreviewDrain, StartDrain
@@ -37,6 +38,7 @@ from protocol.nodes import (
 from protocol.operations import OperationPage, OperationState, OperationView
 from protocol.releases import ReleasePage, ReleaseView, RollbackApp, RollbackJob
 from protocol.replicas import SingletonView
+from protocol.running import AppLogQuery
 from protocol.webhooks import DeliveryPage, DeliveryState, DeliveryView
 
 _NODES: Final = TypeAdapter(tuple[NodeView, ...], config=LATE)
@@ -152,6 +154,15 @@ class JobsClient(JobReads):
         `image_gone`, `image_mutable` or `app_busy`."""
         given, path = _given(idempotency_key, expected), f"/deploy/apps/{app_id}/rollback"
         return await self.transport.call("POST", path, RollbackJob, body=order, headers=given, seconds=60)
+
+    @asynccontextmanager
+    async def output_bytes(self, app_id: str, asked: AppLogQuery) -> AsyncIterator[AsyncIterator[bytes]]:
+        """What the app writes, as server-sent events of `AppLogEvent`, for whoever passes them on. Entering raises as
+        `AdminClient.app_log`."""
+        query: Mapping[str, str | int | None] = {**asked.to_data(), "follow": 1 if asked.follow else None}
+        path = f"/deploy/apps/{app_id}/log"
+        async with self.transport.stream(path, query=query, silence_seconds=SILENCE_SECONDS) as response:
+            yield response.aiter_raw()
 
     async def pin_release(self, app_id: str, number: int, *, pinned: bool) -> ReleaseView:
         """Keep a release's image for good, or (with `pinned` false) only as long as it is one of the newest."""

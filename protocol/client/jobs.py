@@ -1,6 +1,7 @@
 """What the control plane answers about jobs, for whoever only looks: no other model than theirs has to be loaded."""
 
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Final
 
 from pydantic import TypeAdapter
@@ -67,8 +68,16 @@ class JobReads(PlaneClient):
     async def log(self, job_id: str, *, offset: int = 0, follow: bool = False) -> AsyncIterator[bytes]:
         """The log's bytes from `offset`; with `follow`, until the job ended and all is read. Raises Refused 404
         `log_removed` when it is not kept any more."""
+        async with self.log_bytes(job_id, offset=offset, follow=follow) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    @asynccontextmanager
+    async def log_bytes(
+        self, job_id: str, *, offset: int = 0, follow: bool = False
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The same for whoever passes it on: entering raises what the control plane refuses."""
         query: Mapping[str, str | int | None] = {"offset": offset, "follow": 1 if follow else 0}
         path = f"/deploy/jobs/{job_id}/log"
         async with self.transport.stream(path, query=query, silence_seconds=_QUIET_BUILD_SECONDS) as response:
-            async for chunk in response.aiter_raw():
-                yield chunk
+            yield response.aiter_raw()

@@ -10,7 +10,7 @@ from protocol.client.transport import Transport
 from protocol.running import AppLogEvent, AppLogQuery, NodeStats
 
 #: Agents send a beat every five seconds.
-_SILENCE_SECONDS: Final = 20.0
+SILENCE_SECONDS: Final = 20.0
 
 
 class RunningCalls:
@@ -25,7 +25,7 @@ class RunningCalls:
         asked = wanted or AppLogQuery()
         query: Mapping[str, str | int | None] = {**asked.to_data(), "follow": 1 if asked.follow else None}
         path = f"/admin/apps/{app_id}/log"
-        async with self.transport.stream(path, query=query, silence_seconds=_SILENCE_SECONDS) as response:
+        async with self.transport.stream(path, query=query, silence_seconds=SILENCE_SECONDS) as response:
             async for data in payloads(response):
                 try:
                     yield AppLogEvent.model_validate_json(data)

@@ -1,5 +1,6 @@
 """The control plane as the API sees it: the twin in memory and the real one over HTTP behave alike."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -14,6 +15,7 @@ from protocol import headers
 from protocol.client.deploy import JobsClient
 from protocol.client.transport import Transport
 from protocol.jobs import JobPayload, JobStatus
+from protocol.running import AppLogQuery
 from tests.support.deploy_plane import MemoryDeployPlane
 
 SECRET = "deploy-secret-0123456789"
@@ -104,6 +106,51 @@ async def test_an_unknown_job_is_not_found(plane: ports.DeployPlane) -> None:
 async def test_an_app_that_was_never_placed_cannot_be_stopped(plane: ports.DeployPlane) -> None:
     with pytest.raises(ports.PlaneNotFound):
         await plane.stop(1, 20001)
+
+
+async def test_what_was_cancelled_is_queued_once_more(plane: ports.DeployPlane) -> None:
+    job = await plane.create(payload(), None)
+    with pytest.raises(ports.JobEnded):
+        await plane.retry(job.id, "key-1")
+    await plane.cancel(job.id)
+    again = await plane.retry(job.id, "key-2")
+    assert (again.status, again.payload.image) == (JobStatus.PENDING, "busybox:1.36") and again.id != job.id
+    assert (await plane.retry(job.id, "key-2")).id == again.id
+    with pytest.raises(ports.PlaneNotFound):
+        await plane.retry("00000000-0000-4000-8000-000000000000", "key-3")
+
+
+async def test_an_app_that_never_ran_has_nothing_to_go_back_to(plane: ports.DeployPlane) -> None:
+    await plane.create(payload(), None)
+    page = await plane.releases(20001, None, 5)
+    assert (page.app_id, page.items, page.next_cursor) == ("20001", (), None)
+    for release in (None, 3):
+        with pytest.raises(ports.PlaneNotFound):
+            await plane.rollback(1, 20001, release, "key-1")
+    with pytest.raises(ports.PlaneNotFound):
+        async with plane.app_log(20001, AppLogQuery()):
+            pass
+
+
+async def test_whoever_follows_a_log_is_let_go_when_the_job_ended(plane: ports.DeployPlane) -> None:
+    job = await plane.create(payload(), None)
+    async with plane.job_log(job.id, 0, follow=False) as pieces:
+        assert b"".join([piece async for piece in pieces]) == b""
+    async with asyncio.timeout(60), plane.job_log(job.id, 0, follow=True) as pieces:
+        await plane.cancel(job.id)
+        assert b"".join([piece async for piece in pieces]) == b""
+    with pytest.raises(ports.PlaneNotFound):
+        async with plane.job_log("00000000-0000-4000-8000-000000000000", 0, follow=False):
+            pass
+
+
+async def test_a_deleted_app_is_forgotten_with_its_jobs(plane: ports.DeployPlane) -> None:
+    job, other = await plane.create(payload(), None), await plane.create(payload(20002), None)
+    await plane.delete(1, 20001)
+    with pytest.raises(ports.PlaneNotFound):
+        await plane.job(job.id)
+    await plane.delete(1, 20001)
+    assert (await plane.job(other.id)).status is JobStatus.PENDING
 
 
 async def test_it_answers(plane: ports.DeployPlane) -> None:

@@ -1,6 +1,8 @@
 """A deploy control plane in memory, for tests of what stands on it: the same contract suite runs against both."""
 
-from collections.abc import Collection, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from daemons.api import ports
@@ -8,6 +10,8 @@ from daemons.api.ports.deletions import PartLeft
 from daemons.kit.clock import Clock
 from protocol.jobs import JobPayload, JobStatus, JobType, JobView, StoredPayload
 from protocol.names import public_path
+from protocol.releases import PresentIn, ReleasePage, ReleaseView, RollbackJob
+from protocol.running import AppLogQuery
 
 _GATEWAY = "http://127.0.0.1:8088"
 
@@ -23,6 +27,8 @@ class MemoryDeployPlane:
         self.nodes_away = False
         self.stopping: dict[int, int] = {}
         self.failing: ports.PlaneError | None = None
+        self.logs: dict[str, bytes] = {}
+        self.outputs: dict[int, bytes] = {}
 
     async def create(self, payload: JobPayload, idempotency_key: str | None) -> JobView:
         """Queue a deployment."""
@@ -65,6 +71,63 @@ class MemoryDeployPlane:
         self._fail()
         newest = sorted(self._jobs.values(), key=lambda job: job.id, reverse=True)
         return {app_id: [job for job in newest if job.app_id == str(app_id)][:limit] for app_id in app_ids}
+
+    async def retry(self, job_id: str, idempotency_key: str) -> JobView:
+        """Queue the job's order once more."""
+        job = await self.job(job_id)
+        if job.status not in (JobStatus.FAILED, JobStatus.CANCELLED):
+            raise ports.JobEnded(f"job {job_id} is {job.status} and cannot be repeated")
+        return await self.create(JobPayload(**job.payload.model_dump()), f"retry-{idempotency_key}")
+
+    async def rollback(self, user_id: int, app_id: int, release: int | None, idempotency_key: str) -> RollbackJob:
+        """Queue the image of an earlier release."""
+        page = await self.releases(app_id, None, 200)
+        earlier = [each for each in page.items if not each.current and release in (None, each.number)]
+        if not earlier:
+            raise ports.PlaneNotFound(f"app {app_id} has no such release")
+        payload = JobPayload(user_id=str(user_id), app_id=str(app_id), image=earlier[0].image)
+        job = await self.create(payload, f"rollback-{idempotency_key}")
+        return RollbackJob(**job.model_dump(), release=earlier[0].number, present_in=PresentIn.NODE)
+
+    async def releases(self, app_id: int, cursor: str | None, limit: int) -> ReleasePage:
+        """What succeeded, newest first."""
+        self._fail()
+        found = [job for job in self._jobs.values() if job.app_id == str(app_id) and job.status is JobStatus.SUCCEEDED]
+        views = [_release(job, number, current=job is found[-1]) for number, job in enumerate(found, 1)]
+        first = len(views) if cursor is None else int(cursor)
+        items = tuple(reversed(views[max(0, first - limit) : first]))
+        return ReleasePage(app_id=str(app_id), items=items, next_cursor=str(first - limit) if first > limit else None)
+
+    @asynccontextmanager
+    async def job_log(self, job_id: str, offset: int, *, follow: bool) -> AsyncIterator[AsyncIterator[bytes]]:
+        """What was written of it; whoever follows waits until it ended."""
+        await self.job(job_id)
+        yield self._log(job_id, offset, follow)
+
+    @asynccontextmanager
+    async def app_log(self, app_id: int, asked: AppLogQuery) -> AsyncIterator[AsyncIterator[bytes]]:
+        """What was written of it."""
+        self._fail()
+        if app_id not in self.running:
+            raise ports.PlaneNotFound(f"app {app_id} is on no node")
+
+        async def pieces() -> AsyncIterator[bytes]:
+            yield self.outputs.get(app_id, b"")
+            if asked.follow:
+                await asyncio.Event().wait()
+
+        yield pieces()
+
+    async def _log(self, job_id: str, offset: int, follow: bool) -> AsyncIterator[bytes]:
+        while True:
+            ended = self._jobs[job_id].status.terminal
+            piece = self.logs.get(job_id, b"")[offset:]
+            offset += len(piece)
+            if piece:
+                yield piece
+            if ended or not follow:
+                return
+            await asyncio.sleep(0.01)
 
     async def cancel(self, job_id: str) -> JobView:
         """Cancel a job."""
@@ -113,3 +176,20 @@ class MemoryDeployPlane:
     def _fail(self) -> None:
         if self.failing is not None:
             raise self.failing
+
+
+def _release(job: JobView, number: int, *, current: bool) -> ReleaseView:
+    return ReleaseView(
+        app_id=job.app_id,
+        user_id=job.user_id,
+        number=number,
+        current=current,
+        pinned=False,
+        image=job.payload.image or f"registry.example.org/u{job.user_id}-app{job.app_id}:{number}",
+        config_hash="0" * 64,
+        container_port=3000,
+        base_path=public_path(job.app_id),
+        health_check_path="/",
+        job_id=job.id,
+        created_at=job.created_at,
+    )

@@ -13,6 +13,8 @@ from protocol.client.transport import ClientError, Refused, Unintelligible
 from protocol.errors import ErrorReason
 from protocol.jobs import CreateJob, JobPayload, JobType, JobView
 from protocol.operations import OperationState
+from protocol.releases import ReleasePage, RollbackApp, RollbackJob
+from protocol.running import AppLogQuery
 
 _AT_ONCE: Final = 8
 _PAGE: Final = 200
@@ -26,6 +28,9 @@ _BY_REASON: Final[Mapping[str, type[ports.PlaneRefused]]] = {
     ErrorReason.NODE_STALE: ports.NodeRefused,
     ErrorReason.NODE_FULL: ports.NodeRefused,
     ErrorReason.PEER_FAILED: ports.AgentFailed,
+    ErrorReason.IMAGE_GONE: ports.ImageGone,
+    ErrorReason.IMAGE_MUTABLE: ports.ImageGone,
+    ErrorReason.RATE_LIMITED: ports.TooManyReaders,
 }
 _BY_STATUS: Final[Mapping[int, type[ports.PlaneRefused]]] = {
     400: ports.PlaneInvalid,
@@ -70,6 +75,34 @@ class HttpDeployPlane:
             except BaseExceptionGroup as errors:
                 raise errors.exceptions[0] from None
             return {app_id: task.result() for app_id, task in asked.items()}
+
+    async def retry(self, job_id: str, idempotency_key: str) -> JobView:
+        """Queue the order of a job once more."""
+        async with self._asking():
+            return await self._client.retry(job_id, idempotency_key=idempotency_key)
+
+    async def rollback(self, user_id: int, app_id: int, release: int | None, idempotency_key: str) -> RollbackJob:
+        """Queue an earlier release."""
+        order = RollbackApp(user_id=str(user_id), release=release)
+        async with self._asking():
+            return await self._client.rollback(str(app_id), order, idempotency_key=idempotency_key)
+
+    async def releases(self, app_id: int, cursor: str | None, limit: int) -> ReleasePage:
+        """A page of what the app ran."""
+        async with self._asking():
+            return await self._client.releases(str(app_id), cursor=cursor, limit=limit)
+
+    @asynccontextmanager
+    async def job_log(self, job_id: str, offset: int, *, follow: bool) -> AsyncIterator[AsyncIterator[bytes]]:
+        """A job's log."""
+        async with self._asking(), self._client.log_bytes(job_id, offset=offset, follow=follow) as pieces:
+            yield pieces
+
+    @asynccontextmanager
+    async def app_log(self, app_id: int, asked: AppLogQuery) -> AsyncIterator[AsyncIterator[bytes]]:
+        """What the app writes."""
+        async with self._asking(), self._client.output_bytes(str(app_id), asked) as pieces:
+            yield pieces
 
     async def cancel(self, job_id: str) -> JobView:
         """Cancel a job."""

@@ -8,7 +8,7 @@ from daemons.api.domain.access import check_named
 from daemons.api.http.callers import idempotency_key, subject
 from daemons.api.services.deployments import Deployments
 from daemons.kit.bodies import number, query, read, reply
-from protocol.api import OfApp, OfJob, StartDeployment, StoppedDeployment
+from protocol.api import OfApp, OfJob, OfRelease, ReleasesOfApp, StartDeployment, StoppedDeployment
 
 _NOT_YET: Final = "the app's node has not stopped it yet and is asked again until it has; until then it may answer"
 
@@ -27,7 +27,10 @@ class DeploymentRoutes:
             web.get("/api/fun-ai/deploy/job/list", self.newest),
             web.get("/api/fun-ai/deploy/job/history", self.history),
             web.post("/api/fun-ai/deploy/job/cancel", self.cancel),
+            web.post("/api/fun-ai/deploy/job/retry", self.retry),
             web.post("/api/fun-ai/deploy/app/stop", self.stop),
+            web.post("/api/fun-ai/deploy/app/rollback", self.rollback),
+            web.get("/api/fun-ai/deploy/app/releases", self.releases),
         ]
 
     async def start(self, request: web.Request) -> web.Response:
@@ -56,6 +59,25 @@ class DeploymentRoutes:
     async def cancel(self, request: web.Request) -> web.Response:
         """Cancel a job."""
         return reply(await self._deployments.cancel(subject(request), query(request, OfJob).job_id))
+
+    async def retry(self, request: web.Request) -> web.Response:
+        """A new job with the order of one that failed or was cancelled."""
+        job_id = query(request, OfJob).job_id
+        return reply(await self._deployments.retry(subject(request), job_id, idempotency_key(request)))
+
+    async def rollback(self, request: web.Request) -> web.Response:
+        """A job that deploys an earlier release without a build."""
+        named = query(request, OfRelease)
+        check_named(subject(request), named.user_id)
+        key = idempotency_key(request)
+        return reply(await self._deployments.rollback(subject(request), named.app_id, named.release, key))
+
+    async def releases(self, request: web.Request) -> web.Response:
+        """What the app ran, newest first."""
+        named = query(request, ReleasesOfApp)
+        check_named(subject(request), named.user_id)
+        limit = number(request, "limit", default=50, low=1, high=200)
+        return reply(await self._deployments.releases(subject(request), named.app_id, named.cursor, limit))
 
     async def stop(self, request: web.Request) -> web.Response:
         """Stop a running app."""

@@ -6,7 +6,8 @@ PlaneError           the deploy control plane did not do what was asked
     +-- one class per reason that people can act on
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -14,6 +15,8 @@ from typing import Protocol
 from daemons.api.domain.access import KeyGrants
 from daemons.api.domain.apps import App, Draft, Result
 from protocol.jobs import JobPayload, JobView
+from protocol.releases import ReleasePage, RollbackJob
+from protocol.running import AppLogQuery
 
 
 class PlaneError(Exception):
@@ -52,6 +55,14 @@ class JobEnded(PlaneRefused):
     """The job is in a state that does not allow this."""
 
 
+class ImageGone(PlaneRefused):
+    """The image of the release is nowhere any more, or may be another by now."""
+
+
+class TooManyReaders(PlaneRefused):
+    """Others read the app's output already, as many as may."""
+
+
 class NodeRefused(PlaneRefused):
     """The app's node is disabled, silent or full, or there is none."""
 
@@ -77,6 +88,26 @@ class DeployPlane(Protocol):
 
     async def jobs_of(self, app_ids: Sequence[int], limit: int) -> Mapping[int, Sequence[JobView]]:
         """The newest jobs of each of these apps, newest first."""
+        ...
+
+    async def retry(self, job_id: str, idempotency_key: str) -> JobView:
+        """Queue the order of a job that failed or was cancelled once more. Raises AppBusy, JobEnded, KeyUsed."""
+        ...
+
+    async def rollback(self, user_id: int, app_id: int, release: int | None, idempotency_key: str) -> RollbackJob:
+        """Queue an earlier release, by default the one before. Raises PlaneNotFound, AppBusy, ImageGone, KeyUsed."""
+        ...
+
+    async def releases(self, app_id: int, cursor: str | None, limit: int) -> ReleasePage:
+        """A page of what the app ran, newest first."""
+        ...
+
+    def job_log(self, job_id: str, offset: int, *, follow: bool) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """A job's log from `offset`; with `follow`, until the job ended. Reading raises PlaneUnreachable."""
+        ...
+
+    def app_log(self, app_id: int, asked: AppLogQuery) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """What the app writes, as server-sent events. Reading raises PlaneUnreachable."""
         ...
 
     async def cancel(self, job_id: str) -> JobView:

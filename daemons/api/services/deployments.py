@@ -1,8 +1,9 @@
 """Deployments of a user's apps, on the deploy control plane."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 from uuid import uuid4
 
 from daemons.api.domain.access import Subject
@@ -14,6 +15,7 @@ from daemons.api.services.places import Places
 from protocol.api import StartDeployment
 from protocol.jobs import JobPayload, JobView
 from protocol.names import own_base_path, public_path
+from protocol.releases import ReleasePage, RollbackJob
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +23,8 @@ _PORT = 3000
 _TAG = "latest"
 #: All that the control plane keeps of an app, also after a burst of orders that superseded each other.
 _HISTORY = 200
+
+Job = TypeVar("Job", bound=JobView)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,7 @@ class Stopped:
 
 
 class Deployments:
-    """Start, follow, cancel, stop."""
+    """Start, repeat, go back, follow, cancel, stop."""
 
     def __init__(
         self, apps: AppStore, plane: DeployPlane, ownership: Ownership, places: Places, hosting: Hosting
@@ -50,16 +54,30 @@ class Deployments:
         PlaneError."""
         app = await self._ownership.app(subject, app_id)
         payload = self._payload(app, order)
-        # A request without a key gets one for its way to the control plane, where an answer may be lost.
-        key = f"u{subject.user_id}-a{app.id}-{idempotency_key or uuid4().hex}"
-        taken_at = await self._places.take(app)
-        try:
-            job = await self._plane.create(payload, key)
-        except PlaneRefused:
-            await self._places.leave(app, taken_at)
-            raise
-        logger.info("queued a deployment", extra={"job_id": job.id, "app_id": app.id, "user_id": app.user_id})
-        return job
+        key = _key(app, idempotency_key)
+        return await self._in_place(app, lambda: self._plane.create(payload, key))
+
+    async def retry(self, subject: Subject, job_id: str, idempotency_key: str | None) -> JobView:
+        """Queue the order of a job that failed or was cancelled once more. Raises NotFound, AppLimit, AppBusy, JobEnded
+        and every other PlaneError."""
+        job = await self._ownership.job(subject, job_id)
+        app = await self._ownership.app(subject, job.app_id)
+        key = _key(app, idempotency_key)
+        return await self._in_place(app, lambda: self._plane.retry(job.id, key))
+
+    async def rollback(
+        self, subject: Subject, app_id: str, release: int | None, idempotency_key: str | None
+    ) -> RollbackJob:
+        """Queue an earlier release; nothing is built. Raises NotFound, AppLimit, AppBusy, ImageGone and every other
+        PlaneError."""
+        app = await self._ownership.app(subject, app_id)
+        key = _key(app, idempotency_key)
+        return await self._in_place(app, lambda: self._plane.rollback(app.user_id, app.id, release, key))
+
+    async def releases(self, subject: Subject, app_id: str, cursor: str | None, limit: int) -> ReleasePage:
+        """What the app ran, newest first. Raises NotFound, PlaneError."""
+        app = await self._ownership.app(subject, app_id)
+        return await self._plane.releases(app.id, cursor, limit)
 
     async def job(self, subject: Subject, job_id: str) -> JobView:
         """One job. Raises NotFound, PlaneError."""
@@ -98,6 +116,16 @@ class Deployments:
         logger.info("stopped an app", extra={"app_id": app.id, "user_id": app.user_id, "pending": not done})
         return Stopped(stopped, done)
 
+    async def _in_place(self, app: App, queue: Callable[[], Awaitable[Job]]) -> Job:
+        taken_at = await self._places.take(app)
+        try:
+            job = await queue()
+        except PlaneRefused:
+            await self._places.leave(app, taken_at)
+            raise
+        logger.info("queued a deployment", extra={"job_id": job.id, "app_id": app.id, "user_id": app.user_id})
+        return job
+
     def _payload(self, app: App, order: StartDeployment) -> JobPayload:
         app_id = str(app.id)
         check_image(order.image, app.user_id, app.id)
@@ -123,3 +151,8 @@ class Deployments:
             acr_namespace=self._hosting.namespace,
             config=order.config,
         )
+
+
+def _key(app: App, given: str | None) -> str:
+    """A request without a key gets one for its way to the control plane, where an answer may be lost."""
+    return f"u{app.user_id}-a{app.id}-{given or uuid4().hex}"

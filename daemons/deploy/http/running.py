@@ -29,6 +29,10 @@ class RunningRoutes:
             web.get("/admin/runtime-nodes/{name}/stats", self.node_stats),
         ]
 
+    def own_table(self) -> list[web.RouteDef]:
+        """The output of an app for the API, which shows it to the app's owner alone."""
+        return [web.get("/deploy/apps/{app_id}/log", self.log, allow_head=False)]
+
     async def app_stats(self, request: web.Request) -> web.Response:
         """What one app uses."""
         return reply(await self._running.app_stats(app_in_path(request)))

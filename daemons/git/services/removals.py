@@ -3,7 +3,7 @@
 import logging
 from typing import Final
 
-from daemons.git.ports import RemovalOrders, Repositories
+from daemons.git.ports import Removable, RemovalOrders
 from daemons.kit.tasks import every
 
 logger = logging.getLogger(__name__)
@@ -14,7 +14,7 @@ _LOOK_SECONDS: Final = 0.5
 class Removals:
     """Carries out orders; one that fails is tried again with the next look."""
 
-    def __init__(self, orders: RemovalOrders, repositories: Repositories) -> None:
+    def __init__(self, orders: RemovalOrders, repositories: Removable) -> None:
         self._orders = orders
         self._repositories = repositories
 

@@ -17,6 +17,7 @@ OPEN_TO = {
     "POST /deploy/jobs/{job_id}/retry": {"api", "admin"},
     "GET /deploy/jobs/{job_id}/log": {"api", "admin"},
     "PUT /deploy/jobs/{job_id}/log": {"runner"},
+    "GET /deploy/apps/{app_id}/log": {"api", "admin"},
     "POST /deploy/jobs/claim": {"runner"},
     "POST /deploy/jobs/{job_id}/heartbeat": {"runner"},
     "POST /deploy/jobs/{job_id}/report": {"runner"},
