@@ -9,8 +9,18 @@ from pydantic import AfterValidator, AwareDatetime, StringConstraints
 
 from protocol.base import Wire
 from protocol.configuration import GivenConfig
-from protocol.names import AppId, GitRef, HttpPath, ImageRef, ImageTag, Port, RepositoryPath, ShortText, UserId
-
+from protocol.names import (
+    AppId,
+    GitRef,
+    HttpPath,
+    ImageRef,
+    ImageTag,
+    Port,
+    ReleaseNumber,
+    RepositoryPath,
+    ShortText,
+    UserId,
+)
 from protocol.running import AppLogQuery
 
 _JOB_ID: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?")

@@ -1,6 +1,7 @@
 """Releases on the wire: what an app ran, and going back to it without a build."""
 
 from enum import StrEnum
+
 from pydantic import AwareDatetime
 
 from protocol.base import Wire

@@ -1,11 +1,37 @@
-"""`python -m daemons.api`."""
+"""`python -m daemons.api`: serve; `python -m daemons.api users add NAME`: make an account, as the first admin's."""
 
+import argparse
+import sys
 from functools import partial
+from pathlib import Path
 
 from daemons.api.app import build
+from daemons.api.composition.accounts import account_parts
+from daemons.api.composition.first_account import add_account, read_password
 from daemons.api.settings import ApiSettings
 from daemons.kit.daemon import serve, settings_or_exit
+from protocol.accounts import Role
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m daemons.api", description="Serve the API, or look after accounts.")
+    users = parser.add_subparsers(dest="what").add_parser("users", help="accounts, in the database of API_DB_URL")
+    add = users.add_subparsers(dest="order", required=True).add_parser(
+        "add", help="make an account; its password is the first line of standard input, or of a file"
+    )
+    add.add_argument("name")
+    add.add_argument("--role", choices=[role.value for role in Role], default=Role.USER.value)
+    add.add_argument("--user-id", type=int, default=None, help="of a user who is there without an account")
+    add.add_argument("--password-file", type=Path, default=None)
+    return parser.parse_args()
+
 
 if __name__ == "__main__":
+    given = _arguments()
     settings = settings_or_exit(ApiSettings)
-    serve(partial(build, settings), host=settings.host, port=settings.port, service=settings.service)
+    if given.what is None:
+        serve(partial(build, settings), host=settings.host, port=settings.port, service=settings.service)
+    else:
+        password = read_password(given.password_file)
+        url, hardness = settings.db_url.get_secret_value(), account_parts(settings).hardness
+        sys.exit(add_account(url, hardness, given.name, password, Role(given.role), given.user_id))

@@ -15,8 +15,16 @@ from daemons.api.adapters.node_moves import HttpMovingNodes
 from daemons.api.adapters.sql.results import SqlResults
 from daemons.api.adapters.sql.stores import COMPONENT, MIGRATIONS, QUERIES, SqlApps, SqlKeys, SqlUsers
 from daemons.api.adapters.workspace_calls import HttpNodeCalls
+from daemons.api.composition.accounts import ACCOUNT_PROBLEMS, AccountParts, AccountsOfApi, account_parts
 from daemons.api.composition.deletions import PartHolders, add_deletions
-from daemons.api.composition.workspaces import WORKSPACE_PROBLEMS, Known, NodeTokens, WorkspaceParts, add_workspaces
+from daemons.api.composition.workspaces import (
+    WORKSPACE_PROBLEMS,
+    Known,
+    NodeTokens,
+    WorkspaceParts,
+    add_workspaces,
+    workspace_gates,
+)
 from daemons.api.domain.access import NotFound, WrongUser
 from daemons.api.domain.apps import AppLimit, NameTaken
 from daemons.api.domain.deployments import Hosting, InvalidDeployment
@@ -24,7 +32,9 @@ from daemons.api.domain.keys import InvalidPublicKey
 from daemons.api.domain.workspaces import PlacementPolicy
 from daemons.api.http.apps import AppRoutes
 from daemons.api.http.callers import admin_gate, user_gates
+from daemons.api.http.cors import Origins
 from daemons.api.http.deployments import DeploymentRoutes
+from daemons.api.http.doors import Gates, check_routes
 from daemons.api.http.keys import KeyRoutes
 from daemons.api.http.logs import LogRoutes, TooManyLogs
 from daemons.api.http.results import ResultRoutes
@@ -37,8 +47,8 @@ from daemons.api.services.moving import Pace
 from daemons.api.services.ownership import Ownership
 from daemons.api.services.places import Places
 from daemons.api.services.results import Results
-from daemons.api.settings import ApiSettings
-from daemons.kit.auth import AUTH_PROBLEMS, Access, Network
+from daemons.api.settings import DEMO_USER, ApiSettings
+from daemons.kit.auth import AUTH_PROBLEMS, Access, Gate, Network
 from daemons.kit.clock import Clock, SystemClock
 from daemons.kit.daemon import MAX_BODY_BYTES
 from daemons.kit.health import HealthRoutes
@@ -55,7 +65,6 @@ from protocol.errors import ErrorReason
 from protocol.jobs import JobPayload
 from protocol.webhooks import SignatureRefused
 
-DEMO_USER: Final = 1
 _REPUBLISH_SECONDS: Final = 30.0
 _PLANE_SECONDS: Final = 8.0
 _FORGET_SECONDS: Final = 600.0
@@ -63,6 +72,7 @@ _FORGET_SECONDS: Final = 600.0
 PROBLEMS: Final[Problems] = {
     **AUTH_PROBLEMS,
     **WORKSPACE_PROBLEMS,
+    **ACCOUNT_PROBLEMS,
     SignatureRefused: (401, ErrorReason.UNAUTHORIZED),
     WrongUser: (403, ErrorReason.FORBIDDEN),
     NotFound: (404, ErrorReason.NOT_FOUND),
@@ -105,6 +115,7 @@ class Parts:
     removals: Path | None = None
     admin_networks: Sequence[Network] = ()
     trusted_proxies: Sequence[Network] = ()
+    accounts: AccountParts = field(default_factory=AccountParts)
     clock: Clock = field(default_factory=SystemClock)
 
 
@@ -118,29 +129,23 @@ async def build_app(parts: Parts) -> web.Application:
     places, told = Places(apps, parts.plane), SqlResults(parts.database)
     results = Results(told, apps, places)
     deployments = Deployments(apps, parts.plane, ownership, places, parts.hosting)
-    logs = LogRoutes(Logs(parts.plane, ownership))
+    who = AccountsOfApi(parts.database, parts.accounts, parts.clock)
     app_routes = AppRoutes(Apps(apps, parts.plane, ownership, keys, told), parts.hosting)
     await keys.publish()
 
-    access, metrics = Access(trusted_proxies=parts.trusted_proxies), Metrics()
-    middlewares = [metrics.middleware(), problem_middleware(PROBLEMS), access.middleware()]
-    app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY_BYTES)
-    people = [UserRoutes(users).table(), app_routes.table(), DeploymentRoutes(deployments).table()]
-    gates, admin = user_gates(parts.user_tokens), admin_gate(parts.admin_tokens, parts.admin_networks)
-    for table in (*people, KeyRoutes(keys).table(), logs.table()):
-        app.add_routes(access.routes(table, *gates))
-    app.on_shutdown.append(logs.close)
-    app.add_routes(access.routes(app_routes.admin_table(), admin))
-    known = Known(parts.database, users, apps, ownership, gates, admin)
-    add_workspaces(app, access, known, parts.workspaces)
-    add_deletions(
-        app, access, known, PartHolders(keys, parts.plane, parts.workspaces.calls, parts.hosting, parts.removals)
-    )
-    # Open to whoever signs: the signature over the body is the proof.
-    app.add_routes(access.routes(ResultRoutes(results, parts.webhook_secrets, parts.clock).table()))
+    metrics, admin = Metrics(), admin_gate(parts.admin_tokens, parts.admin_networks)
+    app = _behind_doors(parts, who, metrics, admin)
     checks = {"database": parts.database.check, "deploy": parts.plane.check}
     health = HealthRoutes("fun-ai-studio-api", parts.clock, checks)
-    app.add_routes(access.routes([*health.table(), *metrics.table()]))
+    told_of, logs = ResultRoutes(results, parts.webhook_secrets, parts.clock), LogRoutes(Logs(parts.plane, ownership))
+    for routes in (UserRoutes(users), app_routes, DeploymentRoutes(deployments), KeyRoutes(keys), logs, who, told_of):
+        app.add_routes(routes.table())
+    app.on_shutdown.append(logs.close)
+    app.add_routes([*app_routes.admin_table(), *health.table(), *metrics.table()])
+    add_workspaces(app, Known(parts.database, users, apps, ownership, admin), parts.workspaces)
+    holders = PartHolders(keys, parts.plane, parts.workspaces.calls, parts.hosting, parts.removals)
+    add_deletions(app, parts.database, holders)
+    check_routes(app.router)
 
     async def republish() -> None:
         """Also mends an access file that was deleted, or that could not be written at its time."""
@@ -149,22 +154,28 @@ async def build_app(parts: Parts) -> web.Application:
     async def forget() -> None:
         await every(_FORGET_SECONDS, results.tidy, expected=(DatabaseUnavailable,))
 
-    app.cleanup_ctx.append(background(republish, forget))
+    async def forget_sessions() -> None:
+        await every(_FORGET_SECONDS, who.sessions.tidy, expected=(DatabaseUnavailable,))
+
+    app.cleanup_ctx.append(background(republish, forget, forget_sessions))
+    return app
+
+
+def _behind_doors(parts: Parts, who: AccountsOfApi, metrics: Metrics, admin: Gate) -> web.Application:
+    """An application without routes, that lets nobody in but by a rule."""
+    nodes, gateways = workspace_gates(parts.workspaces)
+    gates = Gates(user_gates(parts.user_tokens), admin, nodes, gateways)
+    doors, origins = who.doors(Access(trusted_proxies=parts.trusted_proxies), gates), Origins(parts.accounts.origins)
+    middlewares = [metrics.middleware(), problem_middleware(PROBLEMS), origins.middleware(), doors.middleware()]
+    app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY_BYTES)
+    app.on_response_prepare.append(origins.mark)
+    app.on_cleanup.append(who.close)
     return app
 
 
 async def build(settings: ApiSettings) -> web.Application:
     """The application as `python -m daemons.api` runs it."""
-    settings.distinct(
-        API_ADMIN_TOKEN=settings.admin_tokens,
-        API_USER_TOKEN=settings.user_tokens,
-        DEPLOY_PROXY_AUTH_SHARED_SECRET=settings.deploy_secret,
-        API_DEPLOY_WEBHOOK_SECRET=settings.webhook_secrets,
-        WORKSPACE_NODE_INTERNAL_SHARED_SECRET=settings.workspace_secrets,
-        FUNAI_WORKSPACE_NODE_REGISTRY_SHARED_SECRET=settings.workspace_node_tokens,
-        FUNAI_WORKSPACE_NODE_REGISTRY_NODE_TOKENS=tuple(token for _, token in settings.workspace_own_tokens),
-        FUNAI_WORKSPACE_NODE_REGISTRY_GATEWAY_TOKEN=settings.workspace_gateway_tokens,
-    )
+    _distinct(settings)
     hosting = hosting_of(settings)
     stack = AsyncExitStack()
     try:
@@ -186,6 +197,7 @@ async def build(settings: ApiSettings) -> web.Application:
                 removals=settings.removals_dir,
                 admin_networks=settings.admin_networks,
                 trusted_proxies=settings.trusted_proxies,
+                accounts=account_parts(settings),
             )
         )
     except BaseException:
@@ -193,6 +205,20 @@ async def build(settings: ApiSettings) -> web.Application:
         raise
     app.on_cleanup.append(lambda _app: stack.aclose())
     return app
+
+
+def _distinct(settings: ApiSettings) -> None:
+    settings.distinct(
+        API_ADMIN_TOKEN=settings.admin_tokens,
+        API_USER_TOKEN=settings.user_tokens,
+        API_JWT_SECRET=settings.jwt_secrets,
+        DEPLOY_PROXY_AUTH_SHARED_SECRET=settings.deploy_secret,
+        API_DEPLOY_WEBHOOK_SECRET=settings.webhook_secrets,
+        WORKSPACE_NODE_INTERNAL_SHARED_SECRET=settings.workspace_secrets,
+        FUNAI_WORKSPACE_NODE_REGISTRY_SHARED_SECRET=settings.workspace_node_tokens,
+        FUNAI_WORKSPACE_NODE_REGISTRY_NODE_TOKENS=tuple(token for _, token in settings.workspace_own_tokens),
+        FUNAI_WORKSPACE_NODE_REGISTRY_GATEWAY_TOKEN=settings.workspace_gateway_tokens,
+    )
 
 
 def _workspaces(settings: ApiSettings, stack: AsyncExitStack) -> WorkspaceParts:

@@ -1,13 +1,21 @@
 """Settings of the API entry."""
 
+import re
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Final
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
-from daemons.kit.settings import Networks, OptionalToken, OptionalTokens, Settings, Tokens
+from daemons.kit.settings import Networks, OptionalToken, OptionalTokens, Settings, Tokens, Words
 from protocol.names import BaseUrl, GitRef, Namespace, NodeName, RegistryHost
+
+#: Whose the token of the settings is.
+DEMO_USER: Final = 1
+
+_ORIGIN: Final = re.compile(r"https?://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[1-9][0-9]{0,4})?")
+#: As many bits as the digest has that signs with it.
+_LEAST_JWT_SECRET: Final = 32
 
 Optional = BeforeValidator(lambda value: value or None)
 
@@ -25,6 +33,23 @@ def _named(value: object) -> object:
 NamedTokens = Annotated[tuple[tuple[NodeName, OptionalToken], ...], NoDecode, BeforeValidator(_named)]
 
 
+def _origin(value: str) -> str:
+    if not _ORIGIN.fullmatch(value):
+        raise ValueError("must be origins as browsers send them: https://console.example.com, with a port if need be")
+    return value
+
+
+def _long(tokens: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    if any(len(token.get_secret_value()) < _LEAST_JWT_SECRET for token in tokens):
+        raise ValueError(f"must be secrets of at least {_LEAST_JWT_SECRET} characters")
+    return tokens
+
+
+#: Scheme, host and port, in small letters, and nothing else: what is compared to the letter.
+Origins = Annotated[Words, AfterValidator(lambda values: tuple(map(_origin, values)))]
+JwtSecrets = Annotated[OptionalTokens, AfterValidator(_long)]
+
+
 class ApiSettings(Settings):
     """Environment of `python -m daemons.api`."""
 
@@ -40,6 +65,28 @@ class ApiSettings(Settings):
     )
     trusted_proxies: Networks = Field((), alias="API_TRUSTED_PROXIES")
     user_tokens: Tokens = Field(alias="API_USER_TOKEN")
+
+    #: What access tokens are signed with, all of them while one replaces another: the first signs. None: no logins.
+    jwt_secrets: JwtSecrets = Field((), alias="API_JWT_SECRET")
+    jwt_issuer: str = Field("fun-ai-studio", alias="API_JWT_ISSUER", min_length=1, max_length=255)
+    access_seconds: int = Field(900, alias="API_ACCESS_TOKEN_SECONDS", ge=60, le=3600)
+    #: How long a refresh token is good that nobody uses, and a session whatever is used.
+    refresh_idle_seconds: int = Field(604_800, alias="API_REFRESH_TOKEN_SECONDS", ge=300, le=7_776_000)
+    session_seconds: int = Field(2_592_000, alias="API_SESSION_SECONDS", ge=300, le=31_536_000)
+    #: argon2id: memory of a hash, passes over it, lanes; OWASP's least is the least here. How many are made at once.
+    password_memory_kib: int = Field(19_456, alias="API_PASSWORD_MEMORY_KIB", ge=19_456, le=2_097_152)
+    password_passes: int = Field(2, alias="API_PASSWORD_PASSES", ge=2, le=64)
+    password_lanes: int = Field(1, alias="API_PASSWORD_LANES", ge=1, le=64)
+    password_hashes_at_once: int = Field(2, alias="API_PASSWORD_HASHES_AT_ONCE", ge=1, le=64)
+    #: Wrong passwords for one account, logins from one address, expensive calls of one caller: at once, then a minute.
+    login_failures: int = Field(10, alias="API_LOGIN_FAILURES", ge=1, le=1000)
+    login_failures_per_minute: float = Field(1.0, alias="API_LOGIN_FAILURES_PER_MINUTE", gt=0, le=10_000)
+    logins_of_address: int = Field(60, alias="API_LOGINS_OF_ADDRESS", ge=1, le=100_000)
+    logins_of_address_per_minute: float = Field(20.0, alias="API_LOGINS_OF_ADDRESS_PER_MINUTE", gt=0, le=100_000)
+    expensive_calls: int = Field(120, alias="API_EXPENSIVE_CALLS", ge=1, le=100_000)
+    expensive_calls_per_minute: float = Field(60.0, alias="API_EXPENSIVE_CALLS_PER_MINUTE", gt=0, le=100_000)
+    #: Pages of which origins browsers let read answers; none: those of the API's own.
+    cors_origins: Origins = Field((), alias="API_CORS_ORIGINS")
 
     deploy_url: BaseUrl = Field("http://127.0.0.1:7002", alias="DEPLOY_PROXY_BASE_URL")
     deploy_secret: Tokens = Field(

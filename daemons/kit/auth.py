@@ -97,6 +97,12 @@ class Access:
             gates = self._open_to.get(("GET", path))
         if gates is None:
             raise Forbidden("this route is open to nobody")
+        self.prove(request, gates)
+
+    def prove(self, request: web.Request, gates: Sequence[Gate]) -> None:
+        """Note who calls, and from where: whoever passes one of the gates, or without gates anyone. Raises
+        Unauthorized, Forbidden."""
+        request[SOURCE] = str(client_address(request, self._proxies) or "")
         if not gates:
             return
         proven = None
@@ -104,11 +110,16 @@ class Access:
             if not gate.enabled or gate.proves(request):
                 proven = proven or gate
         if proven is None:
-            raise Unauthorized(f"a valid token is required in the header {' or '.join(gate.header for gate in gates)}")
-        if proven.enabled and proven.networks and not self._inside(request, proven.networks):
-            raise Forbidden("your address is not on the allowlist of this endpoint")
+            headers = " or ".join(dict.fromkeys(gate.header for gate in gates))
+            raise Unauthorized(f"a valid token is required in the header {headers}")
+        if proven.enabled:
+            self.require_inside(request, proven.networks)
         request[CALLER] = proven.name
-        request[SOURCE] = str(client_address(request, self._proxies) or "")
+
+    def require_inside(self, request: web.Request, networks: Sequence[Network]) -> None:
+        """Raises Forbidden unless the caller is in one of the networks; where there are none, anyone is."""
+        if networks and not self._inside(request, networks):
+            raise Forbidden("your address is not on the allowlist of this endpoint")
 
     def _inside(self, request: web.Request, networks: Sequence[Network]) -> bool:
         address = client_address(request, self._proxies)

@@ -85,7 +85,9 @@ def _mapped(request: web.Request, error: Exception, problems: Problems, refusal:
             if status >= 500:
                 logger.warning("a request failed", extra={"path": request.path, "status": status, "error": str(error)})
             answer = refusal(status, str(error), reason, getattr(error, "data", None))
-            if status == 503:
+            if (seconds := getattr(error, "retry_after", None)) is not None:
+                answer.headers["Retry-After"] = str(seconds)
+            elif status == 503:
                 answer.headers["Retry-After"] = str(_random.randint(*_RETRY_AFTER_SECONDS))
             return answer
     logger.error("a request crashed", exc_info=error, extra={"path": request.path, "method": request.method})

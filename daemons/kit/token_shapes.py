@@ -29,6 +29,8 @@ _ISSUED: Final = {
     "sk-": r"sk-[A-Za-z0-9_-]{32,}+",
     "dckr_": r"dckr_[op]at_[A-Za-z0-9_-]{20,}+",  # Docker
     "pypi-": r"pypi-[A-Za-z0-9_-]{50,}+",
+    "fuk_": r"fuk_[A-Za-z0-9_-]{40,}+",  # ours: API keys, refresh tokens
+    "fur_": r"fur_[A-Za-z0-9_-]{40,}+",
     # A signed token (RFC 7519): two JSON objects in base64, and the signature as far as it has come.
     "eyJ": r"eyJ[A-Za-z0-9_-]{10,2000}+\.eyJ[A-Za-z0-9_-]{10,}+(?:\.[A-Za-z0-9_-]*+){0,3}",
 }

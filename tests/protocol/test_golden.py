@@ -11,6 +11,7 @@ from protocol.base import Envelope, Wire
 from protocol.events import EVENT
 from protocol.jobs import JobView
 from tests.protocol.samples import PENDING, SAMPLES
+from tests.protocol.samples_accounts import ACCOUNT_SAMPLES
 from tests.protocol.samples_files import FILE_SAMPLES
 from tests.protocol.samples_git import GIT_SAMPLES
 from tests.protocol.samples_moves import MOVE_SAMPLES
@@ -19,6 +20,7 @@ from tests.protocol.samples_workspace import WORKSPACE_SAMPLES
 
 GOLDEN = Path(__file__).parent / "golden"
 MODULES = (
+    "protocol.accounts",
     "protocol.jobs",
     "protocol.logs",
     "protocol.apps",
@@ -46,7 +48,7 @@ MODULES = (
     "protocol.workspace_upkeep",
     "protocol.workspaces",
 )
-ALL = (*SAMPLES, *FILE_SAMPLES, *GIT_SAMPLES, *MOVE_SAMPLES, *OPERATOR_SAMPLES, *WORKSPACE_SAMPLES)
+ALL = (*SAMPLES, *ACCOUNT_SAMPLES, *FILE_SAMPLES, *GIT_SAMPLES, *MOVE_SAMPLES, *OPERATOR_SAMPLES, *WORKSPACE_SAMPLES)
 
 
 def name_of(kind: type[Wire]) -> str:

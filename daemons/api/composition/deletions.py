@@ -10,15 +10,13 @@ from daemons.api.adapters.node_upkeep import NodeUpkeep
 from daemons.api.adapters.removals import FolderRemovals
 from daemons.api.adapters.sql.deletions import SqlDeletions
 from daemons.api.adapters.sql.workspaces import SqlWorkspaces
-from daemons.api.composition.workspaces import Known
 from daemons.api.domain.deployments import Hosting
 from daemons.api.http.deletions import DeletionRoutes
 from daemons.api.ports import DeployPlane
 from daemons.api.ports.workspaces import NodeCalls
 from daemons.api.services.deletions import Deletions, Holders
 from daemons.api.services.keys import KeyRing
-from daemons.kit.auth import Access
-from daemons.kit.sql import DatabaseUnavailable
+from daemons.kit.sql import Database, DatabaseUnavailable
 from daemons.kit.tasks import background, every
 
 _TIDY_SECONDS: Final = 3600.0
@@ -35,14 +33,13 @@ class PartHolders:
     removals: Path | None
 
 
-def add_deletions(app: web.Application, access: Access, known: Known, parts: PartHolders) -> None:
+def add_deletions(app: web.Application, database: Database, parts: PartHolders) -> None:
     """The routes of deletions, and who carries them out."""
-    workspaces = NodeUpkeep(SqlWorkspaces(known.database), parts.calls)
+    workspaces = NodeUpkeep(SqlWorkspaces(database), parts.calls)
     holders = Holders(parts.keys, workspaces, parts.plane, FolderRemovals(parts.removals), parts.hosting)
-    deletions = Deletions(SqlDeletions(known.database), holders)
+    deletions = Deletions(SqlDeletions(database), holders)
     routes = DeletionRoutes(deletions)
-    app.add_routes(access.routes(routes.table(), *known.people))
-    app.add_routes(access.routes(routes.admin_table(), known.admin))
+    app.add_routes([*routes.table(), *routes.admin_table()])
 
     async def tidy() -> None:
         await every(_TIDY_SECONDS, deletions.tidy, expected=(DatabaseUnavailable,))

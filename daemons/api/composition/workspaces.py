@@ -44,7 +44,7 @@ from daemons.api.services.ownership import Ownership
 from daemons.api.services.workspace_nodes import OnlyWithoutFiles, WorkspaceNodes
 from daemons.api.services.workspace_operators import OperatedWorkspaces
 from daemons.api.services.workspace_ways import TooManyCalls, Ways
-from daemons.kit.auth import Access, Gate, Network
+from daemons.kit.auth import Gate, Network
 from daemons.kit.problems import Problems
 from daemons.kit.sql import Database
 from daemons.kit.tasks import background
@@ -105,36 +105,39 @@ class Known:
     users: UserStore
     apps: AppStore
     ownership: Ownership
-    people: Sequence[Gate]
     admin: Gate
 
 
-def add_workspaces(app: web.Application, access: Access, known: Known, parts: WorkspaceParts) -> None:
+def workspace_gates(parts: WorkspaceParts) -> tuple[Sequence[Gate], Gate]:
+    """Of nodes and of gateways."""
+    tokens = parts.node_tokens
+    return node_gates(tokens.shared, tokens.own, tokens.networks), gateway_gate(parts.gateway_tokens)
+
+
+def add_workspaces(app: web.Application, known: Known, parts: WorkspaceParts) -> None:
     """The routes of workspaces and of their nodes."""
-    store, tokens = SqlWorkspaces(known.database), parts.node_tokens
+    store = SqlWorkspaces(known.database)
     movers = parts.movers or OnlyWithoutFiles(parts.holdings)
-    registry = WorkspaceNodes(store, movers, known.users, parts.policy, frozenset(tokens.own))
+    registry = WorkspaceNodes(store, movers, known.users, parts.policy, frozenset(parts.node_tokens.own))
     nodes = WorkspaceNodeRoutes(registry)
     ways = Ways(store, known.apps, known.ownership, parts.policy)
     workspaces = WorkspaceRoutes(ways, parts.calls, known.admin)
-    among = node_gates(tokens.shared, tokens.own, tokens.networks)
-    app.add_routes(access.routes(nodes.node_table(), *among))
-    app.add_routes(access.routes(nodes.admin_table(), known.admin))
-    _add_moves(app, access, known, parts, store)
-    gateways = gateway_gate(parts.gateway_tokens)
-    app.add_routes(access.routes(WorkspaceGatewayRoutes(ways).table(), gateways))
-    app.add_routes(access.routes(workspaces.table(), *known.people))
+    app.add_routes(nodes.node_table())
+    app.add_routes(nodes.admin_table())
+    _add_moves(app, known, parts, store)
+    app.add_routes(WorkspaceGatewayRoutes(ways).table())
+    app.add_routes(workspaces.table())
     operators = WorkspaceOperatorRoutes(OperatedWorkspaces(store, parts.calls), parts.calls)
-    app.add_routes(access.routes(operators.table(), known.admin))
+    app.add_routes(operators.table())
     app.on_shutdown.append(workspaces.close)
     app.on_shutdown.append(operators.close)
 
 
-def _add_moves(app: web.Application, access: Access, known: Known, parts: WorkspaceParts, store: SqlWorkspaces) -> None:
+def _add_moves(app: web.Application, known: Known, parts: WorkspaceParts, store: SqlWorkspaces) -> None:
     rows = SqlMoves(known.database)
-    app.add_routes(access.routes(WorkspaceMoveRoutes(Moves(rows, store, parts.policy)).table(), known.admin))
+    app.add_routes(WorkspaceMoveRoutes(Moves(rows, store, parts.policy)).table())
     if parts.moving is not None:
         around = Around(rows, store, parts.moving, parts.holdings, parts.policy)
         app.cleanup_ctx.append(background(Moving(around, parts.pace).run))
         backups = Backups(rows, store, known.users, parts.moving, parts.policy)
-        app.add_routes(access.routes(WorkspaceBackupRoutes(backups).table(), known.admin))
+        app.add_routes(WorkspaceBackupRoutes(backups).table())

@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
-from daemons.api.domain.access import check_named
 from daemons.api.domain.apps import App, Draft, Standing
 from daemons.api.domain.deployments import Hosting
 from daemons.api.http.callers import idempotency_key, subject
@@ -40,7 +39,7 @@ class AppRoutes:
 
     async def create(self, request: web.Request) -> web.Response:
         """A new app."""
-        check_named(subject(request), query(request, OfUser).user_id)
+        query(request, OfUser)
         order = await read(request, CreateApp)
         draft = Draft(order.app_name, order.app_description, order.app_type)
         app, standing = await self._apps.create(subject(request), draft, idempotency_key(request))
@@ -49,28 +48,25 @@ class AppRoutes:
     async def update(self, request: web.Request) -> web.Response:
         """Another name, description or type."""
         order = await read(request, UpdateApp)
-        check_named(subject(request), order.user_id)
         draft = Draft(order.app_name, order.app_description, order.app_type)
         app, standing = await self._apps.update(subject(request), order.app_id, draft)
         return reply(self._view(app, standing))
 
     async def list(self, request: web.Request) -> web.Response:
         """All the caller's apps."""
-        check_named(subject(request), query(request, OfUser).user_id)
+        query(request, OfUser)
         found = await self._apps.of(subject(request))
         return reply([self._view(app, standing) for app, standing in found])
 
     async def info(self, request: web.Request) -> web.Response:
         """One app."""
         named = query(request, OfApp)
-        check_named(subject(request), named.user_id)
         app, standing = await self._apps.one(subject(request), named.app_id)
         return reply(self._view(app, standing))
 
     async def deployed(self, request: web.Request) -> web.Response:
         """The caller's apps that are deploying, ready or failed."""
         named = query(request, OfApp if "appId" in request.query else OfUser)
-        check_named(subject(request), named.user_id)
         app_id = named.app_id if isinstance(named, OfApp) else None
         found = await self._apps.deployed(subject(request), app_id)
         return reply([self._view(app, standing) for app, standing in found])

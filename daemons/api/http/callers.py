@@ -1,24 +1,51 @@
 """Who calls: the gates of the API entry, and the person behind an admitted request."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
 
 from daemons.api.domain.access import Subject
+from daemons.api.domain.accounts import Session
 from daemons.kit.auth import CALLER, Gate, Network
 from daemons.kit.bodies import InvalidRequest
+from protocol.accounts import Role
 from protocol.headers import ADMIN_TOKEN, AUTHORIZATION, IDEMPOTENCY_KEY
 
+#: How a person's token is shown.
+SCHEME: Final = "Bearer "
 _USER: Final = "user:"
 _MOST_KEY_CHARACTERS: Final = 64
 
 
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who proved who they are; `session` is there for those who logged in."""
+
+    subject: Subject
+    role: Role
+    session: Session | None = None
+
+    @property
+    def name(self) -> str:
+        """For counting and for logs."""
+        return f"{_USER}{self.subject.user_id}"
+
+
+PERSON: Final = web.RequestKey("person", Person)
+
+
 def user_gates(tokens: Mapping[int, Sequence[str]]) -> tuple[Gate, ...]:
-    """One gate per user; the gate's name carries the user's id to `subject`."""
+    """One gate per user; the gate's name carries the user's id to `person_of_gate`."""
     return tuple(
-        Gate(f"{_USER}{user_id}", AUTHORIZATION, tuple(live), scheme="Bearer ") for user_id, live in tokens.items()
+        Gate(f"{_USER}{user_id}", AUTHORIZATION, tuple(live), scheme=SCHEME) for user_id, live in tokens.items()
     )
+
+
+def person_of_gate(request: web.Request) -> Person:
+    """The person whose token of the settings opened the route: a user, whoever it is."""
+    return Person(Subject(int(request[CALLER].removeprefix(_USER))), Role.USER)
 
 
 def admin_gate(tokens: Sequence[str], networks: Sequence[Network] = ()) -> Gate:
@@ -28,7 +55,15 @@ def admin_gate(tokens: Sequence[str], networks: Sequence[Network] = ()) -> Gate:
 
 def subject(request: web.Request) -> Subject:
     """The person whose token opened the route."""
-    return Subject(int(request[CALLER].removeprefix(_USER)))
+    return request[PERSON].subject
+
+
+def session(request: web.Request) -> Session:
+    """The session of a route that only those who logged in get to."""
+    found = request[PERSON].session
+    if found is None:
+        raise LookupError("this route has no rule that asks for a session")
+    return found
 
 
 def idempotency_key(request: web.Request) -> str | None:

@@ -2,7 +2,6 @@
 
 from aiohttp import web
 
-from daemons.api.domain.access import check_named
 from daemons.api.domain.deletions import Deletion
 from daemons.api.http.apps import moment
 from daemons.api.http.callers import subject
@@ -29,7 +28,6 @@ class DeletionRoutes:
     async def delete(self, request: web.Request) -> web.Response:
         """The app is gone; asked again, how far its deletion came."""
         named = query(request, OfApp)
-        check_named(subject(request), named.user_id)
         return reply(_view(await self._deletions.delete(subject(request), named.app_id)))
 
     async def unfinished(self, _request: web.Request) -> web.Response:

@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
-from daemons.api.domain.access import Subject, check_named
+from daemons.api.domain.access import Subject
 from daemons.api.http.callers import subject
 from daemons.api.ports import PlaneError
 from daemons.api.services.logs import Logs
@@ -58,7 +58,6 @@ class LogRoutes:
     async def of_app(self, request: web.Request) -> web.StreamResponse:
         """The app's output, from its tail or after a cursor."""
         who, named = subject(request), query(request, OutputOfApp)
-        check_named(who, named.user_id)
         asked = AppLogQuery(cursor=named.cursor, tail=named.tail, follow=named.follow)
         with self._counted(who):
             async with self._logs.of_app(who, named.app_id, asked) as pieces:

@@ -54,31 +54,31 @@ ROUTES = [
     ("GET", "/api/fun-ai/git/keys", "", 200, 200, 401),
     ("POST", "/api/fun-ai/git/keys", '{"title": "a", "publicKey": "ssh-ed25519 x"}', 400, 400, 401),
     ("DELETE", "/api/fun-ai/git/keys?keyId=1", "", 404, 404, 401),
-    ("GET", "/api/fun-ai/admin/apps", "", 401, 401, 200),
-    ("GET", "/api/fun-ai/admin/app-deletions", "", 401, 401, 200),
-    ("GET", "/api/fun-ai/internal/apps/ids", "", 401, 401, 200),
+    ("GET", "/api/fun-ai/admin/apps", "", 403, 403, 200),
+    ("GET", "/api/fun-ai/admin/app-deletions", "", 403, 403, 200),
+    ("GET", "/api/fun-ai/internal/apps/ids", "", 403, 403, 200),
     ("POST", RESULTS_PATH, "{}", 401, 401, 401),
     ("POST", f"{NODES}/heartbeat", "{}", 401, 401, 401),
-    ("GET", f"{NODES}/list", "", 401, 401, 200),
-    ("POST", f"{NODES}/upsert", "{}", 401, 401, 400),
-    ("POST", f"{NODES}/set-enabled?nodeId=1&enabled=1", "", 401, 401, 404),
-    ("GET", f"{NODES}/placements?nodeId=1", "", 401, 401, 404),
-    ("POST", f"{NODES}/reassign", '{"userId": 1, "targetNodeId": 1}', 401, 401, 404),
-    ("POST", f"{NODES}/drain", '{"sourceNodeId": 1, "targetNodeId": 2}', 401, 401, 404),
-    ("POST", f"{NODES}/cordon", '{"nodeId": 1, "cordoned": true}', 401, 401, 404),
-    ("POST", f"{MOVES}/start", '{"userId": 1}', 401, 401, 404),
-    ("GET", f"{MOVES}/list", "", 401, 401, 200),
-    ("GET", f"{MOVES}/show?moveId=1", "", 401, 401, 404),
-    ("POST", f"{MOVES}/cancel?moveId=1", "", 401, 401, 404),
-    ("POST", f"{MOVES}/drain", '{"nodeId": 1}', 401, 401, 404),
-    ("GET", f"{WORKSPACES}/list?nodeId=1", "", 401, 401, 404),
-    ("GET", f"{WORKSPACES}/show?userId=1", "", 401, 401, 404),
-    ("POST", f"{WORKSPACES}/start?userId=1", "", 401, 401, 404),
-    ("POST", f"{WORKSPACES}/stop?userId=1", "", 401, 401, 404),
-    ("GET", f"{WORKSPACES}/run?userId=1", "", 401, 401, 404),
-    ("GET", f"{WORKSPACES}/log?userId=1&appId=20001", "", 401, 401, 404),
-    ("GET", f"{WORKSPACES}/log/events?userId=1&appId=20001", "", 401, 401, 404),
-    ("GET", f"{WORKSPACES}/exec?userId=1", "", 401, 401, 404),
+    ("GET", f"{NODES}/list", "", 403, 403, 200),
+    ("POST", f"{NODES}/upsert", "{}", 403, 403, 400),
+    ("POST", f"{NODES}/set-enabled?nodeId=1&enabled=1", "", 403, 403, 404),
+    ("GET", f"{NODES}/placements?nodeId=1", "", 403, 403, 404),
+    ("POST", f"{NODES}/reassign", '{"userId": 1, "targetNodeId": 1}', 403, 403, 404),
+    ("POST", f"{NODES}/drain", '{"sourceNodeId": 1, "targetNodeId": 2}', 403, 403, 404),
+    ("POST", f"{NODES}/cordon", '{"nodeId": 1, "cordoned": true}', 403, 403, 404),
+    ("POST", f"{MOVES}/start", '{"userId": 1}', 403, 403, 404),
+    ("GET", f"{MOVES}/list", "", 403, 403, 200),
+    ("GET", f"{MOVES}/show?moveId=1", "", 403, 403, 404),
+    ("POST", f"{MOVES}/cancel?moveId=1", "", 403, 403, 404),
+    ("POST", f"{MOVES}/drain", '{"nodeId": 1}', 403, 403, 404),
+    ("GET", f"{WORKSPACES}/list?nodeId=1", "", 403, 403, 404),
+    ("GET", f"{WORKSPACES}/show?userId=1", "", 403, 403, 404),
+    ("POST", f"{WORKSPACES}/start?userId=1", "", 403, 403, 404),
+    ("POST", f"{WORKSPACES}/stop?userId=1", "", 403, 403, 404),
+    ("GET", f"{WORKSPACES}/run?userId=1", "", 403, 403, 404),
+    ("GET", f"{WORKSPACES}/log?userId=1&appId=20001", "", 403, 403, 404),
+    ("GET", f"{WORKSPACES}/log/events?userId=1&appId=20001", "", 403, 403, 404),
+    ("GET", f"{WORKSPACES}/exec?userId=1", "", 403, 403, 404),
     ("GET", f"{PREFIX}/internal/gateway/node?appId=20001", "", 401, 401, 401),
     ("*", f"{PREFIX}/{{call}}", "", 404, 404, 401),
     ("GET", f"{PREFIX}/files/tree?appId=20001", "", 404, 404, 401),
@@ -87,6 +87,22 @@ ROUTES = [
     ("GET", f"{PREFIX}/container/status", "", 200, 200, 401),
     ("GET", f"{PREFIX}/run/status", "", 200, 200, 401),
 ]
+ROUTES += [
+    ("POST", "/api/fun-ai/auth/login", "{}", 400, 400, 400),
+    ("POST", "/api/fun-ai/auth/refresh", "{}", 400, 400, 400),
+    ("POST", "/api/fun-ai/auth/logout", "", 403, 403, 401),
+    ("POST", "/api/fun-ai/auth/password", "{}", 403, 403, 401),
+    ("GET", "/api/fun-ai/user/api-keys", "", 403, 403, 401),
+    ("POST", "/api/fun-ai/user/api-keys", "{}", 403, 403, 401),
+    ("DELETE", "/api/fun-ai/user/api-keys?keyId=1", "", 403, 403, 401),
+    ("GET", "/api/fun-ai/admin/users/list", "", 403, 403, 200),
+    ("POST", "/api/fun-ai/admin/users/create", "{}", 403, 403, 400),
+    ("POST", "/api/fun-ai/admin/users/set-enabled", '{"userId": 1, "enabled": false}', 403, 403, 404),
+    ("POST", "/api/fun-ai/admin/users/set-role", '{"userId": 1, "role": "admin"}', 403, 403, 404),
+    ("POST", "/api/fun-ai/admin/users/set-password", '{"userId": 1, "password": "x"}', 403, 403, 404),
+]
+#: Anybody gets as far as the check of what is sent.
+FOR_ANYBODY = ("/api/fun-ai/auth/login", "/api/fun-ai/auth/refresh")
 OPEN = ["/internal/health", "/internal/ready", "/metrics"]
 
 
@@ -104,9 +120,10 @@ async def test_only_the_owner_gets_through(
             assert answer.json()["code"] == answer.status_code
         return answer.status_code
 
-    assert await status({}) == 401
-    assert await status(bearer("a-token-that-nobody-has")) == 401
-    assert await status({"Authorization": OWNER}) == 401
+    nobody = 400 if path in FOR_ANYBODY else 401
+    assert await status({}) == nobody
+    assert await status(bearer("a-token-that-nobody-has")) == nobody
+    assert await status({"Authorization": OWNER}) == nobody
     assert await status({ADMIN_TOKEN: ADMIN}) == admin
     assert await status(bearer(OTHER)) == other
     assert await status(bearer(OWNER)) == owner

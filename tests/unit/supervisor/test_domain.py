@@ -96,4 +96,5 @@ def test_no_child_receives_a_secret_it_does_not_need() -> None:
         "DEPLOY_WEBHOOK_SECRET": "value",
         "API_ADMIN_TOKEN": "value",
         "API_USER_TOKEN": "value",
+        "API_JWT_SECRET": "value",
     }

@@ -1,0 +1,163 @@
+"""Who may call what: every route of the API entry with its rule, and nothing else opens one.
+
+A rule names the weakest caller that gets in. A person's rights are those of the token's subject: a `userId` in the
+query, the path or the body of a person's call must be the subject's own, and of apps and jobs `Ownership` hands out
+the subject's own alone. Operators' and admins' calls name whom they are about.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+from daemons.api.domain.forwarding import PREFIX
+from protocol.webhooks import RESULTS_PATH
+
+
+class Rule(Enum):
+    """Who gets in."""
+
+    ANYONE = auto()
+    #: Whoever signs the body; the handler checks the signature.
+    SIGNED = auto()
+    #: A person, by any credential of theirs.
+    USER = auto()
+    #: A person who has logged in: no key of a program makes keys, or changes a password.
+    SESSION = auto()
+    OPERATOR = auto()
+    ADMIN = auto()
+    NODE = auto()
+    GATEWAY = auto()
+
+
+class Named(Enum):
+    """Who reads which user a person's call names."""
+
+    #: The door, in query, path and body.
+    HERE = auto()
+    #: `domain.forwarding`, which reads the query once for itself and for the node.
+    FORWARDED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One route. `expensive`: a caller may do it only so often."""
+
+    rule: Rule
+    expensive: bool = False
+    named: Named = Named.HERE
+
+
+_API: Final = "/api/fun-ai"
+_ADMIN: Final = f"{_API}/admin"
+_NODES: Final = f"{_ADMIN}/workspace-nodes"
+_MOVES: Final = f"{_ADMIN}/workspace-moves"
+_SPACES: Final = f"{_ADMIN}/workspaces"
+_BACKUPS: Final = f"{_ADMIN}/workspace-backups"
+_USERS: Final = f"{_ADMIN}/users"
+
+_USER: Final = Row(Rule.USER)
+_DEAR: Final = Row(Rule.USER, expensive=True)
+_SESSION: Final = Row(Rule.SESSION)
+_OPERATOR: Final = Row(Rule.OPERATOR)
+_ADMINS: Final = Row(Rule.ADMIN)
+
+RULES: Final[Mapping[tuple[str, str], Row]] = {
+    ("GET", "/internal/health"): Row(Rule.ANYONE),
+    ("GET", "/internal/ready"): Row(Rule.ANYONE),
+    ("GET", "/metrics"): Row(Rule.ANYONE),
+    ("POST", RESULTS_PATH): Row(Rule.SIGNED),
+    ("POST", f"{_API}/auth/login"): Row(Rule.ANYONE),
+    ("POST", f"{_API}/auth/refresh"): Row(Rule.ANYONE),
+    ("POST", f"{_API}/auth/logout"): _SESSION,
+    ("POST", f"{_API}/auth/password"): _SESSION,
+    ("GET", f"{_API}/user/me"): _USER,
+    ("GET", f"{_API}/user/api-keys"): _SESSION,
+    ("POST", f"{_API}/user/api-keys"): Row(Rule.SESSION, expensive=True),
+    ("DELETE", f"{_API}/user/api-keys"): _SESSION,
+    ("GET", f"{_API}/app/create"): _DEAR,
+    ("POST", f"{_API}/app/create"): _DEAR,
+    ("GET", f"{_API}/app/list"): _USER,
+    ("GET", f"{_API}/app/info"): _USER,
+    ("POST", f"{_API}/app/update-basic"): _USER,
+    ("GET", f"{_API}/app/delete"): _DEAR,
+    ("POST", f"{_API}/app/delete"): _DEAR,
+    ("GET", f"{_API}/deploy/app/list"): _USER,
+    ("GET", f"{_API}/deploy/app/releases"): _USER,
+    ("GET", f"{_API}/deploy/app/logs"): _USER,
+    ("POST", f"{_API}/deploy/app/rollback"): _DEAR,
+    ("POST", f"{_API}/deploy/app/stop"): _DEAR,
+    ("POST", f"{_API}/deploy/job/create"): _DEAR,
+    ("GET", f"{_API}/deploy/job/info"): _USER,
+    ("GET", f"{_API}/deploy/job/list"): _USER,
+    ("GET", f"{_API}/deploy/job/history"): _USER,
+    ("POST", f"{_API}/deploy/job/cancel"): _USER,
+    ("POST", f"{_API}/deploy/job/retry"): _DEAR,
+    ("GET", f"{_API}/deploy/job/log"): _USER,
+    ("GET", f"{_API}/git/keys"): _USER,
+    ("POST", f"{_API}/git/keys"): _DEAR,
+    ("DELETE", f"{_API}/git/keys"): _USER,
+    ("*", f"{PREFIX}/{{call}}"): Row(Rule.USER, named=Named.FORWARDED),
+    ("GET", f"{PREFIX}/internal/gateway/node"): Row(Rule.GATEWAY),
+    ("POST", f"{_NODES}/heartbeat"): Row(Rule.NODE),
+    ("GET", f"{_ADMIN}/apps"): _OPERATOR,
+    ("GET", f"{_ADMIN}/app-deletions"): _OPERATOR,
+    ("GET", f"{_API}/internal/apps/ids"): _OPERATOR,
+    ("GET", f"{_NODES}/list"): _OPERATOR,
+    ("GET", f"{_NODES}/placements"): _OPERATOR,
+    ("POST", f"{_NODES}/set-enabled"): _OPERATOR,
+    ("POST", f"{_NODES}/reassign"): _OPERATOR,
+    ("POST", f"{_NODES}/drain"): _OPERATOR,
+    ("POST", f"{_NODES}/cordon"): _OPERATOR,
+    # Whoever says where a node is gets its users' calls.
+    ("POST", f"{_NODES}/upsert"): _ADMINS,
+    ("POST", f"{_MOVES}/start"): _OPERATOR,
+    ("GET", f"{_MOVES}/list"): _OPERATOR,
+    ("GET", f"{_MOVES}/show"): _OPERATOR,
+    ("POST", f"{_MOVES}/cancel"): _OPERATOR,
+    ("POST", f"{_MOVES}/drain"): _OPERATOR,
+    ("GET", f"{_SPACES}/list"): _OPERATOR,
+    ("GET", f"{_SPACES}/show"): _OPERATOR,
+    ("POST", f"{_SPACES}/start"): _OPERATOR,
+    ("POST", f"{_SPACES}/stop"): _OPERATOR,
+    ("GET", f"{_SPACES}/run"): _OPERATOR,
+    ("GET", f"{_SPACES}/log"): _OPERATOR,
+    ("GET", f"{_SPACES}/log/events"): _OPERATOR,
+    # These read and write all that somebody has.
+    ("GET", f"{_SPACES}/exec"): _ADMINS,
+    ("GET", f"{_BACKUPS}/download"): _ADMINS,
+    ("POST", f"{_BACKUPS}/restore"): _ADMINS,
+    ("POST", f"{_BACKUPS}/confirm"): _ADMINS,
+    ("GET", f"{_USERS}/list"): _ADMINS,
+    ("POST", f"{_USERS}/create"): _ADMINS,
+    ("POST", f"{_USERS}/set-enabled"): _ADMINS,
+    ("POST", f"{_USERS}/set-role"): _ADMINS,
+    ("POST", f"{_USERS}/set-password"): _ADMINS,
+}
+
+#: Of calls to workspaces those that keep a node busy.
+_DEAR_CALLS: Final = frozenset(
+    {
+        "/container/ensure",
+        "/run/start",
+        "/run/preview",
+        "/run/build",
+        "/run/install",
+        "/files/upload-zip",
+        "/files/download-zip",
+        "/files/download-dist",
+        "/git/ensure",
+        "/test/api",
+    }
+)
+
+
+def row_of(method: str, path: str) -> Row | None:
+    """The row of a route, by its method and canonical path."""
+    row = RULES.get((method, path))
+    return RULES.get(("GET", path)) if row is None and method == "HEAD" else row
+
+
+def expensive(row: Row, path: str) -> bool:
+    """Whether this call counts as expensive; `path` is the request's, decoded."""
+    return row.expensive or (row.named is Named.FORWARDED and path.removeprefix(PREFIX) in _DEAR_CALLS)
