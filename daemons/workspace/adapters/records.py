@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
+from weakref import WeakValueDictionary
 
 from daemons.workspace.domain.passes import Rule, Rules
 from daemons.workspace.domain.runs import Run
@@ -26,6 +27,7 @@ class JsonRecords(Generic[Record]):
     def __init__(self, folder: Path, decode: Callable[[Mapping[str, Any]], Record]) -> None:
         self._folder = folder
         self._decode = decode
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def load(self) -> Sequence[Record]:
         """Raises RecordError."""
@@ -34,11 +36,20 @@ class JsonRecords(Generic[Record]):
     async def save(self, record: Record) -> None:
         """It survives a crash of the machine afterwards. Raises RecordError."""
         document = json.dumps(asdict(record), separators=(",", ":")).encode()
-        await asyncio.to_thread(self._write, record.user_id, document)
+        async with self._turn(record.user_id):
+            await asyncio.to_thread(self._write, record.user_id, document)
 
     async def forget(self, user_id: str) -> None:
         """Raises RecordError."""
-        await asyncio.to_thread(self._path(user_id).unlink, missing_ok=True)
+        async with self._turn(user_id):
+            await asyncio.to_thread(self._path(user_id).unlink, missing_ok=True)
+
+    def _turn(self, user_id: str) -> asyncio.Lock:
+        """Those who write about one user take turns, and who came last has the last word."""
+        lock = self._turns.get(user_id)
+        if lock is None:
+            lock = self._turns[user_id] = asyncio.Lock()
+        return lock
 
     def _load(self) -> list[Record]:
         try:
