@@ -11,9 +11,10 @@ from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import OperationFailure
 
-from daemons.agent.adapters import mongo
-from daemons.agent.domain.databases import DatabaseServer, connection_string, realm_of
-from daemons.agent.ports.databases import Changed, DatabaseError, Databases, Documents, QueryRefused
+from daemons.kit.mongo import driver as mongo
+from daemons.kit.mongo.accounts import DatabaseServer, connection_string, realm_of
+from daemons.kit.mongo.ports import Changed, DatabaseError, Databases, Documents, QueryRefused
+from daemons.kit.mongo.ports import MongoServer as MongoLogin
 from tests.support.mongo_server import ADMIN, ADMIN_PASSWORD, MongoServer, mongo_server
 from tests.support.mongo_twin import TwinDatabases
 
@@ -77,7 +78,7 @@ async def wire() -> AsyncIterator[MongoServer]:
 async def client_of(
     server: MongoServer, password: str = ADMIN_PASSWORD
 ) -> AsyncIterator[AsyncMongoClient[dict[str, Any]]]:
-    async with await mongo.connect(mongo.MongoServer("127.0.0.1", server.port, ADMIN, password)) as client:
+    async with await mongo.connect(MongoLogin("127.0.0.1", server.port, ADMIN, password)) as client:
         yield client
 
 

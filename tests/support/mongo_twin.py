@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from daemons.agent.domain.databases import Account
-from daemons.agent.domain.documents import Document
-from daemons.agent.ports import StateError
-from daemons.agent.ports.databases import Changed, DatabaseError, Page, QueryRefused
+from daemons.kit.mongo.accounts import Account
+from daemons.kit.mongo.documents import Document
+from daemons.kit.mongo.ports import AccountError, Changed, DatabaseError, Page, QueryRefused
 from tests.support.documents import Collection, Wrong
 
 _MARKER = "__funai_meta__"
@@ -126,7 +125,7 @@ class TwinAccounts:
 
     async def save(self, account: Account) -> None:
         if self.full:
-            raise StateError("accounts of databases cannot be written: no space left on device")
+            raise AccountError("accounts of databases cannot be written: no space left on device")
         self.accounts[account.key] = account
 
     async def remove(self, account: Account) -> None:
