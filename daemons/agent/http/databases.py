@@ -52,7 +52,8 @@ class ExplorerRoutes:
 
     async def doc(self, request: web.Request) -> web.Response:
         """One document."""
-        return _success(await self._calls(request).doc(query(request, DocumentRef)))
+        asked = query(request, DocumentRef)
+        return _success(await self._calls(request).doc(asked.collection, asked.id))
 
     async def insert(self, request: web.Request) -> web.Response:
         """A new document."""

@@ -9,7 +9,6 @@ from protocol.databases import (
     CreatedCollection,
     DeletedDocument,
     DeleteDocument,
-    DocumentRef,
     FindDocuments,
     FoundDocument,
     FoundDocuments,
@@ -48,10 +47,10 @@ class Calls:
             truncated=page.truncated,
         )
 
-    async def doc(self, asked: DocumentRef) -> FoundDocument:
+    async def doc(self, collection: str, document_id: str) -> FoundDocument:
         """One document."""
-        found = await self.explorer.get(self.database, asked.collection, asked.id)
-        return FoundDocument(**self._about, collection=asked.collection, id=asked.id, doc=found)
+        found = await self.explorer.get(self.database, collection, document_id)
+        return FoundDocument(**self._about, collection=collection, id=document_id, doc=found)
 
     async def insert(self, body: InsertDocument) -> InsertedDocument:
         """A new document."""

@@ -116,8 +116,8 @@ class AppDatabases:
             return Farewell(True, self._habits.drop, database, reason)
 
     async def every(self) -> tuple[Account, ...]:
-        """The accounts of apps that are not deleted. Raises AccountError."""
-        return tuple(account for account in (await self._known()).values() if account.phase is not Phase.GONE)
+        """All accounts, those that are still to be removed included. Raises AccountError."""
+        return tuple((await self._known()).values())
 
     async def run(self) -> None:
         """Work for ever."""
