@@ -105,7 +105,8 @@ class DatabaseRoutes:
     async def create(self, request: web.Request) -> web.Response:
         """A collection, with or without rules."""
         async with self._calls(request) as calls:
-            made = await calls.create(await read(request, CreateCollection))
+            body = await read(request, CreateCollection)
+            made = await calls.create(body.model_copy(update={"fields": _nullable(body.fields)}))
             message = "ok" if made.created else "it was there already"
             return reply(CollectionCreated(**made.model_dump(), message=message))
 
@@ -129,6 +130,17 @@ class DatabaseRoutes:
         self._activity.touch(which.user_id, Use.CALL)
         async with self._development.calls(which.user_id, which.app_id) as calls:
             yield calls
+
+
+def _nullable(fields: str | None) -> str | None:
+    """Existing clients that say nothing of `nullable` mean that a field may be null."""
+    try:
+        found = json.loads(fields or "null")
+    except (ValueError, RecursionError):
+        return fields
+    if not isinstance(found, list):
+        return fields
+    return json.dumps([{"nullable": True, **each} if isinstance(each, dict) else each for each in found])
 
 
 def _text(value: Any) -> str | None:

@@ -105,6 +105,30 @@ async def test_documents_are_made_found_changed_and_removed(node: Explored) -> N
     assert set(node.activity.touched) == {("7", Use.CALL)}
 
 
+async def test_a_field_may_be_null_unless_it_is_said(node: Explored) -> None:
+    fields = [
+        {"name": "a", "type": "int32"},
+        {"name": "b", "type": "str", "nullable": False},
+        {"name": "c", "type": "oid"},
+    ]
+    assert (await node.ask("POST", "create-collection", {"collection": "people", "fields": fields})).data["created"]
+    properties = {
+        "a": {"bsonType": ["int", "null"]},
+        "b": {"bsonType": "string"},
+        "c": {"bsonType": ["objectId", "null"]},
+    }
+    schema = {"bsonType": "object", "properties": properties}
+    assert node.databases.collection("db_5", "people").validator == {"$jsonSchema": schema}
+
+
+@pytest.mark.parametrize(
+    "fields", ["[", '[{"name": "$where", "type": "int"}]', '[{"name": "a", "type": "javascript"}]', "5"]
+)
+async def test_rules_that_are_none_are_refused(node: Explored, fields: str) -> None:
+    answer = await node.ask("POST", "create-collection", {"collection": "people", "fields": fields})
+    assert (answer.status, answer.document["reason"]) == (400, "invalid_request")
+
+
 async def test_ids_are_plain_text_as_clients_read_them(node: Explored) -> None:
     answer = await node.ask("POST", "insert-one", {"collection": "things", "doc": '{"n": 1}'})
     assert len(answer.data["insertedId"]) == 24
