@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 import httpx
 import pytest
 from pymongo import AsyncMongoClient
+from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import OperationFailure
 
 from protocol.client.signed import Signed
@@ -135,11 +136,10 @@ async def _delete(node: Node, user_id: str, app_id: str) -> dict[str, Any]:
     return data
 
 
-async def _clean(node: Node, *app_ids: str) -> dict[str, Any]:
+async def _clean(node: Node, *app_ids: str, as_of_ms: int | None = _LATER, confirmed: bool = True) -> httpx.Response:
     async with httpx.AsyncClient(base_url=node.url, auth=Signed(SECRET), timeout=60) as client:
-        order = {"existingAppIds": app_ids, "asOfMs": _LATER, "confirmed": True}
-        data: dict[str, Any] = (await client.post(f"{_API}/internal/cleanup-orphaned", json=order)).json()["data"]
-        return data
+        order = {"existingAppIds": app_ids, "asOfMs": as_of_ms, "confirmed": confirmed}
+        return await client.post(f"{_API}/internal/cleanup-orphaned", json=order)
 
 
 async def test_a_run_reaches_its_own_database_and_nothing_beside_it(
@@ -165,8 +165,8 @@ async def test_a_run_reaches_its_own_database_and_nothing_beside_it(
     # The account, with the driver: its own database, no other's, nothing of the server.
     own: AsyncMongoClient[dict[str, Any]]
     async with AsyncMongoClient(told["MONGODB_URI"], serverSelectionTimeoutMS=5000) as own:
-        document: dict[str, Any] = {"_id": "a", "n": 1}
-        await own[told["MONGO_DB_NAME"]]["things"].insert_one(document)
+        database: AsyncDatabase[dict[str, Any]] = own[told["MONGO_DB_NAME"]]
+        await database["things"].insert_one({"_id": "a", "n": 1})
         for foreign in (own[f"db_{other}"]["things"].find_one(), own["admin"].command("usersInfo", 1)):
             with pytest.raises(OperationFailure, match="not authorized"):
                 await foreign
@@ -266,8 +266,25 @@ async def test_databases_of_unknown_apps_go_with_their_folder_or_without_one(nod
         assert (await _ask(node, "POST", "mongo/insert-one", user, each, new)).status_code == 200
     await asyncio.to_thread(lambda: (node.home(user) / "apps" / bare / "index.html").unlink())
     await asyncio.to_thread((node.home(user) / "apps" / bare).rmdir)
-    cleaned = await _clean(node, kept)
+    young = (await _clean(node, kept, as_of_ms=None)).json()["data"]
+    assert (young["cleanedAppDirs"], young["cleanedDatabases"], young["problems"]) == (0, 0, [])
+    cleaned = (await _clean(node, kept)).json()["data"]
     assert (cleaned["cleanedAppDirs"], cleaned["cleanedDatabases"]) == (1, 2), cleaned
     assert [one["appId"] for one in cleaned["kept"]] == [used]
     mine = {name for name in mongo.databases if name in {f"db_{each}" for each in (kept, orphan, bare, used)}}
     assert mine == {f"db_{kept}", f"db_{used}"}
+
+
+async def test_a_list_that_leaves_out_most_databases_is_not_believed(node: Node, mongo: MongoServer) -> None:
+    databases = node.services.databases
+    assert databases is not None
+    apps = _app(*range(30))
+    users = new_user(), new_user()
+    for number, app in enumerate(apps):
+        assert await databases.variables(users[number % 2], app)
+    refused = await _clean(node, "5", confirmed=False)
+    assert (refused.status_code, refused.json()["reason"]) == (409, "too_many_orphans")
+    assert len([name for _, name in mongo.users if name.startswith(tuple(f"ws_u{user}_" for user in users))]) == 30
+    some = (await _clean(node, *apps[:-2], confirmed=False)).json()["data"]
+    assert (some["cleanedDatabases"], some["problems"]) == (2, [])
+    assert len([name for _, name in mongo.users if name.startswith(tuple(f"ws_u{user}_" for user in users))]) == 28

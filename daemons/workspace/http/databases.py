@@ -112,8 +112,8 @@ class DatabaseRoutes:
 
     async def operate(self, request: web.Request) -> web.Response:
         """The same by name."""
-        async with self._calls(request):
-            order = await read(request, DatabaseOrder)
+        self._databases()
+        order = await read(request, DatabaseOrder)
         return await self._operations[order.op](request)
 
     async def _doc_of_body(self, request: web.Request) -> web.Response:
@@ -124,12 +124,16 @@ class DatabaseRoutes:
     @asynccontextmanager
     async def _calls(self, request: web.Request) -> AsyncIterator[Calls]:
         """Raises NoDatabaseServer, NoDatabase."""
-        which = named(request, AppRef)
+        which, databases = named(request, AppRef), self._databases()
+        self._activity.touch(which.user_id, Use.CALL)
+        async with databases.calls(which.user_id, which.app_id) as calls:
+            yield calls
+
+    def _databases(self) -> Development:
+        """Raises NoDatabaseServer."""
         if self._development is None:
             raise NoDatabaseServer(_OFF)
-        self._activity.touch(which.user_id, Use.CALL)
-        async with self._development.calls(which.user_id, which.app_id) as calls:
-            yield calls
+        return self._development
 
 
 def _nullable(fields: str | None) -> str | None:

@@ -26,10 +26,10 @@ class Node:
     def __init__(self, root: Path) -> None:
         self.databases, self.accounts, self.root = TwinDatabases(), TwinAccounts(), root
 
-    def process(self) -> Development:
+    def process(self, **more: str) -> Development:
         """A new one."""
         parts = DatabaseParts(self.databases, self.databases, self.accounts)
-        found = development(settings(self.root, **ON), parts, SystemClock())
+        found = development(settings(self.root, **ON, **more), parts, SystemClock())
         assert found is not None
         return found
 
@@ -91,6 +91,19 @@ async def test_an_apps_database_is_its_owners_whoever_names_it(node: Node) -> No
             pass
     assert await process.take_away("8", "5") is False
     assert node.databases.users == {(REALM, "ws_u7_a5"): (told["MONGO_PASSWORD"], "db_5")}
+
+
+async def test_a_workspace_that_moves_finds_its_data_and_leaves_nothing_when_its_app_is_deleted(tmp_path: Path) -> None:
+    here, there = Node(tmp_path), Node(tmp_path)
+    there.databases = here.databases
+    before = await here.process().variables("7", "5")
+    elsewhere = there.process(FUNAI_WORKSPACE_NODE_REGISTRY_CLIENT_NODE_NAME="ws-node-02")
+    after = await elsewhere.variables("7", "5")
+    assert before["MONGO_DB_NAME"] == after["MONGO_DB_NAME"]
+    assert before["MONGO_PASSWORD"] != after["MONGO_PASSWORD"] and len(here.databases.users) == 2
+    here.databases.collection("db_5", "things")
+    assert await elsewhere.take_away("7", "5") is True
+    assert (here.databases.users, here.databases.databases) == ({}, {})
 
 
 async def test_what_is_taken_away_is_gone_and_may_be_taken_away_again(node: Node) -> None:
