@@ -88,7 +88,10 @@ class Apps:
             await self._stop(user_id, app_id, fence)
 
     async def delete(self, user_id: str, app_id: str, fence: int | None) -> Removal:
-        """Stop the app, remove its local images and its database's account, and forget it; raises like `stop`."""
+        """Stop the app, remove its local images and its database's account, and forget it.
+
+        Raises like `stop`; AccountError.
+        """
         async with self._ledger.hold(app_id, fence):
             await self._stop(user_id, app_id, fence)
             removal = await self._remove_images(user_id, app_id)

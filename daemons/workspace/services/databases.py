@@ -1,7 +1,7 @@
 """A database for each app that is worked on: its programs are told an account of its own, and people may look into it.
 
 Everything that is asked for people is asked with the app's account, so that the server itself keeps it to the app's
-database; the node's own account makes accounts and removes them, and does nothing else.
+database; the node's own account makes accounts, takes them and their databases away, and does nothing else.
 """
 
 import asyncio
