@@ -22,7 +22,8 @@ _KEY_BYTES: Final = 32
 
 
 class JsonRecords(Generic[Record]):
-    """Records of one kind, in a folder that only the node can enter."""
+    """Records of one kind, in a folder that only the node can enter. What is told of a user at once is written in the
+    order in which it was told."""
 
     def __init__(self, folder: Path, decode: Callable[[Mapping[str, Any]], Record]) -> None:
         self._folder = folder
@@ -36,20 +37,13 @@ class JsonRecords(Generic[Record]):
     async def save(self, record: Record) -> None:
         """It survives a crash of the machine afterwards. Raises RecordError."""
         document = json.dumps(asdict(record), separators=(",", ":")).encode()
-        async with self._turn(record.user_id):
+        async with self._turns.setdefault(record.user_id, asyncio.Lock()):
             await asyncio.to_thread(self._write, record.user_id, document)
 
     async def forget(self, user_id: str) -> None:
         """Raises RecordError."""
-        async with self._turn(user_id):
+        async with self._turns.setdefault(user_id, asyncio.Lock()):
             await asyncio.to_thread(self._path(user_id).unlink, missing_ok=True)
-
-    def _turn(self, user_id: str) -> asyncio.Lock:
-        """Those who write about one user take turns, and who came last has the last word."""
-        lock = self._turns.get(user_id)
-        if lock is None:
-            lock = self._turns[user_id] = asyncio.Lock()
-        return lock
 
     def _load(self) -> list[Record]:
         try:
