@@ -87,7 +87,9 @@ async def user_with_app(node: Node, app_id: str) -> str:
 
 
 @asynccontextmanager
-async def node(docker_url: str, folder: Path, *, last: bool = True, **overrides: object) -> AsyncIterator[Node]:
+async def node(
+    docker_url: str, folder: Path, *, last: bool = True, port: int = 0, **overrides: object
+) -> AsyncIterator[Node]:
     """A node that has recovered. What it made is removed after the last one of its folder."""
     known: dict[str, object] = {
         "WORKSPACE_NODE_INTERNAL_SHARED_SECRET": SECRET,
@@ -106,9 +108,8 @@ async def node(docker_url: str, folder: Path, *, last: bool = True, **overrides:
     app = await build(settings)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    port = runner.addresses[0][1]
     try:
         yield Node(f"http://127.0.0.1:{port}", docker_url, folder, settings, app[SERVICES], app[CACHES], app[MOVES])
     finally:
