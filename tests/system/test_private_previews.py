@@ -59,6 +59,7 @@ class Private:
         assert "set-cookie" not in answer.headers
         document = await self.visitor.get(f"{_AT}/x", headers={"Cookie": cookie, "Accept": "application/json"})
         assert (document.status_code, document.json()["reason"]) == (401, "app_private")
+        assert document.headers["content-type"] == "application/json"
 
 
 @pytest.fixture(params=preview_gateway.GATEWAYS)
