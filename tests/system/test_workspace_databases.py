@@ -41,7 +41,7 @@ def mongo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MongoServer]:
         yield server
 
 
-def _settings(mongo: MongoServer) -> dict[str, object]:
+def _settings(mongo: MongoServer) -> dict[str, Any]:
     return {
         "FUNAI_WORKSPACE_MONGO_ENABLED": True,
         "FUNAI_WORKSPACE_MONGO_HOST": mongo.host,
