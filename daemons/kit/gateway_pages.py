@@ -48,6 +48,10 @@ _PAGES: Final = (
     Page("broken", 502, "The app broke off", "The app ended the connection without a valid answer."),
     Page("unserved", 404, "No preview", "Nothing is served from this workspace. Start the preview in the editor."),
     Page("asleep", 503, "The preview is starting", "Its server does not listen yet. This page retries.", again=True),
+    Page(
+        "interrupted", 502, "The preview was interrupted",
+        "Its server ended the connection without an answer, as when it starts anew. This page retries.", again=True,
+    ),
     Page("private", 401, "This preview is private", "Its owner can open it from the studio."),
     Page("slow", 504, "The app is too slow", "The app did not answer in time."),
 )  # fmt: skip

@@ -24,6 +24,8 @@ from daemons.kit.gateway_pages import page
 from daemons.kit.settings import Misconfigured
 
 _TEXT: Final = files("daemons.kit").joinpath("nginx_workspace.conf").read_text(encoding="utf-8")
+#: Of the forms of the gateway's own answers, as `$ws_form` names them.
+_TYPES: Final = {"html": "text/html", "json": "application/json"}
 _PLAIN_PATH: Final = re.compile(r"/[A-Za-z0-9._/+@=,-]*[A-Za-z0-9._+@=,-]")
 #: What may stand between nginx's quotes and means itself.
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/=:,@!*-]{1,512}")
@@ -54,7 +56,8 @@ def render(gateway: NginxGateway) -> str:
     parts = dict(zip(named[::2], named[1::2], strict=True))
     # Both kinds of host answer in the same places.
     whole = main + (parts["own"] if gateway.own else "")
-    text = whole.replace("$shared", parts["shared"]).replace("$moved", parts["moved"] if gateway.own else "")
+    shared = parts["shared"].replace("$answers", "".join(_answers(parts["answers"], form) for form in _TYPES))
+    text = whole.replace("$shared", shared).replace("$moved", parts["moved"] if gateway.own else "")
     own = gateway.own or OwnHosts("", "")
     return Template(text).substitute(
         # Elsewhere it is what a server's name says.
@@ -71,13 +74,19 @@ def render(gateway: NginxGateway) -> str:
         hold_seconds=f"{_positive(gateway.hold_seconds, 'hold_seconds')}s",
         tunnel_seconds=f"{_positive(gateway.tunnel_seconds, 'tunnel_seconds')}s",
         upload_megabytes=_positive(gateway.upload_megabytes, "upload_megabytes"),
-        page_asleep=_quoted(page("asleep").html),
-        page_asleep_json=_quoted(page("asleep").json),
-        page_private=_quoted(page("private").html),
-        page_private_json=_quoted(page("private").json),
-        page_unserved=_quoted(page("unserved").html),
-        page_unserved_json=_quoted(page("unserved").json),
+        **_pages(),
     )
+
+
+def _answers(text: str, form: str) -> str:
+    """The gateway's own answers in one form."""
+    return text.replace("$form", form).replace("$type", _TYPES[form]).replace("$page_", f"$page_{form}_")
+
+
+def _pages() -> dict[str, str]:
+    found = {name: page(name) for name in ("asleep", "interrupted", "private", "unserved")}
+    html = {f"page_html_{name}": _quoted(one.html) for name, one in found.items()}
+    return html | {f"page_json_{name}": _quoted(one.json) for name, one in found.items()}
 
 
 def _host(text: str) -> str:

@@ -108,5 +108,5 @@ async def world(
         "FUNAI_WORKSPACE_GIT_LOANS_DIR": host.loans,
         "FUNAI_WORKSPACE_NPMREGISTRY": NPM_REGISTRY,
     }
-    async with workspace_node.node(docker_url, folder, last=True, **{**known, **overrides}) as node:
+    async with workspace_node.node(docker_url, folder, last=True, port=0, **{**known, **overrides}) as node:
         yield World(node, host, user)

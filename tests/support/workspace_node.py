@@ -14,10 +14,12 @@ from aiohttp import web
 
 from daemons.kit.settings import load
 from daemons.workspace.app import SERVICES, build
+from daemons.workspace.composition.moves import MOVES
 from daemons.workspace.composition.packages import CACHES
 from daemons.workspace.composition.services import Services
 from daemons.workspace.ports import Meters
 from daemons.workspace.services.caches import Caches
+from daemons.workspace.services.moves import Moves
 from daemons.workspace.settings import WorkspaceSettings
 from protocol.client.signed import Signed, signed_headers
 from protocol.client.transport import Transport
@@ -40,6 +42,7 @@ class Node:
     settings: WorkspaceSettings
     services: Services
     caches: Caches
+    moves: Moves
 
     @property
     def meters(self) -> Meters:
@@ -84,7 +87,9 @@ async def user_with_app(node: Node, app_id: str) -> str:
 
 
 @asynccontextmanager
-async def node(docker_url: str, folder: Path, *, last: bool = True, **overrides: object) -> AsyncIterator[Node]:
+async def node(
+    docker_url: str, folder: Path, *, last: bool = True, port: int = 0, **overrides: object
+) -> AsyncIterator[Node]:
     """A node that has recovered. What it made is removed after the last one of its folder."""
     known: dict[str, object] = {
         "WORKSPACE_NODE_INTERNAL_SHARED_SECRET": SECRET,
@@ -103,11 +108,10 @@ async def node(docker_url: str, folder: Path, *, last: bool = True, **overrides:
     app = await build(settings)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port = site._server.sockets[0].getsockname()[1]  # type: ignore[union-attr]
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    port = runner.addresses[0][1]
     try:
-        yield Node(f"http://127.0.0.1:{port}", docker_url, folder, settings, app[SERVICES], app[CACHES])
+        yield Node(f"http://127.0.0.1:{port}", docker_url, folder, settings, app[SERVICES], app[CACHES], app[MOVES])
     finally:
         await runner.cleanup()
         if last:

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,12 @@ import aiohttp
 import httpx
 import pytest
 
-from daemons.kit.clock import Clock
 from daemons.workspace.domain.workspaces import Phase
 from protocol.client.workspace import WorkspaceClient
 from protocol.workspace_previews import Visibility
 from protocol.workspace_runs import RunType
 from tests.support import node_image, preview_gateway, workspace_node
+from tests.support.later import Later
 from tests.support.preview_projects import node_server, put
 from tests.support.workspace_node import Node, new_user
 
@@ -60,6 +59,7 @@ class Private:
         assert "set-cookie" not in answer.headers
         document = await self.visitor.get(f"{_AT}/x", headers={"Cookie": cookie, "Accept": "application/json"})
         assert (document.status_code, document.json()["reason"]) == (401, "app_private")
+        assert document.headers["content-type"] == "application/json"
 
 
 @pytest.fixture(params=preview_gateway.GATEWAYS)
@@ -140,7 +140,7 @@ async def test_a_new_generation_ends_all_passes(private: Private) -> None:
 async def test_a_pass_is_renewed_with_the_answers(private: Private) -> None:
     """The server's own cookies stay what they are."""
     admission, mine = private.node.services.admission, await private.passed()
-    admission._clock = _Later(admission._clock, 3000)
+    admission._clock = Later(admission._clock, 3000)
     answer = await private.seen(mine, "")
     given = [cookie for cookie in answer.headers.get_list("set-cookie") if cookie.startswith("funai_preview=")]
     assert len(answer.headers.get_list("set-cookie")) == 4
@@ -148,17 +148,7 @@ async def test_a_pass_is_renewed_with_the_answers(private: Private) -> None:
     renewed = given[0].partition(";")[0]
     assert given[0] == f"{renewed};Path={_AT}/;Max-Age=3600;HttpOnly;SameSite=Lax"
     assert renewed != mine
-    admission._clock = _Later(admission._clock, 1000)
+    admission._clock = Later(admission._clock, 1000)
     await preview_gateway.forgotten()
     await private.refused(mine)
     assert (await private.seen(renewed)).status_code == 200
-
-
-@dataclass
-class _Later:
-    clock: Clock
-    seconds: float
-
-    def now(self) -> datetime:
-        """So much later."""
-        return self.clock.now() + timedelta(seconds=self.seconds)

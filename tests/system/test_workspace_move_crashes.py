@@ -17,7 +17,7 @@ import pytest
 
 from protocol.client.api import bearer
 from protocol.client.signed import Signed
-from protocol.client.transport import Transport
+from protocol.client.transport import Refused, Transport, Unreachable
 from protocol.client.workspace_admin import WorkspaceAdminClient
 from protocol.headers import ADMIN_TOKEN
 from protocol.workspace_moves import WorkspaceMove, WorkspaceMoveState
@@ -118,6 +118,60 @@ async def test_who_is_killed_in_a_move_loses_nothing(world: World, who: str, ste
         # The switch decides: before it a failure may lead back, after it none does.
         assert step[0] != "leave" or move.state in WHOLE
         await _whole(person, move)
+
+
+@pytest.mark.timeout(600)
+async def test_a_restoration_whose_node_is_killed_leaves_nothing_beside_the_files(world: World, tmp_path: Path) -> None:
+    """But files of nobody, which are the operators'."""
+    await hear(world.api.url, world.lines[0].url, "ws-0")
+    async with (
+        httpx.AsyncClient(
+            base_url=world.api.url, headers=bearer(TOKEN), timeout=60, trust_env=False, verify=False
+        ) as calls,
+        Transport(world.api.url, {ADMIN_TOKEN: ADMIN}) as transport,
+    ):
+        admin, root = WorkspaceAdminClient(transport), tmp_path / "n0" / "root"
+        (await calls.post(f"{PREFIX}/container/ensure")).raise_for_status()
+        kept = root / world.user_id / "apps" / "kept"
+        kept.write_bytes(secrets.token_bytes(3_000_000))
+        async with admin.backup(world.user_id) as pieces:
+            taken = b"".join([piece async for piece in pieces])
+        strange = root / ".spare-change"
+        strange.mkdir()
+
+        def left() -> list[str]:
+            images = tmp_path / "n0" / "state" / "images"
+            folders = [each for each in (root, images) if each.exists()]
+            return [one.name for each in folders for one in each.iterdir() if one.name.startswith(".spare-")]
+
+        async def sent() -> AsyncIterator[bytes]:
+            yield taken[: len(taken) // 2]
+            await eventually(lambda: asyncio.to_thread(lambda: len(left()) > 1))
+            world.nodes[0].strike()
+            yield taken[len(taken) // 2 :]
+
+        with pytest.raises((Refused, Unreachable)):
+            await admin.restore(world.user_id, sent())
+        await world.nodes[0].gone()
+        assert len(left()) > 1
+        await world.nodes[0].start()
+        await eventually(lambda: asyncio.to_thread(lambda: left() == [strange.name]))
+
+        async def over() -> bool:
+            return (await admin.moves(active=True)).total == 0
+
+        await eventually(over)
+        (await calls.post(f"{PREFIX}/container/ensure")).raise_for_status()
+        assert kept.stat().st_size == 3_000_000
+
+        async def whole() -> AsyncIterator[bytes]:
+            yield taken
+
+        kept.unlink()
+        told = await admin.restore(world.user_id, whole())
+        (await calls.post(f"{PREFIX}/container/ensure")).raise_for_status()
+        assert kept.stat().st_size == 3_000_000
+        await admin.confirm_restore(told.move_id)
 
 
 async def _moved(person: Person, who: str, step: tuple[str, str, int]) -> WorkspaceMove:

@@ -279,6 +279,40 @@ async def test_a_backup_brings_everything_back_and_the_former_is_kept(person: Pe
     assert not former.exists()
 
 
+async def test_what_a_restoration_uses_is_not_swept_away(person: Person) -> None:
+    node, home = person.nodes[0], person.nodes[0].home(person.user_id)
+    (home / "apps" / person.app_id / "big").write_bytes(os.urandom(2_000_000))
+    os.chown(home / "apps" / person.app_id / "big", 1000, 1000)
+    before = tree(home)
+    async with person.admin.backup(person.user_id) as pieces:
+        taken = b"".join([piece async for piece in pieces])
+    swept = asyncio.Event()
+
+    async def sent() -> AsyncIterator[bytes]:
+        yield taken[: len(taken) // 2]
+        await swept.wait()
+        yield taken[len(taken) // 2 :]
+
+    restoring = asyncio.create_task(person.admin.restore(person.user_id, sent()))
+    old = node.settings.host_root / f".spare-{person.user_id}-999999"
+    old.mkdir()
+
+    def spares() -> list[str]:
+        return sorted(each.name for each in node.settings.host_root.glob(f".spare-{person.user_id}-*"))
+
+    await eventually(lambda: asyncio.to_thread(lambda: len(spares()) == 2))
+    await node.moves.sweep()
+    (used,) = [name for name in spares() if name != old.name]
+    swept.set()
+    told = await restoring
+    assert used == f".spare-{person.user_id}-{told.move_id}"
+    (await person.calls.post(f"{PREFIX}/container/ensure")).raise_for_status()
+    assert tree(home) == before
+    await node.moves.sweep()
+    assert spares() == []
+    await person.admin.confirm_restore(told.move_id)
+
+
 async def free(person: Person) -> bool:
     """Whether no restoration of the user's goes on."""
     return (await person.admin.moves(active=True)).total == 0

@@ -46,7 +46,7 @@ async def node(
         "FUNAI_WORKSPACE_NPMCACHEMAXMB": 4,
         "FUNAI_WORKSPACE_PIPCACHEMAXMB": 4,
     }
-    async with workspace_node.node(docker_url, tmp_path, last=True, **known) as found:
+    async with workspace_node.node(docker_url, tmp_path, last=True, port=0, **known) as found:
         yield found
 
 

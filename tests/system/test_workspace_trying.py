@@ -31,7 +31,7 @@ async def node(docker_url: str, tmp_path: Path, image: str) -> AsyncIterator[Nod
         "FUNAI_WORKSPACE_TESTMAXTIMEOUTSECONDS": 5,
     }
     limits["FUNAI_WORKSPACE_IMAGE"] = image
-    async with workspace_node.node(docker_url, tmp_path, last=True, **limits) as found:
+    async with workspace_node.node(docker_url, tmp_path, last=True, port=0, **limits) as found:
         yield found
 
 

@@ -7,29 +7,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from pydantic import ValidationError
-
 from daemons.agent.domain.shell import Bounds, Clocked, overdue, patience, run_of
 from daemons.agent.ports import Containers, Terminal, Terminals
 from daemons.agent.services.apps import Apps, Standing
 from daemons.agent.services.ledger import Ledger
 from daemons.kit.engine.errors import EngineError
+from daemons.kit.line_terminals import asked_first, typed
 from daemons.kit.lines import Line, LineLost
 from daemons.kit.seats import NoSeat, Seats
 from daemons.kit.tasks import first
-from protocol.shell import (
-    SHELL_ORDER,
-    ShellBegun,
-    ShellEnd,
-    ShellEndReason,
-    ShellQuery,
-    ShellResize,
-    ShellStart,
-)
+from protocol.shell import SHELL_ORDER, ShellBegun, ShellEnd, ShellEndReason, ShellQuery, ShellStart
 
 logger = logging.getLogger(__name__)
 
-_START_SECONDS: Final = 15.0
 _LOOK_SECONDS: Final = 1.0
 _CLOSE_SECONDS: Final = 4.0
 #: What a process that was killed ends with.
@@ -104,7 +94,7 @@ class Shells:
 
     async def _begun(self, container: str, line: Line) -> ShellEnd:
         """Raises LineLost."""
-        order = await _order(line)
+        order = await asked_first(line, SHELL_ORDER, ShellStart)
         if order is None:
             return ShellEnd(reason=ShellEndReason.FAILED, text="the first frame must say what to start")
         mark = self._ours + secrets.token_hex(8)
@@ -120,7 +110,9 @@ class Shells:
         now = asyncio.get_running_loop().time()
         watch = _Watch(self._bounds, now, self._closing)
         return await first(
-            self._written(container, terminal, line, watch), _typed(terminal, line, watch), watch.ended()
+            self._written(container, terminal, line, watch),
+            typed(terminal, line, SHELL_ORDER, watch.touch),
+            watch.ended(),
         )
 
     async def _written(self, container: str, terminal: Terminal, line: Line, watch: "_Watch") -> ShellEnd:
@@ -169,31 +161,6 @@ class _Watch:
                 continue
             text = "the agent of the app's node is being stopped; try again in a moment"
             return ShellEnd(reason=ShellEndReason.SHUTDOWN, text=text)
-
-
-async def _order(line: Line) -> ShellStart | None:
-    try:
-        async with asyncio.timeout(_START_SECONDS):
-            frame = await line.receive()
-        order = SHELL_ORDER.validate_json(frame) if isinstance(frame, str) else None
-    except (TimeoutError, ValidationError):
-        return None
-    return order if isinstance(order, ShellStart) else None
-
-
-async def _typed(terminal: Terminal, line: Line, watch: _Watch) -> ShellEnd:
-    while (frame := await line.receive()) is not None:
-        watch.touch()
-        if isinstance(frame, bytes):
-            await terminal.write(frame)
-            continue
-        try:
-            order = SHELL_ORDER.validate_json(frame)
-        except ValidationError:
-            return ShellEnd(reason=ShellEndReason.FAILED, text="a frame was not understood")
-        if isinstance(order, ShellResize):
-            await terminal.resize(order.cols, order.rows)
-    return ShellEnd(reason=ShellEndReason.LEFT)
 
 
 def _stands(standing: Standing) -> str:

@@ -193,7 +193,8 @@ def checked_document(body: bytes, call: Call, subject: Subject) -> tuple[bytes, 
     app_id = _said(document["appId"], "appId") if document.get("appId") is not None else None
     if app_id is not None and call.parameters.get("appId", app_id) != app_id:
         raise Ambiguous("query and body name different ones", "appId")
-    if "epoch" in document:
+    # Null says as little as nothing does: clients write out what they leave open.
+    if document.get("epoch") is not None:
         raise Ambiguous("is not a caller's to say", "epoch")
     if "userId" not in document:
         rest = text.lstrip()[1:].lstrip()

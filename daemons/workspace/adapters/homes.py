@@ -17,6 +17,7 @@ from daemons.workspace.ports import HomeError, Usage
 Result = TypeVar("Result")
 
 _USER: Final = re.compile(r"[1-9][0-9]{0,18}")
+_SPARE: Final = re.compile(r"\.spare-([1-9][0-9]{0,18})-([1-9][0-9]{0,18})")
 #: What a plain folder holds is looked at again after so long, and after so long when it seems full.
 _SEEN_SECONDS: Final = 15.0
 _AGAIN_SECONDS: Final = 1.0
@@ -105,13 +106,25 @@ class LocalHomes:
 
         def work(user: str) -> None:
             self._quota.drop(_aside(user, move))
-            self._quota.drop_spare(self._folder(user).with_name(_spare(user, move)))
+            self._drop_spare(user, move)
 
         await self._do(work, user_id)
 
     async def spare(self, user_id: str, move: int) -> Path:
         """Raises HomeError."""
         return await self._do(lambda user: self._spare(user, move), user_id)
+
+    async def spares(self) -> tuple[tuple[str, int], ...]:
+        """Raises HomeError."""
+        try:
+            names = await asyncio.to_thread(self._quota.names, self._root)
+        except OSError as error:
+            raise HomeError(f"{self._root} cannot be read: {error.strerror or error}") from error
+        return tuple((found[1], int(found[2])) for name in sorted(names) if (found := _SPARE.fullmatch(name)))
+
+    async def drop_spare(self, user_id: str, move: int) -> None:
+        """Raises HomeError."""
+        await self._do(lambda user: self._drop_spare(user, move), user_id)
 
     async def take_spare(self, user_id: str, move: int) -> None:
         """Raises HomeError."""
@@ -122,6 +135,9 @@ class LocalHomes:
         folder = self._folder(user_id).with_name(_spare(user_id, move))
         self._quota.spare(folder, folder.name)
         return folder
+
+    def _drop_spare(self, user_id: str, move: int) -> None:
+        self._quota.drop_spare(self._folder(user_id).with_name(_spare(user_id, move)))
 
     def _ready(self, user_id: str) -> Path:
         folder = self._folder(user_id)

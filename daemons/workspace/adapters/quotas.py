@@ -19,6 +19,8 @@ _SECONDS: Final = 60.0
 #: No device works and no program gains rights on it; times of reading, which caches are thinned out by, are written
 #: once a day, and not at once.
 _OPTIONS: Final = "loop,nosuid,nodev,relatime,lazytime"
+#: What an image is called at the end while it is made.
+_DRAFT: Final = ".new"
 
 
 class Quota(Protocol):
@@ -59,6 +61,10 @@ class Quota(Protocol):
 
     def drop_spare(self, folder: Path) -> None:
         """What is spare is gone for good. Raises HomeError, OSError."""
+        ...
+
+    def names(self, root: Path) -> set[str]:
+        """Of all that users' folders are kept under, also of what never came to be a folder. Raises OSError."""
         ...
 
     def take(self, user_id: str, folder: Path, spare: Path, name: str) -> None:
@@ -131,8 +137,13 @@ class ImageQuota:
         if os.path.ismount(folder):
             _run("umount", str(folder))
         self.drop(folder.name)
+        _draft(self._images / folder.name).unlink(missing_ok=True)
         with contextlib.suppress(FileNotFoundError):
             folder.rmdir()
+
+    def names(self, root: Path) -> set[str]:
+        """Raises OSError."""
+        return _names(root) | {name.removesuffix(_DRAFT) for name in _names(self._images)}
 
     def take(self, user_id: str, folder: Path, spare: Path, name: str) -> None:
         """Raises HomeError, OSError."""
@@ -145,7 +156,7 @@ class ImageQuota:
 
     def _make(self, image: Path) -> None:
         """Whole or not at all: what a crash left behind has another name."""
-        draft = image.with_suffix(".new")
+        draft = _draft(image)
         image.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft.unlink(missing_ok=True)
         with draft.open("wb") as file:
@@ -201,24 +212,40 @@ class SoftQuota:
         """Raises OSError."""
         self.drop(folder.name)
 
+    def names(self, root: Path) -> set[str]:
+        """Raises OSError."""
+        return _names(root)
+
     def take(self, user_id: str, folder: Path, spare: Path, name: str) -> None:
         """Raises OSError."""
         changed_places(self._root, spare.name, folder.name, name)
 
 
 def changed_places(folder: Path, spare: str, live: str, aside: str) -> None:
-    """What is spare is live afterwards, and what was live is aside; at no moment is nothing live, or a mixture. Raises
-    OSError."""
+    """What is spare is live afterwards, and what was live is aside; at no moment is nothing live, or a mixture, nor is
+    what was live called spare, which may be swept away. Raises OSError."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         if (folder / live).exists():
-            exchange(handle, spare, handle, live)
             os.rename(spare, aside, src_dir_fd=handle, dst_dir_fd=handle)
+            exchange(handle, aside, handle, live)
         else:
             os.rename(spare, live, src_dir_fd=handle, dst_dir_fd=handle)
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _draft(image: Path) -> Path:
+    return image.with_suffix(_DRAFT)
+
+
+def _names(folder: Path) -> set[str]:
+    """None of a folder that nothing was put into yet."""
+    try:
+        return {each.name for each in folder.iterdir()}
+    except FileNotFoundError:
+        return set()
 
 
 def _bytes_below(folder: Path) -> int:

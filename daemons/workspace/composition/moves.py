@@ -1,6 +1,7 @@
 """Puts together what the node does in moves of workspaces, and the fence that keeps people out meanwhile."""
 
 from collections.abc import AsyncIterator
+from typing import Final
 
 from aiohttp import web
 
@@ -13,9 +14,11 @@ from daemons.workspace.http.moves import MoveRoutes
 from daemons.workspace.services.moves import Inner, Moves, Outside
 from daemons.workspace.services.visits import Visits
 
+MOVES: Final = web.AppKey("moves", Moves)
+
 
 def add_moves(wiring: Wiring, parts: Parts, services: Services, visits: Visits) -> None:
-    """The routes of moves."""
+    """The routes of moves, and the sweep of what restorations left."""
     settings = wiring.settings
     confined = Confinement.of_this_kernel(settings.uid)
     copies = DiskCopies(parts.homes, confined, settings.state_root / "moves")
@@ -33,4 +36,7 @@ def add_moves(wiring: Wiring, parts: Parts, services: Services, visits: Visits) 
         copies.close()
 
     wiring.app.on_startup.append(recover)
+    # Its first sweep is at the start.
+    wiring.loop(moves.run)
+    wiring.app[MOVES] = moves
     wiring.app.cleanup_ctx.append(closing)

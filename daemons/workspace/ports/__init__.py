@@ -108,6 +108,14 @@ class Homes(Protocol):
         """An empty folder beside the user's, bounded as that one. Raises HomeError."""
         ...
 
+    async def spares(self) -> Sequence[tuple[str, int]]:
+        """Whose spare folders are here, whole or not, and for which moves. Raises HomeError."""
+        ...
+
+    async def drop_spare(self, user_id: str, move: int) -> None:
+        """It is gone for good; what was put aside for that move stays. Raises HomeError."""
+        ...
+
     async def take_spare(self, user_id: str, move: int) -> None:
         """The spare folder is the user's from now on, at once; the former one is put aside. Raises HomeError."""
         ...

@@ -1,6 +1,6 @@
 """What moves of workspaces need of this machine's disk."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -62,6 +62,14 @@ class Keeps(Protocol):
 
     async def drop(self, user_id: str, move: int) -> None:
         """What was put aside for that move is gone for good, and what was spare. Raises HomeError."""
+        ...
+
+    async def spares(self) -> Sequence[tuple[str, int]]:
+        """Whose spare folders are here, whole or not, and for which moves. Raises HomeError."""
+        ...
+
+    async def drop_spare(self, user_id: str, move: int) -> None:
+        """It is gone for good; what was put aside for that move stays. Raises HomeError."""
         ...
 
     async def take_spare(self, user_id: str, move: int) -> None:

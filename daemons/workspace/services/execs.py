@@ -13,6 +13,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from daemons.kit.engine.errors import EngineError
+from daemons.kit.line_terminals import asked_first, typed
 from daemons.kit.lines import Line, LineLost
 from daemons.kit.seats import NoSeat, Seats
 from daemons.kit.tasks import first
@@ -21,12 +22,11 @@ from daemons.workspace.domain.programs import Program
 from daemons.workspace.domain.workspaces import Phase, container_name
 from daemons.workspace.ports.programs import Attachment, Programs, Terminal
 from daemons.workspace.services.workspaces import Workspaces
-from protocol.shell import ShellBegun, ShellEnd, ShellEndReason, ShellResize
+from protocol.shell import ShellBegun, ShellEnd, ShellEndReason
 from protocol.workspace_operators import EXEC_ORDER, ExecEof, ExecRef, ExecStart
 
 logger = logging.getLogger(__name__)
 
-_START_SECONDS: Final = 15.0
 _GRACE_SECONDS: Final = 2.0
 #: What was written before the end may still be on its way.
 _LAST_SECONDS: Final = 5.0
@@ -70,7 +70,7 @@ class Execs:
 
     async def _begun(self, asked: ExecRef, line: Line) -> ShellEnd:
         """Raises LineLost."""
-        order = await _order(line)
+        order = await asked_first(line, EXEC_ORDER, ExecStart)
         if order is None:
             return ShellEnd(reason=ShellEndReason.FAILED, text="the first frame must say what to start")
         tag = f"oper{secrets.token_hex(8)}"
@@ -86,7 +86,7 @@ class Execs:
             watch = _Watch(self._idle_seconds)
             return await first(
                 self._shown(asked, terminal, line, watch),
-                _typed(terminal, line, watch),
+                typed(terminal, line, EXEC_ORDER, watch.touch),
                 watch.over(),
                 self._closed(),
             )
@@ -155,31 +155,6 @@ def _program(asked: ExecRef, order: ExecStart) -> Program:
 
 async def _told(line: Line, asked: ExecRef) -> None:
     await line.send(ShellBegun(container=container_name(asked.user_id)).to_json().decode())
-
-
-async def _order(line: Line) -> ExecStart | None:
-    try:
-        async with asyncio.timeout(_START_SECONDS):
-            frame = await line.receive()
-        order = EXEC_ORDER.validate_json(frame) if isinstance(frame, str) else None
-    except (TimeoutError, ValidationError):
-        return None
-    return order if isinstance(order, ExecStart) else None
-
-
-async def _typed(terminal: Terminal, line: Line, watch: _Watch) -> ShellEnd:
-    while (frame := await line.receive()) is not None:
-        watch.touch()
-        if isinstance(frame, bytes):
-            await terminal.write(frame)
-            continue
-        try:
-            order = EXEC_ORDER.validate_json(frame)
-        except ValidationError:
-            return ShellEnd(reason=ShellEndReason.FAILED, text="a frame was not understood")
-        if isinstance(order, ShellResize):
-            await terminal.resize(order.cols, order.rows)
-    return ShellEnd(reason=ShellEndReason.LEFT)
 
 
 async def _written(found: Attachment, line: Line) -> None:

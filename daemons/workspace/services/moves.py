@@ -6,12 +6,13 @@ once. No order decides by itself who has the workspace: a source that is held st
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from weakref import WeakValueDictionary
 
+from daemons.kit.tasks import every
 from daemons.workspace.domain import moves
 from daemons.workspace.domain.backups import Manifest
 from daemons.workspace.domain.copying import CopyRefused, SourceFailed
@@ -29,6 +30,7 @@ from protocol.workspace_runs import RunType
 
 logger = logging.getLogger(__name__)
 
+_SWEEP_SECONDS: Final = 900.0
 #: What a pass failed with for good: trying again does not help.
 DISK_FULL, COPY_REFUSED = "disk_full", "invalid_request"
 
@@ -74,6 +76,7 @@ class Moves:
         self._outside = outside
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._failed: dict[str, tuple[str, str]] = {}
+        self._restoring: set[tuple[str, int]] = set()
 
     def brought(self, user_id: str) -> Brought:
         """What goes with the files."""
@@ -201,18 +204,53 @@ class Moves:
         """What the backup holds is the workspace, at once, and the former content is put aside; whatever fails before
         leaves all as it was. The workspace is used while the backup comes, and is held for the exchange only; the
         caller releases it. Raises as `hold`; CopyRefused, FileError, HomeError, and what the pieces raise."""
+        with self._using_spare(user_id, move):
+            async with self._turn(user_id):
+                try:
+                    found = await self._outside.copies.restore(user_id, move, pieces)
+                except BaseException:
+                    await self._outside.keeps.drop(user_id, move)
+                    raise
+            await self.hold(user_id, move, epoch)
+            async with self._turn(user_id):
+                moves.holding(self._workspaces.find(user_id), move)
+                await self._outside.containers.remove(container_name(user_id))
+                await self._outside.keeps.take_spare(user_id, move)
+            return found
+
+    async def run(self) -> None:
+        """For ever."""
+        await every(_SWEEP_SECONDS, self.sweep)
+
+    async def sweep(self) -> None:
+        """Spare folders that no restoration uses are gone, as when a process was killed in the middle of one. What
+        cannot be removed is tried again with the next sweep."""
+        try:
+            for user_id, move in await self._outside.keeps.spares():
+                await self._sweep(user_id, move)
+        except HomeError as error:
+            logger.warning("spare folders could not be looked for", extra={"error": str(error)})
+
+    async def _sweep(self, user_id: str, move: int) -> None:
+        # Somebody who has the turn may have it for hours.
+        if (user_id, move) in self._restoring or self._turn(user_id).locked():
+            return
+        said: dict[str, object] = {"user_id": user_id, "move": move}
         async with self._turn(user_id):
             try:
-                found = await self._outside.copies.restore(user_id, move, pieces)
-            except BaseException:
-                await self._outside.keeps.drop(user_id, move)
-                raise
-        await self.hold(user_id, move, epoch)
-        async with self._turn(user_id):
-            moves.holding(self._workspaces.find(user_id), move)
-            await self._outside.containers.remove(container_name(user_id))
-            await self._outside.keeps.take_spare(user_id, move)
-        return found
+                await self._outside.keeps.drop_spare(user_id, move)
+            except HomeError as error:
+                logger.warning("a spare folder could not be removed", extra={**said, "error": str(error)})
+            else:
+                logger.info("a spare folder that a restoration left was removed", extra=said)
+
+    @contextmanager
+    def _using_spare(self, user_id: str, move: int) -> Iterator[None]:
+        self._restoring.add((user_id, move))
+        try:
+            yield
+        finally:
+            self._restoring.discard((user_id, move))
 
     async def _pause(self, user_id: str) -> None:
         name = container_name(user_id)

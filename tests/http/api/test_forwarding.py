@@ -241,6 +241,16 @@ FOREIGN_BODIES = [
 ]
 
 
+async def test_a_document_may_leave_the_epoch_open(api: Api, stand: Stand) -> None:
+    app_id = await own_app(api)
+    order = {"userId": "1", "epoch": None, "appId": app_id, "visibility": "private"}
+    answer = await api.raw.post("/api/fun-ai/workspace/preview/access", json=order, headers=MINE)
+    assert (answer.status_code, dict(stand.seen[-1].query)) == (200, {"userId": "1", "epoch": "1"})
+    seen = len(stand.seen)
+    answer = await api.raw.post("/api/fun-ai/workspace/preview/access", json={**order, "epoch": 1}, headers=MINE)
+    assert (answer.status_code, len(stand.seen)) == (400, seen)
+
+
 @pytest.mark.parametrize(("body", "status"), FOREIGN_BODIES)
 @pytest.mark.parametrize("kind", ["application/json", "text/plain", "", "application/octet-stream", "a/b+json"])
 async def test_no_document_reaches_another_user(api: Api, stand: Stand, body: str, status: int, kind: str) -> None:
