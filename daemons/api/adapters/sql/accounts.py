@@ -136,7 +136,10 @@ class SqlApiKeys:
         """A user's keys, oldest first."""
 
         async def work(session: Session) -> Sequence[ApiKey]:
-            return [_key(row, row["user_type"]) for row in await session.rows("api_keys_of", user_id=user_id)]
+            return [
+                _key(row, row["user_type"], row["create_time"])
+                for row in await session.rows("api_keys_of", user_id=user_id)
+            ]
 
         return await self._database.transact(work)
 
@@ -155,7 +158,7 @@ class SqlApiKeys:
             row = await session.row("api_key", key_hash=key)
             if row is None or (row["expire_time"] is not None and int(row["expire_time"]) <= await session.now()):
                 return None
-            return account_of(row), _key(row, row["key_type"])
+            return account_of(row), _key(row, row["key_type"], row["key_time"])
 
         return await self._database.transact(work)
 
@@ -205,7 +208,7 @@ async def _account(session: Session, user_id: int) -> Account:
     return account_of(row)
 
 
-def _key(row: Row, user_type: int) -> ApiKey:
-    title, ends = str(row["title"]), row["expire_time"]
-    made = int(row["create_time"])
-    return ApiKey(int(row["id"]), title, role_of(int(user_type)), made, None if ends is None else int(ends))
+def _key(row: Row, user_type: int, made: int) -> ApiKey:
+    ends = row["expire_time"]
+    role = role_of(int(user_type))
+    return ApiKey(int(row["id"]), str(row["title"]), role, int(made), None if ends is None else int(ends))
