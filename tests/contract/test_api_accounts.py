@@ -57,7 +57,7 @@ async def test_accounts_are_found_by_id_and_name(stores: Stores) -> None:
     assert (alice.user_id, alice.role, alice.enabled, root.user_id) == (2, Role.USER, True, 3)
     assert await stores.accounts.account(2) == alice
     assert await stores.accounts.named("root") == (root, "hash of root")
-    assert await stores.accounts.named("Root") is None
+    assert [await stores.accounts.named(name) for name in ("Root", "root ", "ä商", "\0", "")] == [None] * 5
     assert await stores.accounts.account(1) is None
     assert list(await stores.accounts.page(0, 10)) == [alice, root]
     assert list(await stores.accounts.page(1, 10)) == [root]

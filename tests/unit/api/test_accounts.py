@@ -156,10 +156,8 @@ def changed(token: str, *, without: str = "", head: dict[str, Any] | None = None
     said.pop(without, None)
     heads = {**jwt.get_unverified_header(token), **(head or {})}
     algorithm = heads.pop("alg")
-    key, kept = (
-        None if algorithm == "none" else NEW,
-        {name: value for name, value in heads.items() if value is not None},
-    )
+    key = "" if algorithm == "none" else NEW
+    kept = {name: value for name, value in heads.items() if value is not None}
     return jwt.encode(said, key, algorithm=algorithm, headers=kept)
 
 

@@ -45,6 +45,9 @@ class SqlAccounts:
 
     async def named(self, name: str) -> tuple[Account, str] | None:
         """The account of a name, and the hash of its password."""
+        # MariaDB compares an ASCII column with nothing else, and fails.
+        if not name.isascii():
+            return None
 
         async def work(session: Session) -> tuple[Account, str] | None:
             row = await session.row("account_named", login_name=name)
