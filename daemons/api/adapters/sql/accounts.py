@@ -6,7 +6,7 @@ from typing import Final
 from daemons.api.domain.accounts import Account, AccountExists, NotLoggedIn, UnknownAccount, role_of, type_of
 from daemons.api.ports.accounts import ApiKey, ApiKeyLimit
 from daemons.kit.sql import Database, Duplicate, Row, Session
-from protocol.accounts import Role
+from protocol.accounts import Role, is_user_name
 
 _DAY_MS: Final = 24 * 3600 * 1000
 _MOST_TRIES: Final = 20
@@ -45,8 +45,9 @@ class SqlAccounts:
 
     async def named(self, name: str) -> tuple[Account, str] | None:
         """The account of a name, and the hash of its password."""
-        # MariaDB compares an ASCII column with nothing else, and fails.
-        if not name.isascii():
+        # MariaDB fails over what is not ASCII, and finds a name also with spaces behind it: many names of one account
+        # would be as many chances to guess.
+        if not is_user_name(name):
             return None
 
         async def work(session: Session) -> tuple[Account, str] | None:
