@@ -1,6 +1,7 @@
 """Login, tokens and their ends, API keys and accounts, over HTTP."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from ipaddress import ip_network
@@ -181,6 +182,21 @@ async def test_accounts_are_made_once_for_users_who_are_there(api: Api, alice: L
         (2, "carol", "user"),
         (3, "alice", "user"),
     ]
+
+
+async def test_who_ordered_something_is_in_the_log(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    root = await with_account(api, "root", Role.ADMIN)
+    order = {"userName": "carol", "password": PASSWORD}
+    made = await post(api, f"{USERS}/create", order, root.access_token)
+    assert made.status_code == 200
+    told = [vars(record) for record in caplog.records if record.message == "an operator orders something"]
+    assert [(each["caller"], each["path"]) for each in told] == [
+        ("admin", f"{USERS}/create"),
+        (f"user:{root.user_id}", f"{USERS}/create"),
+    ]
+    assert {each["source_address"] for each in told} == {"127.0.0.1"}
+    assert not [record for record in caplog.records if PASSWORD in str(vars(record))]
 
 
 def claims(token: str) -> dict[str, Any]:
