@@ -72,7 +72,7 @@ class Doors:
     async def _admit(self, request: web.Request, row: Row) -> None:
         match row.rule:
             case Rule.ANYONE | Rule.SIGNED:
-                self._access.prove(request, ())
+                self._access.note(request)
             case Rule.NODE:
                 self._access.prove(request, self._gates.nodes)
             case Rule.GATEWAY:
@@ -113,7 +113,7 @@ class Doors:
         return person
 
     async def _proven(self, request: web.Request) -> Person:
-        self._access.prove(request, ())
+        self._access.note(request)
         given = request.headers.getall(AUTHORIZATION, [])
         token = given[0].removeprefix(SCHEME).strip() if len(given) == 1 and given[0].startswith(SCHEME) else ""
         if token.startswith(KEY_PREFIX):
