@@ -23,7 +23,7 @@ from bench.figures import Figure, median, percentile, show
 from bench.reference import rescaled, slowness
 from bench.servers import child, echo, free_port, wait_for
 from daemons.agent.adapters.haproxy import HaproxyGateway
-from daemons.agent.adapters.state import replace_file
+from daemons.kit.durable import replace_file
 from daemons.kit.gateway import Gateway, command, install
 
 ROUTES = 10_000

@@ -8,7 +8,7 @@ MongoDB's relaxed extended JSON. Answers stand in an envelope of code 200 and me
 import json
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, StringConstraints
+from pydantic import BaseModel, BeforeValidator, StringConstraints, model_validator
 
 from protocol.base import Wire
 from protocol.names import AppId, CollectionName, UserId
@@ -34,6 +34,15 @@ def _as_text(value: object) -> object:
     return json.dumps(value) if isinstance(value, list | dict) else value
 
 
+class _Asked(BaseModel):
+    """What a caller may say of a call: null says as little as nothing."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _said(cls, value: Any) -> Any:
+        return {key: each for key, each in value.items() if each is not None} if isinstance(value, dict) else value
+
+
 class DatabaseRef(Wire):
     """The query of every call: whose database."""
 
@@ -48,7 +57,7 @@ class DocumentRef(DatabaseRef):
     id: DocumentId
 
 
-class FindDocuments(Wire):
+class FindDocuments(Wire, _Asked):
     """`POST /find`."""
 
     collection: CollectionName
@@ -66,7 +75,7 @@ class InsertDocument(Wire):
     doc: DocumentText
 
 
-class UpdateDocument(Wire):
+class UpdateDocument(Wire, _Asked):
     """`POST /update-by-id`; `update` consists of operators such as `$set`."""
 
     collection: CollectionName
@@ -82,7 +91,7 @@ class DeleteDocument(Wire):
     id: DocumentId
 
 
-class CreateCollection(Wire):
+class CreateCollection(Wire, _Asked):
     """`POST /create-collection`. `fields` is a JSON schema or a list of `{name, type, required, nullable}`; documents
     that do not fit are refused when `strict`, else only noted in the server's log."""
 

@@ -40,6 +40,7 @@ class AppCleared(Wire):
     removed_run_logs: Count = 0
     removed_uploads: Count = 0
     removed_keys: Count = 0
+    removed_databases: Count = 0
     quarantined: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     message: str = "ok"

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Final, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
-from daemons.kit.settings import Misconfigured, OptionalToken, Settings, Tokens, size
+from daemons.kit.settings import Misconfigured, OptionalToken, Password, Settings, Tokens, size
 from protocol.names import Labels, RegistryHost
 
 _LINE: Final = re.compile(
@@ -75,12 +75,6 @@ NodeLabels = Annotated[Labels | None, NoDecode, BeforeValidator(_labels)]
 
 #: Digits and an underscore after them: no two apps can come to the same name.
 _TEMPLATE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,15}\{userId\}_[A-Za-z0-9_]{0,15}\{appId\}")
-
-
-def _own_secret(value: SecretStr) -> SecretStr:
-    if "".join(filter(str.isalpha, value.get_secret_value().casefold())).startswith("changeme"):
-        raise ValueError("still holds a placeholder; set the account's own password")
-    return value
 
 
 def _template(value: str) -> str:
@@ -216,9 +210,7 @@ class AgentSettings(Settings):
     mongo_app_host: str = Field("", pattern=_HOST, alias="RUNTIME_MONGO_APP_HOST")
     mongo_tls: bool = Field(False, alias="RUNTIME_MONGO_TLS")
     mongo_username: str = Field("", alias="RUNTIME_MONGO_USERNAME")
-    mongo_password: Annotated[SecretStr, AfterValidator(_own_secret)] = Field(
-        SecretStr(""), alias="RUNTIME_MONGO_PASSWORD"
-    )
+    mongo_password: Password = Field(SecretStr(""), alias="RUNTIME_MONGO_PASSWORD")
     mongo_auth_source: str = Field("admin", pattern=r"^[A-Za-z0-9_-]{1,63}$", alias="RUNTIME_MONGO_AUTH_SOURCE")
     mongo_template: Annotated[str, AfterValidator(_template)] = Field(
         "db_u{userId}_a{appId}", alias="RUNTIME_MONGO_DB_TEMPLATE"

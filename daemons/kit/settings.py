@@ -47,10 +47,20 @@ def _tokens(value: object) -> object:
 
 
 def _require_secret(text: str) -> None:
-    if "".join(filter(str.isalpha, text.casefold())).startswith(_PLACEHOLDER):
+    if _is_placeholder(text):
         raise ValueError("still holds a placeholder; set a secret of your own of at least 16 characters")
     if len(text) < _LEAST_TOKEN_CHARACTERS or not text.isascii() or not text.isprintable():
         raise ValueError("must be a secret of at least 16 printable ASCII characters")
+
+
+def _password(value: SecretStr) -> SecretStr:
+    if _is_placeholder(value.get_secret_value()):
+        raise ValueError("still holds a placeholder; set the account's own password")
+    return value
+
+
+def _is_placeholder(text: str) -> bool:
+    return "".join(filter(str.isalpha, text.casefold())).startswith(_PLACEHOLDER)
 
 
 def _optional_token(value: SecretStr) -> SecretStr:
@@ -89,6 +99,8 @@ Tokens = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_tokens)]
 OptionalTokens = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_optional_tokens)]
 #: The one token that a client sends, or empty.
 OptionalToken = Annotated[SecretStr, AfterValidator(_optional_token)]
+#: A password that others chose, or empty; refuses placeholders.
+Password = Annotated[SecretStr, AfterValidator(_password)]
 #: A comma-separated list of addresses and CIDR networks.
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_networks)]
 #: A comma-separated list of plain words.

@@ -21,6 +21,7 @@ from daemons.workspace.composition.services import Services, make_services, seen
 from daemons.workspace.composition.upkeep import add_upkeep
 from daemons.workspace.composition.wiring import Wiring
 from daemons.workspace.http.containers import ContainerRoutes
+from daemons.workspace.http.databases import DatabaseRoutes
 from daemons.workspace.http.fence import Fence, marked
 from daemons.workspace.http.holdings import HoldingRoutes
 from daemons.workspace.http.operators import OperatorRoutes
@@ -99,7 +100,8 @@ def _loops(services: Services, settings: WorkspaceSettings) -> list[Loop]:
     idle = services.idle
     beats = [services.heartbeat.run] if services.heartbeat else []
     runs = [services.terminals.run, services.runs.run, services.figures.run]
-    return [*runs, idle.run, idle.run_heeding, bound_logs, *beats]
+    databases = [services.databases.run] if services.databases else []
+    return [*runs, *databases, idle.run, idle.run_heeding, bound_logs, *beats]
 
 
 def _tables(
@@ -115,5 +117,6 @@ def _tables(
     trying = Trying(services.workspaces, parts.runs.projects, parts.commands, settings.test_bytes)
     tries = TryingRoutes(trying, settings.test_seconds, settings.test_most_seconds)
     access = PreviewAccessRoutes(services.admission, addresses, parts.clock)
+    databases = DatabaseRoutes(services.databases, services.workspaces)
     ends = (containers.table(), terminals.table(), former.table(), runs.table(), tries.table())
-    return (*ends, holdings.table(), operators.table(), access.table())
+    return (*ends, holdings.table(), operators.table(), access.table(), databases.table())

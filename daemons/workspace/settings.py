@@ -2,11 +2,11 @@
 
 from ipaddress import IPv4Network
 from pathlib import Path
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal, Self
 
-from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, model_validator
 
-from daemons.kit.settings import Networks, OptionalToken, Settings, Tokens, Words, size
+from daemons.kit.settings import Misconfigured, Networks, OptionalToken, Password, Settings, Tokens, Words, size
 from protocol.names import BaseUrl, HttpPath, NodeName
 
 
@@ -26,6 +26,7 @@ _HOST: Final = r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$"
 #: One repository for each app: both names are in it.
 _REPOSITORY_NAME: Final = r"^[a-z0-9_.-]{0,20}\{userId\}[a-z_.-][a-z0-9_.-]{0,19}\{appId\}[a-z0-9_.-]{0,20}$"
 _URL: Final = r"^(https?://[!-~]{1,500})?$"
+_NO_HOST_OR_ONE: Final = r"^([A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?)?$"
 
 Folder = Annotated[Path, AfterValidator(_folder)]
 #: Bytes, as Docker writes them: 512m, 2g, or a plain number.
@@ -125,6 +126,23 @@ class WorkspaceSettings(Settings):
     git_loans_dir: Folder = Field(Path("/var/lib/funai/git/loans"), alias="FUNAI_WORKSPACE_GIT_LOANS_DIR")
     git_seconds: float = Field(120.0, alias="FUNAI_WORKSPACE_GIT_TIMEOUTSECONDS", gt=0, le=3600)
 
+    #: A MongoDB in which apps that are worked on have a database each; off unless it is switched on.
+    mongo_enabled: bool = Field(False, alias="FUNAI_WORKSPACE_MONGO_ENABLED")
+    mongo_host: str = Field("", pattern=_NO_HOST_OR_ONE, alias="FUNAI_WORKSPACE_MONGO_HOST")
+    mongo_port: int = Field(27017, ge=1, le=65535, alias="FUNAI_WORKSPACE_MONGO_PORT")
+    #: The same as containers reach it, where it has another name there.
+    mongo_container_host: str = Field("", pattern=_NO_HOST_OR_ONE, alias="FUNAI_WORKSPACE_MONGO_CONTAINERHOST")
+    mongo_tls: bool = Field(False, alias="FUNAI_WORKSPACE_MONGO_TLS")
+    #: Who may administer users and databases there; no container is told of it.
+    mongo_username: str = Field("", alias="FUNAI_WORKSPACE_MONGO_USERNAME")
+    mongo_password: Password = Field(SecretStr(""), alias="FUNAI_WORKSPACE_MONGO_PASSWORD")
+    mongo_auth_source: str = Field("admin", pattern=r"^[A-Za-z0-9_-]{1,63}$", alias="FUNAI_WORKSPACE_MONGO_AUTHSOURCE")
+    mongo_prefix: str = Field(
+        "db_", pattern=r"^[A-Za-z][A-Za-z0-9_]{0,15}$", alias="FUNAI_WORKSPACE_MONGO_DBNAMEPREFIX"
+    )
+    #: How long the server may keep a start or a deletion waiting.
+    mongo_seconds: float = Field(3.0, gt=0, le=60, alias="FUNAI_WORKSPACE_MONGO_TIMEOUTSECONDS")
+
     idle_freeze_minutes: int = Field(10, alias="FUNAI_WORKSPACE_IDLESTOPRUNMINUTES", ge=0)
     idle_stop_minutes: int = Field(20, alias="FUNAI_WORKSPACE_IDLESTOPCONTAINERMINUTES", ge=0)
 
@@ -139,3 +157,17 @@ class WorkspaceSettings(Settings):
     )
     beat_seconds: int = Field(15, alias="FUNAI_WORKSPACE_NODE_REGISTRY_CLIENT_INTERVAL_SECONDS", ge=1, le=3600)
     terminal_origins: Words = Field((), alias="FUNAI_WORKSPACE_TERMINAL_ORIGINS")
+
+    @model_validator(mode="after")
+    def _databases_have_a_server_and_an_administrator(self) -> Self:
+        named = {
+            "FUNAI_WORKSPACE_MONGO_HOST": self.mongo_host,
+            "FUNAI_WORKSPACE_MONGO_USERNAME": self.mongo_username,
+            "FUNAI_WORKSPACE_MONGO_PASSWORD": self.mongo_password.get_secret_value(),
+        }
+        if self.mongo_enabled and (missing := [name for name, value in named.items() if not value]):
+            raise Misconfigured(
+                f"workspace cannot start: FUNAI_WORKSPACE_MONGO_ENABLED is true, but {', '.join(missing)} not set; "
+                "name the server and an account that may make others, so that no app has another's, or switch it off"
+            )
+        return self

@@ -15,6 +15,7 @@ KEYS, LEAVINGS, TRYING = (
     "system/test_workspace_leavings.py",
     "system/test_workspace_trying.py",
 )
+DATABASES = "system/test_workspace_databases.py"
 FORWARDING, SIGNED, FILES = (
     "http/api/test_forwarding.py",
     "http/workspace/test_signed.py",
@@ -63,6 +64,15 @@ DEFECTS: dict[int, tuple[str, tuple[str, ...]]] = {
         (
             f"{KEYS}::test_a_lent_key_opens_one_repository_until_it_is_taken_back",
             f"{KEYS}::test_a_user_cannot_push_to_another_app",
+        ),
+    ),
+    7: (
+        "every container has the account that can drop all databases",
+        (
+            f"{DATABASES}::test_a_run_reaches_its_own_database_and_nothing_beside_it",
+            "contract/test_databases.py::test_an_account_has_a_way_into_its_own_database_and_into_no_other",
+            "http/workspace/test_databases.py::test_one_app_sees_nothing_of_another",
+            f"{UNIT}/test_databases.py::test_programs_are_told_an_account_of_the_apps_own",
         ),
     ),
     8: ("containers are hardly confined", (f"{LIFE}::test_the_container_is_hardened",)),
@@ -212,7 +222,6 @@ DEFECTS: dict[int, tuple[str, tuple[str, ...]]] = {
 }
 #: What is designed out in part only: what is left, or why there is nothing to hold off.
 IN_PART = {
-    7: "there is no database for development yet, so that no account is handed out",
     9: "secrets are read from the environment; whoever writes them into a file that is committed is not kept from it",
     11: "previews are as public as before, but not on the site of the API; who may see one is the gateway's to ask",
     27: "users who have something on a node stay there: what moves files is still to come",

@@ -32,7 +32,7 @@ def api_served(folder: Path) -> Iterator[str]:
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), name="api", daemon=True)
     thread.start()
-    if not ready.wait(20):
+    if not ready.wait(90):
         raise RuntimeError("the API did not start")
     try:
         yield started[0]

@@ -110,7 +110,7 @@ def served(folder: Path, database: str = "sqlite:///:memory:", **more: object) -
 
     thread = threading.Thread(target=run, name="plane", daemon=True)
     thread.start()
-    if not ready.wait(20):
+    if not ready.wait(90):
         raise AssertionError("the control plane did not start")
     (folder / "platform.json").write_text(json.dumps({"deploy": started[0]}))
     (folder / "credentials.env").write_text(f"DEPLOY_ADMIN_TOKEN={TOKEN}\n")

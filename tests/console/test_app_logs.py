@@ -39,7 +39,7 @@ def node() -> Iterator[tuple[AgentServed, asyncio.AbstractEventLoop, str]]:
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
     thread.start()
     try:
-        assert ready.wait(20)
+        assert ready.wait(90)
         yield (found[0][0], loop, found[0][1])
     finally:
         loop.call_soon_threadsafe(stop.set)
@@ -84,7 +84,7 @@ def test_an_apps_log_is_written_and_followed(tmp_path: Path) -> None:
                 asyncio.run_coroutine_threadsafe(writing, loop).result(10)
                 lines.append(follower.stdout.readline())
             follower.send_signal(signal.SIGINT)
-            assert (lines, follower.wait(10)) == ([b"later 1\n", b"later 2\n"], 130)
+            assert (lines, follower.wait(90)) == ([b"later 1\n", b"later 2\n"], 130)
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_what_changes_is_written_as_it_happens(plane: Served) -> None:
             changed = json.loads(child.stdout.readline())
             assert (changed["version"], changed["view"], changed["object"]["enabled"]) == (1, "nodes", False)
             child.send_signal(signal.SIGINT)
-            assert child.wait(20) == 130
+            assert child.wait(90) == 130
         finally:
             child.kill()
 
@@ -132,7 +132,7 @@ def complete(plane: Served, *words: str) -> list[str]:
     line = " ".join(("funai", *words))
     asked = {"_FUNAI_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(words))}
     argv = [sys.executable, "-m", "console"]
-    done = subprocess.run(argv, capture_output=True, env=clean({**plane.environ, **asked}), timeout=50, check=False)
+    done = subprocess.run(argv, capture_output=True, env=clean({**plane.environ, **asked}), timeout=120, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
     return done.stdout.decode().split()
 
@@ -161,7 +161,7 @@ def test_nothing_headless_loads_textual(plane: Served, words: tuple[str, ...]) -
         "main()\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, env=clean(plane.environ), cwd=ROOT, timeout=50, check=False
+        [sys.executable, "-c", code], capture_output=True, env=clean(plane.environ), cwd=ROOT, timeout=120, check=False
     )
     assert (done.returncode, done.stderr) == (0, b"False"), done.stderr
 
@@ -194,6 +194,6 @@ def test_the_console_as_sentences(plane: Served) -> None:
             assert not until("Events: ").startswith("Events: 0.")
             child.stdin.write("quit\n")
             child.stdin.flush()
-            assert child.wait(20) == 0
+            assert child.wait(90) == 0
         finally:
             child.kill()

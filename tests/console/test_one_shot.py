@@ -35,7 +35,7 @@ def clean(more: Mapping[str, str]) -> dict[str, str]:
 
 def funai(where: Mapping[str, str], *words: str) -> "subprocess.CompletedProcess[bytes]":
     argv = [sys.executable, "-m", "console", *words]
-    return subprocess.run(argv, capture_output=True, env=clean(where), cwd="/", timeout=50, check=False)
+    return subprocess.run(argv, capture_output=True, env=clean(where), cwd="/", timeout=120, check=False)
 
 
 async def get(plane: Served, job_id: str) -> JobStatus:
@@ -199,6 +199,6 @@ def test_interrupted(plane: Served, jobs: dict[str, str]) -> None:
         assert child.stdout.readline() == b"\x1b[32mcloning\x1b[0m\n"
         child.send_signal(2)
         try:
-            assert child.wait(20) == 130
+            assert child.wait(90) == 130
         finally:
             child.kill()

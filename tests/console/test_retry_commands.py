@@ -81,7 +81,7 @@ def test_following_a_job_that_is_superseded_ends_and_names_its_successor(plane: 
         followed = child.stdout.readline().decode().strip()
         newer = funai(plane.environ, "deploy", "20002", "--supersede")
         try:
-            assert child.wait(20) == 1
+            assert child.wait(90) == 1
         finally:
             child.kill()
         said = f"funai: job {followed[:8]} CANCELLED: superseded by {newer.stdout.decode()[:8]}\n"

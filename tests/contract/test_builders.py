@@ -389,13 +389,13 @@ def manifest(repository: str, tag: str) -> tuple[str, dict[str, Any]]:
     host, _, path = repository.partition("/")
     request = urllib.request.Request(f"http://{host}/v2/{path}/manifests/{tag}")
     request.add_header("Accept", "application/vnd.docker.distribution.manifest.v2+json")
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=120) as answer:
         return answer.headers["Docker-Content-Digest"], orjson.loads(answer.read())
 
 
 def config(repository: str, tag: str = "latest") -> dict[str, Any]:
     host, _, path = repository.partition("/")
     blob = manifest(repository, tag)[1]["config"]["digest"]
-    with urllib.request.urlopen(f"http://{host}/v2/{path}/blobs/{blob}", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://{host}/v2/{path}/blobs/{blob}", timeout=120) as answer:
         found: dict[str, Any] = orjson.loads(answer.read())["config"]
         return found

@@ -11,9 +11,10 @@ from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import OperationFailure
 
-from daemons.agent.adapters import mongo
-from daemons.agent.domain.databases import DatabaseServer, connection_string, realm_of
-from daemons.agent.ports.databases import Changed, DatabaseError, Databases, Documents, QueryRefused
+from daemons.kit.mongo import driver as mongo
+from daemons.kit.mongo.accounts import DatabaseServer, connection_string, realm_of
+from daemons.kit.mongo.ports import Changed, DatabaseError, Databases, Documents, Doors, QueryRefused
+from daemons.kit.mongo.ports import MongoServer as MongoLogin
 from tests.support.mongo_server import ADMIN, ADMIN_PASSWORD, MongoServer, mongo_server
 from tests.support.mongo_twin import TwinDatabases
 
@@ -33,6 +34,7 @@ class Served:
     """A server, what it holds, and how it goes away and comes back."""
 
     server: Both
+    doors: Doors
     users: Callable[[], dict[tuple[str, str], str]]
     stop: Callable[[], Awaitable[None]]
     start: Callable[[], Awaitable[None]]
@@ -51,7 +53,7 @@ def over_the_twin() -> Served:
     def users() -> dict[tuple[str, str], str]:
         return {key: password for key, (password, _) in twin.users.items()}
 
-    return Served(twin, users, stop, start, lambda database, name: twin.collection(database, name).documents)
+    return Served(twin, twin, users, stop, start, lambda database, name: twin.collection(database, name).documents)
 
 
 def over_the_wire(server: MongoServer, client: AsyncMongoClient[dict[str, Any]]) -> Served:
@@ -60,6 +62,7 @@ def over_the_wire(server: MongoServer, client: AsyncMongoClient[dict[str, Any]])
 
     return Served(
         Real(client),
+        mongo.MongoDoors(MongoLogin("127.0.0.1", server.port)),
         users,
         server.stop,
         server.start,
@@ -77,7 +80,7 @@ async def wire() -> AsyncIterator[MongoServer]:
 async def client_of(
     server: MongoServer, password: str = ADMIN_PASSWORD
 ) -> AsyncIterator[AsyncMongoClient[dict[str, Any]]]:
-    async with await mongo.connect(mongo.MongoServer("127.0.0.1", server.port, ADMIN, password)) as client:
+    async with await mongo.connect(MongoLogin("127.0.0.1", server.port, ADMIN, password)) as client:
         yield client
 
 
@@ -197,6 +200,38 @@ async def test_a_server_that_is_away_is_an_error_and_comes_back(served: Served) 
     await served.start()
     await served.server.ensure(replace(ACCOUNT, password="new"))
     assert served.users() == {(ACCOUNT.realm, DB): "new"}
+
+
+async def test_an_account_has_a_way_into_its_own_database_and_into_no_other(served: Served) -> None:
+    other = node().account("8", "6", "pass-of-6")
+    for account in (ACCOUNT, other):
+        await served.server.ensure(account)
+    async with served.doors.opened(ACCOUNT) as own:
+        await own.insert(DB, "things", {"_id": "a", "n": 1})
+        assert await own.update(DB, "things", "a", {"$set": {"n": 2}}, upsert=False) == Changed(1, 1)
+        page = await own.find(DB, "things", {}, {}, {}, skip=0, limit=5)
+        assert (page.items, await own.collections(DB)) == (({"_id": "a", "n": 2},), ["things"])
+        assert await own.create(DB, "people", {}, strict=False) is True
+        assert await own.delete(DB, "things", "a") == 1
+        for foreign in (other.database, "admin"):
+            with pytest.raises(DatabaseError, match="not authorized"):
+                await own.collections(foreign)
+            with pytest.raises(DatabaseError, match="not authorized"):
+                await own.find(foreign, "things", {}, {}, {}, skip=0, limit=5)
+            with pytest.raises(DatabaseError, match="not authorized"):
+                await own.insert(foreign, "things", {"a": 1})
+
+
+async def test_nobody_gets_in_with_an_account_that_is_gone_or_has_another_password(served: Served) -> None:
+    await served.server.ensure(ACCOUNT)
+    async with served.doors.opened(replace(ACCOUNT, password="guessed")) as door:
+        with pytest.raises(DatabaseError, match="Authentication failed"):
+            await door.collections(DB)
+    await served.server.revoke(ACCOUNT)
+    async with served.doors.opened(ACCOUNT) as door:
+        with pytest.raises(DatabaseError, match="Authentication failed") as failed:
+            await door.collections(DB)
+    assert "pass-of-5" not in str(failed.value)
 
 
 async def test_the_app_logs_in_with_what_it_is_told_and_reaches_its_own_database_only(wire: MongoServer) -> None:

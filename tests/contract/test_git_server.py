@@ -52,7 +52,7 @@ class Server:
     def git(self, *argv: str, key: str = "writer", cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         command = ["git", *argv]
         return subprocess.run(
-            command, env=self.environment(key), cwd=cwd, capture_output=True, text=True, timeout=50, check=False
+            command, env=self.environment(key), cwd=cwd, capture_output=True, text=True, timeout=120, check=False
         )
 
     def grant(self, grants: Mapping[str, Sequence[tuple[str, str]]]) -> None:
@@ -146,7 +146,7 @@ def test_protocol_version_2_is_spoken(server: Server, work: Path) -> None:
         env=server.environment("bot") | {"GIT_TRACE_PACKET": "1"},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=True,
     )
     assert "< version 2" in traced.stderr
@@ -190,7 +190,7 @@ def test_an_unknown_key_does_not_get_in(server: Server, work: Path) -> None:
 
 
 def test_only_the_user_git_gets_in(server: Server) -> None:
-    run = subprocess.run(server.ssh("writer", user="root"), capture_output=True, text=True, timeout=30, check=False)
+    run = subprocess.run(server.ssh("writer", user="root"), capture_output=True, text=True, timeout=120, check=False)
     assert run.returncode == 255
     assert "Permission denied (publickey)" in run.stderr
 
@@ -225,7 +225,7 @@ def test_nobody_makes_a_repository_that_is_not_theirs(server: Server, repository
     ],
 )
 def test_nothing_but_git_on_one_path_is_run(server: Server, command: str) -> None:
-    run = subprocess.run([*server.ssh("writer"), command], capture_output=True, text=True, timeout=30, check=False)
+    run = subprocess.run([*server.ssh("writer"), command], capture_output=True, text=True, timeout=120, check=False)
     assert run.returncode == 1
     assert run.stderr.startswith("funai: ")
     assert run.stdout == ""
@@ -233,19 +233,19 @@ def test_nothing_but_git_on_one_path_is_run(server: Server, command: str) -> Non
 
 
 def test_a_shell_is_refused_in_words(server: Server) -> None:
-    run = subprocess.run([*server.ssh("writer"), "-T"], capture_output=True, text=True, timeout=30, check=False)
+    run = subprocess.run([*server.ssh("writer"), "-T"], capture_output=True, text=True, timeout=120, check=False)
     assert run.returncode == 1
     assert "git only, no shell" in run.stderr
 
 
 def test_file_transfer_and_forwarding_are_refused(server: Server) -> None:
     sftp = subprocess.run(
-        [*server.ssh("writer"), "-s", "sftp"], capture_output=True, text=True, timeout=30, check=False, input=""
+        [*server.ssh("writer"), "-s", "sftp"], capture_output=True, text=True, timeout=120, check=False, input=""
     )
     assert sftp.returncode != 0
     target = f"127.0.0.1:{server.port}"
     forward = subprocess.run(
-        [*server.ssh("writer"), "-W", target], capture_output=True, text=True, timeout=30, check=False, input=""
+        [*server.ssh("writer"), "-W", target], capture_output=True, text=True, timeout=120, check=False, input=""
     )
     assert "stdio forwarding failed" in forward.stderr  # the target listens: only the server can have refused
 
@@ -271,7 +271,7 @@ def test_two_first_uses_at_once_make_one_repository(server: Server, tmp_path: Pa
     argv = ["git", "ls-remote", server.url("funai/u1-app20003")]
     clients = [subprocess.Popen(argv, env=server.environment("writer"), stderr=subprocess.PIPE) for _ in range(6)]
     for client in clients:
-        _, said = client.communicate(timeout=30)
+        _, said = client.communicate(timeout=120)
         assert client.returncode == 0, said
     assert [path.name for path in server.bare("funai/u1-app20003").parent.iterdir() if path.name.startswith(".")] == []
     server.grant(GRANTS)
@@ -313,7 +313,7 @@ def test_the_host_key_is_private_and_survives_a_restart(server: Server, tmp_path
 
 def test_a_taken_port_is_named_with_exit_78(server: Server) -> None:
     run = subprocess.run(
-        DAEMON, env=environment(server.folder, server.port), capture_output=True, text=True, timeout=30, check=False
+        DAEMON, env=environment(server.folder, server.port), capture_output=True, text=True, timeout=120, check=False
     )
     assert run.returncode == 78
     assert f"git cannot listen on 127.0.0.1:{server.port}" in run.stderr

@@ -15,6 +15,7 @@ from daemons.runner.domain.plan import Source
 from protocol.errors import JobReason
 from tests.support import real
 from tests.support.git_host import GitHost, git_host
+from tests.support.real import wait_until
 
 pytestmark = pytest.mark.real
 
@@ -175,7 +176,7 @@ async def test_a_cancelled_fetch_leaves_no_process(tmp_path: Path, log: Lines, h
             await log.first.wait()
             await asyncio.to_thread(_until_somebody_works_in, tmp_path)
         fetching.cancel()
-    assert _inside(tmp_path) == []
+    await asyncio.to_thread(_until_nobody_works_in, tmp_path)
 
 
 async def test_a_fetch_that_takes_too_long_is_ended(tmp_path: Path, log: Lines, host: GitHost) -> None:
@@ -186,15 +187,20 @@ async def test_a_fetch_that_takes_too_long_is_ended(tmp_path: Path, log: Lines, 
     bounded = GitRepository(keys(host), tmp_path / "mirrors", policy, path=f"{tmp_path}/bin:/usr/bin:/bin")
     with pytest.raises(WorkFailed, match=r"within 0\.2 s"):
         await bounded.checkout(Source(host.url(), "main"), attempt(tmp_path), log)
-    assert _inside(tmp_path) == []
+    await asyncio.to_thread(_until_nobody_works_in, tmp_path)
 
 
 def _until_somebody_works_in(folder: Path) -> None:
     """A process that is just being executed has no folder yet."""
-    until = time.monotonic() + 20
+    until = time.monotonic() + 90
     while not _inside(folder):
         assert time.monotonic() < until
         time.sleep(0.01)
+
+
+def _until_nobody_works_in(folder: Path) -> None:
+    """Who was killed is gone once the processor was his a last time. None of them would end by itself."""
+    wait_until(lambda: _inside(folder) == [], "the end of all that the fetch began")
 
 
 def _inside(folder: Path) -> list[int]:

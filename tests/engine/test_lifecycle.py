@@ -310,7 +310,7 @@ def _digest(registry: str) -> str:
     kinds = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
     url = f"http://{registry}/v2/funai/u7-app{APP}/manifests/latest"
     asked = urllib.request.Request(url, method="HEAD", headers={"Accept": kinds})
-    with urllib.request.urlopen(asked, timeout=10) as response:
+    with urllib.request.urlopen(asked, timeout=120) as response:
         return str(response.headers["Docker-Content-Digest"])
 
 

@@ -1,6 +1,13 @@
 """One full value of every wire model of workspaces, their runs and their terminals."""
 
-from protocol import workspace_previews, workspace_runs, workspace_terminals, workspace_upkeep, workspaces
+from protocol import (
+    workspace_databases,
+    workspace_previews,
+    workspace_runs,
+    workspace_terminals,
+    workspace_upkeep,
+    workspaces,
+)
 from protocol.base import Wire
 
 WORKSPACE_SAMPLES: tuple[Wire, ...] = (
@@ -107,6 +114,7 @@ WORKSPACE_SAMPLES: tuple[Wire, ...] = (
         removed_run_logs=4,
         removed_uploads=1,
         removed_keys=1,
+        removed_databases=1,
         quarantined=("7/apps/20001.deleted-1767323045678",),
         problems=("apps/20001.deleted-1767323045678 of user 7 could not be removed: path: its mode keeps it",),
         message="something is left; repeat the call",
@@ -121,5 +129,28 @@ WORKSPACE_SAMPLES: tuple[Wire, ...] = (
         quarantined=("7/apps/20001.deleted-1767323045678",),
         problems=("user 8: the files of user 8 cannot be reached",),
         message="something is left; repeat the call",
+    ),
+    workspace_databases.DatabaseOrder(op=workspace_databases.Operation.INSERT_ONE),
+    workspace_databases.DocumentInserted(
+        user_id="7",
+        app_id="20001",
+        db_name="db_20001",
+        collection="things",
+        inserted_id="0123456789abcdef01234567",
+    ),
+    workspace_databases.DocumentUpdated(
+        user_id="7",
+        app_id="20001",
+        db_name="db_20001",
+        collection="things",
+        matched_count=0,
+        modified_count=0,
+        upserted_id="a",
+    ),
+    workspace_databases.DocumentDeleted(
+        user_id="7", app_id="20001", db_name="db_20001", collection="things", deleted_count=1
+    ),
+    workspace_databases.CollectionCreated(
+        user_id="7", app_id="20001", db_name="db_20001", collection="things", created=True, message="ok"
     ),
 )

@@ -38,6 +38,7 @@ MODULES = (
     "protocol.returns",
     "protocol.running",
     "protocol.shell",
+    "protocol.workspace_databases",
     "protocol.workspace_files",
     "protocol.workspace_git",
     "protocol.workspace_moves",

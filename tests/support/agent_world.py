@@ -10,7 +10,6 @@ from daemons.agent.domain.disk import Line, Watermarks
 from daemons.agent.domain.visitors import Patience
 from daemons.agent.services.apps import Apps
 from daemons.agent.services.collection import Collector
-from daemons.agent.services.databases import AppDatabases
 from daemons.agent.services.diskwatch import DiskWatch
 from daemons.agent.services.ledger import Ledger
 from daemons.agent.services.notices import Notices
@@ -22,6 +21,7 @@ from daemons.agent.services.room import Room
 from daemons.agent.services.startup import Startup
 from daemons.agent.services.vigil import Vigil
 from daemons.kit.clock import SystemClock
+from daemons.kit.mongo.keeping import AppDatabases
 from daemons.kit.tasks import running
 from tests.support.agent_twins import (
     SilentMeter,

@@ -98,7 +98,7 @@ def chromium(folder: Path, *options: str) -> Iterator[int]:
     finally:
         child.terminate()
         try:
-            child.wait(10)
+            child.wait(90)
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()

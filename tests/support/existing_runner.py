@@ -72,7 +72,7 @@ class ExistingRunner:
         }
         headers = {"X-Runtime-Token": self.agent_token, "Content-Type": "application/json"}
         url = f"{node['agentBaseUrl']}/agent/apps/deploy"
-        answer = httpx.post(url, json=body, headers=headers, timeout=30, trust_env=False, verify=False)
+        answer = httpx.post(url, json=body, headers=headers, timeout=120, trust_env=False, verify=False)
         if not answer.is_success or not isinstance(answer.json(), dict):
             raise Failed(f"{answer.status_code} for {url}")
         return str(image)
@@ -126,7 +126,7 @@ class ExistingRunner:
 
     def _call(self, path: str, body: Mapping[str, object]) -> Any:
         answer = httpx.post(
-            f"{self.deploy_url}{path}", json=dict(body), timeout=10, trust_env=False, verify=False
+            f"{self.deploy_url}{path}", json=dict(body), timeout=120, trust_env=False, verify=False
         ).json()
         if answer["code"] != 200:
             raise Failed(f"{path}: {answer['message']}")

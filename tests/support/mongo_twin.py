@@ -2,14 +2,14 @@
 driver against `mongo_server`."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from daemons.agent.domain.databases import Account
-from daemons.agent.domain.documents import Document
-from daemons.agent.ports import StateError
-from daemons.agent.ports.databases import Changed, DatabaseError, Page, QueryRefused
+from daemons.kit.mongo.accounts import Account
+from daemons.kit.mongo.documents import Document
+from daemons.kit.mongo.ports import AccountError, Changed, DatabaseError, Page, QueryRefused
 from tests.support.documents import Collection, Wrong
 
 _MARKER = "__funai_meta__"
@@ -54,6 +54,10 @@ class TwinDatabases:
     async def drop(self, database: str) -> None:
         self._called("drop")
         self.databases.pop(database, None)
+
+    @asynccontextmanager
+    async def opened(self, account: Account) -> AsyncIterator["TwinDoor"]:
+        yield TwinDoor(self, account)
 
     async def collections(self, database: str) -> Sequence[str]:
         self._called("collections")
@@ -115,6 +119,57 @@ class TwinDatabases:
 
 
 @dataclass
+class TwinDoor:
+    """What one account may do: the database that is its own, while it is known."""
+
+    twin: TwinDatabases
+    account: Account
+
+    def _admit(self, database: str) -> None:
+        user = self.twin.users.get((self.account.realm, self.account.user))
+        if user is None or user[0] != self.account.password:
+            raise DatabaseError("the database server refused it: Authentication failed.")
+        if user[1] != database:
+            raise DatabaseError(f"the database server refused it: not authorized on {database} to execute command")
+
+    async def collections(self, database: str) -> Sequence[str]:
+        self._admit(database)
+        return await self.twin.collections(database)
+
+    async def find(
+        self,
+        database: str,
+        collection: str,
+        wanted: Document,
+        projection: Document,
+        order: Document,
+        *,
+        skip: int,
+        limit: int,
+    ) -> Page:
+        self._admit(database)
+        return await self.twin.find(database, collection, wanted, projection, order, skip=skip, limit=limit)
+
+    async def insert(self, database: str, collection: str, document: Document) -> Any:
+        self._admit(database)
+        return await self.twin.insert(database, collection, document)
+
+    async def update(
+        self, database: str, collection: str, document_id: Any, update: Document, *, upsert: bool
+    ) -> Changed:
+        self._admit(database)
+        return await self.twin.update(database, collection, document_id, update, upsert=upsert)
+
+    async def delete(self, database: str, collection: str, document_id: Any) -> int:
+        self._admit(database)
+        return await self.twin.delete(database, collection, document_id)
+
+    async def create(self, database: str, collection: str, validator: Document, *, strict: bool) -> bool:
+        self._admit(database)
+        return await self.twin.create(database, collection, validator, strict=strict)
+
+
+@dataclass
 class TwinAccounts:
     """Accounts that survive the agent but not the test; `full` refuses writes."""
 
@@ -126,7 +181,7 @@ class TwinAccounts:
 
     async def save(self, account: Account) -> None:
         if self.full:
-            raise StateError("accounts of databases cannot be written: no space left on device")
+            raise AccountError("accounts of databases cannot be written: no space left on device")
         self.accounts[account.key] = account
 
     async def remove(self, account: Account) -> None:

@@ -27,7 +27,7 @@ class Press:
             layer = archive.extractfile(json.load(manifest)[0]["Layers"][0])
             assert layer is not None
             self._base = layer.read()
-        self._client = httpx.Client(base_url=f"http://{host}", trust_env=False, verify=False, timeout=30)
+        self._client = httpx.Client(base_url=f"http://{host}", trust_env=False, verify=False, timeout=120)
         self._pushed: dict[str, str] = {}
 
     def image(self, repository: str, tag: str, page: str, *, filling: bytes | None = None, megabytes: int = 0) -> str:

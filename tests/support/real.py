@@ -80,7 +80,7 @@ def process(argv: Sequence[str], log: Path, **options: object) -> Iterator[subpr
     finally:
         child.terminate()
         try:
-            child.wait(20)
+            child.wait(90)
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()

@@ -76,7 +76,7 @@ class ReplicaProcess:
         """Ask it to stop; its exit code."""
         assert self._child is not None
         self._child.terminate()
-        code = self._child.wait(30)
+        code = self._child.wait(90)
         self._child = None
         return code
 

@@ -180,7 +180,7 @@ class RuntimeNode:
         """What the agent says of user 7's app."""
         query, headers = {"userId": "7", "appId": app_id}, {"X-Runtime-Token": TOKEN}
         return httpx.get(
-            f"{self.agent_url}{path}", params=query, headers=headers, timeout=30, trust_env=False, verify=False
+            f"{self.agent_url}{path}", params=query, headers=headers, timeout=120, trust_env=False, verify=False
         )
 
     def page(self, path: str) -> httpx.Response:
@@ -269,7 +269,7 @@ def _end(process: subprocess.Popen[bytes] | None, how: signal.Signals) -> None:
         return
     process.send_signal(how)
     try:
-        process.wait(20)
+        process.wait(90)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

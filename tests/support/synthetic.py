@@ -263,7 +263,7 @@ async def synthetic(scale: Scale, folder: Path, engine: str) -> AsyncIterator[Sy
         ]
         url = stack.enter_context(_control_plane(folder))
         node = await stack.enter_async_context(watched_node(url))
-        transport = Transport(url, {ADMIN_TOKEN: SECRETS["DEPLOY_ADMIN_TOKEN"]}, timeout=30)
+        transport = Transport(url, {ADMIN_TOKEN: SECRETS["DEPLOY_ADMIN_TOKEN"]}, timeout=120)
         admin = AdminClient(await stack.enter_async_context(transport))
 
         async def there() -> bool:

@@ -82,7 +82,7 @@ class Runner:
         for number in (signal.SIGCONT, signal.SIGTERM, signal.SIGTERM):
             self.signal(number)
         try:
-            self._process.wait(10)
+            self._process.wait(90)
         except subprocess.TimeoutExpired:
             self.kill()
 

@@ -5,7 +5,7 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -278,12 +278,19 @@ def settings(root: Path, **more: str) -> WorkspaceSettings:
 @asynccontextmanager
 async def serving(asked: WorkspaceSettings, ports: FilePorts, port: int = 0) -> AsyncIterator[str]:
     """The files' routes alone, as the node puts them together; their address."""
+    async with served(asked, lambda wiring: add_files(wiring, ports), port) as url:
+        yield url
+
+
+@asynccontextmanager
+async def served(asked: WorkspaceSettings, add: Callable[[Wiring], object], port: int = 0) -> AsyncIterator[str]:
+    """Some of the node's routes behind the proofs that it wants of all; their address."""
     access, signer = Access(), Signer(revealed(asked.shared_secrets), asked.max_skew_seconds, SystemClock())
     app = web.Application(
         middlewares=[problem_middleware(PROBLEMS), signer.middleware(), access.middleware()],
         client_max_size=16 * 1024 * 1024,
     )
-    add_files(Wiring(app, access, signer, asked), ports)
+    add(Wiring(app, access, signer, asked))
     runner = web.AppRunner(app)
     await runner.setup()
     try:

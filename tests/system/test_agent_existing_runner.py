@@ -34,7 +34,7 @@ def call_as_the_runner_does(node: RuntimeNode, app_id: str, image: str) -> dict[
         f"{node.agent_url}/agent/apps/deploy",
         json=body,
         headers={"X-Runtime-Token": TOKEN, "Content-Type": "application/json"},
-        timeout=30,
+        timeout=120,
         trust_env=False,
         verify=False,
     )

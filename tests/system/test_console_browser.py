@@ -62,7 +62,7 @@ def site(plane: Served, tmp_path: Path) -> Iterator[Site]:
         wait_until(lambda: b"the console is at" in (tmp_path / "serve.log").read_bytes(), "the served console")
         yield Site(f"http://127.0.0.1:{port}", psutil.Process(child.pid))
         child.send_signal(signal.SIGTERM)
-        assert child.wait(20) == 0, (tmp_path / "serve.log").read_text()
+        assert child.wait(90) == 0, (tmp_path / "serve.log").read_text()
     finally:
         child.kill()
         child.wait()

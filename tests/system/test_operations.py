@@ -54,7 +54,7 @@ class ControlPlane:
         """As a crash would."""
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(how)
-            self._process.wait(20)
+            self._process.wait(90)
 
     def _ready(self) -> bool:
         try:
@@ -66,7 +66,7 @@ class ControlPlane:
         """The data of a successful answer."""
         proof = {HEADERS[role]: TOKENS[role]}
         answer = httpx.request(
-            method, f"{self.url}{path}", json=body, headers=proof, timeout=30, trust_env=False, verify=False
+            method, f"{self.url}{path}", json=body, headers=proof, timeout=120, trust_env=False, verify=False
         )
         assert answer.is_success, answer.text
         return answer.json()["data"]
@@ -88,7 +88,7 @@ class ControlPlane:
         if self.operation(number)["state"] == "PENDING":
             proof = {HEADERS["admin"]: TOKENS["admin"]}
             httpx.post(
-                f"{self.url}/admin/operations/{number}/retry", headers=proof, timeout=30, trust_env=False, verify=False
+                f"{self.url}/admin/operations/{number}/retry", headers=proof, timeout=120, trust_env=False, verify=False
             )
         return bool(self.operation(number)["state"] != "PENDING")
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support import real
 from tests.support.git_host import GitHost, git_host
+from tests.support.runtime_node import docker
 from tests.support.whole_path import REPOSITORY, SECRETS, Runner, WholePath, page, whole_path
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
@@ -94,6 +95,9 @@ def test_with_a_registry_it_is_pulled_by_digest_and_only_the_newest_images_stay(
 
     real.wait_until(lambda: statuses() == [200, 404, 200, 200], "the removal of the one image that nobody needs")
     real.wait_until(lambda: removed(path, "62") == [2], "the record of it")
+    gone = jobs[1]["imageDigest"]
+    digests = ("images", "--digests", "--format", "{{.Digest}}")
+    real.wait_until(lambda: gone not in docker(path.engine, *digests), "its removal from the node")
     headers = {"X-DEPLOY-SECRET": SECRETS["DEPLOY_PROXY_AUTH_SHARED_SECRET"]}
     order = {"userId": 7, "release": 2}
     url = f"{path.deploy_url}/deploy/apps/62/rollback"

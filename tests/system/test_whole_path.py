@@ -228,7 +228,9 @@ def test_a_runner_that_is_stopped_hands_its_job_to_the_next_one_at_once(
             real.wait_until(lambda told=told: told in first.said, "what the signal leads to")  # type: ignore[misc]
         real.wait_until(lambda: path.job(job_id)["returns"] == 1, "the return")
         real.wait_until(lambda: first.ended, "the runner's end")
-        assert not path.builds(mark) and (first.folders(), first.tools()) == ([], [])
+        # The engine was told before the runner ended, and takes a moment to do it.
+        real.wait_until(lambda: not path.builds(mark), "the end of the build")
+        assert (first.folders(), first.tools()) == ([], [])
     assert path.job(job_id)["status"] == "PENDING"
     with path.running("runner-d", RUNNER_LABELS="stops"):
         job = path.succeeded(job_id)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from daemons.agent.adapters.haproxy_admin import Admin, Process
-from daemons.agent.adapters.state import make_durable, replace_at_once, replace_file
 from daemons.agent.ports import GatewayError
+from daemons.kit.durable import make_durable, replace_at_once, replace_file
 
 _FOUND: Final = re.compile(r'found=(?:(no)|yes,.*?\bvalue="([^"]*)")')
 

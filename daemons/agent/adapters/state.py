@@ -1,7 +1,6 @@
 """States of apps as one JSON file each, written so that a crash leaves the old or the new one, never half."""
 
 import asyncio
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -10,41 +9,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from daemons.agent.domain.apps import AppState
 from daemons.agent.ports import StateError
+from daemons.kit.durable import replace_file
 
 _STATE: Final = TypeAdapter(AppState)
-
-
-def replace_file(path: Path, content: bytes, mode: int = 0o644) -> None:
-    """Replace a file at once and durably: temporary file, fsync, rename, fsync of the folder. Raises OSError."""
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.unlink(missing_ok=True)
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def replace_at_once(path: Path, content: bytes) -> None:
-    """Replace a file at once, for whoever reads it from now on; `make_durable` is to follow. Raises OSError."""
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_bytes(content)
-    temporary.replace(path)
-
-
-def make_durable(path: Path) -> None:
-    """What the file says and that it is there survive the machine. Raises OSError."""
-    for part, flags in ((path, os.O_RDONLY), (path.parent, os.O_RDONLY | os.O_DIRECTORY)):
-        opened = os.open(part, flags)
-        try:
-            os.fsync(opened)
-        finally:
-            os.close(opened)
 
 
 class JsonStates:

@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from daemons.agent.adapters.state import replace_file
 from daemons.agent.domain.traefik import document
 from daemons.agent.domain.visitors import InFlight, Notice, Patience
 from daemons.agent.ports import GatewayError
+from daemons.kit.durable import replace_file
 
 _ADDRESS: Final = "127.0.0.1"
 

@@ -1,26 +1,26 @@
 """How the agent's databases are put together: nothing of it is there without a database server."""
 
-import importlib
-import logging
+import asyncio
 import secrets
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
+from typing import Final
 
 from aiohttp import web
 
-from daemons.agent.adapters.accounts import JsonAccounts
-from daemons.agent.domain.databases import DatabaseServer, realm_of
 from daemons.agent.http.databases import ExplorerRoutes
-from daemons.agent.ports.databases import AccountFiles, Databases, Documents
-from daemons.agent.services.databases import AppDatabases, Habits
-from daemons.agent.services.explorer import Explorer
 from daemons.agent.settings import AgentSettings
-from daemons.kit.settings import Misconfigured
+from daemons.kit.mongo.account_files import JsonAccounts
+from daemons.kit.mongo.accounts import DatabaseServer, realm_of
+from daemons.kit.mongo.explorer import AT_ONCE, Explorer
+from daemons.kit.mongo.keeping import AppDatabases, Habits
+from daemons.kit.mongo.opening import Variables, open_mongo
+from daemons.kit.mongo.ports import AccountFiles, Databases, Documents, MongoServer
 
-logger = logging.getLogger(__name__)
+_CALLED: Final = Variables("agent", "RUNTIME_MONGO_HOST", "RUNTIME_MONGO_USERNAME", "RUNTIME_MONGO_APP_HOST")
+_KEPT: Final = "RUNTIME_MONGO_DROP_ON_DELETE is false, so the data is kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,52 +33,34 @@ class DatabaseParts:
 
 
 async def open_databases(settings: AgentSettings, folder: Path, stack: AsyncExitStack) -> DatabaseParts | None:
-    """MongoDB, when one is configured; its driver is read only then. Raises Misconfigured without the driver."""
+    """MongoDB, when one is configured. Raises Misconfigured without its driver."""
     if not settings.mongo_host:
         return None
-    if find_spec("pymongo") is None:
-        raise Misconfigured(
-            "agent cannot start: RUNTIME_MONGO_HOST is set, but PyMongo is not installed; install the extra 'mongo' "
-            "(pip install -c constraints.txt '.[mongo]'), or unset it"
-        )
-    _warn(settings)
-    mongo = importlib.import_module("daemons.agent.adapters.mongo")
-    server = mongo.MongoServer(
+    server = MongoServer(
         settings.mongo_host,
         settings.mongo_port,
         settings.mongo_username,
         settings.mongo_password.get_secret_value(),
         settings.mongo_auth_source,
         settings.mongo_tls,
+        "funai-agent",
     )
-    client = await mongo.connect(server)
-    stack.push_async_callback(client.close)
-    return DatabaseParts(mongo.MongoDatabases(client), mongo.MongoDocuments(client), JsonAccounts(folder))
+    parts = await open_mongo(server, _server(settings).host, _CALLED, stack)
+    return DatabaseParts(parts.databases, parts.documents, JsonAccounts(folder))
 
 
 def app_databases(settings: AgentSettings, parts: DatabaseParts | None) -> AppDatabases | None:
     """Who sees to the accounts of apps."""
     if parts is None:
         return None
-    habits = Habits(settings.mongo_drop, settings.mongo_mark, settings.mongo_seconds)
+    habits = Habits(settings.mongo_drop, settings.mongo_mark, settings.mongo_seconds, kept_because=_KEPT)
     return AppDatabases(parts.databases, parts.accounts, _server(settings), habits, lambda: secrets.token_urlsafe(32))
 
 
 def explorer_routes(settings: AgentSettings, parts: DatabaseParts | None) -> Sequence[web.RouteDef]:
     """The explorer's calls, which without a server say that there is none."""
-    return ExplorerRoutes(Explorer(parts.documents, _server(settings)) if parts else None).table()
-
-
-def _warn(settings: AgentSettings) -> None:
-    if not settings.mongo_username:
-        logger.warning("RUNTIME_MONGO_USERNAME is not set: without access control every app can read every database")
-    host = _server(settings).host
-    if host in ("localhost", "::1") or host.startswith("127."):
-        logger.warning(
-            "at the database server's address every app reaches itself: set RUNTIME_MONGO_APP_HOST to the one that "
-            "containers reach it at",
-            extra={"host": host},
-        )
+    explorer = Explorer(parts.documents, asyncio.Semaphore(AT_ONCE)) if parts else None
+    return ExplorerRoutes(explorer, _server(settings).database).table()
 
 
 def _server(settings: AgentSettings) -> DatabaseServer:

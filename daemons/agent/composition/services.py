@@ -14,7 +14,6 @@ from daemons.agent.domain.shell import Bounds
 from daemons.agent.domain.visitors import Patience
 from daemons.agent.services.apps import Apps
 from daemons.agent.services.collection import Collector
-from daemons.agent.services.databases import AppDatabases
 from daemons.agent.services.diskwatch import DiskWatch
 from daemons.agent.services.heartbeat import Heartbeat
 from daemons.agent.services.isolation import Keeper
@@ -36,6 +35,7 @@ from daemons.agent.services.warming import Warming
 from daemons.agent.settings import AgentSettings
 from daemons.kit.clock import Clock, SystemClock
 from daemons.kit.metrics import Metrics
+from daemons.kit.mongo.keeping import AppDatabases
 
 #: Callers of a stop give up after ten seconds, so it waits less long for requests in flight than a switch does.
 _STOP_DRAIN_SECONDS: Final = 3.0

@@ -1,26 +1,21 @@
 """The explorer of apps' databases, at the paths and with the keys that existing callers know."""
 
+from collections.abc import Callable
 from typing import Final
 
 from aiohttp import web
 
-from daemons.agent.services.explorer import Explorer, no_explorer
 from daemons.kit.bodies import bare, query, read
+from daemons.kit.mongo.calls import Calls
+from daemons.kit.mongo.explorer import Explorer, NoDatabaseServer
 from protocol.base import Wire
 from protocol.databases import (
-    CollectionList,
     CreateCollection,
-    CreatedCollection,
     DatabaseRef,
-    DeletedDocument,
     DeleteDocument,
     DocumentRef,
     FindDocuments,
-    FoundDocument,
-    FoundDocuments,
     InsertDocument,
-    InsertedDocument,
-    UpdatedDocument,
     UpdateDocument,
 )
 
@@ -30,8 +25,10 @@ PREFIX: Final = "/api/fun-ai/deploy/mongo"
 class ExplorerRoutes:
     """`/api/fun-ai/deploy/mongo/*`."""
 
-    def __init__(self, explorer: Explorer | None) -> None:
+    def __init__(self, explorer: Explorer | None, database: Callable[[str, str], str]) -> None:
+        """`database` is the name of that of a user's app."""
         self._explorer = explorer
+        self._database = database
 
     def table(self) -> list[web.RouteDef]:
         """The routes, for callers with the runtime token."""
@@ -47,79 +44,40 @@ class ExplorerRoutes:
 
     async def collections(self, request: web.Request) -> web.Response:
         """The app's own collections."""
-        explorer, ref, name = self._asked(request)
-        found = await explorer.collections(name)
-        return _success(CollectionList(**_about(ref, name), collections=tuple(found)))
+        return _success(await self._calls(request).collections())
 
     async def find(self, request: web.Request) -> web.Response:
         """Documents that fit a filter."""
-        explorer, ref, name = self._asked(request)
-        body = await read(request, FindDocuments)
-        page = await explorer.find(
-            name, body.collection, body.filter, body.projection, body.sort, skip=body.skip, limit=body.limit
-        )
-        answer = FoundDocuments(
-            **_about(ref, name),
-            collection=body.collection,
-            limit=body.limit,
-            skip=body.skip,
-            returned=len(page.items),
-            items=page.items,
-            truncated=page.truncated,
-        )
-        return _success(answer)
+        return _success(await self._calls(request).find(await read(request, FindDocuments)))
 
     async def doc(self, request: web.Request) -> web.Response:
         """One document."""
-        explorer, ref, name = self._asked(request)
         asked = query(request, DocumentRef)
-        found = await explorer.get(name, asked.collection, asked.id)
-        return _success(FoundDocument(**_about(ref, name), collection=asked.collection, id=asked.id, doc=found))
+        return _success(await self._calls(request).doc(asked.collection, asked.id))
 
     async def insert(self, request: web.Request) -> web.Response:
         """A new document."""
-        explorer, ref, name = self._asked(request)
-        body = await read(request, InsertDocument)
-        new = await explorer.insert(name, body.collection, body.doc)
-        return _success(InsertedDocument(**_about(ref, name), collection=body.collection, inserted_id=new))
+        return _success(await self._calls(request).insert(await read(request, InsertDocument)))
 
     async def update(self, request: web.Request) -> web.Response:
         """A changed document."""
-        explorer, ref, name = self._asked(request)
-        body = await read(request, UpdateDocument)
-        changed = await explorer.update(name, body.collection, body.id, body.update, upsert=body.upsert)
-        answer = UpdatedDocument(
-            **_about(ref, name),
-            collection=body.collection,
-            matched_count=changed.matched,
-            modified_count=changed.modified,
-            upserted_id=changed.upserted_id,
-        )
-        return _success(answer)
+        return _success(await self._calls(request).update(await read(request, UpdateDocument)))
 
     async def delete(self, request: web.Request) -> web.Response:
         """A document less."""
-        explorer, ref, name = self._asked(request)
-        body = await read(request, DeleteDocument)
-        count = await explorer.delete(name, body.collection, body.id)
-        return _success(DeletedDocument(**_about(ref, name), collection=body.collection, deleted_count=count))
+        return _success(await self._calls(request).delete(await read(request, DeleteDocument)))
 
     async def create(self, request: web.Request) -> web.Response:
         """A collection, with or without rules."""
-        explorer, ref, name = self._asked(request)
-        body = await read(request, CreateCollection)
-        created = await explorer.create(name, body.collection, body.fields, strict=body.strict)
-        return _success(CreatedCollection(**_about(ref, name), collection=body.collection, created=created))
+        return _success(await self._calls(request).create(await read(request, CreateCollection)))
 
-    def _asked(self, request: web.Request) -> tuple[Explorer, DatabaseRef, str]:
+    def _calls(self, request: web.Request) -> Calls:
         ref = query(request, DatabaseRef)
         if self._explorer is None:
-            no_explorer()
-        return self._explorer, ref, self._explorer.database(ref.user_id, ref.app_id)
-
-
-def _about(ref: DatabaseRef, name: str) -> dict[str, str]:
-    return {"user_id": ref.user_id, "app_id": ref.app_id, "db_name": name}
+            raise NoDatabaseServer(
+                "this node has no database server; set RUNTIME_MONGO_HOST to the address of a MongoDB"
+            )
+        return Calls(self._explorer, ref.user_id, ref.app_id, self._database(ref.user_id, ref.app_id))
 
 
 def _success(data: Wire) -> web.Response:

@@ -3,18 +3,18 @@
 from typing import Final
 
 from daemons.agent.domain.apps import FenceRequired, ForeignApp, StaleFence
-from daemons.agent.domain.documents import BadDocument, SystemCollection
 from daemons.agent.domain.images import RegistryRefused
 from daemons.agent.ports import NoRoom, StateError
-from daemons.agent.ports.databases import DatabaseError, QueryRefused
 from daemons.agent.services.apps import StopFailed, UnknownApp
-from daemons.agent.services.explorer import NoDatabaseServer
 from daemons.agent.services.holds import AppBusy, Superseded
 from daemons.agent.services.ledger import Recovering
 from daemons.agent.services.rollout import ConfirmationUnavailable, DeployFailed, NotConfirmed, TooMuch
 from daemons.agent.services.shells import NotRunning
 from daemons.kit.auth import AUTH_PROBLEMS
 from daemons.kit.engine.errors import EngineError
+from daemons.kit.mongo.documents import BadDocument, SystemCollection
+from daemons.kit.mongo.explorer import NoDatabaseServer
+from daemons.kit.mongo.ports import AccountError, DatabaseError, QueryRefused
 from daemons.kit.problems import Problems
 from daemons.kit.seats import NoSeat
 from protocol.errors import ErrorReason
@@ -37,6 +37,7 @@ PROBLEMS: Final[Problems] = {
     StopFailed: (500, ErrorReason.DEPLOY_FAILED),
     EngineError: (500, ErrorReason.PEER_FAILED),
     StateError: (500, ErrorReason.INTERNAL),
+    AccountError: (500, ErrorReason.INTERNAL),
     ConfirmationUnavailable: (503, ErrorReason.PEER_FAILED),
     Recovering: (503, ErrorReason.UNAVAILABLE),
     BadDocument: (400, ErrorReason.INVALID_REQUEST),

@@ -1,34 +1,15 @@
-"""What the services need of a database server, and the ways it fails."""
+"""What the rollout needs of what the platform gives every app."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
-from daemons.agent.domain.databases import Account
-from daemons.agent.domain.documents import Document
-
-
-class DatabaseError(Exception):
-    """The database server did not answer, or refused this node; the message holds no secret."""
-
-
-class QueryRefused(Exception):
-    """The database server does not do what was asked of it; the message holds its own words."""
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """Variables of the platform's own, and the names of those that nobody else may read."""
-
-    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
-    secrets: tuple[str, ...] = ()
+from daemons.kit.mongo.ports import Given
 
 
 class Environment(Protocol):
     """What the platform adds to an app's variables."""
 
     async def given(self, user_id: str, app_id: str) -> Given:
-        """What a container that is about to be made gets. Raises StateError."""
+        """What a container that is about to be made gets. Raises AccountError."""
         ...
 
 
@@ -37,100 +18,3 @@ class NoEnvironment:
 
     async def given(self, user_id: str, app_id: str) -> Given:
         return Given()
-
-
-class Databases(Protocol):
-    """Apps' databases and their users; every method raises DatabaseError and may be repeated."""
-
-    async def ensure(self, account: Account) -> None:
-        """The account's user exists, with its password and with the right to read and write its database only."""
-        ...
-
-    async def mark(self, database: str) -> None:
-        """The database exists, with nothing in it that an explorer shows."""
-        ...
-
-    async def revoke(self, account: Account) -> None:
-        """The app's users of all nodes are gone."""
-        ...
-
-    async def drop(self, database: str) -> None:
-        """The database is gone; an absent one is no error."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Documents in extended JSON; `truncated` says that there are more than one answer holds."""
-
-    items: tuple[Document, ...]
-    truncated: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Changed:
-    """What became of an update; `upserted_id` in extended JSON."""
-
-    matched: int
-    modified: int
-    upserted_id: Any = None
-
-
-class Documents(Protocol):
-    """The documents of one server; every method raises DatabaseError and QueryRefused.
-
-    Documents, filters and ids are in extended JSON; those that `domain.documents` has admitted. Time and size of every
-    call are bounded.
-    """
-
-    async def collections(self, database: str) -> Sequence[str]:
-        """The names of the app's own collections."""
-        ...
-
-    async def find(
-        self,
-        database: str,
-        collection: str,
-        wanted: Document,
-        projection: Document,
-        order: Document,
-        *,
-        skip: int,
-        limit: int,
-    ) -> Page:
-        """The documents that fit."""
-        ...
-
-    async def insert(self, database: str, collection: str, document: Document) -> Any:
-        """The id of the new document."""
-        ...
-
-    async def update(
-        self, database: str, collection: str, document_id: Any, update: Document, *, upsert: bool
-    ) -> Changed:
-        """Change the document with the id."""
-        ...
-
-    async def delete(self, database: str, collection: str, document_id: Any) -> int:
-        """How many documents had the id."""
-        ...
-
-    async def create(self, database: str, collection: str, validator: Document, *, strict: bool) -> bool:
-        """Whether it was not there before."""
-        ...
-
-
-class AccountFiles(Protocol):
-    """The durable memory of databases' accounts, passwords included; every method raises StateError."""
-
-    async def load(self) -> Sequence[Account]:
-        """Every account; what cannot be understood is left out, and logged."""
-        ...
-
-    async def save(self, account: Account) -> None:
-        """Write one so that it survives a crash of the machine, readable by nobody else."""
-        ...
-
-    async def remove(self, account: Account) -> None:
-        """Forget one; an absent one is no error."""
-        ...

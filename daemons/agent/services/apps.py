@@ -12,12 +12,12 @@ from daemons.agent.domain.probing import ContainerState
 from daemons.agent.domain.vigil import Condition, Trouble
 from daemons.agent.domain.visitors import Patience
 from daemons.agent.ports import Engine, Gateway, GatewayError, Outputs, OwnContainer
-from daemons.agent.services.databases import AppDatabases, Farewell
 from daemons.agent.services.ledger import Ledger
 from daemons.agent.services.redaction import redactor_of
 from daemons.agent.services.retirement import Retirement
 from daemons.agent.services.vigil import Vigil
 from daemons.kit.engine.errors import EngineError
+from daemons.kit.mongo.keeping import AppDatabases, Farewell
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +88,10 @@ class Apps:
             await self._stop(user_id, app_id, fence)
 
     async def delete(self, user_id: str, app_id: str, fence: int | None) -> Removal:
-        """Stop the app, remove its local images and its database's account, and forget it; raises like `stop`."""
+        """Stop the app, remove its local images and its database's account, and forget it.
+
+        Raises like `stop`; AccountError.
+        """
         async with self._ledger.hold(app_id, fence):
             await self._stop(user_id, app_id, fence)
             removal = await self._remove_images(user_id, app_id)

@@ -38,6 +38,7 @@ from daemons.agent.services.room import Room
 from daemons.agent.services.startup import NotHealthy, Startup
 from daemons.kit.engine.errors import EngineError, PortTaken
 from daemons.kit.logs import spellings
+from daemons.kit.mongo.ports import AccountError
 
 logger = logging.getLogger(__name__)
 
@@ -161,7 +162,7 @@ class Rollout:
                 async with hold.interruptible():
                     candidate = await self._prepare(order, limits)
                 await self._switch(order, candidate)
-            except (NotHealthy, EngineError, GatewayError, StateError) as error:
+            except (NotHealthy, EngineError, GatewayError, StateError, AccountError) as error:
                 await self._undo(order)
                 raise DeployFailed(str(error)) from error
             except (DeployFailed, NoRoom, NotConfirmed, ConfirmationUnavailable, Superseded):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
+from weakref import WeakValueDictionary
 
 from daemons.workspace.domain.passes import Rule, Rules
 from daemons.workspace.domain.runs import Run
@@ -21,11 +22,13 @@ _KEY_BYTES: Final = 32
 
 
 class JsonRecords(Generic[Record]):
-    """Records of one kind, in a folder that only the node can enter."""
+    """Records of one kind, in a folder that only the node can enter. What is told of a user at once is written in the
+    order in which it was told."""
 
     def __init__(self, folder: Path, decode: Callable[[Mapping[str, Any]], Record]) -> None:
         self._folder = folder
         self._decode = decode
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def load(self) -> Sequence[Record]:
         """Raises RecordError."""
@@ -34,11 +37,13 @@ class JsonRecords(Generic[Record]):
     async def save(self, record: Record) -> None:
         """It survives a crash of the machine afterwards. Raises RecordError."""
         document = json.dumps(asdict(record), separators=(",", ":")).encode()
-        await asyncio.to_thread(self._write, record.user_id, document)
+        async with self._turns.setdefault(record.user_id, asyncio.Lock()):
+            await asyncio.to_thread(self._write, record.user_id, document)
 
     async def forget(self, user_id: str) -> None:
         """Raises RecordError."""
-        await asyncio.to_thread(self._path(user_id).unlink, missing_ok=True)
+        async with self._turns.setdefault(user_id, asyncio.Lock()):
+            await asyncio.to_thread(self._path(user_id).unlink, missing_ok=True)
 
     def _load(self) -> list[Record]:
         try:

@@ -26,6 +26,7 @@ from daemons.workspace.adapters.records import node_key, rule_records, run_recor
 from daemons.workspace.adapters.registry import LocalMachine, open_registry
 from daemons.workspace.adapters.run_files import LocalRunFiles
 from daemons.workspace.adapters.sockets import ContainerSockets
+from daemons.workspace.composition.databases import DatabaseParts, database_server, open_databases
 from daemons.workspace.composition.packages import sources
 from daemons.workspace.ports import Containers, FreePorts, Homes, Images, Meters, Records
 from daemons.workspace.ports.git import Commands, Passages
@@ -64,6 +65,7 @@ class Parts:
     rules: RuleRecords
     pass_key: bytes = field(repr=False)
     registry: Registry | None = None
+    database: DatabaseParts | None = None
     clock: Clock = field(default_factory=SystemClock)
     checks: dict[str, Check] = field(default_factory=dict)
 
@@ -97,6 +99,7 @@ async def open_parts(settings: WorkspaceSettings, stack: AsyncExitStack) -> Part
         rule_records(state / "previews"),
         await asyncio.to_thread(node_key, state / "preview.key"),
         await _registry(settings, stack),
+        await open_databases(settings, stack),
         checks={"engine": containers.ping},
     )
 
@@ -139,4 +142,8 @@ def _firewall(settings: WorkspaceSettings) -> Firewall:
     if not settings.firewall:
         logger.warning("FUNAI_WORKSPACE_FIREWALL is false: workspaces can reach this machine and its networks")
         return NoFirewall()
-    return Iptables(servers=sources(settings).servers, advice=_ADVICE)
+    servers = list(sources(settings).servers)
+    if settings.mongo_enabled:
+        database = database_server(settings)
+        servers.append((database.host, database.port))
+    return Iptables(servers=servers, advice=_ADVICE)

@@ -6,13 +6,16 @@ from typing import Final
 
 from aiohttp import web
 
+from daemons.workspace.composition.databases import development
 from daemons.workspace.composition.outside import Parts
 from daemons.workspace.composition.packages import sources
 from daemons.workspace.domain.addresses import Addresses
 from daemons.workspace.domain.containers import WORKDIR, Limits
 from daemons.workspace.domain.idle import Patience
 from daemons.workspace.domain.launch import Surroundings
+from daemons.workspace.ports.databases import NoEnvironment
 from daemons.workspace.services.admission import Admission
+from daemons.workspace.services.databases import Development
 from daemons.workspace.services.execs import Execs
 from daemons.workspace.services.figures import Figures
 from daemons.workspace.services.heartbeat import Heartbeat, Self
@@ -43,6 +46,7 @@ class Services:
     figures: Figures
     execs: Execs
     heartbeat: Heartbeat | None
+    databases: Development | None
 
     async def recover(self, _app: web.Application) -> None:
         """Before the first request: what the last process left is known."""
@@ -60,11 +64,13 @@ def make_services(settings: WorkspaceSettings, parts: Parts) -> Services:
     """The services."""
     outside = Outside(parts.containers, parts.images, parts.homes, parts.records, parts.ports)
     workspaces = Workspaces(outside, _making(settings), parts.clock)
-    runs = Runs(workspaces, parts.runs, _rules(settings), parts.clock)
+    databases = development(settings, parts.database, parts.clock)
+    environment = databases or NoEnvironment()
+    runs = Runs(workspaces, parts.runs, _rules(settings), parts.clock, environment)
     admission = Admission(parts.rules, parts.pass_key, parts.clock)
     sockets = Sockets(parts.runs.listeners, parts.ways, settings.container_port)
     patience = Patience(settings.idle_freeze_minutes, settings.idle_stop_minutes)
-    terminals = Terminals(workspaces, parts.programs, workspaces, Keeping())
+    terminals = Terminals(workspaces, parts.programs, workspaces, Keeping(), environment)
     idle = Idle(workspaces, runs, parts.meters, patience, parts.clock)
     disk_seconds = _DISK_SECONDS if parts.machine.quota == "image" else _WALK_SECONDS
     return Services(
@@ -78,6 +84,7 @@ def make_services(settings: WorkspaceSettings, parts: Parts) -> Services:
         Figures(workspaces, runs, terminals, idle, parts.homes, parts.clock, disk_seconds),
         Execs(workspaces, parts.programs),
         Heartbeat(parts.registry, workspaces, parts.machine, _self(settings)) if parts.registry else None,
+        databases,
     )
 
 

@@ -18,7 +18,8 @@ def add_upkeep(wiring: Wiring, parts: Parts, services: Services, files: FileServ
         services.workspaces, services.runs, services.terminals, files.uploads, git.git if git is not None else None
     )
     folders = DiskAppFolders(files.disk, parts.homes)
-    places = Places(folders, parts.runs.logs, git.keys if git is not None else None)
+    keys = git.keys if git is not None else None
+    places = Places(folders, parts.runs.logs, keys, services.databases)
     patience = Patience(settings.idle_freeze_minutes, settings.idle_stop_minutes)
     leavings = Leavings(users, places, parts.clock)
     wiring.serve(UpkeepRoutes(services.workspaces, services.runs, leavings, patience, parts.clock).table())

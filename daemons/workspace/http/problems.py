@@ -5,6 +5,9 @@ from typing import Final
 
 from daemons.kit.auth import AUTH_PROBLEMS
 from daemons.kit.engine.errors import EngineError
+from daemons.kit.mongo.documents import BadDocument, SystemCollection
+from daemons.kit.mongo.explorer import NoDatabaseServer
+from daemons.kit.mongo.ports import AccountError, DatabaseError, QueryRefused
 from daemons.kit.seats import NoSeat
 from daemons.workspace.domain.copying import CopyRefused, SourceFailed
 from daemons.workspace.domain.leavings import NothingExists, TooManyOrphans
@@ -16,6 +19,7 @@ from daemons.workspace.domain.workspaces import BeingMoved, IllegalStep, MovedAw
 from daemons.workspace.http.files_problems import FILE_PROBLEMS
 from daemons.workspace.http.git_problems import GIT_PROBLEMS
 from daemons.workspace.ports import HomeError, RecordError
+from daemons.workspace.services.databases import NoDatabase
 from daemons.workspace.services.moves import NoFiles
 from daemons.workspace.services.runlogs import NoLog
 from daemons.workspace.services.runs import NoApp
@@ -30,6 +34,13 @@ PROBLEMS: Final[Mapping[type[Exception], tuple[int, ErrorReason]]] = {
     EngineError: (502, ErrorReason.PEER_FAILED),
     HomeError: (503, ErrorReason.UNAVAILABLE),
     RecordError: (503, ErrorReason.UNAVAILABLE),
+    AccountError: (503, ErrorReason.UNAVAILABLE),
+    BadDocument: (400, ErrorReason.INVALID_REQUEST),
+    SystemCollection: (403, ErrorReason.FORBIDDEN),
+    QueryRefused: (422, ErrorReason.INVALID_REQUEST),
+    DatabaseError: (503, ErrorReason.PEER_FAILED),
+    NoDatabaseServer: (503, ErrorReason.UNAVAILABLE),
+    NoDatabase: (404, ErrorReason.NOT_FOUND),
     NotCurl: (400, ErrorReason.INVALID_REQUEST),
     NoCurl: (503, ErrorReason.UNAVAILABLE),
     NothingExists: (400, ErrorReason.INVALID_REQUEST),

@@ -86,6 +86,7 @@ class UpkeepRoutes:
                 removed_run_logs=cleared.logs,
                 removed_uploads=cleared.uploads,
                 removed_keys=cleared.keys,
+                removed_databases=cleared.databases,
                 quarantined=tuple(cleared.quarantined),
                 problems=tuple(cleared.problems),
                 message=_LEFT if cleared.problems else "ok",
@@ -102,6 +103,7 @@ class UpkeepRoutes:
             OrphansCleaned(
                 cleaned_app_dirs=cleaned.folders,
                 cleaned_run_logs=cleaned.logs,
+                cleaned_databases=cleaned.databases,
                 kept=tuple(OrphanKept(user_id=user, app_id=app, reason=why) for user, app, why in cleaned.kept),
                 quarantined=tuple(cleaned.quarantined),
                 problems=tuple(cleaned.problems),

@@ -7,13 +7,14 @@ somebody uses them.
 """
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
 from daemons.kit.clock import Clock
 from daemons.kit.engine.errors import EngineError
+from daemons.kit.mongo.ports import AccountError
 from daemons.workspace.domain.files import FileError
 from daemons.workspace.domain.leavings import (
     Existing,
@@ -29,6 +30,7 @@ from daemons.workspace.domain.leavings import (
 from daemons.workspace.domain.runs import read_log_name
 from daemons.workspace.domain.workspaces import Phase, admitted
 from daemons.workspace.ports import HomeError, RecordError
+from daemons.workspace.ports.databases import AppDatabases, DatabaseLeft
 from daemons.workspace.ports.git import KeysUnavailable
 from daemons.workspace.ports.leavings import AppFolders, AppLoans
 from daemons.workspace.ports.runs import RunLogs
@@ -45,7 +47,7 @@ _APPS: Final = ("apps",)
 _ELSEWHERE: Final = (Phase.LEAVING, Phase.ARRIVING, Phase.MOVED)
 #: Of each app, in folders of its user: what npm fetched, and what pip installed.
 _BESIDE: Final = (".npm-cache", ".venv")
-_FAILURES: Final = (EngineError, HomeError, RecordError, FileError, KeysUnavailable)
+_FAILURES: Final = (EngineError, HomeError, RecordError, FileError, KeysUnavailable, AccountError)
 
 
 @dataclass(slots=True)
@@ -56,6 +58,7 @@ class Cleared:
     logs: int = 0
     uploads: int = 0
     keys: int = 0
+    databases: int = 0
     quarantined: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -85,10 +88,11 @@ class Places:
     folders: AppFolders
     logs: RunLogs
     loans: AppLoans | None = None
+    databases: AppDatabases | None = None
 
 
 class Leavings:
-    """The use cases. Both also raise EngineError, HomeError and RecordError."""
+    """The use cases. Both also raise EngineError, HomeError, RecordError and AccountError."""
 
     def __init__(self, users: Users, places: Places, clock: Clock) -> None:
         self._users = users
@@ -101,11 +105,13 @@ class Leavings:
         if (workspace := self._users.workspaces.find(user_id)) is not None:
             admitted(workspace, epoch, self._now())
         if user_id not in await self._places.folders.users():
+            await self._remove_database(user_id, app_id, cleared)
             return cleared
         async with self._alone(user_id, app_id, ending=True):
             await self._users.terminals.close_app(user_id, app_id)
             cleared.uploads = await self._users.uploads.give_up_app(user_id, app_id)
             cleared.keys = await self._places.loans.take_back(user_id, app_id) if self._places.loans else 0
+            await self._remove_database(user_id, app_id, cleared)
             await self._set_aside(user_id, app_id)
         former = of_app(await self._places.folders.found(user_id), app_id)
         await self._remove(user_id, app_id, former, cleared)
@@ -127,13 +133,15 @@ class Leavings:
                 cleaned.problems.append(f"user {user_id}: {error}")
                 continue
             gone[user_id] = found, orphans(found, known)
-        believe(gone.values(), confirmed=confirmed)
+        alone = await self._databases_alone({user_id: found for user_id, (found, _) in gone.items()})
+        believe(_together(gone, alone, known), confirmed=confirmed)
         for user_id, (_, entries) in gone.items():
             try:
                 if not self._is_elsewhere(user_id):
                     await self._clean(user_id, entries, known, cleaned)
             except _FAILURES as error:
                 cleaned.problems.append(f"user {user_id}: {error}")
+        await self._clean_databases(alone, known, cleaned)
         return cleaned
 
     def _is_elsewhere(self, user_id: str) -> bool:
@@ -146,7 +154,7 @@ class Leavings:
             former = [each.name for each in entries if app_of(each.name) == app_id and is_former(each.name)]
             if any(each.name == app_id for each in entries):
                 try:
-                    former.append(await self._retire(user_id, app_id))
+                    former.append(await self._retire(user_id, app_id, cleaned))
                 except (InUse, GitBusy) as use:
                     cleaned.kept.append((user_id, app_id, str(use)))
                     continue
@@ -159,14 +167,50 @@ class Leavings:
         kept = {app_id for user, app_id, _ in cleaned.kept if user == user_id}
         await self._remove_logs(user_id, [name for name in logs if _app_of_log(name) not in kept], cleaned)
 
-    async def _retire(self, user_id: str, app_id: str) -> str:
+    async def _databases_alone(self, folders: Mapping[str, Sequence[Leaving]]) -> Mapping[str, Sequence[Leaving]]:
+        """Databases of apps that have no folder here any more, by user; given is who has which."""
+        if self._places.databases is None:
+            return {}
+        found, users = {}, await self._places.folders.users()
+        for user_id, entries in (await self._places.databases.made()).items():
+            if user_id in folders or not (user_id in users or self._is_elsewhere(user_id)):
+                there = {each.name for each in folders.get(user_id, ())}
+                found[user_id] = [each for each in entries if each.name not in there]
+        return found
+
+    async def _clean_databases(self, found: Mapping[str, Sequence[Leaving]], known: Existing, cleaned: Cleaned) -> None:
+        for user_id, app_id in [(user, each.name) for user in found for each in orphans(found[user], known)]:
+            try:
+                async with self._unused(user_id, app_id):
+                    await self._remove_database(user_id, app_id, cleaned)
+            except (InUse, GitBusy) as use:
+                cleaned.kept.append((user_id, app_id, str(use)))
+            except _FAILURES as error:
+                cleaned.problems.append(f"user {user_id}: {error}")
+
+    async def _remove_database(self, user_id: str, app_id: str, cleared: Cleared) -> None:
+        if self._places.databases is None:
+            return
+        try:
+            cleared.databases += await self._places.databases.take_away(user_id, app_id)
+        except (DatabaseLeft, AccountError) as error:
+            cleared.problems.append(str(error))
+
+    async def _retire(self, user_id: str, app_id: str, cleaned: Cleaned) -> str:
         """Set aside what nobody uses. Raises InUse, GitBusy."""
+        async with self._unused(user_id, app_id):
+            await self._remove_database(user_id, app_id, cleaned)
+            return await self._set_aside(user_id, app_id)
+
+    @asynccontextmanager
+    async def _unused(self, user_id: str, app_id: str) -> AsyncIterator[None]:
+        """Nobody uses it, or raises InUse, GitBusy."""
         if any(session.app_id == app_id for session in self._users.terminals.of(user_id)):
             raise InUse("a terminal is open in it")
         if await self._users.uploads.under_way(user_id, app_id):
             raise InUse("a file is being uploaded to it")
         async with self._alone(user_id, app_id, ending=False):
-            return await self._set_aside(user_id, app_id)
+            yield
 
     @asynccontextmanager
     async def _alone(self, user_id: str, app_id: str, *, ending: bool) -> AsyncIterator[None]:
@@ -201,6 +245,18 @@ class Leavings:
 
     def _now(self) -> int:
         return int(self._clock.now().timestamp() * 1000)
+
+
+def _together(
+    gone: Mapping[str, tuple[Sequence[Leaving], Sequence[Leaving]]],
+    databases: Mapping[str, Sequence[Leaving]],
+    known: Existing,
+) -> Iterator[tuple[Sequence[Leaving], Sequence[Leaving]]]:
+    """What was found of each user, and what of it is orphaned: entries of `apps`, and databases without one."""
+    for user_id in {*gone, *databases}:
+        found, orphaned = gone.get(user_id, ((), ()))
+        more = databases.get(user_id, ())
+        yield (*found, *more), (*orphaned, *orphans(more, known))
 
 
 def _app_of_log(name: str) -> str | None:

@@ -21,6 +21,7 @@ from daemons.workspace.domain.runs import Run, Sight, log_name, serves, state, s
 from daemons.workspace.domain.sockets import Listener, way_in
 from daemons.workspace.domain.workspaces import Phase
 from daemons.workspace.ports import HomeError, RecordError, Use
+from daemons.workspace.ports.databases import Environment
 from daemons.workspace.ports.programs import Programs, Running
 from daemons.workspace.ports.runs import Listeners, ProjectFiles, RunLogs, RunRecords
 from daemons.workspace.services.workspaces import Workspaces
@@ -72,11 +73,14 @@ class Rules:
 class Runs:
     """The runs of one node."""
 
-    def __init__(self, workspaces: Workspaces, outside: Outside, rules: Rules, clock: Clock) -> None:
+    def __init__(
+        self, workspaces: Workspaces, outside: Outside, rules: Rules, clock: Clock, environment: Environment
+    ) -> None:
         self._workspaces = workspaces
         self._outside = outside
         self._rules = rules
         self._clock = clock
+        self._environment = environment
         self._known: dict[str, Run] = {}
         self._alive: dict[str, Running] = {}
         self._holders: dict[str, tuple[Listener, int]] = {}
@@ -132,7 +136,7 @@ class Runs:
 
     async def start(self, user_id: str, app_id: str, kind: RunType, epoch: int | None = None) -> Seen:
         """Begin it, in place of whatever ran; the same development server goes on. Raises as `Workspaces.ensure`;
-        NoApp, NotRunnable."""
+        NoApp, NotRunnable, AccountError."""
         async with self._turn(user_id):
             now = await self.look(user_id)
             same = now.run is not None and (now.run.app_id, now.run.type) == (app_id, kind) and kind is RunType.DEV
@@ -191,6 +195,8 @@ class Runs:
             raise NoApp("there is no folder of this app in the workspace; create or clone it first")
         name = log_name(kind, app_id, self._now())
         found = launch(kind, user_id, app_id, project, self._rules.around, f"{WORKDIR}/run/{name}")
+        given = await self._environment.variables(user_id, app_id)
+        program = replace(found.program, variables={**given, **found.program.variables})
         await self._stop(user_id)
         framework = found.framework.value if found.framework else ""
         tag = f"run{secrets.token_hex(8)}"
@@ -199,7 +205,7 @@ class Runs:
             await self._keep(run)
             await self._prune(user_id)
             try:
-                running = await self._outside.programs.start(user_id, found.program, tag)
+                running = await self._outside.programs.start(user_id, program, tag)
             except EngineError:
                 await self._stop(user_id)
                 raise

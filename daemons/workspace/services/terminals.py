@@ -7,7 +7,7 @@ while one is connected, or was a moment ago, the program waits rather than that 
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from enum import Enum
@@ -20,6 +20,7 @@ from daemons.workspace.domain.packages import npm_cache
 from daemons.workspace.domain.programs import Program
 from daemons.workspace.domain.replay import Replay, Ring
 from daemons.workspace.ports import Activity, Use
+from daemons.workspace.ports.databases import Environment
 from daemons.workspace.ports.programs import Programs, Terminal
 from daemons.workspace.services.workspaces import Workspaces
 
@@ -187,11 +188,19 @@ class Session:
 class Terminals:
     """The sessions of all users; each is a task that ends with the node."""
 
-    def __init__(self, workspaces: Workspaces, programs: Programs, activity: Activity, keeping: Keeping) -> None:
+    def __init__(
+        self,
+        workspaces: Workspaces,
+        programs: Programs,
+        activity: Activity,
+        keeping: Keeping,
+        environment: Environment,
+    ) -> None:
         self._workspaces = workspaces
         self._programs = programs
         self._activity = activity
         self._keeping = keeping
+        self._environment = environment
         self._sessions: dict[str, Session] = {}
         self._opening: asyncio.Queue[Coroutine[Any, Any, None]] = asyncio.Queue()
 
@@ -204,10 +213,11 @@ class Terminals:
     async def open(
         self, user_id: str, app_id: str, size: tuple[int, int], kind: Kind = Kind.SHELL, command: str = ""
     ) -> Session:
-        """A new terminal in the app's folder. Raises as `Workspaces.ensure`; TooManySessions."""
+        """A new terminal in the app's folder. Raises as `Workspaces.ensure`; TooManySessions, AccountError."""
+        given = await self._environment.variables(user_id, app_id)
         if sum(session.user_id == user_id for session in self._sessions.values()) >= _MOST_SESSIONS:
             raise TooManySessions(f"a user may have {_MOST_SESSIONS} terminals; close one")
-        program = _program(app_id, kind, command)
+        program = _program(app_id, kind, command, given)
         session = Session(user_id, app_id, program, self._keeping, lambda: self._activity.touch(user_id, Use.TERMINAL))
         self._sessions[session.id] = session
         started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -274,8 +284,8 @@ class Terminals:
             session.gone.set()
 
 
-def _program(app_id: str, kind: Kind, command: str) -> Program:
-    variables = {"TERM": "xterm-256color" if kind is Kind.SHELL else "dumb", "FUNAI_APP_ID": app_id}
+def _program(app_id: str, kind: Kind, command: str, given: Mapping[str, str]) -> Program:
+    variables = {**given, "TERM": "xterm-256color" if kind is Kind.SHELL else "dumb", "FUNAI_APP_ID": app_id}
     variables["npm_config_cache"] = npm_cache(app_id)
     how = ("sh", "-c", _ENTER + kind.value, "sh", command, f"{WORKDIR}/apps/{app_id}")
     return Program(how, WORKDIR, variables)

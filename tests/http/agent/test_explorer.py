@@ -9,8 +9,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from daemons.agent.composition import databases as composition
 from daemons.agent.composition.databases import DatabaseParts, open_databases
+from daemons.kit.mongo import opening
 from daemons.kit.settings import Misconfigured
 from protocol.apps import AppRef, DeployApp
 from protocol.client.agent import AgentClient
@@ -225,7 +225,7 @@ def test_what_must_be_mended_is_named(name: str, value: str) -> None:
 async def test_a_host_without_the_driver_stops_the_agent_at_its_start(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(composition, "find_spec", lambda name: None)
+    monkeypatch.setattr(opening, "find_spec", lambda name: None)
     with pytest.raises(Misconfigured, match=r"\.\[mongo\]"):
         await open_databases(settings(RUNTIME_MONGO_HOST="mongo.test"), tmp_path, AsyncExitStack())
 

@@ -103,7 +103,7 @@ class Plane:
         self.store = store
         self.agent = agent
         self.runner = runner
-        self.http = httpx.AsyncClient(base_url=url, timeout=20, trust_env=False, verify=False)
+        self.http = httpx.AsyncClient(base_url=url, timeout=120, trust_env=False, verify=False)
         self._transports: list[Transport] = []
 
     @cached_property

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from daemons.agent.domain.databases import Account, DatabaseServer, Phase, realm_of
 from daemons.agent.domain.steps import Strategy
-from daemons.agent.services.databases import AppDatabases, Habits
+from daemons.kit.mongo.accounts import Account, DatabaseServer, Phase, realm_of
+from daemons.kit.mongo.keeping import AppDatabases, Habits
 from tests.support.agent_world import V1, V2
 from tests.support.mongo_twin import TwinAccounts, TwinDatabases
 from tests.unit.agent.test_deaths import Fate, Universe, dies

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pymongo.uri_parser import parse_uri
 
-from daemons.agent.adapters.accounts import JsonAccounts
-from daemons.agent.domain.databases import (
+from daemons.agent.services.rollout import DeployFailed
+from daemons.kit.mongo.account_files import JsonAccounts
+from daemons.kit.mongo.accounts import (
     Account,
     DatabaseServer,
     Phase,
@@ -25,9 +26,8 @@ from daemons.agent.domain.databases import (
     realm_of,
     wanted,
 )
-from daemons.agent.ports import StateError
-from daemons.agent.services.databases import AppDatabases, Habits
-from daemons.agent.services.rollout import DeployFailed
+from daemons.kit.mongo.keeping import AppDatabases, Habits
+from daemons.kit.mongo.ports import AccountError
 from daemons.kit.tasks import running
 from tests.support.agent_twins import Behaviour
 from tests.support.agent_world import V1, V2, World, order
@@ -176,7 +176,7 @@ async def test_a_server_that_does_not_answer_keeps_nobody_waiting() -> None:
 async def test_without_a_durable_password_there_is_no_account() -> None:
     node = Node()
     node.accounts.full = True
-    with pytest.raises(StateError, match="no space"):
+    with pytest.raises(AccountError, match="no space"):
         await told_of(node.agent(), "7", "5")
     assert node.databases.users == {}
 
@@ -302,6 +302,6 @@ async def test_accounts_survive_on_disk_for_the_agents_eyes_only(tmp_path: Path)
 async def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "databases").write_text("a file where the folder should be")
     for call in (JsonAccounts(tmp_path).load(), JsonAccounts(tmp_path).save(SERVER.account("7", "5", "p-of-5"))):
-        with pytest.raises(StateError, match="accounts of databases") as failed:
+        with pytest.raises(AccountError, match="accounts of databases") as failed:
             await call
         assert "p-of-5" not in str(failed.value)

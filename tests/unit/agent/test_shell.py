@@ -43,12 +43,12 @@ def test_sweeping_ends_what_has_the_mark_and_nothing_else() -> None:
     own = secrets.token_hex(4)
     ours, alike, other = sleeper(f"{own}-1"), sleeper(f"{own}-11"), sleeper("other-1")
     try:
-        subprocess.run(sweep(f"{own}-1"), check=True, timeout=30)
-        assert ours.wait(10) < 0
+        subprocess.run(sweep(f"{own}-1"), check=True, timeout=120)
+        assert ours.wait(90) < 0
         assert (alike.poll(), other.poll()) == (None, None)
         *_, like, but = sweep_others("own-")
         assert (like, but) == (f"^{MARK}=", f"^{MARK}=own-")
     finally:
         for each in (ours, alike, other):
             each.kill()
-            each.wait(10)
+            each.wait(90)

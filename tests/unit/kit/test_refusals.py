@@ -30,7 +30,7 @@ def start(daemon: str, folder: Path, **changes: str) -> subprocess.CompletedProc
     good = {name: f"{name.lower()}-of-the-tests" for name in SECRETS[daemon]}
     argv = (sys.executable, "-m", f"daemons.{daemon}")
     env = {**kept, "PYTHONPATH": str(ROOT), **good, **changes}
-    return subprocess.run(argv, env=env, cwd=folder, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(argv, env=env, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.mark.parametrize("daemon", SECRETS)
@@ -59,7 +59,7 @@ def test_the_same_holds_for_the_file(daemon: str, tmp_path: Path) -> None:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 78 and f"{name} still holds a placeholder" in done.stderr, done.stderr

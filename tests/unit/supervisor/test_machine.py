@@ -51,7 +51,7 @@ def test_nothing_in_the_data_folder_is_for_others(tmp_path: Path) -> None:
     """Also when the folder was there before, with the mode that folders usually have."""
     environ = {**os.environ, "FUNAI_DATA_DIR": str(tmp_path), "FUNAI_PORT_BASE": "80"}
     argv = [sys.executable, "-m", "daemons.supervisor"]
-    assert subprocess.run(argv, env=environ, capture_output=True, timeout=30, check=False).returncode == 78
+    assert subprocess.run(argv, env=environ, capture_output=True, timeout=120, check=False).returncode == 78
     assert "--port-base 80" in (tmp_path / "logs" / "up.log").read_text()
     assert [path for path in tmp_path.rglob("*") if path.stat().st_mode & 0o077] == []
 

@@ -2,10 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
-from daemons.agent.domain.databases import DatabaseServer
-from daemons.agent.domain.documents import (
+from daemons.kit.mongo.documents import (
     BadDocument,
     Document,
     Purpose,
@@ -16,10 +15,10 @@ from daemons.agent.domain.documents import (
     update,
     validator,
 )
-from daemons.agent.ports.databases import Changed, Documents, Page, QueryRefused
+from daemons.kit.mongo.ports import Changed, Documents, Page, QueryRefused
 
 #: So many callers at once may keep a server busy and hold an answer in memory; others wait.
-_AT_ONCE: Final = 4
+AT_ONCE: Final = 4
 
 
 class NoDatabaseServer(Exception):
@@ -32,14 +31,10 @@ class Explorer:
     Every method raises BadDocument, SystemCollection, DatabaseError and QueryRefused.
     """
 
-    def __init__(self, documents: Documents, server: DatabaseServer) -> None:
+    def __init__(self, documents: Documents, turn: asyncio.Semaphore) -> None:
+        """Every call waits for its `turn`."""
         self._documents = documents
-        self._server = server
-        self._turn = asyncio.Semaphore(_AT_ONCE)
-
-    def database(self, user_id: str, app_id: str) -> str:
-        """The name of the app's database."""
-        return self._server.database(user_id, app_id)
+        self._turn = turn
 
     async def collections(self, database: str) -> Sequence[str]:
         """By name."""
@@ -97,8 +92,3 @@ class Explorer:
         own, rules = own_collection(collection), validator(fields)
         async with self._turn:
             return await self._documents.create(database, own, rules, strict=strict)
-
-
-def no_explorer() -> NoReturn:
-    """Raises NoDatabaseServer."""
-    raise NoDatabaseServer("this node has no database server; set RUNTIME_MONGO_HOST to the address of a MongoDB")

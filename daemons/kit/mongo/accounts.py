@@ -29,7 +29,8 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One app's user on this node; `drop` says that its database goes with it."""
+    """One app's user on this node; `drop` says that its database goes with it. `name` is the user's, where that is not
+    the database's; `made_at_ms` is epoch milliseconds, 0 for one that was made before this was written down."""
 
     user_id: str
     app_id: str
@@ -38,6 +39,8 @@ class Account:
     password: str = field(repr=False)
     phase: Phase = Phase.WANTED
     drop: bool = False
+    name: str = ""
+    made_at_ms: int = 0
 
     @property
     def key(self) -> tuple[str, str]:
@@ -46,27 +49,31 @@ class Account:
 
     @property
     def user(self) -> str:
-        """The user's name is that of the database."""
-        return self.database
+        """The user's name on the server."""
+        return self.name or self.database
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseServer:
-    """How apps reach the server, how databases are called, and `realm`, where this node keeps its users."""
+    """How apps reach the server, how databases and users are called (no template: users as their databases), and
+    `realm`, where this node keeps its users."""
 
     host: str
     port: int
     realm: str
     template: str = "db_u{userId}_a{appId}"
     tls: bool = False
+    user_template: str = ""
 
     def database(self, user_id: str, app_id: str) -> str:
         """The name of the app's database."""
         return database_name(self.template, user_id, app_id)
 
-    def account(self, user_id: str, app_id: str, password: str) -> Account:
+    def account(self, user_id: str, app_id: str, password: str, made_at_ms: int = 0) -> Account:
         """A new account."""
-        return Account(user_id, app_id, self.database(user_id, app_id), self.realm, password)
+        name = database_name(self.user_template, user_id, app_id)
+        database = self.database(user_id, app_id)
+        return Account(user_id, app_id, database, self.realm, password, name=name, made_at_ms=made_at_ms)
 
 
 def database_name(template: str, user_id: str, app_id: str) -> str:

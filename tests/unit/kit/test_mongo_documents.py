@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from daemons.agent.domain.documents import (
+from daemons.kit.mongo.documents import (
     BadDocument,
     Purpose,
     SystemCollection,

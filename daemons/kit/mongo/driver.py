@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any, Final
 
 from bson import encode, json_util
@@ -18,9 +18,9 @@ from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import ConnectionFailure, InvalidName, OperationFailure, PyMongoError, ServerSelectionTimeoutError
 
-from daemons.agent.domain.databases import Account
-from daemons.agent.domain.documents import Document
-from daemons.agent.ports.databases import Changed, DatabaseError, Page, QueryRefused
+from daemons.kit.mongo.accounts import Account
+from daemons.kit.mongo.documents import Document
+from daemons.kit.mongo.ports import Changed, DatabaseError, MongoServer, Page, QueryRefused
 
 _Bson = dict[str, Any]
 
@@ -38,18 +38,6 @@ _WORDS: Final = 300
 _TOPOLOGY: Final = re.compile(r" \(configured timeouts|, Timeout: ")
 
 
-@dataclass(frozen=True, slots=True)
-class MongoServer:
-    """How this node reaches the server; without a user name it asks as nobody in particular."""
-
-    host: str
-    port: int
-    username: str = ""
-    password: str = field(default="", repr=False)
-    auth_source: str = "admin"
-    tls: bool = False
-
-
 async def connect(server: MongoServer) -> AsyncMongoClient[_Bson]:
     """A client that connects when it is first used; whoever asked for it closes it."""
     # Its constructor looks for files that say where the process runs.
@@ -64,13 +52,29 @@ def _client(server: MongoServer) -> AsyncMongoClient[_Bson]:
         server.host,
         server.port,
         tls=server.tls,
-        appname="funai-agent",
-        maxPoolSize=8,
+        appname=server.appname,
+        maxPoolSize=server.at_once,
         connectTimeoutMS=_QUERY_MILLISECONDS,
         serverSelectionTimeoutMS=_SELECTION_MILLISECONDS,
         socketTimeoutMS=_ANSWER_MILLISECONDS,
         **account,
     )
+
+
+class MongoDoors:
+    """The port `Doors`: a client for each visit, because people look into few databases, and seldom."""
+
+    def __init__(self, server: MongoServer) -> None:
+        self._server = server
+
+    @asynccontextmanager
+    async def opened(self, account: Account) -> AsyncIterator["MongoDocuments"]:
+        """It connects with the first call."""
+        login = replace(
+            self._server, username=account.user, password=account.password, auth_source=account.realm, at_once=1
+        )
+        async with await connect(login) as client:
+            yield MongoDocuments(client)
 
 
 class MongoDatabases:

@@ -1,17 +1,19 @@
-"""The account of every app in the database server: made before its container, removed after it.
+"""The account of every app in the database server: made before its programs, removed after them.
 
-The server is never in an app's way. The password is chosen here and written down first, so the container gets its
+The server is never in an app's way. The password is chosen here and written down first, so programs get their
 variables also while the server is away, and the account is made as soon as it is back. What is owed survives a restart.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 from weakref import WeakValueDictionary
 
-from daemons.agent.domain.databases import (
+from daemons.kit.breaker import Breaker
+from daemons.kit.clock import Clock, SystemClock
+from daemons.kit.mongo.accounts import (
     SECRET_VARIABLES,
     Account,
     DatabaseServer,
@@ -21,13 +23,15 @@ from daemons.agent.domain.databases import (
     ready,
     wanted,
 )
-from daemons.agent.ports import StateError
-from daemons.agent.ports.databases import AccountFiles, DatabaseError, Databases, Given
-from daemons.kit.breaker import Breaker
+from daemons.kit.mongo.ports import AccountError, AccountFiles, DatabaseError, Databases, Given
 
 logger = logging.getLogger(__name__)
 
 _REST_SECONDS: Final = 10.0
+_CLOCK: Final = SystemClock()
+
+#: What an app is told of its database.
+Tell = Callable[[DatabaseServer, Account], Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +47,14 @@ class Farewell:
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """`seconds` is how long the server may keep a deployment or a delete waiting, `retry_seconds` lie between tries."""
+    """`seconds` is how long the server may keep a start or a delete waiting, `retry_seconds` lie between tries; who
+    does not `drop` the data of deleted apps says why they are kept."""
 
     drop: bool = False
     mark: bool = True
     seconds: float = 3.0
     retry_seconds: float = 10.0
+    kept_because: str = ""
 
 
 class AppDatabases:
@@ -61,12 +67,16 @@ class AppDatabases:
         server: DatabaseServer,
         habits: Habits,
         new_password: Callable[[], str],
+        tell: Tell = environment,
+        clock: Clock = _CLOCK,
     ) -> None:
         self._databases = databases
         self._files = files
         self._server = server
         self._habits = habits
         self._new_password = new_password
+        self._tell = tell
+        self._clock = clock
         self._accounts: dict[tuple[str, str], Account] | None = None
         self._loading = asyncio.Lock()
         self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
@@ -75,35 +85,39 @@ class AppDatabases:
         self._breaker = Breaker(_REST_SECONDS)
 
     async def given(self, user_id: str, app_id: str) -> Given:
-        """What the app's container is told; its account exists, or is made as soon as the server can be reached.
+        """What the app's programs are told; its account exists, or is made as soon as the server can be reached.
 
-        Raises StateError.
+        Raises AccountError.
         """
         known, key = await self._known(), (user_id, app_id)
         async with self._alone(key):
-            account = known.get(key) or self._server.account(user_id, app_id, self._new_password())
+            account = known.get(key) or self._new(user_id, app_id)
             await self._keep(wanted(account))
             problem = await self._try(key)
             if problem:
                 logger.warning(
                     "an app's database account could not be made yet and will be", extra=_words(account, problem)
                 )
-            return Given(environment(self._server, known[key]), SECRET_VARIABLES)
+            return Given(self._tell(self._server, known[key]), SECRET_VARIABLES)
 
     async def leave(self, user_id: str, app_id: str) -> Farewell:
-        """Remove the app's account, and its database where that is wanted. Raises StateError."""
+        """Remove the app's account, and its database where that is wanted. Raises AccountError."""
         known, key = await self._known(), (user_id, app_id)
         database = self._server.database(user_id, app_id)
         async with self._alone(key):
             # Without an account there may still be the database, and accounts of other nodes.
-            account = known.get(key) or self._server.account(user_id, app_id, self._new_password())
+            account = known.get(key) or self._new(user_id, app_id)
             await self._keep(gone(account, drop=self._habits.drop))
             problem = await self._try(key)
             if problem:
                 logger.warning("an app's database account is not removed yet", extra=_words(account, problem))
                 return Farewell(True, False, database, error=f"{problem}; this node goes on trying")
-            reason = None if self._habits.drop else "RUNTIME_MONGO_DROP_ON_DELETE is false, so the data is kept"
+            reason = None if self._habits.drop else self._habits.kept_because
             return Farewell(True, self._habits.drop, database, reason)
+
+    async def every(self) -> tuple[Account, ...]:
+        """All accounts, those that are still to be removed included. Raises AccountError."""
+        return tuple((await self._known()).values())
 
     async def run(self) -> None:
         """Work for ever."""
@@ -111,7 +125,7 @@ class AppDatabases:
             try:
                 await self._known()
                 await self._owing.wait()
-            except StateError as error:
+            except AccountError as error:
                 logger.warning("the accounts of databases cannot be read", extra={"error": str(error)})
             else:
                 await self.settle()
@@ -123,14 +137,14 @@ class AppDatabases:
             async with self._alone(key):
                 try:
                     problem = await self._try(key) if key in self._owed else None
-                except StateError as error:
+                except AccountError as error:
                     problem = str(error)
             if problem:
                 logger.info("what is owed to databases waits", extra={"apps": len(self._owed), "error": problem})
                 return
 
     async def _try(self, key: tuple[str, str]) -> str | None:
-        """Do what the account's phase says; why it could not be done. It is owed until then. Raises StateError."""
+        """Do what the account's phase says; why it could not be done. It is owed until then. Raises AccountError."""
         loop = asyncio.get_running_loop()
         self._owed.add(key)
         self._owing.set()
@@ -185,6 +199,10 @@ class AppDatabases:
                 if self._owed:
                     self._owing.set()
             return self._accounts
+
+    def _new(self, user_id: str, app_id: str) -> Account:
+        now_ms = int(self._clock.now().timestamp() * 1000)
+        return self._server.account(user_id, app_id, self._new_password(), now_ms)
 
     def _alone(self, key: tuple[str, str]) -> asyncio.Lock:
         return self._locks.setdefault(key, asyncio.Lock())

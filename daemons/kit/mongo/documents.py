@@ -38,7 +38,20 @@ _RUNS_CODE: Final = _words("$where $function $accumulator $code $scope $reduce")
 _BSON_TYPES: Final = _words(
     "double string object array binData objectId bool date null regex int timestamp long decimal number"
 )
-_TYPES_OF_FORMS: Final = {"integer": "int", "boolean": "bool", "float": "double", "text": "string"}
+_TYPES_OF_FORMS: Final = {
+    "integer": "int",
+    "int32": "int",
+    "int64": "long",
+    "boolean": "bool",
+    "float": "double",
+    "text": "string",
+    "str": "string",
+    "datetime": "date",
+    "oid": "objectId",
+    "objectid": "objectId",
+    "map": "object",
+    "list": "array",
+}
 
 
 class Purpose(StrEnum):

@@ -8,9 +8,9 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from daemons.agent.adapters.state import replace_file
-from daemons.agent.domain.databases import Account
-from daemons.agent.ports import StateError
+from daemons.kit.durable import replace_file
+from daemons.kit.mongo.accounts import Account
+from daemons.kit.mongo.ports import AccountError
 
 logger = logging.getLogger(__name__)
 
@@ -26,16 +26,16 @@ class JsonAccounts:
     async def load(self) -> Sequence[Account]:
         """Every account but those that are not understood: their apps get new passwords when they are next deployed.
 
-        Raises StateError when the folder cannot be read.
+        Raises AccountError when the folder cannot be read.
         """
         return await asyncio.to_thread(self._load)
 
     async def save(self, account: Account) -> None:
-        """Durable when it returns. Raises StateError."""
+        """Durable when it returns. Raises AccountError."""
         await asyncio.to_thread(self._save, account)
 
     async def remove(self, account: Account) -> None:
-        """Raises StateError."""
+        """Raises AccountError."""
         try:
             await asyncio.to_thread(self._path(account).unlink, missing_ok=True)
         except OSError as error:
@@ -66,5 +66,5 @@ class JsonAccounts:
     def _path(self, account: Account) -> Path:
         return self._folder / f"u{account.user_id}_a{account.app_id}.json"
 
-    def _failed(self, what: str, error: OSError) -> StateError:
-        return StateError(f"accounts of databases in {self._folder} cannot be {what}: {error.strerror or error}")
+    def _failed(self, what: str, error: OSError) -> AccountError:
+        return AccountError(f"accounts of databases in {self._folder} cannot be {what}: {error.strerror or error}")
