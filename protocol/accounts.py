@@ -38,6 +38,11 @@ def user_name(value: str) -> str:
     return name
 
 
+def is_user_name(text: str) -> bool:
+    """Whether it is a name as it is kept."""
+    return bool(_USER_NAME.fullmatch(text))
+
+
 UserName = Annotated[str, StringConstraints(max_length=64), AfterValidator(user_name)]
 #: What it must be is said where one is set; here only that nobody sends a book.
 Password = Annotated[str, Field(repr=False), StringConstraints(min_length=1, max_length=1024)]

@@ -23,7 +23,11 @@ def _arguments() -> argparse.Namespace:
     add.add_argument("--role", choices=[role.value for role in Role], default=Role.USER.value)
     add.add_argument("--user-id", type=int, default=None, help="of a user who is there without an account")
     add.add_argument("--password-file", type=Path, default=None)
-    return parser.parse_args()
+    known, more = parser.parse_known_args()
+    if more:
+        # What stands there may be a password, so it is not said again.
+        parser.error("there are more arguments than are known; a password is never one")
+    return known
 
 
 if __name__ == "__main__":

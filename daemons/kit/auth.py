@@ -97,14 +97,19 @@ class Access:
             gates = self._open_to.get(("GET", path))
         if gates is None:
             raise Forbidden("this route is open to nobody")
-        self.prove(request, gates)
+        if gates:
+            self.prove(request, gates)
+        else:
+            self.note(request)
+
+    def note(self, request: web.Request) -> None:
+        """Note from where a request comes that anyone may make."""
+        request[SOURCE] = str(client_address(request, self._proxies) or "")
 
     def prove(self, request: web.Request, gates: Sequence[Gate]) -> None:
-        """Note who calls, and from where: whoever passes one of the gates, or without gates anyone. Raises
+        """Note who calls, and from where: whoever passes one of the gates, and without gates nobody. Raises
         Unauthorized, Forbidden."""
-        request[SOURCE] = str(client_address(request, self._proxies) or "")
-        if not gates:
-            return
+        self.note(request)
         proven = None
         for gate in gates:
             if not gate.enabled or gate.proves(request):

@@ -17,7 +17,7 @@ from daemons.api.domain.workspaces import Placement, WorkspaceNode
 from daemons.api.http.workspaces import REFUSED_LINES, streamed
 from daemons.api.ports.workspaces import NodeCall, NodeCalls, NodeRefusedSocket
 from daemons.api.services.workspace_operators import OperatedWorkspaces, Standing
-from daemons.kit.auth import SOURCE
+from daemons.kit.auth import CALLER, SOURCE
 from daemons.kit.bodies import number, query, refuse, reply
 from daemons.kit.sockets import NORMAL, RESTARTING, End, Ended, bridge
 from protocol.workspace_nodes import OfWorkspaceNode
@@ -201,7 +201,9 @@ def _logged(
 ) -> None:
     """Never what was typed or written."""
     said = {"order": order, "user_id": str(way[0].user_id), "node": way[1].name, "outcome": outcome}
-    logger.info("an operator's order", extra={**said, "source_address": request[SOURCE], **more})
+    logger.info(
+        "an operator's order", extra={**said, "caller": request[CALLER], "source_address": request[SOURCE], **more}
+    )
 
 
 def _standing(standing: Standing) -> WorkspaceStanding:

@@ -5,8 +5,12 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from daemons.api.adapters.passwords import Hardness
 from daemons.api.app import build, hosting_of
+from daemons.api.composition.accounts import AccountParts, account_parts
+from daemons.api.domain.accounts import Lives
 from daemons.api.domain.deployments import Hosting, InvalidDeployment, check_image
+from daemons.api.domain.rates import LoginRates, Rate
 from daemons.api.settings import ApiSettings
 from daemons.kit.settings import Misconfigured, load
 
@@ -96,3 +100,63 @@ def test_ones_own_and_public_images_may_run(image: str | None) -> None:
 def test_other_apps_images_may_not(image: str) -> None:
     with pytest.raises(InvalidDeployment, match="image: "):
         check_image(image, 1, 20001)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("API_JWT_SECRET", "too-short-for-a-signature-01234"),
+        ("API_JWT_SECRET", "CHANGE_ME_TO_SOMETHING_LONGER_0123456789"),
+        ("API_PASSWORD_MEMORY_KIB", "19455"),
+        ("API_PASSWORD_PASSES", "1"),
+        ("API_PASSWORD_LANES", "0"),
+        ("API_LOGIN_FAILURES_PER_MINUTE", "0"),
+        ("API_CORS_ORIGINS", "*"),
+        ("API_CORS_ORIGINS", "null"),
+        ("API_CORS_ORIGINS", "https://a.example.org,https://*.example.org"),
+        ("API_CORS_ORIGINS", "https://a.example.org/"),
+        ("API_CORS_ORIGINS", "https://A.example.org"),
+        ("API_CORS_ORIGINS", "a.example.org"),
+    ],
+)
+def test_what_would_make_accounts_weaker_does_not_start(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
+    environment.setenv(name, value)
+    with pytest.raises(Misconfigured, match=name) as refused:
+        load(ApiSettings)
+    assert "SOMETHING" not in str(refused.value)
+
+
+def test_settings_of_accounts_reach_what_they_set(environment: pytest.MonkeyPatch) -> None:
+    given = {
+        "API_JWT_SECRET": f"{'a' * 32},{'b' * 32}",
+        "API_JWT_ISSUER": "https://api.example.org",
+        "API_ACCESS_TOKEN_SECONDS": "60",
+        "API_REFRESH_TOKEN_SECONDS": "301",
+        "API_SESSION_SECONDS": "302",
+        "API_PASSWORD_MEMORY_KIB": "20000",
+        "API_PASSWORD_PASSES": "3",
+        "API_PASSWORD_LANES": "4",
+        "API_PASSWORD_HASHES_AT_ONCE": "5",
+        "API_LOGIN_FAILURES": "6",
+        "API_LOGIN_FAILURES_PER_MINUTE": "0.5",
+        "API_LOGINS_OF_ADDRESS": "7",
+        "API_LOGINS_OF_ADDRESS_PER_MINUTE": "8",
+        "API_EXPENSIVE_CALLS": "9",
+        "API_EXPENSIVE_CALLS_PER_MINUTE": "10",
+        "API_CORS_ORIGINS": "https://a.example.org, http://127.0.0.1:5173",
+    }
+    for name, value in given.items():
+        environment.setenv(name, value)
+    assert account_parts(load(ApiSettings)) == AccountParts(
+        ("a" * 32, "b" * 32),
+        "https://api.example.org",
+        Hardness(20_000, 3, 4, 5),
+        Lives(60, 301, 302),
+        LoginRates(Rate(6, 0.5), Rate(7, 8)),
+        Rate(9, 10),
+        ("https://a.example.org", "http://127.0.0.1:5173"),
+    )
+
+
+def test_without_settings_accounts_are_as_the_documentation_says(environment: pytest.MonkeyPatch) -> None:
+    assert account_parts(load(ApiSettings)) == AccountParts()

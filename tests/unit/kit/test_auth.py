@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from daemons.kit.auth import Access, Forbidden, Gate, Unauthorized, client_address
+from daemons.kit.auth import CALLER, SOURCE, Access, Forbidden, Gate, Unauthorized, client_address
 
 TOKEN = "a-token-of-sixteen-or-more"
 GATE = Gate("admin", "X-Admin-Token", (TOKEN, "the-next-token-of-admins"))
@@ -101,3 +101,14 @@ def test_any_of_several_gates_opens_and_one_that_is_switched_off_opens_for_all()
     access._admit(request(X_DEPLOY_SECRET="another-token-of-the-api"), "GET", "/x")
     access.routes([web.get("/y", answer)], Gate("api", "X-DEPLOY-SECRET", (), enabled=False))
     access._admit(request(), "GET", "/y")
+
+
+def test_without_gates_nobody_is_proven_and_anyone_is_noted() -> None:
+    access, asked = Access(), request(X_Admin_Token=TOKEN)
+    with pytest.raises(Unauthorized):
+        access.prove(asked, ())
+    access.prove(asked, (GATE,))
+    assert asked[CALLER] == GATE.name
+    anyone = request()
+    access.note(anyone)
+    assert SOURCE in anyone and CALLER not in anyone

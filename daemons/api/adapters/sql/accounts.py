@@ -6,7 +6,7 @@ from typing import Final
 from daemons.api.domain.accounts import Account, AccountExists, NotLoggedIn, UnknownAccount, role_of, type_of
 from daemons.api.ports.accounts import ApiKey, ApiKeyLimit
 from daemons.kit.sql import Database, Duplicate, Row, Session
-from protocol.accounts import Role
+from protocol.accounts import Role, is_user_name
 
 _DAY_MS: Final = 24 * 3600 * 1000
 _MOST_TRIES: Final = 20
@@ -45,6 +45,10 @@ class SqlAccounts:
 
     async def named(self, name: str) -> tuple[Account, str] | None:
         """The account of a name, and the hash of its password."""
+        # MariaDB fails over what is not ASCII, and finds a name also with spaces behind it: many names of one account
+        # would be as many chances to guess.
+        if not is_user_name(name):
+            return None
 
         async def work(session: Session) -> tuple[Account, str] | None:
             row = await session.row("account_named", login_name=name)
@@ -136,7 +140,10 @@ class SqlApiKeys:
         """A user's keys, oldest first."""
 
         async def work(session: Session) -> Sequence[ApiKey]:
-            return [_key(row, row["user_type"]) for row in await session.rows("api_keys_of", user_id=user_id)]
+            return [
+                _key(row, row["user_type"], row["create_time"])
+                for row in await session.rows("api_keys_of", user_id=user_id)
+            ]
 
         return await self._database.transact(work)
 
@@ -155,7 +162,7 @@ class SqlApiKeys:
             row = await session.row("api_key", key_hash=key)
             if row is None or (row["expire_time"] is not None and int(row["expire_time"]) <= await session.now()):
                 return None
-            return account_of(row), _key(row, row["key_type"])
+            return account_of(row), _key(row, row["key_type"], row["key_time"])
 
         return await self._database.transact(work)
 
@@ -205,7 +212,7 @@ async def _account(session: Session, user_id: int) -> Account:
     return account_of(row)
 
 
-def _key(row: Row, user_type: int) -> ApiKey:
-    title, ends = str(row["title"]), row["expire_time"]
-    made = int(row["create_time"])
-    return ApiKey(int(row["id"]), title, role_of(int(user_type)), made, None if ends is None else int(ends))
+def _key(row: Row, user_type: int, made: int) -> ApiKey:
+    ends = row["expire_time"]
+    role = role_of(int(user_type))
+    return ApiKey(int(row["id"]), str(row["title"]), role, int(made), None if ends is None else int(ends))

@@ -77,7 +77,8 @@ SELECT COUNT(*) AS held FROM fun_ai_api_key WHERE user_id = :user_id;
 SELECT id, user_id, title, user_type, expire_time, create_time FROM fun_ai_api_key WHERE user_id = :user_id ORDER BY id;
 
 -- api_key --
-SELECT k.id, k.title, k.user_type AS key_type, k.expire_time, a.user_id, a.login_name, u.user_type, a.enabled, a.create_time
+SELECT k.id, k.title, k.user_type AS key_type, k.expire_time, k.create_time AS key_time,
+    a.user_id, a.login_name, u.user_type, a.enabled, a.create_time
 FROM fun_ai_api_key k JOIN fun_ai_account a ON a.user_id = k.user_id JOIN fun_ai_user u ON u.id = k.user_id
 WHERE k.key_hash = :key_hash;
 
