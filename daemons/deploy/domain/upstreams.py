@@ -11,7 +11,7 @@ class NotReachable(Exception):
 
     def __init__(self, node: str) -> None:
         super().__init__(
-            f"node {node} has no gateway that other gateways could ask: its gatewayBaseUrl must be http://host:port, or "
+            f"node {node} has no gateway that others could ask: its gatewayBaseUrl must be http://host:port, or "
             "DEPLOY_RUNTIME_GATEWAY_PORT the port of the gateways on the hosts of the agents"
         )
 

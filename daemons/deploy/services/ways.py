@@ -1,4 +1,4 @@
-"""Leads visitors: which node's gateway has an app. A question that gateways ask all the time, so it is one statement."""
+"""Which node's gateway has an app. Gateways ask it all the time, so it is one statement."""
 
 from daemons.deploy.domain.nodes import ServingNode
 from daemons.deploy.domain.upstreams import Upstreams
