@@ -75,8 +75,8 @@ class NginxEntry:
 
 
 def render(entry: NginxEntry) -> str:
-    """The configuration's text. It holds tokens: nobody but nginx's master may read it. Raises Misconfigured for a value
-    that nginx would misread."""
+    """The configuration's text. It holds tokens: nobody but nginx's master may read it. Raises Misconfigured for a
+    value that nginx would misread."""
     main, *named = re.split(r"^# --- (\w+)\n", _TEXT, flags=re.MULTILINE)
     parts = dict(zip(named[::2], named[1::2], strict=True))
     text = main
@@ -157,20 +157,18 @@ def _locations(each: Page) -> str:
     """A page in both forms, and the name by which it is answered."""
     retry = f"        add_header Retry-After {each.retry_seconds} always;\n" if each.retry_seconds else ""
     forms = (("html", "text/html", each.html), ("json", "application/json", each.json))
-    return (
-        f"    location @en_{each.name} {{\n        rewrite ^ /_en_page/{each.name}/$en_form last;\n    }}\n"
-        + "".join(
-            f"    location = /_en_page/{each.name}/{form} {{\n"
-            "        internal;\n"
-            f"        default_type {kind};\n"
-            "        charset utf-8;\n"
-            "        add_header Cache-Control no-store always;\n"
-            "        add_header X-Request-Id $en_request_id always;\n"
-            f"{retry}"
-            f'        return {each.status} "{values.quoted(text)}";\n'
-            "    }\n"
-            for form, kind, text in forms
-        )
+    named = f"    location @en_{each.name} {{\n        rewrite ^ /_en_page/{each.name}/$en_form last;\n    }}\n"
+    return named + "".join(
+        f"    location = /_en_page/{each.name}/{form} {{\n"
+        "        internal;\n"
+        f"        default_type {kind};\n"
+        "        charset utf-8;\n"
+        "        add_header Cache-Control no-store always;\n"
+        "        add_header X-Request-Id $en_request_id always;\n"
+        f"{retry}"
+        f'        return {each.status} "{values.quoted(text)}";\n'
+        "    }\n"
+        for form, kind, text in forms
     )
 
 

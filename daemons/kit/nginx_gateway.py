@@ -8,7 +8,6 @@ ngx_http_map, ngx_http_rewrite and ngx_http_auth_request.
 """
 
 import argparse
-import ipaddress
 import os
 import re
 import sys
@@ -19,14 +18,12 @@ from pathlib import Path
 from string import Template
 from typing import Final
 
+from daemons.kit import gateway_values as values
 from daemons.kit.gateway_hosts import OwnHosts
 from daemons.kit.gateway_pages import page
 from daemons.kit.settings import Misconfigured
 
 _TEXT: Final = files("daemons.kit").joinpath("nginx_workspace.conf").read_text(encoding="utf-8")
-_PLAIN_PATH: Final = re.compile(r"/[A-Za-z0-9._/+@=,-]*[A-Za-z0-9._+@=,-]")
-#: What may stand between nginx's quotes and means itself.
-_TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/=:,@!*-]{1,512}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,61 +59,22 @@ def render(gateway: NginxGateway) -> str:
         own_scheme=own.scheme,
         own_authority=own.authority,
         own_host=own.pattern,
-        bind=_address(gateway.host, gateway.port),
-        node=_host(gateway.node),
-        node_port=_positive(gateway.node_port, "node_port", 65535),
-        node_address=_host(gateway.node),
-        cache=_path(gateway.cache_path),
-        token=_token(gateway.token),
-        hold_seconds=f"{_positive(gateway.hold_seconds, 'hold_seconds')}s",
-        tunnel_seconds=f"{_positive(gateway.tunnel_seconds, 'tunnel_seconds')}s",
-        upload_megabytes=_positive(gateway.upload_megabytes, "upload_megabytes"),
-        page_asleep=_quoted(page("asleep").html),
-        page_asleep_json=_quoted(page("asleep").json),
-        page_private=_quoted(page("private").html),
-        page_private_json=_quoted(page("private").json),
-        page_unserved=_quoted(page("unserved").html),
-        page_unserved_json=_quoted(page("unserved").json),
+        bind=values.address(gateway.host, gateway.port),
+        node=values.host(gateway.node),
+        node_port=values.positive(gateway.node_port, "node_port", 65535),
+        node_address=values.host(gateway.node),
+        cache=values.path(gateway.cache_path, "cache"),
+        token=values.token(gateway.token),
+        hold_seconds=f"{values.positive(gateway.hold_seconds, 'hold_seconds')}s",
+        tunnel_seconds=f"{values.positive(gateway.tunnel_seconds, 'tunnel_seconds')}s",
+        upload_megabytes=values.positive(gateway.upload_megabytes, "upload_megabytes"),
+        page_asleep=values.quoted(page("asleep").html),
+        page_asleep_json=values.quoted(page("asleep").json),
+        page_private=values.quoted(page("private").html),
+        page_private_json=values.quoted(page("private").json),
+        page_unserved=values.quoted(page("unserved").html),
+        page_unserved_json=values.quoted(page("unserved").json),
     )
-
-
-def _host(text: str) -> str:
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        raise Misconfigured(f"the gateway needs an IP address, not {text!r}") from None
-    return f"[{address}]" if address.version == 6 else str(address)
-
-
-def _address(host: str, port: int) -> str:
-    return f"{_host(host)}:{_positive(port, 'port', 65535)}"
-
-
-def _path(path: Path) -> str:
-    if not _PLAIN_PATH.fullmatch(str(path)):
-        raise Misconfigured(
-            f"the gateway's cache is {str(path)!r}; nginx needs an absolute path of letters, digits and ._/+@=,- here"
-        )
-    return str(path)
-
-
-def _token(text: str) -> str:
-    if not _TOKEN.fullmatch(text):
-        raise Misconfigured("the gateway's token may have letters, digits and ._~+/=:,@!*- for nginx, at most 512")
-    return text
-
-
-def _quoted(text: str) -> str:
-    """As it stands between nginx's double quotes, where `$` cannot be written."""
-    if "$" in text or "\n" in text:
-        raise Misconfigured("a page of the gateway holds what nginx cannot say")
-    return text.replace("\\", "\\\\").replace('"', '\\"')
-
-
-def _positive(value: int, name: str, most: int = 1_000_000) -> int:
-    if not 1 <= value <= most:
-        raise Misconfigured(f"the gateway's {name} must be from 1 to {most}, not {value}")
-    return value
 
 
 def main(arguments: Sequence[str]) -> int:

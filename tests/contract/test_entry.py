@@ -1,6 +1,7 @@
 """The platform's entry: each documented address reaches what it is for, over several nodes, and nothing else does."""
 
 import asyncio
+import io
 import ssl
 import subprocess
 import warnings
@@ -248,9 +249,9 @@ async def test_a_body_is_as_large_as_it_may_be_and_no_larger(tmp_path: Path) -> 
 
         for path in ("/api/fun-ai/x?read", "/runtime/7/?read"):
             url, json = world.url + path, {"Accept": "application/json"}
-            async with visitor.post(url, data=b"x" * 2**20) as fits:
+            async with visitor.post(url, data=io.BytesIO(b"x" * 2**20)) as fits:
                 assert (fits.status, (await fits.json())["size"]) == (200, 2**20)
-            async with visitor.post(url, data=b"x" * (2**20 + 1), headers=json) as said:
+            async with visitor.post(url, data=io.BytesIO(b"x" * (2**20 + 1)), headers=json) as said:
                 assert (said.status, (await said.json())["reason"]) == (413, "app_large")
             async with visitor.post(url, data=pieces(17), headers=json) as chunked:
                 assert chunked.status == 413
