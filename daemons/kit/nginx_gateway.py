@@ -42,6 +42,8 @@ class NginxGateway:
     tunnel_seconds: int = 3600
     upload_megabytes: int = 200
     own: OwnHosts | None = None
+    #: Addresses and networks of gateways before this one: what they say of a visitor's address and scheme is believed.
+    entrances: tuple[str, ...] = ()
 
 
 def render(gateway: NginxGateway) -> str:
@@ -56,6 +58,7 @@ def render(gateway: NginxGateway) -> str:
     return Template(text).substitute(
         # Elsewhere it is what a server's name says.
         no_own="" if gateway.own else 'map "" $ws_own {\n    default "";\n}\n',
+        **_entrances(gateway.entrances),
         own_scheme=own.scheme,
         own_authority=own.authority,
         own_host=own.pattern,
@@ -75,6 +78,19 @@ def render(gateway: NginxGateway) -> str:
         page_unserved=values.quoted(page("unserved").html),
         page_unserved_json=values.quoted(page("unserved").json),
     )
+
+
+def _entrances(networks: Sequence[str]) -> dict[str, str]:
+    listed = [values.network(each) for each in networks]
+    believed = "".join(f"    set_real_ip_from {each};\n" for each in listed)
+    known = "".join(f"    {each} 1;\n" for each in listed)
+    return {
+        "believed": f"{believed}    real_ip_header X-Forwarded-For;\n" if listed else "",
+        "entrances": (
+            f"geo $realip_remote_addr $ws_entrance {{\n    default 0;\n{known}}}\n"
+            'map "$ws_entrance:$http_x_forwarded_proto" $ws_scheme {\n    default $scheme;\n    1:https https;\n}\n'
+        ),
+    }
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -157,6 +157,18 @@ async def test_no_header_of_the_platforms_own_comes_from_outside(world: World) -
     assert not set(asked) & {"authorization", "cookie", "x-admin-token", "x-real-ip"}
 
 
+async def test_an_app_behind_a_node_is_told_who_its_visitor_is(world: World) -> None:
+    await world.deployed("7", on="n1")
+    visitor = httpx.AsyncHTTPTransport(local_address="127.0.0.2")
+    forged = {"X-Forwarded-For": "6.6.6.6", "X-Forwarded-Proto": "https"}
+    async with httpx.AsyncClient(transport=visitor, timeout=60) as client:
+        for url in (world.url, world.nodes["n1"].url):
+            # By way of the entry, and past it: the node believes the entry's address alone.
+            told = (await client.get(f"{url}/runtime/7/", headers=forged)).json()["headers"]
+            assert (told["x-forwarded-for"], told["x-forwarded-proto"]) == ("127.0.0.2", "http")
+            assert "x-gateway-hop" not in told
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -310,6 +322,8 @@ async def test_tls_is_what_browsers_of_today_accept_and_no_less(tmp_path: Path) 
             answer = await _by_tls(world.url, version)
             assert answer.json()["headers"]["x-forwarded-proto"] == "https"
             assert answer.headers["strict-transport-security"] == "max-age=63072000"
+            told = (await _by_tls(world.url, version, "/runtime/7/")).json()["headers"]
+            assert (told["x-forwarded-proto"], told["x-forwarded-for"]) == ("https", "127.0.0.1")
         with pytest.raises(httpx.ConnectError):
             await _by_tls(world.url, ssl.TLSVersion.TLSv1_1)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{tls.plain_port}") as plain:
@@ -321,7 +335,7 @@ async def test_tls_is_what_browsers_of_today_accept_and_no_less(tmp_path: Path) 
             assert (await plain.get("/.well-known/acme-challenge/token")).text == "proof"
 
 
-async def _by_tls(url: str, version: ssl.TLSVersion) -> httpx.Response:
+async def _by_tls(url: str, version: ssl.TLSVersion, path: str = "/fun-agent/x") -> httpx.Response:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with warnings.catch_warnings():
@@ -331,7 +345,7 @@ async def _by_tls(url: str, version: ssl.TLSVersion) -> httpx.Response:
     if version < ssl.TLSVersion.TLSv1_2:
         context.set_ciphers("DEFAULT@SECLEVEL=0")
     async with httpx.AsyncClient(verify=context, timeout=60) as visitor:
-        return await visitor.get(f"{url}/fun-agent/x")
+        return await visitor.get(url + path)
 
 
 def _written(path: Path) -> None:

@@ -138,9 +138,9 @@ async def world(serve: "Serve", folder: Path, **changes: Any) -> AsyncIterator[W
 
 @asynccontextmanager
 async def _node(folder: Path) -> AsyncIterator[Running]:
-    """The gateway of a runtime node."""
+    """The gateway of a runtime node, which believes the entry alone: visitors come from elsewhere."""
     await asyncio.to_thread(folder.mkdir, parents=True)
-    running = await asyncio.to_thread(Running, folder)
+    running = await asyncio.to_thread(Running, folder, ("127.0.0.1",))
     with real.process(running.argv(), folder / "log"):
         await asyncio.to_thread(real.wait_until, lambda: real.listening(running.port), "the node's gateway")
         yield running

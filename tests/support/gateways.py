@@ -17,14 +17,20 @@ from tests.support import real
 class Running:
     """A HAProxy process with a map of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, entrances: tuple[str, ...] = ()) -> None:
         self.port = real.free_port()
         self.folder = folder
         self.map_path = folder / "routes.map"
         self.socket_path = folder / "admin.sock"
         self.url = f"http://127.0.0.1:{self.port}"
         configuration = Gateway(
-            "127.0.0.1", self.port, self.map_path, self.socket_path, max_connections=200, max_per_app=20
+            "127.0.0.1",
+            self.port,
+            self.map_path,
+            self.socket_path,
+            max_connections=200,
+            max_per_app=20,
+            entrances=entrances,
         )
         install(configuration, folder / "haproxy.cfg")
         self.configuration = configuration
