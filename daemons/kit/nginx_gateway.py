@@ -1,16 +1,10 @@
-r"""The gateway of a workspace node, where nginx is it: one configuration file, rendered once.
-
-    FUNAI_WORKSPACE_NGINXAUTHTOKEN=... python -m daemons.kit.nginx_gateway --listen 0.0.0.0:80 \
-        --cache /var/cache/nginx/funai --output /etc/nginx/conf.d/funai.conf
+"""The gateway of a workspace node, where nginx is it: one configuration file, rendered once.
 
 It says what HAProxy's (haproxy_previews.cfg) says, in nginx's words. Format: nginx 1.22, modules ngx_http_proxy,
-ngx_http_map, ngx_http_rewrite and ngx_http_auth_request.
+ngx_http_map, ngx_http_rewrite, ngx_http_auth_request and ngx_http_realip.
 """
 
-import argparse
-import os
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -21,7 +15,6 @@ from typing import Final
 from daemons.kit import gateway_values as values
 from daemons.kit.gateway_hosts import OwnHosts
 from daemons.kit.gateway_pages import page
-from daemons.kit.settings import Misconfigured
 
 _TEXT: Final = files("daemons.kit").joinpath("nginx_workspace.conf").read_text(encoding="utf-8")
 
@@ -91,35 +84,3 @@ def _entrances(networks: Sequence[str]) -> dict[str, str]:
             'map "$ws_entrance:$http_x_forwarded_proto" $ws_scheme {\n    default $scheme;\n    1:https https;\n}\n'
         ),
     }
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Write the configuration as the command line says; the token comes from the environment. Exit code 78 (EX_CONFIG)
-    for what nginx would misread, with the reason on standard error."""
-    parser = argparse.ArgumentParser(prog="python -m daemons.kit.nginx_gateway", description=__doc__.split("\n")[0])
-    parser.add_argument("--listen", default="0.0.0.0:80", help="ADDRESS:PORT that visitors come to")
-    parser.add_argument("--node", default="127.0.0.1:7001", help="ADDRESS:PORT of the workspace node")
-    parser.add_argument("--cache", type=Path, required=True, help="a folder of nginx's own for what the node answered")
-    parser.add_argument("--output", type=Path, required=True, help="the file; only its owner may read it")
-    parser.add_argument("--hosts", default="", help="https://preview.example.com: each preview has a host below it")
-    told = parser.parse_args(arguments)
-    (host, _, port), (node, _, node_port) = told.listen.rpartition(":"), told.node.rpartition(":")
-    token = os.environ.get("FUNAI_WORKSPACE_NGINXAUTHTOKEN", "")
-    try:
-        own = OwnHosts.of(told.hosts) if told.hosts else None
-        at, asked = (host.strip("[]"), int(port)), (node.strip("[]"), int(node_port))
-        text = render(NginxGateway(*at, *asked, told.cache, token, own=own))
-    except (Misconfigured, ValueError) as error:
-        sys.stderr.write(f"{parser.prog}: {error}\n")
-        return os.EX_CONFIG
-    draft = told.output.with_name(f".{told.output.name}.new")
-    draft.unlink(missing_ok=True)
-    draft.touch(mode=0o600)
-    draft.write_text(text, encoding="utf-8")
-    # nginx may be told to read it again at any time: it is one or the other.
-    draft.replace(told.output)
-    return os.EX_OK
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))

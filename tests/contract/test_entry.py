@@ -17,6 +17,7 @@ from daemons.kit.gateway_hosts import OwnHosts
 from daemons.kit.nginx_entry import STRIPPED, Limits, Tls
 from tests.support import entries, real
 from tests.support.entries import World
+from tests.support.gateways import Backends
 
 pytestmark = pytest.mark.real
 
@@ -353,3 +354,51 @@ def _written(path: Path) -> None:
     path.write_text("proof")
     for folder in (path.parent, path.parent.parent, path.parent.parent.parent):
         folder.chmod(0o755)
+
+
+async def test_the_gateway_of_a_single_node_is_the_entry_as_well(tmp_path: Path) -> None:
+    backends = Backends()
+    async with entries.alone(backends, tmp_path) as gateway, httpx.AsyncClient(base_url=gateway.url) as visitor:
+        await gateway.driver.route("7", await backends.serve("app"))
+        for path, name in (("/api/fun-ai/x", "api"), ("/doc/x", "api"), ("/favicon.ico", "api"), ("/apps/7/", "app")):
+            forged = {"X-WS-Token": "forged", "X-Runtime-Upstream": "forged", "X-Request-Id": "abc1"}
+            answer = await visitor.get(path, headers=forged | {"X-Forwarded-For": "6.6.6.6"})
+            got = answer.json()["headers"]
+            assert (answer.json()["name"], answer.headers["x-request-id"]) == (name, "abc1")
+            assert got["x-forwarded-for"] == "127.0.0.1" and "forged" not in got.values()
+        closed = await visitor.get("/api/fun-ai/workspace/internal/nginx/port?appId=7")
+        assert (closed.status_code, closed.json()["reason"]) == (404, "app_closed")
+        assert (await visitor.get("/fun-agent/x")).status_code == 404
+        assert (await visitor.get("/", headers={"Accept": "text/html"})).status_code == 404
+        large = await visitor.post("/api/fun-ai/x", content=b"x" * (2**20 + 1))
+        assert (large.status_code, large.json()["reason"]) == (413, "app_large")
+    await backends.close()
+
+
+async def test_haproxy_has_the_same_limits_and_tls(tmp_path: Path) -> None:
+    made = "req -x509 -newkey rsa:2048 -nodes -keyout k.pem -out c.pem -days 2 -subj /CN=localhost".split()
+    openssl = [real.program("openssl", "openssl"), *made]
+    await asyncio.to_thread(subprocess.run, openssl, cwd=tmp_path, check=True, capture_output=True)
+    both = await asyncio.to_thread(_joined, tmp_path)
+    plain = real.free_port()
+    async with entries.world(entries.haproxy, tmp_path, certificate=both, plain_port=plain, rate=20) as world:
+        await world.deployed("7", on="n1")
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            answer = await _by_tls(world.url, version, "/runtime/7/")
+            assert answer.json()["headers"]["x-forwarded-proto"] == "https"
+            assert answer.headers["strict-transport-security"] == "max-age=63072000"
+        with pytest.raises(httpx.ConnectError):
+            await _by_tls(world.url, ssl.TLSVersion.TLSv1_1)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{plain}") as visitor:
+            sent = await visitor.get("/runtime/7/a%2Fb?x=1")
+            assert (sent.status_code, sent.headers["location"]) == (308, f"{world.url}/runtime/7/a%2Fb?x=1")
+        async with httpx.AsyncClient(base_url=world.url, verify=False) as many:
+            answers = [await many.get("/api/fun-ai/x") for _ in range(40)]
+        refused = [answer for answer in answers if answer.status_code == 429]
+        assert refused and {answer.json()["reason"] for answer in refused} == {"app_often"}
+
+
+def _joined(folder: Path) -> Path:
+    both = folder / "both.pem"
+    both.write_text((folder / "c.pem").read_text() + (folder / "k.pem").read_text())
+    return both

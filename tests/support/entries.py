@@ -1,6 +1,7 @@
 """The platform's entry before two runtime nodes and two workspace nodes: real gateways, a real control plane."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -11,7 +12,8 @@ import httpx
 from aiohttp import web
 from yarl import URL
 
-from daemons.kit import nginx_entry
+from daemons.kit import haproxy_entry, nginx_entry
+from daemons.kit.haproxy_entry import HaproxyEntry, Services
 from daemons.kit.nginx_entry import NginxEntry
 from protocol.jobs import ClaimedJob, JobStatus, ReportJob
 from tests.http.deploy.plane import TOKENS, Plane, serving
@@ -168,6 +170,30 @@ async def nginx(world: World, folder: Path, **changes: Any) -> AsyncIterator[str
         yield f"http{'s' if entry.tls else ''}://127.0.0.1:{entry.port}"
 
 
+@asynccontextmanager
+async def haproxy(world: World, folder: Path, **changes: Any) -> AsyncIterator[str]:
+    """The entry by HAProxy; its address."""
+    services = Services(("127.0.0.1", world.api.port), ("127.0.0.1", world.services["agent"]))
+    deploy = ("127.0.0.1", URL(world.plane.url).port or 0)
+    entry = replace(HaproxyEntry("127.0.0.1", real.free_port(), services, deploy, folder), **changes)
+    await asyncio.to_thread(haproxy_entry.install, entry, folder / "haproxy.cfg")
+    argv = haproxy_entry.command(real.program("haproxy", "haproxy"), folder / "haproxy.cfg")
+    tokens = {"FUNAI_WORKSPACE_NODE_REGISTRY_GATEWAY_TOKEN": API_TOKEN, "DEPLOY_GATEWAY_TOKEN": TOKENS["gateway"]}
+    with real.process(argv, folder / "haproxy.log", env=os.environ | tokens):
+        await asyncio.to_thread(real.wait_until, lambda: real.listening(entry.port), "the entry's start")
+        yield f"http{'s' if entry.certificate else ''}://127.0.0.1:{entry.port}"
+
+
+@asynccontextmanager
+async def alone(backends: Backends, folder: Path) -> AsyncIterator[Running]:
+    """The gateway of the one node there is, which is the entry as well, before an API named `api`."""
+    services = Services(("127.0.0.1", await backends.serve("api")), body_megabytes=1)
+    running = await asyncio.to_thread(Running, folder, (), services)
+    with real.process(running.argv(), folder / "log"):
+        await asyncio.to_thread(real.wait_until, lambda: real.listening(running.port), "the gateway's start")
+        yield running
+
+
 def _configure(folder: Path, entry: NginxEntry) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "entry.conf").write_text(nginx_entry.render(entry))
@@ -180,7 +206,7 @@ class Serve(Protocol):
     def __call__(self, world: World, folder: Path, **changes: Any) -> AbstractAsyncContextManager[str]: ...
 
 
-ENTRIES: Final[dict[str, Serve]] = {"nginx": nginx}
+ENTRIES: Final[dict[str, Serve]] = {"nginx": nginx, "haproxy": haproxy}
 
 
 async def forgotten() -> None:

@@ -11,13 +11,14 @@ from multidict import CIMultiDict
 from daemons.agent.adapters.haproxy import HaproxyGateway
 from daemons.agent.adapters.haproxy_admin import Admin
 from daemons.kit.gateway import Gateway, command, install
+from daemons.kit.haproxy_entry import Services
 from tests.support import real
 
 
 class Running:
     """A HAProxy process with a map of its own."""
 
-    def __init__(self, folder: Path, entrances: tuple[str, ...] = ()) -> None:
+    def __init__(self, folder: Path, entrances: tuple[str, ...] = (), services: Services | None = None) -> None:
         self.port = real.free_port()
         self.folder = folder
         self.map_path = folder / "routes.map"
@@ -31,6 +32,7 @@ class Running:
             max_connections=200,
             max_per_app=20,
             entrances=entrances,
+            services=services,
         )
         install(configuration, folder / "haproxy.cfg")
         self.configuration = configuration
