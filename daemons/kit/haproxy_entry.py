@@ -32,8 +32,8 @@ class Services:
 @dataclass(frozen=True, slots=True)
 class HaproxyEntry:
     """What it needs to know. `folder` holds its maps and its script; tokens come from its environment. `certificate` is
-    a PEM file with chain and key: by TLS, and `plain_port` sends on who comes without. `rate` is requests in ten seconds
-    and `connections` what is open, each of one address."""
+    a PEM file with chain and key: by TLS, and `plain_port` sends on who comes without. `rate` is requests in ten
+    seconds and `connections` what is open, each of one address."""
 
     host: str
     port: int

@@ -358,26 +358,38 @@ def _written(path: Path) -> None:
 
 async def test_the_gateway_of_a_single_node_is_the_entry_as_well(tmp_path: Path) -> None:
     backends = Backends()
-    async with entries.alone(backends, tmp_path) as gateway, httpx.AsyncClient(base_url=gateway.url) as visitor:
-        await gateway.driver.route("7", await backends.serve("app"))
-        for path, name in (("/api/fun-ai/x", "api"), ("/doc/x", "api"), ("/favicon.ico", "api"), ("/apps/7/", "app")):
-            forged = {"X-WS-Token": "forged", "X-Runtime-Upstream": "forged", "X-Request-Id": "abc1"}
-            answer = await visitor.get(path, headers=forged | {"X-Forwarded-For": "6.6.6.6"})
-            got = answer.json()["headers"]
-            assert (answer.json()["name"], answer.headers["x-request-id"]) == (name, "abc1")
-            assert got["x-forwarded-for"] == "127.0.0.1" and "forged" not in got.values()
-        closed = await visitor.get("/api/fun-ai/workspace/internal/nginx/port?appId=7")
-        assert (closed.status_code, closed.json()["reason"]) == (404, "app_closed")
-        assert (await visitor.get("/fun-agent/x")).status_code == 404
-        assert (await visitor.get("/", headers={"Accept": "text/html"})).status_code == 404
-        large = await visitor.post("/api/fun-ai/x", content=b"x" * (2**20 + 1))
-        assert (large.status_code, large.json()["reason"]) == (413, "app_large")
-    await backends.close()
+    try:
+        async with entries.alone(backends, tmp_path) as gateway:
+            await gateway.driver.route("7", await backends.serve("app"))
+            async with httpx.AsyncClient(base_url=gateway.url, timeout=60) as visitor:
+                await _seen_alone(visitor)
+    finally:
+        await backends.close()
+
+
+async def _seen_alone(visitor: httpx.AsyncClient) -> None:
+    for path, name in (("/api/fun-ai/x", "api"), ("/doc/x", "api"), ("/favicon.ico", "api"), ("/apps/7/", "app")):
+        forged = {"X-WS-Token": "forged", "X-Runtime-Upstream": "forged", "X-Request-Id": "abc1"}
+        answer = await visitor.get(path, headers=forged | {"X-Forwarded-For": "6.6.6.6"})
+        got = answer.json()["headers"]
+        assert (answer.json()["name"], answer.headers["x-request-id"]) == (name, "abc1")
+        assert got["x-forwarded-for"] == "127.0.0.1" and "forged" not in got.values()
+    closed = await visitor.get("/api/fun-ai/workspace/internal/nginx/port?appId=7")
+    assert (closed.status_code, closed.json()["reason"]) == (404, "app_closed")
+    assert (await visitor.get("/fun-agent/x")).status_code == 404
+    assert (await visitor.get("/", headers={"Accept": "text/html"})).status_code == 404
+    # Announced and not sent: HAProxy does not wait for what it refuses.
+    reader, writer = await asyncio.open_connection(visitor.base_url.host, visitor.base_url.port)
+    writer.write(b"POST /api/fun-ai/x HTTP/1.1\r\nHost: x\r\nContent-Length: 1048577\r\n\r\n")
+    async with asyncio.timeout(60):
+        assert (await reader.readline()).split()[1] == b"413"
+    writer.close()
+    await writer.wait_closed()
 
 
 async def test_haproxy_has_the_same_limits_and_tls(tmp_path: Path) -> None:
-    made = "req -x509 -newkey rsa:2048 -nodes -keyout k.pem -out c.pem -days 2 -subj /CN=localhost".split()
-    openssl = [real.program("openssl", "openssl"), *made]
+    made = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "k.pem", "-out", "c.pem"]
+    openssl = [real.program("openssl", "openssl"), *made, "-days", "2", "-subj", "/CN=localhost"]
     await asyncio.to_thread(subprocess.run, openssl, cwd=tmp_path, check=True, capture_output=True)
     both = await asyncio.to_thread(_joined, tmp_path)
     plain = real.free_port()
