@@ -189,7 +189,6 @@ class Plane:
         self.logs = Logs(store, self.bells, self.clock)
         self.nodes = NodeRegistry(urgent, self.bells, policy, settings.node_group_seconds, _addresses(settings))
         self.runners = RunnerRegistry(urgent, self.bells, stale_ms)
-        self.ways = Ways(store, Upstreams(settings.runtime_gateway_port))
         self.placements = Placements(store, self.bells, policy)
         place = _place(settings)
         self.retention = Retention(store, registry, place)
@@ -216,6 +215,7 @@ class Plane:
         self.running = Running(self.store, agents)
         self.shells = Shells(self.store, self.bells, self.running, agents)
         self.reader = Reader(self.store, self.thresholds)
+        self.ways = Ways(self.store, Upstreams(settings.runtime_gateway_port))
         self.feed = Feed(self.store, self.bells, self.clock, self.thresholds)
         self.reaper = Reaper(self.store, self.bells, limits)
 
