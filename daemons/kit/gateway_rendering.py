@@ -114,9 +114,7 @@ def _nginx(told: Told) -> None:
 
 def _nginx_entry(told: Told) -> NginxEntry:
     if told.entrance:
-        raise Misconfigured(
-            "an entry by nginx is the first that visitors come to: leave out --entrance, or use haproxy"
-        )
+        raise Misconfigured("an entry by nginx is the first that visitors come to: leave out --entrance")
     if (told.certificate is None) is not (told.key is None):
         raise Misconfigured("TLS needs both --certificate and --key")
     tls = None if told.certificate is None else Tls(told.certificate, told.key, told.plain_port, told.acme)
