@@ -3,7 +3,7 @@ before several nodes. It says what nginx_entry.conf says, in HAProxy's words. Fo
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -13,6 +13,8 @@ from daemons.kit import gateway_values as values
 from daemons.kit.gateway_hosts import OwnHosts
 from daemons.kit.gateway_pages import pages
 
+_CIPHERS: Final = ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305")
+_SCRIPT: Final = "ways.lua"
 _HERE: Final = files("daemons.kit")
 _SHARED: Final = _HERE.joinpath("haproxy_entry.cfg").read_text(encoding="utf-8")
 _FRONT: Final = Template(_HERE.joinpath("haproxy_front.cfg").read_text(encoding="utf-8"))
@@ -48,7 +50,6 @@ class HaproxyEntry:
     rate: int = 1500
     connections: int = 200
     tunnel_seconds: int = 3600
-    script: str = field(default="ways.lua", init=False)
 
 
 def entrances(networks: tuple[str, ...]) -> str:
@@ -110,7 +111,7 @@ def render(entry: HaproxyEntry) -> str:
         hsts=hsts,
         entrances=entrances(entry.entrances),
         own=_own(entry.own),
-        script=values.path(entry.folder / entry.script, "folder"),
+        script=values.path(entry.folder / _SCRIPT, "folder"),
         map=values.path(entry.folder / "ways.map", "folder"),
         pages=pages_path,
         max_connections=values.positive(entry.max_connections, "max_connections"),
@@ -118,9 +119,6 @@ def render(entry: HaproxyEntry) -> str:
         connections=values.positive(entry.connections, "connections"),
         tunnel_seconds=f"{values.positive(entry.tunnel_seconds, 'tunnel_seconds')}s",
     )
-
-
-_CIPHERS: Final = ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305")
 
 
 def _own(own: OwnHosts | None) -> str:
@@ -141,7 +139,7 @@ def install(entry: HaproxyEntry, config_path: Path) -> None:
     for folder in (config_path.parent, entry.folder):
         folder.mkdir(parents=True, exist_ok=True)
     (entry.folder / "pages.map").write_text(pages(), encoding="utf-8")
-    (entry.folder / entry.script).write_text(script, encoding="utf-8")
+    (entry.folder / _SCRIPT).write_text(script, encoding="utf-8")
     # What a former process found is old.
     (entry.folder / "ways.map").write_text("", encoding="utf-8")
     config_path.write_text(text, encoding="utf-8")

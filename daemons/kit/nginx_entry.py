@@ -14,9 +14,11 @@ from typing import Final
 
 from daemons.kit import gateway_values as values
 from daemons.kit.gateway_hosts import OwnHosts
-from daemons.kit.gateway_pages import Page, page
+from daemons.kit.gateway_pages import page
+from daemons.kit.nginx_pages import locations
 
 _TEXT: Final = files("daemons.kit").joinpath("nginx_entry.conf").read_text(encoding="utf-8")
+_NAMED: Final = "        add_header X-Request-Id $en_request_id always;\n"
 _PAGES: Final = ("absent", "unserved", "unfound", "away", "large", "often", "looped", "closed")
 #: What visitors may not say: what other gateways, nodes and daemons say to each other.
 STRIPPED: Final = (
@@ -121,7 +123,7 @@ def _values(entry: NginxEntry) -> dict[str, object]:
         "body_megabytes": values.positive(limits.body_megabytes, "body_megabytes"),
         "tunnel_seconds": f"{values.positive(limits.tunnel_seconds, 'tunnel_seconds')}s",
         "stripped": "".join(f'    proxy_set_header {name} "";\n' for name in STRIPPED),
-        "page_locations": "".join(map(_locations, map(page, _PAGES))),
+        "page_locations": "".join(locations(page(name), "en", _NAMED) for name in _PAGES),
         "log_format": _log(entry.log_path),
         **_agent(entry),
         **_tls(entry),
@@ -151,25 +153,6 @@ def _tls(entry: NginxEntry) -> dict[str, str]:
         "acme": acme,
         "https_port": "" if entry.port == 443 else f":{entry.port}",
     }
-
-
-def _locations(each: Page) -> str:
-    """A page in both forms, and the name by which it is answered."""
-    retry = f"        add_header Retry-After {each.retry_seconds} always;\n" if each.retry_seconds else ""
-    forms = (("html", "text/html", each.html), ("json", "application/json", each.json))
-    named = f"    location @en_{each.name} {{\n        rewrite ^ /_en_page/{each.name}/$en_form last;\n    }}\n"
-    return named + "".join(
-        f"    location = /_en_page/{each.name}/{form} {{\n"
-        "        internal;\n"
-        f"        default_type {kind};\n"
-        "        charset utf-8;\n"
-        "        add_header Cache-Control no-store always;\n"
-        "        add_header X-Request-Id $en_request_id always;\n"
-        f"{retry}"
-        f'        return {each.status} "{values.quoted(text)}";\n'
-        "    }\n"
-        for form, kind, text in forms
-    )
 
 
 def _log(log_path: Path | None) -> str:

@@ -15,6 +15,7 @@ from typing import Final
 from daemons.kit import gateway_values as values
 from daemons.kit.gateway_hosts import OwnHosts
 from daemons.kit.gateway_pages import page
+from daemons.kit.nginx_pages import locations
 
 _TEXT: Final = files("daemons.kit").joinpath("nginx_workspace.conf").read_text(encoding="utf-8")
 
@@ -64,12 +65,7 @@ def render(gateway: NginxGateway) -> str:
         hold_seconds=f"{values.positive(gateway.hold_seconds, 'hold_seconds')}s",
         tunnel_seconds=f"{values.positive(gateway.tunnel_seconds, 'tunnel_seconds')}s",
         upload_megabytes=values.positive(gateway.upload_megabytes, "upload_megabytes"),
-        page_asleep=values.quoted(page("asleep").html),
-        page_asleep_json=values.quoted(page("asleep").json),
-        page_private=values.quoted(page("private").html),
-        page_private_json=values.quoted(page("private").json),
-        page_unserved=values.quoted(page("unserved").html),
-        page_unserved_json=values.quoted(page("unserved").json),
+        page_locations="".join(locations(page(name), "ws") for name in ("asleep", "private", "unserved")),
     )
 
 

@@ -147,6 +147,7 @@ async def test_nothing_is_served_and_not_yet(world: World) -> None:
     assert "No preview" in answer.text
     answer = await visitor.get("/preview/nobodys/x", headers={"Accept": "application/json"})
     assert answer.json()["reason"] == "app_unserved"
+    assert answer.headers["content-type"].startswith("application/json")
     package = '{"name": "slow", "scripts": {"dev": "sleep 1000"}}'
     await world.preview("app3", {"package.json": package, "node_modules/.keep": ""})
     answer = await visitor.get("/preview/app3/x")
