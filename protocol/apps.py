@@ -210,6 +210,12 @@ class AppCommand(Wire):
     app_id: AppId
 
 
+class ServedApp(Wire):
+    """Query of `GET /internal/gateway/runtime`."""
+
+    app_id: AppId
+
+
 class AppStopped(Wire):
     """`runtime` is the agent's answer, verbatim. `pending` is true when the node has not done it yet: it will be asked
     again until it has; then `runtime` says what stood in the way. `operations` has one entry per node of the app."""

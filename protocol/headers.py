@@ -18,8 +18,11 @@ DELIVERY_TIMESTAMP = "X-Deploy-Delivery-Timestamp"
 DELIVERY_SIGNATURE = "X-Deploy-Delivery-Signature"
 #: Of workspace nodes to the API entry.
 WORKSPACE_NODE_TOKEN = "X-WS-Node-Token"  # noqa: S105
-#: Of gateways: to a node, and to the API entry when they ask for a user's node.
+#: Of gateways: to a node, to the API entry when they ask for a user's node, to deploy when they ask for an app's.
 WORKSPACE_GATEWAY_TOKEN = "X-WS-Token"  # noqa: S105
+#: Where a gateway finds the one that has an app, and the name of its node.
+RUNTIME_UPSTREAM = "X-Runtime-Upstream"
+RUNTIME_NODE = "X-Runtime-Node"
 #: What a visitor of a private preview carries.
 PREVIEW_PASS = "X-WS-Pass"  # noqa: S105
 WORKSPACE_NODE = "X-WS-Node"

@@ -55,6 +55,7 @@ _PLACES: Final[Mapping[str, str]] = {
     "unpin": "console.cli.decisions",
     "stop": "console.cli.decisions",
     "workspaces": "console.cli.workspaces",
+    "gateway": "console.cli.gateways",
     "view": "console.cli.listing",
     "schema": "console.cli.schemas",
     "screenshot": "console.cli.pictures",

@@ -34,6 +34,7 @@ from daemons.deploy.domain.operations import OperationEnded, OperationNotFound
 from daemons.deploy.domain.placement import NodeDisabled, NodeFull, NodeStale
 from daemons.deploy.domain.releases import ImageGone, ImageMutable, NothingToRollBackTo, ReleaseNotFound
 from daemons.deploy.domain.succession import NotRetryable
+from daemons.deploy.domain.upstreams import NotReachable, Upstreams
 from daemons.deploy.domain.webhooks import DeliveryMade, DeliveryNotFound
 from daemons.deploy.http.admin import AdminRoutes
 from daemons.deploy.http.apps import AppRoutes
@@ -42,6 +43,7 @@ from daemons.deploy.http.drains import DrainRoutes
 from daemons.deploy.http.events import EventRoutes
 from daemons.deploy.http.figures import Figures
 from daemons.deploy.http.gates import Gates, gates_of
+from daemons.deploy.http.gateways import GatewayRoutes
 from daemons.deploy.http.inventory import InventoryRoutes
 from daemons.deploy.http.jobs import JobRoutes
 from daemons.deploy.http.logs import LogRoutes
@@ -90,6 +92,7 @@ from daemons.deploy.services.running import AppDown, AppNotRunning, Running
 from daemons.deploy.services.shells import Shells
 from daemons.deploy.services.singletons import Fenced, Singletons
 from daemons.deploy.services.strays import Strays
+from daemons.deploy.services.ways import Ways
 from daemons.deploy.services.webhooks import LOOK_SECONDS as RESULT_SECONDS
 from daemons.deploy.services.webhooks import Webhooks
 from daemons.deploy.settings import DeploySettings
@@ -153,6 +156,7 @@ PROBLEMS: Final[Problems] = {
     LogFull: (413, ErrorReason.PAYLOAD_TOO_LARGE),
     NoSeat: (429, ErrorReason.RATE_LIMITED),
     AgentFailed: (502, ErrorReason.PEER_FAILED),
+    NotReachable: (502, ErrorReason.PEER_FAILED),
     RegistryFailed: (502, ErrorReason.PEER_FAILED),
     StoreUnavailable: (503, ErrorReason.UNAVAILABLE),
 }
@@ -211,6 +215,7 @@ class Plane:
         self.running = Running(self.store, agents)
         self.shells = Shells(self.store, self.bells, self.running, agents)
         self.reader = Reader(self.store, self.thresholds)
+        self.ways = Ways(self.store, Upstreams(settings.runtime_gateway_port))
         self.feed = Feed(self.store, self.bells, self.clock, self.thresholds)
         self.reaper = Reaper(self.store, self.bells, limits)
 
@@ -323,13 +328,7 @@ def _routes(
 ) -> Sequence[tuple[list[web.RouteDef], tuple[Gate, ...]]]:
     runners = RunnerRoutes(plane.claims, plane.leases, plane.logs, plane.runners, tokenless=tokenless)
     admin = AdminRoutes(
-        plane.nodes,
-        plane.runners,
-        plane.placements,
-        plane.reader,
-        plane.feed,
-        plane.thresholds,
-        plane.housekeeping,
+        plane.nodes, plane.runners, plane.placements, plane.reader, plane.feed, plane.thresholds, plane.housekeeping
     )
     replicas = ReplicaRoutes(plane.singletons, metrics.registry)
     metrics.before(replicas.refresh)
@@ -344,6 +343,7 @@ def _routes(
         (OperationRoutes(plane.operations).admin_table(), (gates.admin,)),
         (ReleaseRoutes(plane.releases, plane.rollback, plane.reader).table(), submitters),
         (NodeRoutes(plane.nodes, plane.leases, KeptImages(plane.store)).table(), (gates.node,)),
+        (GatewayRoutes(plane.ways).table(), (gates.gateway,)),
         (admin.table(), (gates.admin,)),
         (NodeRemovalRoutes(plane.removal, plane.thresholds).table(), (gates.admin,)),
         (EventRoutes(plane.feed).table(), (gates.admin,)),

@@ -76,6 +76,12 @@ class DeploySettings(Settings):
     disk_min_pct: Percent = Field(15.0, alias="DEPLOY_RUNTIME_NODE_REGISTRY_DISK_FREE_MIN_PCT")
     disk_drain_pct: Percent = Field(25.0, alias="DEPLOY_RUNTIME_NODE_REGISTRY_DISK_FREE_DRAIN_PCT")
 
+    #: What gateways show that ask which node has an app; without one nobody may ask.
+    gateway_tokens: OptionalTokens = Field((), alias="DEPLOY_GATEWAY_TOKEN")
+    gateway_networks: Networks = Field((), alias="DEPLOY_GATEWAY_ALLOWED_IPS")
+    #: Where other gateways find those of nodes, on the hosts of the agents; 0: at the address each of them says.
+    runtime_gateway_port: Annotated[int, Field(ge=0, le=65535)] = Field(0, alias="DEPLOY_RUNTIME_GATEWAY_PORT")
+
     agent_token: OptionalTokens = Field((), alias="RUNTIME_AGENT_TOKEN")
     deploy_agent_token: OptionalTokens = Field((), alias="DEPLOY_RUNTIME_AGENT_TOKEN")
     #: Empty means the private networks.
@@ -142,6 +148,7 @@ class DeploySettings(Settings):
         self.distinct(
             **{name: tokens for name, (_, tokens) in needed.items()},
             RUNTIME_AGENT_TOKEN=self.agent_tokens,
+            DEPLOY_GATEWAY_TOKEN=self.gateway_tokens,
             DEPLOY_WEBHOOK_SECRET=self.webhook_secrets,
         )
         return self

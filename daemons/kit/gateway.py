@@ -17,8 +17,10 @@ from pathlib import Path
 from string import Template
 from typing import Final
 
+from daemons.kit import haproxy_entry
 from daemons.kit.gateway_hosts import OwnHosts
 from daemons.kit.gateway_pages import pages
+from daemons.kit.haproxy_entry import Services
 from daemons.kit.settings import Misconfigured
 
 _PLAIN_PATH: Final = re.compile(r"/[A-Za-z0-9._/+@=,-]*[A-Za-z0-9._+@=,-]")
@@ -62,6 +64,10 @@ class Gateway:
     tunnel_seconds: int = 3600
     hold_seconds: int = 90
     previews: "PreviewNode | None" = None
+    #: Addresses and networks of gateways before this one: what they say of a visitor's address and scheme is believed.
+    entrances: tuple[str, ...] = ()
+    #: With them it is the platform's entry as well.
+    services: Services | None = None
 
     @property
     def previews_path(self) -> Path:
@@ -131,8 +137,19 @@ def render(gateway: Gateway) -> str:
         table_size=_positive(gateway.max_connections, "max_connections") * 4,
         server_seconds=f"{_positive(gateway.server_seconds, 'server_seconds')}s",
         tunnel_seconds=f"{_positive(gateway.tunnel_seconds, 'tunnel_seconds')}s",
+        entrances=haproxy_entry.entrances(gateway.entrances),
+        **_entry_parts(gateway),
         **_preview_parts(gateway),
     )
+
+
+def _entry_parts(gateway: Gateway) -> dict[str, str]:
+    """What the configuration has for services beside the nodes, by the place where it stands; nothing without any."""
+    found = dict.fromkeys(("frontend", "ways", "backends"), "")
+    if gateway.services is not None:
+        pages_path = _path(gateway.pages_path, "map of pages")
+        found |= haproxy_entry.parts(gateway.services, pages_path, gateway.tunnel_seconds)
+    return {f"entry_{place}": found[place] for place in ("frontend", "ways", "backends")}
 
 
 def _preview_parts(gateway: Gateway) -> dict[str, str]:

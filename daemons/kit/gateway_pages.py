@@ -10,13 +10,14 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One answer; with `again` its page loads itself anew."""
+    """One answer; with `again` its page loads itself anew, `retry_seconds` says programs when to come again."""
 
     name: str
     status: int
     title: str
     text: str
     again: bool = False
+    retry_seconds: int | None = None
 
     @property
     def html(self) -> str:
@@ -47,12 +48,25 @@ _PAGES: Final = (
     Page("busy", 503, "The app is busy", "Too many visitors at once. Try again in a moment."),
     Page("broken", 502, "The app broke off", "The app ended the connection without a valid answer."),
     Page("unserved", 404, "No preview", "Nothing is served from this workspace. Start the preview in the editor."),
-    Page("asleep", 503, "The preview is starting", "Its server does not listen yet. This page retries.", again=True),
+    Page(
+        "asleep", 503, "The preview is starting", "Its server does not listen yet. This page retries.",
+        again=True, retry_seconds=2,
+    ),
     Page(
         "interrupted", 502, "The preview was interrupted",
-        "Its server ended the connection without an answer, as when it starts anew. This page retries.", again=True,
+        "Its server ended the connection without an answer, as when it starts anew. This page retries.",
+        again=True, retry_seconds=2,
     ),
     Page("private", 401, "This preview is private", "Its owner can open it from the studio."),
+    Page(
+        "unfound", 503, "The platform is busy", "It cannot say where this is. This page retries.",
+        again=True, retry_seconds=5,
+    ),
+    Page("away", 502, "No answer", "The machine that has this does not answer. Try again in a moment."),
+    Page("large", 413, "Too large", "No request may have a body as large as this one."),
+    Page("often", 429, "Too many requests", "Too many come from your address. Wait a moment.", retry_seconds=5),
+    Page("looped", 508, "No way out", "A node's gatewayBaseUrl leads back to this entry. It must be the node's own."),
+    Page("closed", 404, "No such address", "Nothing here is for visitors."),
     Page("slow", 504, "The app is too slow", "The app did not answer in time."),
 )  # fmt: skip
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from daemons.deploy.adapters.store import open_store
-from daemons.deploy.domain.nodes import AppRun, Placement, Reason, RuntimeNode
+from daemons.deploy.domain.nodes import AppRun, Placement, Reason, RuntimeNode, ServingNode
 from daemons.deploy.domain.waiting import Past
 from daemons.deploy.ports import Store, Transaction
 from daemons.kit.sql import Queries, load_queries, open_database
@@ -53,6 +53,28 @@ async def test_a_placement_is_unseen_until_its_node_reports_after_the_deployment
     assert await store.transact(lambda tx: tx.unseen_placements(6000, 100)) == {1: 1}
     assert await store.transact(lambda tx: tx.unseen_placements(1000, 3)) == {1: 3}, "only the newest are looked at"
     assert await store.transact(lambda tx: tx.unseen_placements(6001, 100)) == {}
+
+
+async def test_visitors_are_led_to_where_an_app_came_up_or_else_to_where_it_will(store: Store) -> None:
+    async def work(tx: Transaction) -> None:
+        await tx.insert_node(NODE)
+        await tx.insert_node(replace(NODE, name="n2", gateway_base_url=None))
+        for app_id, node_id in (("moved", 2), ("new", 2), ("failed", 1), ("left", 2), ("nowhere", 9)):
+            await tx.put_placement(Placement(app_id, node_id, 1000))
+        await tx.put_app_run(AppRun("moved", 1, last_deployed_at=4000))
+        await tx.put_app_run(AppRun("failed", 2))
+        await tx.put_app_run(AppRun("left", 9, last_deployed_at=4000))
+        await tx.put_app_run(AppRun("unplaced", 1, last_deployed_at=4000))
+
+    await store.transact(work)
+
+    async def led(app_id: str) -> ServingNode | None:
+        return await store.transact(lambda tx: tx.serving_node(app_id))
+
+    first, second = ServingNode("n1", "http://a", "http://g"), ServingNode("n2", "http://a", None)
+    assert [await led(app_id) for app_id in ("moved", "failed", "unplaced")] == [first] * 3
+    assert [await led(app_id) for app_id in ("new", "left")] == [second] * 2
+    assert [await led(app_id) for app_id in ("nowhere", "unknown", "")] == [None] * 3
 
 
 async def test_a_placement_keeps_its_reasons_until_it_moves(store: Store) -> None:

@@ -527,6 +527,7 @@ SAMPLES: tuple[Wire, ...] = (
     apps.ConfirmFence(app_id="20001", fence=7, node_name="rt-node-01"),
     apps.FenceConfirmed(holds=False, reason="stale_fence"),
     apps.AppCommand(user_id="1", app_id="20001"),
+    apps.ServedApp(app_id="20001"),
     apps.AppStopped(
         app_id="20001",
         user_id=1,

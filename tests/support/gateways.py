@@ -1,7 +1,7 @@
 """A HAProxy of the test's own, and apps behind it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,20 +11,28 @@ from multidict import CIMultiDict
 from daemons.agent.adapters.haproxy import HaproxyGateway
 from daemons.agent.adapters.haproxy_admin import Admin
 from daemons.kit.gateway import Gateway, command, install
+from daemons.kit.haproxy_entry import Services
 from tests.support import real
 
 
 class Running:
     """A HAProxy process with a map of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, entrances: tuple[str, ...] = (), services: Services | None = None) -> None:
         self.port = real.free_port()
         self.folder = folder
         self.map_path = folder / "routes.map"
         self.socket_path = folder / "admin.sock"
         self.url = f"http://127.0.0.1:{self.port}"
         configuration = Gateway(
-            "127.0.0.1", self.port, self.map_path, self.socket_path, max_connections=200, max_per_app=20
+            "127.0.0.1",
+            self.port,
+            self.map_path,
+            self.socket_path,
+            max_connections=200,
+            max_per_app=20,
+            entrances=entrances,
+            services=services,
         )
         install(configuration, folder / "haproxy.cfg")
         self.configuration = configuration
@@ -48,7 +56,7 @@ class Running:
 
 class Backends:
     """Apps that echo what reached them: `?slow` after `release`, `?pause=N` in so many seconds, `?events` for ever,
-    `?answer=NAME: VALUE` with such a header."""
+    `?answer=NAME: VALUE` with such a header, `?read` with the size of what was sent."""
 
     def __init__(self) -> None:
         self._gate = asyncio.Event()
@@ -56,6 +64,17 @@ class Backends:
 
     async def serve(self, name: str) -> int:
         """The port of a new app."""
+        app = web.Application(client_max_size=2**30)
+        app.router.add_route("*", "/{rest:.*}", self.handler(name))
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        port: int = runner.addresses[0][1]
+        self._runners[port] = runner
+        return port
+
+    def handler(self, name: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """What such an app does with any request."""
 
         async def answer(request: web.Request) -> web.StreamResponse:
             if request.headers.get("Upgrade") == "websocket":
@@ -67,17 +86,11 @@ class Backends:
             await asyncio.sleep(float(request.query.get("pause", 0)))
             given = [line.partition(": ")[::2] for line in request.query.getall("answer", [])]
             got = {key.lower(): value for key, value in request.headers.items()}
-            answer = {"name": name, "path": request.raw_path, "headers": got}
+            size = len(await request.read()) if "read" in request.query else None
+            answer = {"name": name, "method": request.method, "path": request.raw_path, "headers": got, "size": size}
             return web.json_response(answer, headers=CIMultiDict(given))
 
-        app = web.Application()
-        app.router.add_route("*", "/{rest:.*}", answer)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        port: int = runner.addresses[0][1]
-        self._runners[port] = runner
-        return port
+        return answer
 
     async def stop(self, port: int) -> None:
         """End one."""

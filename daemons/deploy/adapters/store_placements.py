@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import orjson
 
-from daemons.deploy.domain.nodes import Placement, Reason
+from daemons.deploy.domain.nodes import Placement, Reason, ServingNode
 from daemons.kit.sql import Row, Session
 
 
@@ -25,6 +25,11 @@ class PlacementStatements:
             return {}
         rows = await self._session.rows("placements_of", app_ids=list(app_ids))
         return {placement.app_id: placement for placement in map(_placement, rows)}
+
+    async def serving_node(self, app_id: str) -> ServingNode | None:
+        """The node that visitors of the app are led to."""
+        row = await self._session.row("serving_node", app_id=app_id)
+        return None if row is None else ServingNode(row["name"], row["agent_base_url"], row["gateway_base_url"])
 
     async def all_placements(self, limit: int) -> Sequence[Placement]:
         """The first `limit` placements by app id."""

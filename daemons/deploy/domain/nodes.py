@@ -121,6 +121,15 @@ class RuntimeNode:
 
 
 @dataclass(frozen=True, slots=True)
+class ServingNode:
+    """Where an app is reached: the node's name and what it says of its addresses."""
+
+    name: str
+    agent_base_url: str | None
+    gateway_base_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Reason:
     """Why something is as it is: a slug of `protocol.errors`, and words."""
 

@@ -16,6 +16,7 @@ class Gates:
     api: Gate
     runner: Gate
     node: Gate
+    gateway: Gate
 
 
 def gates_of(settings: DeploySettings) -> Gates:
@@ -34,5 +35,11 @@ def gates_of(settings: DeploySettings) -> Gates:
         runner=Gate("runner", headers.RUNNER_TOKEN, revealed(settings.runner_tokens), settings.runner_enabled),
         node=Gate(
             "node", headers.NODE_TOKEN, revealed(settings.node_tokens), settings.node_enabled, settings.node_networks
+        ),
+        gateway=Gate(
+            "gateway",
+            headers.WORKSPACE_GATEWAY_TOKEN,
+            revealed(settings.gateway_tokens),
+            networks=settings.gateway_networks,
         ),
     )

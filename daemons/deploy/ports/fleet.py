@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
-from daemons.deploy.domain.nodes import AppRun, Placement, Runner, RuntimeNode
+from daemons.deploy.domain.nodes import AppRun, Placement, Runner, RuntimeNode, ServingNode
 
 
 class NodeRows(Protocol):
@@ -56,6 +56,10 @@ class PlacementRows(Protocol):
 
     async def placements_of(self, app_ids: Collection[str]) -> Mapping[str, Placement]:
         """Where these apps live, by app id."""
+        ...
+
+    async def serving_node(self, app_id: str) -> ServingNode | None:
+        """The node that visitors of the app are led to: where it came up last, or else where it is to live."""
         ...
 
     async def all_placements(self, limit: int) -> Sequence[Placement]:

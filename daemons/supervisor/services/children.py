@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from daemons.kit.gateway import Gateway, PreviewNode, command
+from daemons.kit.haproxy_entry import Services
 from daemons.supervisor.domain import credentials
 from daemons.supervisor.domain.network import HOST, Ports
 from daemons.supervisor.ports import Child
@@ -183,6 +184,6 @@ class Plan:
 
 
 def public_gateway(layout: Layout, ports: Ports) -> Gateway:
-    """The platform's one entrance: apps and previews."""
-    previews = PreviewNode(HOST, ports.workspace)
-    return Gateway(HOST, ports.gateway, layout.gateway_map, layout.gateway_socket, previews=previews)
+    """The platform's one entrance: apps, previews and the API."""
+    previews, services = PreviewNode(HOST, ports.workspace), Services((HOST, ports.api))
+    return Gateway(HOST, ports.gateway, layout.gateway_map, layout.gateway_socket, previews=previews, services=services)

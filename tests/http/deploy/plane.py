@@ -29,6 +29,7 @@ TOKENS = {
     "runner": "runner-token-of-the-tests",
     "node": "node-token-of-the-tests",
     "agent": "agent-token-of-the-tests",
+    "gateway": "gateway-token-of-the-tests",
 }
 MEMORY = "sqlite:///:memory:"
 HEADERS = {
@@ -37,6 +38,7 @@ HEADERS = {
     "runner": headers.RUNNER_TOKEN,
     "node": headers.NODE_TOKEN,
     "agent": headers.AGENT_TOKEN,
+    "gateway": headers.WORKSPACE_GATEWAY_TOKEN,
 }
 ENVIRONMENT: Mapping[str, object] = {
     "DEPLOY_ADMIN_TOKEN": TOKENS["admin"],
@@ -44,6 +46,7 @@ ENVIRONMENT: Mapping[str, object] = {
     "DEPLOY_RUNNER_TOKEN": TOKENS["runner"],
     "DEPLOY_NODE_TOKEN": TOKENS["node"],
     "RUNTIME_AGENT_TOKEN": TOKENS["agent"],
+    "DEPLOY_GATEWAY_TOKEN": TOKENS["gateway"],
     # Who gets a job must not depend on how fast a test is.
     "DEPLOY_WARM_RUNNER_SECONDS": 0,
     # Nor need a heartbeat wait for others.

@@ -42,6 +42,7 @@ OPEN_TO = {
     "POST /internal/runtime-nodes/heartbeat": {"node"},
     "POST /internal/runtime-nodes/images": {"node"},
     "POST /internal/fences/confirm": {"node"},
+    "GET /internal/gateway/runtime": {"gateway"},
     "GET /admin/snapshot": {"admin"},
     "GET /admin/events": {"admin"},
     "GET /admin/apps/{app_id}/log": {"admin"},

@@ -53,6 +53,15 @@ SELECT * FROM fun_ai_deploy_runtime_placement WHERE app_id = :app_id;
 -- Where these apps live.
 SELECT * FROM fun_ai_deploy_runtime_placement WHERE app_id IN (:app_ids);
 
+-- serving_node --
+-- The node that visitors of an app are led to: where it came up last, or else where it is to live. A move of the row
+-- alone leads nobody away from what serves.
+SELECT n.name, n.agent_base_url, n.gateway_base_url FROM fun_ai_deploy_runtime_node n JOIN (
+    SELECT node_id, 0 AS turn FROM fun_ai_deploy_app_run WHERE app_id = :app_id AND last_deployed_at IS NOT NULL
+    UNION ALL
+    SELECT node_id, 1 AS turn FROM fun_ai_deploy_runtime_placement WHERE app_id = :app_id
+) w ON w.node_id = n.id ORDER BY w.turn LIMIT 1;
+
 -- all_placements --
 -- The first placements by app id.
 SELECT * FROM fun_ai_deploy_runtime_placement ORDER BY app_id LIMIT :limit;
