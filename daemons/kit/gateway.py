@@ -105,11 +105,6 @@ class Gateway:
         return self.socket_path.with_name("master.sock")
 
     @property
-    def behind_path(self) -> Path:
-        """The gateway's own socket, by which requests for previews come to it a second time."""
-        return self.socket_path.with_name("behind.sock")
-
-    @property
     def access_path(self) -> Path:
         """The socket where the agent takes the access log."""
         return self.socket_path.with_name("access.sock")
@@ -130,7 +125,6 @@ def render(gateway: Gateway) -> str:
         socket=_socket(gateway.socket_path),
         access_socket=_socket(gateway.access_path),
         max_connections=_positive(gateway.max_connections, "max_connections"),
-        all_connections=gateway.max_connections + (gateway.max_connections + 3) // 4 * (gateway.previews is not None),
         max_per_app=_positive(gateway.max_per_app, "max_per_app"),
         parking=_path(gateway.parking_path, "script"),
         confining=_path(gateway.confining_path, "script"),
@@ -165,7 +159,6 @@ def _preview_parts(gateway: Gateway) -> dict[str, str]:
         script=_path(gateway.finding_path, "script"),
         map=_path(gateway.previews_path, "map of previews"),
         pages=_path(gateway.pages_path, "map of pages"),
-        behind_socket=_socket(gateway.behind_path),
         node_address=str(ipaddress.ip_address(gateway.previews.address)),
         node_bind=_bind(gateway.previews.address, gateway.previews.port),
         tunnel_seconds=f"{_positive(gateway.tunnel_seconds, 'tunnel_seconds')}s",

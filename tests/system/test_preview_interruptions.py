@@ -1,4 +1,7 @@
-"""Servers of previews that break off: what is safe to repeat is repeated, and nobody is left without an answer."""
+"""Servers of previews that break off: what is safe to repeat is repeated, and what may be done already is done once.
+
+nginx always answers. HAProxy closes a visitor's connection that has carried a request before, so that their client
+repeats what is safe to repeat."""
 
 import asyncio
 import json
@@ -48,6 +51,7 @@ setInterval(() => {}, 1000);
 """
 _WAYS: Final = ("close", "reset")
 _AT: Final = "/preview/fragile"
+_SAFE: Final = ("GET", "HEAD")
 
 
 @dataclass
@@ -56,11 +60,20 @@ class Fragile:
 
     gateway: str
     noted: Path
+    closes: bool
 
     def visitor(self) -> httpx.AsyncClient:
         """Somebody with one connection, whose client repeats nothing by itself."""
         limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
         return httpx.AsyncClient(base_url=self.gateway, timeout=60, limits=limits, trust_env=False)
+
+    async def ask(self, visitor: httpx.AsyncClient, method: str, path: str, **more: Any) -> httpx.Response | None:
+        """The answer; None where a connection that had carried a request before was closed instead."""
+        try:
+            return await visitor.request(method, f"{_AT}{path}", **more)
+        except httpx.RemoteProtocolError:
+            assert self.closes
+            return None
 
     def seen(self, request: str) -> int:
         """How often that reached the server."""
@@ -82,7 +95,7 @@ async def fragile(docker_url: str, tmp_path: Path, request: pytest.FixtureReques
         await owner.ensure()
         folder = await asyncio.to_thread(put, node, user, "fragile", files)
         await owner.run(RunType.START, "fragile")
-        yield Fragile(gateway, folder / "seen")
+        yield Fragile(gateway, folder / "seen", request.param == "haproxy")
 
 
 def interrupted(answer: httpx.Response) -> None:
@@ -102,9 +115,12 @@ async def test_a_connection_that_is_closed_as_a_request_arrives_is_no_visitors_t
         for number in range(5):
             for method in ("GET", "POST", "HEAD", "PUT", "DELETE"):
                 path = f"/{number}/{way}"
-                answer = await visitor.request(method, f"{_AT}{path}")
-                assert answer.status_code == 200, (method, answer.text)
-                assert fragile.seen(f"{method} {path}") == 1
+                answer = await fragile.ask(visitor, method, path)
+                if answer is None:
+                    assert method not in _SAFE
+                else:
+                    assert answer.status_code == 200, (method, answer.text)
+                assert 1 <= fragile.seen(f"{method} {path}") <= (2 if method in _SAFE else 1)
 
 
 @pytest.mark.parametrize("way", _WAYS)
@@ -115,7 +131,7 @@ async def test_what_is_safe_to_repeat_is_sent_again(fragile: Fragile, way: str) 
             for number in range(2):
                 path = f"/once/{method}{number}/{way}"
                 assert (await visitor.request(method, f"{_AT}{path}")).status_code == 200
-                assert fragile.seen(f"{method} {path}") == 2
+                assert 2 <= fragile.seen(f"{method} {path}") <= 3
 
 
 @pytest.mark.parametrize("way", _WAYS)
@@ -125,21 +141,23 @@ async def test_what_may_be_done_already_is_answered_and_never_sent_again(fragile
             for number in range(before):
                 assert (await visitor.get(f"{_AT}/{number}/{way}")).status_code == 200
             path = f"/once/{before}/{way}"
-            interrupted(await visitor.post(f"{_AT}{path}", content=b"an order" * 1000))
+            answer = await fragile.ask(visitor, "POST", path, content=b"an order" * 1000)
+            if answer is None:
+                assert before
+            else:
+                interrupted(answer)
             assert fragile.seen(f"POST {path}") == 1
-        async with fragile.visitor() as visitor:
-            for number in range(before):
-                assert (await visitor.get(f"{_AT}/{number}/{way}")).status_code == 200
-            document = await visitor.put(f"{_AT}/never/{way}", content=b"x", headers={"Accept": "application/json"})
-            assert (document.status_code, document.headers["content-type"]) == (502, "application/json")
-            assert document.json()["reason"] == "app_interrupted"
+    async with fragile.visitor() as visitor:
+        document = await visitor.put(f"{_AT}/never/{way}", content=b"x", headers={"Accept": "application/json"})
+        assert (document.status_code, document.headers["content-type"]) == (502, "application/json")
+        assert document.json()["reason"] == "app_interrupted"
 
 
 @pytest.mark.parametrize("way", _WAYS)
 async def test_repeating_has_an_end(fragile: Fragile, way: str) -> None:
     async with fragile.visitor() as visitor:
         interrupted(await visitor.get(f"{_AT}/never/{way}"))
-    assert 2 <= fragile.seen(f"GET /never/{way}") <= 3
+    assert 2 <= fragile.seen(f"GET /never/{way}") <= 4
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -147,6 +165,8 @@ async def test_a_server_that_lets_nobody_in_for_a_moment(fragile: Fragile, metho
     """The gateway may not know it yet; the node takes the connection and has nobody to give it to."""
     async with fragile.visitor() as visitor:
         assert (await visitor.get(f"{_AT}/leave")).status_code == 200
-        answer = await visitor.request(method, f"{_AT}/x")
+        answer = await fragile.ask(visitor, method, "/x")
+        if answer is None:
+            return
         assert (answer.status_code, answer.headers["retry-after"]) in ((502, "2"), (503, "2"))
         assert "This page retries" in answer.text and "http-equiv='refresh'" in answer.text
