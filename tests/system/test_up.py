@@ -112,6 +112,17 @@ def test_the_whole_path_holds(up: Up) -> None:
     assert NO_GO in report["skipped"][0]["why"]
 
 
+def test_the_gateway_is_the_one_address_of_everything(up: Up) -> None:
+    gateway = up.ready["gateway"]
+    assert (
+        httpx.get(f"{gateway}/api/fun-ai/app/list", params={"userId": "1"}, timeout=60, trust_env=False).status_code
+        == 401
+    )
+    closed = httpx.get(f"{gateway}/api/fun-ai/workspace/internal/gateway/node?appId=1", timeout=60, trust_env=False)
+    assert (closed.status_code, closed.json()["reason"]) == (404, "app_closed")
+    assert httpx.get(f"{gateway}/gateway/health", timeout=60, trust_env=False).text == "ok"
+
+
 def test_the_api_was_told_how_the_first_deployment_ended(up: Up) -> None:
     """By the control plane, and not because somebody asked."""
 
