@@ -23,6 +23,7 @@ QUERIES = {
     "GET /deploy/jobs/by-app": ["?appId=a7"],
     "GET /admin/audit": ["", "?actor=nobody", "?subject=a7"],
     "GET /admin/runtime-nodes/placements": ["?nodeId=1"],
+    "GET /internal/gateway/runtime": ["?appId=a1"],
 }
 
 
@@ -152,11 +153,12 @@ async def cost_of_every_read(plane: Plane, url: str) -> dict[str, int]:
                 continue
             filled = path.replace("{job_id}", ID).replace("{app_id}", "a1").replace("{name}", "n1")
             filled = filled.replace("{number}", "1").replace("{drain_id}", "1")
+            role = "gateway" if path.startswith("/internal/gateway/") else "admin"
             for query in QUERIES.get(route, [""]):
                 found = []
                 for _ in range(3):  # the least of them: a loop of the control plane may read beside one
                     before = rows_read(cursor)
-                    answer = await plane.call(method, filled + query, role="admin")
+                    answer = await plane.call(method, filled + query, role=role)
                     # 502: what a node tells of itself, and there is none.
                     assert answer.status_code in (200, 404, 502), (route, answer.text)
                     found.append(rows_read(cursor) - before)
