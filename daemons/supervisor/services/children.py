@@ -108,6 +108,8 @@ class Plan:
         return {
             "API_HOST": HOST,
             "API_PORT": str(self.ports.api),
+            # Visitors come through the gateway, which says who they are.
+            "API_TRUSTED_PROXIES": self.environment.get("API_TRUSTED_PROXIES") or HOST,
             "API_DB_URL": self.environment.get("API_DB_URL") or f"sqlite:///{self.layout.root / 'api.db'}",
             "DEPLOY_PROXY_BASE_URL": self.ports.url("deploy"),
             # By the name that comes first at the API: one in the caller's environment is of another control plane.
