@@ -105,7 +105,7 @@ def test_a_killed_runners_job_runs_again_and_nothing_of_the_first_stays(path: Wh
     assert (job["attempt"], path.node.page("/runtime/3/").text) == (2, "after\n")
     made = [("created", "api"), ("claimed", "runner:runner-a"), ("requeued", "reaper")]
     made += [("claimed", "runner:runner-a"), ("confirmed", f"node:{path.namespace}")]
-    assert path.history(job_id) == [*made, ("succeeded", "runner:runner-a")]
+    real.wait_until(lambda: path.history(job_id) == [*made, ("succeeded", "runner:runner-a")], "the last event")
     real.wait_until(lambda: (runner.folders(), runner.tools()) == ([], []), "the end of every trace")
     assert not path.builds(mark)
 
@@ -143,7 +143,7 @@ def test_a_runner_that_wakes_after_its_lease_neither_reports_nor_deploys(path: W
     assert (after, after["attempt"], after["runnerId"]) == (job, 2, "runner-b")
     made = [("created", "api"), ("claimed", "runner:runner-a"), ("requeued", "reaper")]
     made += [("claimed", "runner:runner-b"), ("confirmed", f"node:{path.namespace}")]
-    assert path.history(job_id) == [*made, ("succeeded", "runner:runner-b")]
+    real.wait_until(lambda: path.history(job_id) == [*made, ("succeeded", "runner:runner-b")], "the last event")
     assert (container_of(path, "5"), container.rpartition("-r")[2]) == (container, str(job["fence"]))
     assert "a job's work was stopped" in runner.said
     assert path.node.page("/runtime/5/").text == "once\n"
@@ -237,7 +237,7 @@ def test_a_runner_that_is_stopped_hands_its_job_to_the_next_one_at_once(
     assert (job["attempt"], job["returns"], job["returnedBy"]) == (2, 1, "runner-c")
     made = [("created", "api"), ("claimed", "runner:runner-c"), ("returned", "runner:runner-c")]
     made += [("claimed", "runner:runner-d"), ("confirmed", f"node:{path.namespace}")]
-    assert path.history(job_id) == [*made, ("succeeded", "runner:runner-d")]
+    real.wait_until(lambda: path.history(job_id) == [*made, ("succeeded", "runner:runner-d")], "the last event")
     log = path.log(job_id)
     assert "hands the job back\n" in log and "[gap]" not in log
 

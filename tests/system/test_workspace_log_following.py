@@ -63,7 +63,19 @@ class Speaking:
             "FUNAI_DEPLOY_URL": _NOBODY,
             "DEPLOY_ADMIN_TOKEN": ADMIN,
         }
-        argv = [sys.executable, "-m", "console", "workspaces", "logs", self.user_id, "-f", *words]
+        # Whoever runs this test in the background ignores the key, and so would the command.
+        argv = [
+            "env",
+            "--default-signal=INT",
+            sys.executable,
+            "-m",
+            "console",
+            "workspaces",
+            "logs",
+            self.user_id,
+            "-f",
+            *words,
+        ]
         pipe = asyncio.subprocess.PIPE
         child = await asyncio.create_subprocess_exec(*argv, stdout=pipe, stderr=pipe, env=clean(where), cwd="/")
         try:
