@@ -28,6 +28,7 @@ import uvloop
 from aiohttp import WSMsgType
 
 from bench.figures import Figure, median, percentile, show
+from daemons.kit.daemon import collect_garbage_less_often
 from protocol.client.signed import Signed, signed_headers
 from protocol.client.transport import Transport
 from protocol.client.workspace import WorkspaceClient
@@ -148,6 +149,8 @@ async def _read(tab: Tab, socket: aiohttp.ClientWebSocketResponse) -> None:
 async def _typed(node: Served, user: str) -> list[float]:
     """Milliseconds from each key to what the terminal says of it."""
     tab, found = Tab(node.url, user), []
+    # What the one who measures collects is no part of an echo.
+    collect_garbage_less_often()
     async with tab.line() as socket:
         await tab.until(socket, b"$ ")
         await socket.send_bytes(b"PS1=; stty raw -echo; printf 're''ady'; exec cat\n")
@@ -245,6 +248,8 @@ async def serve(folder: Path, docker_url: str) -> int:
     """A node that freezes the users whose ids come in, until standard input ends."""
     settings: dict[str, Any] = {"FUNAI_WORKSPACE_HOSTPORTSCANSIZE": 200}
     async with workspace_node.node(docker_url, folder / "node", **settings) as node:
+        # As the daemon does when it begins.
+        collect_garbage_less_often()
         print(json.dumps(node.url), flush=True)
         while user_id := (await asyncio.to_thread(sys.stdin.readline)).strip():
             print(json.dumps(await node.services.workspaces.freeze(user_id)), flush=True)

@@ -27,8 +27,8 @@ _VARIABLES: Final[dict[str, tuple[str, str, str | None]]] = {
     "agent": ("RUNTIME_AGENT_HOST", "RUNTIME_AGENT_PORT", None),
     "git": ("GIT_HOST", "GIT_PORT", None),
     "api": ("API_HOST", "API_PORT", "API_DB_URL"),
+    "workspace": ("WORKSPACE_HOST", "WORKSPACE_PORT", None),
 }
-_NOT_BUILT: Final = ("workspace",)
 
 Database = Annotated[
     str | None,
@@ -143,8 +143,6 @@ def daemon(
     db: Database = None,
 ) -> None:
     """Run one daemon in the foreground, as under systemd; everything else comes from its environment."""
-    if name in _NOT_BUILT:
-        _refuse(f"{name} is not built yet")
     if name not in _VARIABLES:
         _refuse(f"there is no daemon {name!r}; choose one of {', '.join(_VARIABLES)}")
     host_name, port_name, db_name = _VARIABLES[name]

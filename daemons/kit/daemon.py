@@ -43,7 +43,7 @@ def serve(build: Callable[[], Awaitable[web.Application]], *, host: str, port: i
     """Serve the application until a signal. What must be mended first (a taken port, a database) is named, exit 78."""
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     loop = asyncio.new_event_loop()
-    _collect_garbage_less_often()
+    collect_garbage_less_often()
     logger.info("starting", extra={"service": service, "host": host, "port": port})
     try:
         web.run_app(
@@ -67,7 +67,7 @@ def serve(build: Callable[[], Awaitable[web.Application]], *, host: str, port: i
         raise
 
 
-def _collect_garbage_less_often() -> None:
+def collect_garbage_less_often() -> None:
     """What is loaded by now stays for good, and a group of fifty orders makes thousands of objects that die with it:
     with Python's own thresholds the collector took 7 % of a busy control plane's time."""
     gc.collect()

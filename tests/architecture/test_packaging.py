@@ -1,7 +1,10 @@
 """What operators install fits what the daemons read."""
 
 import importlib
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,6 +57,24 @@ def test_a_unit_starts_its_daemon_from_its_environment(name: str) -> None:
     assert f"EnvironmentFile=/etc/funai/{name}.env\n" in unit
     assert "RestartPreventExitStatus=78\n" in unit
     assert any(command.callback and command.callback.__name__ == "daemon" for command in app.registered_commands)
+
+
+@pytest.mark.parametrize("name", DAEMONS)
+def test_the_command_of_a_unit_is_its_daemon(name: str, tmp_path: Path) -> None:
+    """With a settings file that is none, the daemon itself says so, and nothing is started."""
+    file = tmp_path / "platform.toml"
+    file.write_text("= nothing")
+    kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
+    done = subprocess.run(
+        [sys.executable, "-m", "console", "daemon", name],
+        env={**kept, "PYTHONPATH": str(ROOT), "FUNAI_CONFIG": str(file)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 78 and str(file) in done.stderr, done.stderr
 
 
 def test_both_commands_are_in_the_readme() -> None:
