@@ -29,6 +29,7 @@ from aiohttp import WSMsgType
 
 from bench.figures import Figure, median, percentile, show
 from daemons.kit.daemon import collect_garbage_less_often
+from daemons.workspace.app import GARBAGE
 from protocol.client.signed import Signed, signed_headers
 from protocol.client.transport import Transport
 from protocol.client.workspace import WorkspaceClient
@@ -249,7 +250,7 @@ async def serve(folder: Path, docker_url: str) -> int:
     settings: dict[str, Any] = {"FUNAI_WORKSPACE_HOSTPORTSCANSIZE": 200}
     async with workspace_node.node(docker_url, folder / "node", **settings) as node:
         # As the daemon does when it begins.
-        collect_garbage_less_often()
+        collect_garbage_less_often(GARBAGE)
         print(json.dumps(node.url), flush=True)
         while user_id := (await asyncio.to_thread(sys.stdin.readline)).strip():
             print(json.dumps(await node.services.workspaces.freeze(user_id)), flush=True)

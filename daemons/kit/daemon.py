@@ -18,6 +18,8 @@ from daemons.kit.database import DatabaseMisconfigured
 from daemons.kit.settings import Misconfigured, Settings, load
 
 EX_CONFIG: Final = 78
+#: How many objects more than died are made before the youngest are looked through, and how often the older ones are.
+GARBAGE: Final = (50_000, 20, 50)
 MAX_BODY_BYTES: Final = 1024 * 1024
 
 logger = logging.getLogger(__name__)
@@ -39,11 +41,19 @@ def settings_or_exit(kind: type[S]) -> S:
     return settings
 
 
-def serve(build: Callable[[], Awaitable[web.Application]], *, host: str, port: int, service: str) -> None:
-    """Serve the application until a signal. What must be mended first (a taken port, a database) is named, exit 78."""
+def serve(
+    build: Callable[[], Awaitable[web.Application]],
+    *,
+    host: str,
+    port: int,
+    service: str,
+    garbage: tuple[int, int, int] = GARBAGE,
+) -> None:
+    """Serve the application until a signal. What must be mended first (a taken port, a database) is named, exit 78.
+    `garbage` are the collector's thresholds."""
     asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     loop = asyncio.new_event_loop()
-    collect_garbage_less_often()
+    collect_garbage_less_often(garbage)
     logger.info("starting", extra={"service": service, "host": host, "port": port})
     try:
         web.run_app(
@@ -67,12 +77,12 @@ def serve(build: Callable[[], Awaitable[web.Application]], *, host: str, port: i
         raise
 
 
-def collect_garbage_less_often() -> None:
+def collect_garbage_less_often(thresholds: tuple[int, int, int] = GARBAGE) -> None:
     """What is loaded by now stays for good, and a group of fifty orders makes thousands of objects that die with it:
     with Python's own thresholds the collector took 7 % of a busy control plane's time."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(*thresholds)
 
 
 def _refuse(message: str) -> NoReturn:
