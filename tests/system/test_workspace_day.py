@@ -1,4 +1,4 @@
-"""A user's day over the whole platform, as the user lives it: an ordinary account, and the gateway's address alone.
+"""A user's day over the whole platform, as the user lives it: an ordinary account, and one address for everything.
 
 The two paths of the system: develop (open the workspace, write, install, look at it live, commit and push) and publish
 (order a deployment, visit what it made). After that come a move to another node, and the app's end.
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -35,8 +35,9 @@ from protocol.jobs import JobStatus
 from protocol.workspace_git import CommitMessage, GitResult
 from protocol.workspace_moves import WorkspaceMoveState
 from protocol.workspace_runs import RunState, RunType
-from tests.support import engines, git_image, node_image, preview_gateway, real, workspace_node
+from tests.support import engines, entries, git_image, node_image, preview_gateway, real, workspace_node
 from tests.support.eventually import eventually
+from tests.support.gateways import Backends
 from tests.support.platform import Up, free_base
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(800)]
@@ -134,7 +135,7 @@ class User:
         headers = {"Authorization": self.raw.headers["Authorization"]}
         async with (
             aiohttp.ClientSession() as session,
-            session.ws_connect(url, headers=headers, ssl=False) as socket,
+            session.ws_connect(url, headers=headers) as socket,
             asyncio.timeout(60),
         ):
             assert json.loads((await socket.receive()).data)["type"] == "ready"
@@ -170,15 +171,26 @@ async def account(up: Up, credentials: dict[str, str]) -> str:
 
 
 @pytest.fixture
-async def user(up: Up, account: str) -> AsyncIterator[User]:
-    options: dict[str, Any] = {"timeout": 60, "trust_env": False, "verify": False}
-    async with httpx.AsyncClient(base_url=up.ready["gateway"], **options) as visitor:
+async def entry(up: Up, credentials: dict[str, str], tmp_path: Path) -> AsyncIterator[str]:
+    """The platform's one public address."""
+    backends = Backends()
+    try:
+        async with entries.before(up.ready, credentials, tmp_path / "entry", await backends.serve("agent")) as url:
+            yield url
+    finally:
+        await backends.close()
+
+
+@pytest.fixture
+async def user(up: Up, entry: str, account: str) -> AsyncIterator[User]:
+    options: dict[str, Any] = {"timeout": 60, "trust_env": False}
+    async with httpx.AsyncClient(base_url=entry, **options) as visitor:
         login = {"userName": NAME, "password": PASSWORD}
         session = (await visitor.post("/api/fun-ai/auth/login", json=login)).raise_for_status().json()["data"]
         headers = bearer(session["accessToken"])
         async with (
-            Transport(up.ready["gateway"], headers) as transport,
-            httpx.AsyncClient(base_url=up.ready["gateway"], headers=headers, **options) as raw,
+            Transport(entry, headers) as transport,
+            httpx.AsyncClient(base_url=entry, headers=headers, **options) as raw,
         ):
             api = ApiClient(transport)
             app, me = await api.create_app(), await api.me()
@@ -286,13 +298,12 @@ async def test_a_users_day(up: Up, user: User, second: str, credentials: dict[st
     await moved(up, user, credentials["API_ADMIN_TOKEN"])
     lookup = f"{WORKSPACE}/internal/gateway/node?appId={user.app_id}"
     assert (await user.raw.get(lookup)).status_code in (403, 404)
-    where = await user.raw.get(up.ready["api"] + lookup)
+    token = {"X-WS-Token": credentials["FUNAI_WORKSPACE_NODE_REGISTRY_GATEWAY_TOKEN"]}
+    where = await user.visitor.get(up.ready["api"] + lookup, headers=token)
     assert where.headers["X-WS-Node"] == second
-    async with httpx.AsyncClient(base_url=second, timeout=60, trust_env=False, verify=False) as visitor:
-        there = replace(user, visitor=visitor)
-        await there.sees("second of a package")
-        await there.write("text.mjs", "export const text = 'third';\n")
-        await there.sees("third of a package")
+    await user.sees("second of a package")
+    await user.write("text.mjs", "export const text = 'third';\n")
+    await user.sees("third of a package")
     assert (await user.workspace.git_status(user.app_id)).dirty
     pushed = await user.workspace.git(user.app_id, "commit-push", CommitMessage(message="Third"))
     assert pushed.result is GitResult.SUCCESS, pushed
