@@ -130,7 +130,8 @@ async def build_app(parts: Parts) -> web.Application:
     results = Results(told, apps, places)
     deployments = Deployments(apps, parts.plane, ownership, places, parts.hosting)
     who = AccountsOfApi(parts.database, parts.accounts, parts.clock)
-    app_routes = AppRoutes(Apps(apps, parts.plane, ownership, keys, told), parts.hosting)
+    owned = Apps(apps, parts.plane, ownership, keys, told)
+    app_routes = AppRoutes(owned, parts.hosting)
     await keys.publish()
 
     metrics, admin = Metrics(), admin_gate(parts.admin_tokens, parts.admin_networks)
@@ -142,7 +143,7 @@ async def build_app(parts: Parts) -> web.Application:
         app.add_routes(routes.table())
     app.on_shutdown.append(logs.close)
     app.add_routes([*app_routes.admin_table(), *health.table(), *metrics.table()])
-    add_workspaces(app, Known(parts.database, users, apps, ownership, admin), parts.workspaces)
+    add_workspaces(app, Known(parts.database, users, apps, ownership, owned, app_routes, admin), parts.workspaces)
     holders = PartHolders(keys, parts.plane, parts.workspaces.calls, parts.hosting, parts.removals)
     add_deletions(app, parts.database, holders)
     check_routes(app.router)

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import httpx
@@ -13,6 +14,7 @@ import pytest
 from protocol.client.api import bearer
 from protocol.headers import ADMIN_TOKEN
 from tests.support import workspace_node
+from tests.support.eventually import eventually
 from tests.support.served_api import ADMIN, hear, served_api
 from tests.support.workspace_node import SECRET, Node, new_user
 
@@ -53,6 +55,44 @@ async def test_the_first_call_makes_the_workspace_and_its_epoch(person: Person) 
     assert (made["containerStatus"], made["epoch"]) == ("RUNNING", 1)
     after = (await person.calls.get(f"{PREFIX}/container/status")).json()["data"]
     assert after["containerStatus"] == "RUNNING"
+
+
+async def test_an_editor_opens_with_a_container_and_starts_nothing(person: Person) -> None:
+    async def opened() -> dict[str, Any]:
+        answer = await person.calls.post(f"/api/fun-ai/app/open-editor?userId={person.user_id}&appId={person.app_id}")
+        assert answer.status_code == 200, answer.text
+        told: dict[str, Any] = answer.json()["data"]
+        return told
+
+    first = await opened()
+    assert (first["userId"], first["appId"], first["app"]["id"]) == (
+        int(person.user_id),
+        person.app_id,
+        int(person.app_id),
+    )
+    assert (first["projectDir"], first["hasPackageJson"]) == (f"/workspace/apps/{person.app_id}", False)
+    assert (first["runStatus"]["state"], "no package.json" in first["message"]) == ("IDLE", True)
+    status = (await person.calls.get(f"{PREFIX}/container/status")).json()["data"]
+    assert status["containerStatus"] == "RUNNING"
+
+    body = {"appId": person.app_id, "path": "web/package.json", "content": "{}"}
+    assert (await person.calls.post(f"{PREFIX}/files/content", json=body)).is_success
+    other = str((await person.calls.post("/api/fun-ai/app/create")).json()["data"]["id"])
+    await person.calls.post(f"{PREFIX}/files/ensure-dir?appId={other}")
+    page = {"appId": other, "path": "index.html", "content": "<p>hi"}
+    assert (await person.calls.post(f"{PREFIX}/files/content", json=page)).is_success
+    assert (await person.calls.post(f"{PREFIX}/run/preview?appId={other}")).is_success
+
+    async def serves() -> bool:
+        return bool((await person.calls.get(f"{PREFIX}/run/status")).json()["data"]["previewUrl"])
+
+    await eventually(serves, 60)
+    second = await opened()
+    assert (second["hasPackageJson"], second["runStatus"]["appId"]) == (True, other)
+    assert second["runStatus"]["previewUrl"] is None
+    assert f"app {other} runs" in second["message"]
+    own = (await person.calls.post(f"/api/fun-ai/app/open-editor?appId={other}")).json()["data"]
+    assert own["runStatus"]["previewUrl"].endswith(f"/preview/{other}/")
 
 
 async def test_who_has_a_workspace_stays_and_who_has_none_moves(person: Person) -> None:

@@ -6,6 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
+from daemons.api.adapters.node_editing import NodeEditing
 from daemons.api.adapters.sql.moves import SqlMoves
 from daemons.api.adapters.sql.workspaces import SqlWorkspaces
 from daemons.api.domain.forwarding import Ambiguous, NotForwarded
@@ -21,6 +22,8 @@ from daemons.api.domain.workspaces import (
     WorkspaceNodeDisabled,
     WorkspaceNodeNameTaken,
 )
+from daemons.api.http.apps import AppRoutes
+from daemons.api.http.editors import EditorRoutes
 from daemons.api.http.workspace_backups import WorkspaceBackupRoutes
 from daemons.api.http.workspace_gateway import WorkspaceGatewayRoutes, gateway_gate
 from daemons.api.http.workspace_moves import WorkspaceMoveRoutes
@@ -31,13 +34,16 @@ from daemons.api.ports import AppStore, UserStore
 from daemons.api.ports.moves import MovingNodes, OrderRefused
 from daemons.api.ports.workspaces import (
     BodyRefused,
+    CallRefused,
     Holdings,
     Movers,
     NodeCalls,
     NodeRefusedSocket,
     NodeUnreachable,
 )
+from daemons.api.services.apps import Apps
 from daemons.api.services.backups import Backups
+from daemons.api.services.editors import Editors
 from daemons.api.services.moves import Moves
 from daemons.api.services.moving import Around, Moving, Pace
 from daemons.api.services.ownership import Ownership
@@ -67,6 +73,7 @@ WORKSPACE_PROBLEMS: Final[Problems] = {
     BodyRefused: (415, ErrorReason.UNSUPPORTED_MEDIA_TYPE),
     TooManyCalls: (429, ErrorReason.RATE_LIMITED),
     NodeUnreachable: (502, ErrorReason.PEER_FAILED),
+    CallRefused: (502, ErrorReason.PEER_FAILED),
     NodeRefusedSocket: (502, ErrorReason.PEER_FAILED),
     NoWorkspaceNode: (503, ErrorReason.NO_NODE),
     WorkspaceNodeDisabled: (503, ErrorReason.NODE_DISABLED),
@@ -105,6 +112,8 @@ class Known:
     users: UserStore
     apps: AppStore
     ownership: Ownership
+    editable: Apps
+    views: AppRoutes
     admin: Gate
 
 
@@ -127,6 +136,8 @@ def add_workspaces(app: web.Application, known: Known, parts: WorkspaceParts) ->
     _add_moves(app, known, parts, store)
     app.add_routes(WorkspaceGatewayRoutes(ways).table())
     app.add_routes(workspaces.table())
+    editors = Editors(ways, known.ownership, known.editable, NodeEditing(parts.calls))
+    app.add_routes(EditorRoutes(editors, known.views.view).table())
     operators = WorkspaceOperatorRoutes(OperatedWorkspaces(store, parts.calls), parts.calls)
     app.add_routes(operators.table())
     app.on_shutdown.append(workspaces.close)

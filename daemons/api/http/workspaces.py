@@ -99,7 +99,7 @@ class WorkspaceRoutes:
                 except NotTheNode:
                     # A body in pieces is gone; everything else waits for the switch, and goes to who has it then.
                     if how is Carriage.STREAM or asyncio.get_running_loop().time() > until:
-                        return _later()
+                        return later()
                     await asyncio.sleep(_LOOK_SECONDS)
 
     async def _document(self, request: web.Request, call: Call, who: Subject) -> tuple[bytes, str | None]:
@@ -163,7 +163,8 @@ def _with(order: NodeCall, body: bytes | AsyncIterator[bytes], length: int | Non
     return NodeCall(order.method, order.path, order.query, order.headers, body, length, order.patience)
 
 
-def _later() -> web.Response:
+def later() -> web.Response:
+    """The workspace is on its way between nodes."""
     answer = refuse(
         503, "your workspace is being moved to another node; try again in a moment", ErrorReason.UNAVAILABLE.value
     )
