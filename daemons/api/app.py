@@ -231,10 +231,21 @@ def _workspaces(settings: ApiSettings, stack: AsyncExitStack) -> WorkspaceParts:
         holdings=calls,
         node_tokens=NodeTokens(revealed(settings.workspace_node_tokens), own, settings.workspace_node_networks),
         gateway_tokens=revealed(settings.workspace_gateway_tokens),
-        policy=PlacementPolicy(settings.workspace_stale_seconds, settings.workspace_disk_min_pct),
+        policy=policy_of(settings),
         moving=HttpMovingNodes(calls),
         pace=Pace(settings.workspace_moves_at_once, settings.workspace_keep_seconds),
     )
+
+
+def policy_of(settings: ApiSettings) -> PlacementPolicy:
+    """What nodes take new users and new runs. Raises Misconfigured for a limit without a number."""
+    if settings.limits_enabled and not settings.most_running:
+        raise Misconfigured(
+            "FUNAI_WORKSPACE_NODE_LIMITS_ENABLED is on: FUNAI_WORKSPACE_NODE_LIMITS_MAX_RUNNING_PER_NODE must say how "
+            "many runs a node carries, at least 1"
+        )
+    most = settings.most_running if settings.limits_enabled else None
+    return PlacementPolicy(settings.workspace_stale_seconds, settings.workspace_disk_min_pct, most)
 
 
 def hosting_of(settings: ApiSettings) -> Hosting:

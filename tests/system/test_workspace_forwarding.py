@@ -11,6 +11,7 @@ import aiohttp
 import httpx
 import pytest
 
+from daemons.api.domain.workspaces import PlacementPolicy
 from protocol.client.api import bearer
 from protocol.headers import ADMIN_TOKEN
 from tests.support import workspace_node
@@ -160,3 +161,36 @@ async def test_a_terminal_of_an_existing_client_makes_its_workspace(person: Pers
         async with aiohttp.ClientSession() as other, other.ws_connect(person.url + stranger, headers=bearer(TOKEN)):
             pass
     assert refusal.value.status in (403, 404)
+
+
+async def test_a_node_carries_as_many_runs_as_it_may(docker_url: str, tmp_path: Path) -> None:
+    users, policy = [new_user(), new_user()], PlacementPolicy(most_running=1)
+    tokens = {int(user): f"{TOKEN}-{user}" for user in users}
+    async with (
+        workspace_node.node(docker_url, tmp_path) as node,
+        served_api(tmp_path, SECRET, tokens, policy=policy) as url,
+        httpx.AsyncClient(base_url=url, timeout=60, trust_env=False, verify=False) as calls,
+    ):
+        await hear(url, node.url)
+
+        async def call(user: str, path: str, **more: Any) -> httpx.Response:
+            return await calls.post(path, headers=bearer(tokens[int(user)]), **more)
+
+        async def preview(user: str, kind: str = "preview") -> httpx.Response:
+            app_id = apps[user]
+            return await call(user, f"{PREFIX}/run/{kind}?appId={app_id}")
+
+        apps = {user: str((await call(user, "/api/fun-ai/app/create")).json()["data"]["id"]) for user in users}
+        for user, app_id in apps.items():
+            assert (await call(user, f"{PREFIX}/files/ensure-dir?appId={app_id}")).is_success
+            body = {"appId": app_id, "path": "index.html", "content": "<p>hi"}
+            assert (await call(user, f"{PREFIX}/files/content", json=body)).is_success
+        first, second = users
+        assert (await preview(first)).is_success
+        for kind in ("preview", "start", "build", "install"):
+            refused = await preview(second, kind)
+            assert (refused.status_code, refused.json()["reason"]) == (503, "node_full"), refused.text
+            assert int(refused.headers["Retry-After"]) > 0
+        assert (await preview(first)).is_success
+        assert (await call(first, f"{PREFIX}/run/stop")).is_success
+        assert (await preview(second)).is_success

@@ -6,9 +6,11 @@ from typing import Final
 
 from aiohttp import web
 
+from daemons.api.adapters.node_busy import NodeBusy
 from daemons.api.adapters.node_editing import NodeEditing
 from daemons.api.adapters.sql.moves import SqlMoves
 from daemons.api.adapters.sql.workspaces import SqlWorkspaces
+from daemons.api.domain.capacity import NodeFull
 from daemons.api.domain.forwarding import Ambiguous, NotForwarded
 from daemons.api.domain.moves import MoveExists, MoveLost, TooLateToCancel, UnknownMove
 from daemons.api.domain.workspaces import (
@@ -46,6 +48,7 @@ from daemons.api.services.backups import Backups
 from daemons.api.services.editors import Editors
 from daemons.api.services.moves import Moves
 from daemons.api.services.moving import Around, Moving, Pace
+from daemons.api.services.node_room import NodeRoom
 from daemons.api.services.ownership import Ownership
 from daemons.api.services.workspace_nodes import OnlyWithoutFiles, WorkspaceNodes
 from daemons.api.services.workspace_operators import OperatedWorkspaces
@@ -75,6 +78,7 @@ WORKSPACE_PROBLEMS: Final[Problems] = {
     NodeUnreachable: (502, ErrorReason.PEER_FAILED),
     CallRefused: (502, ErrorReason.PEER_FAILED),
     NodeRefusedSocket: (502, ErrorReason.PEER_FAILED),
+    NodeFull: (503, ErrorReason.NODE_FULL),
     NoWorkspaceNode: (503, ErrorReason.NO_NODE),
     WorkspaceNodeDisabled: (503, ErrorReason.NODE_DISABLED),
 }
@@ -130,7 +134,8 @@ def add_workspaces(app: web.Application, known: Known, parts: WorkspaceParts) ->
     registry = WorkspaceNodes(store, movers, known.users, parts.policy, frozenset(parts.node_tokens.own))
     nodes = WorkspaceNodeRoutes(registry)
     ways = Ways(store, known.apps, known.ownership, parts.policy)
-    workspaces = WorkspaceRoutes(ways, parts.calls, known.admin)
+    room = NodeRoom(NodeBusy(parts.calls), parts.policy.most_running)
+    workspaces = WorkspaceRoutes(ways, parts.calls, room, known.admin)
     app.add_routes(nodes.node_table())
     app.add_routes(nodes.admin_table())
     _add_moves(app, known, parts, store)

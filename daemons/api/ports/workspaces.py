@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from daemons.api.domain.capacity import Busy
 from daemons.api.domain.workspaces import Beat, Placement, Users, WorkspaceNode
 from daemons.kit.sockets import End
 from protocol.workspace_operators import WorkspaceFigures
@@ -169,6 +170,19 @@ class NodeCalls(NodeFigures, Protocol):
 
     def socket(self, node: WorkspaceNode, call: NodeCall) -> AbstractAsyncContextManager[End]:
         """A WebSocket. Also raises NodeRefusedSocket."""
+        ...
+
+
+class BusyNodes(Protocol):
+    """How many runs nodes carry."""
+
+    @property
+    def patience(self) -> float:
+        """After so many seconds an answer does not come any more."""
+        ...
+
+    async def busy(self, placement: Placement, node: WorkspaceNode) -> Busy:
+        """Raises NodeUnreachable, NotTheNode, CallRefused by a node that does not know the question."""
         ...
 
 
