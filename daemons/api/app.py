@@ -130,7 +130,8 @@ async def build_app(parts: Parts) -> web.Application:
     results = Results(told, apps, places)
     deployments = Deployments(apps, parts.plane, ownership, places, parts.hosting)
     who = AccountsOfApi(parts.database, parts.accounts, parts.clock)
-    app_routes = AppRoutes(Apps(apps, parts.plane, ownership, keys, told), parts.hosting)
+    owned = Apps(apps, parts.plane, ownership, keys, told)
+    app_routes = AppRoutes(owned, parts.hosting)
     await keys.publish()
 
     metrics, admin = Metrics(), admin_gate(parts.admin_tokens, parts.admin_networks)
@@ -142,7 +143,7 @@ async def build_app(parts: Parts) -> web.Application:
         app.add_routes(routes.table())
     app.on_shutdown.append(logs.close)
     app.add_routes([*app_routes.admin_table(), *health.table(), *metrics.table()])
-    add_workspaces(app, Known(parts.database, users, apps, ownership, admin), parts.workspaces)
+    add_workspaces(app, Known(parts.database, users, apps, ownership, owned, app_routes, admin), parts.workspaces)
     holders = PartHolders(keys, parts.plane, parts.workspaces.calls, parts.hosting, parts.removals)
     add_deletions(app, parts.database, holders)
     check_routes(app.router)
@@ -230,10 +231,21 @@ def _workspaces(settings: ApiSettings, stack: AsyncExitStack) -> WorkspaceParts:
         holdings=calls,
         node_tokens=NodeTokens(revealed(settings.workspace_node_tokens), own, settings.workspace_node_networks),
         gateway_tokens=revealed(settings.workspace_gateway_tokens),
-        policy=PlacementPolicy(settings.workspace_stale_seconds, settings.workspace_disk_min_pct),
+        policy=policy_of(settings),
         moving=HttpMovingNodes(calls),
         pace=Pace(settings.workspace_moves_at_once, settings.workspace_keep_seconds),
     )
+
+
+def policy_of(settings: ApiSettings) -> PlacementPolicy:
+    """What nodes take new users and new runs. Raises Misconfigured for a limit without a number."""
+    if settings.limits_enabled and not settings.most_running:
+        raise Misconfigured(
+            "FUNAI_WORKSPACE_NODE_LIMITS_ENABLED is on: FUNAI_WORKSPACE_NODE_LIMITS_MAX_RUNNING_PER_NODE must say how "
+            "many runs a node carries, at least 1"
+        )
+    most = settings.most_running if settings.limits_enabled else None
+    return PlacementPolicy(settings.workspace_stale_seconds, settings.workspace_disk_min_pct, most)
 
 
 def hosting_of(settings: ApiSettings) -> Hosting:

@@ -13,6 +13,7 @@ from protocol.api import (
     AppInfo,
     CreateApp,
     GitKeyInfo,
+    OpenedEditor,
     StartDeployment,
     StoppedDeployment,
     UpdateApp,
@@ -33,6 +34,8 @@ _JOBS: Final = TypeAdapter(tuple[JobView, ...], config=LATE)
 _KEYS: Final = TypeAdapter(tuple[GitKeyInfo, ...], config=LATE)
 _NOTHING: Final[TypeAdapter[None]] = TypeAdapter(None, config=LATE)
 _STOP_SECONDS: Final = 70.0
+#: An image may be pulled for the first container of a user.
+_OPEN_SECONDS: Final = 360.0
 _QUIET_BUILD_SECONDS: Final = 1800.0
 
 Query = Mapping[str, str | int | None]
@@ -78,6 +81,11 @@ class ApiClient:
         """The app is gone, and what it has elsewhere is taken away; asked again, how far that came. Raises Refused
         404."""
         return await self.transport.call("POST", "/api/fun-ai/app/delete", AppDeletionView, query={"appId": app_id})
+
+    async def open_editor(self, app_id: str) -> OpenedEditor:
+        """The app's folder is there and one's container runs; nothing of the app is started. Raises Refused 404."""
+        path, asked = "/api/fun-ai/app/open-editor", {"appId": app_id}
+        return await self.transport.call("POST", path, OpenedEditor, query=asked, seconds=_OPEN_SECONDS)
 
     async def apps(self) -> tuple[AppInfo, ...]:
         """All one's apps."""

@@ -80,6 +80,7 @@ RULES: Final[Mapping[tuple[str, str], Row]] = {
     ("GET", f"{_API}/app/list"): _USER,
     ("GET", f"{_API}/app/info"): _USER,
     ("POST", f"{_API}/app/update-basic"): _USER,
+    ("POST", f"{_API}/app/open-editor"): _DEAR,
     ("GET", f"{_API}/app/delete"): _DEAR,
     ("POST", f"{_API}/app/delete"): _DEAR,
     ("GET", f"{_API}/deploy/app/list"): _USER,

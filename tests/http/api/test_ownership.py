@@ -27,6 +27,8 @@ ROUTES = [
     ("POST", "/api/fun-ai/app/create?userId=1", "", 200, 403, 401),
     ("POST", "/api/fun-ai/app/update-basic", '{"appId": "20001", "appName": "store"}', 409, 404, 401),
     ("POST", "/api/fun-ai/app/update-basic", '{"userId": "1", "appId": "20001", "appName": "store"}', 409, 403, 401),
+    ("POST", "/api/fun-ai/app/open-editor?appId=20001", "", 503, 404, 401),
+    ("POST", "/api/fun-ai/app/open-editor?userId=1&appId=20001", "", 503, 403, 401),
     ("GET", "/api/fun-ai/app/delete?appId=20001", "", 200, 404, 401),
     ("POST", "/api/fun-ai/app/delete?appId=20001", "", 200, 404, 401),
     ("POST", "/api/fun-ai/app/delete?userId=1&appId=20001", "", 200, 403, 401),
