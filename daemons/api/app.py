@@ -30,6 +30,7 @@ from daemons.api.domain.apps import AppLimit, NameTaken
 from daemons.api.domain.deployments import Hosting, InvalidDeployment
 from daemons.api.domain.keys import InvalidPublicKey
 from daemons.api.domain.workspaces import PlacementPolicy
+from daemons.api.http.app_operators import AppOperatorRoutes
 from daemons.api.http.apps import AppRoutes
 from daemons.api.http.callers import admin_gate, user_gates
 from daemons.api.http.cors import Origins
@@ -142,7 +143,8 @@ async def build_app(parts: Parts) -> web.Application:
     for routes in (UserRoutes(users), app_routes, DeploymentRoutes(deployments), KeyRoutes(keys), logs, who, told_of):
         app.add_routes(routes.table())
     app.on_shutdown.append(logs.close)
-    app.add_routes([*app_routes.admin_table(), *health.table(), *metrics.table()])
+    for_others = AppOperatorRoutes(deployments, ownership)
+    app.add_routes([*app_routes.admin_table(), *for_others.table(), *health.table(), *metrics.table()])
     add_workspaces(app, Known(parts.database, users, apps, ownership, owned, app_routes, admin), parts.workspaces)
     holders = PartHolders(keys, parts.plane, parts.workspaces.calls, parts.hosting, parts.removals)
     add_deletions(app, parts.database, holders)
