@@ -7,9 +7,10 @@ from pathlib import Path
 
 from daemons.api.app import build
 from daemons.api.composition.accounts import account_parts
-from daemons.api.composition.first_account import add_account, read_password
+from daemons.api.composition.first_account import add_account
 from daemons.api.settings import ApiSettings
 from daemons.kit.daemon import serve, settings_or_exit
+from daemons.kit.secret_input import read_password
 from protocol.accounts import Role
 
 
