@@ -1,6 +1,6 @@
 """Composition root of the API entry: what it is made of, and which exception is which answer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -149,6 +149,12 @@ async def build_app(parts: Parts) -> web.Application:
     holders = PartHolders(keys, parts.plane, parts.workspaces.calls, parts.hosting, parts.removals)
     add_deletions(app, parts.database, holders)
     check_routes(app.router)
+    app.cleanup_ctx.append(_upkeep(keys, results, who))
+    return app
+
+
+def _upkeep(keys: KeyRing, results: Results, who: AccountsOfApi) -> Callable[[web.Application], AsyncIterator[None]]:
+    """What goes on beside the calls."""
 
     async def republish() -> None:
         """Also mends an access file that was deleted, or that could not be written at its time."""
@@ -160,8 +166,7 @@ async def build_app(parts: Parts) -> web.Application:
     async def forget_sessions() -> None:
         await every(_FORGET_SECONDS, who.sessions.tidy, expected=(DatabaseUnavailable,))
 
-    app.cleanup_ctx.append(background(republish, forget, forget_sessions))
-    return app
+    return background(republish, forget, forget_sessions)
 
 
 def _behind_doors(parts: Parts, who: AccountsOfApi, metrics: Metrics, admin: Gate) -> web.Application:
