@@ -102,6 +102,7 @@ from daemons.kit.daemon import MAX_BODY_BYTES
 from daemons.kit.database import DatabaseMisconfigured
 from daemons.kit.health import HealthRoutes
 from daemons.kit.metrics import Metrics
+from daemons.kit.openapi import ContractRoutes, check_described
 from daemons.kit.problems import Problems, problem_middleware
 from daemons.kit.seats import NoSeat
 from daemons.kit.settings import revealed
@@ -318,6 +319,7 @@ def build_app(
     app[ACCESS] = access
     for table, gates in _routes(plane, metrics, gates_of(settings), tokenless=not settings.runner_enabled):
         app.add_routes(access.routes(table, *gates))
+    check_described(app.router)
     app.cleanup_ctx.append(background(*plane.loops()))
     app.on_shutdown.append(plane.close)
     return app
@@ -357,6 +359,7 @@ def _routes(
         (WebhookRoutes(plane.webhooks).table(), (gates.admin,)),
         (HealthRoutes(SERVICE, plane.clock, {"store": plane.urgent.check}).table(), ()),
         (metrics.table(), ()),
+        (ContractRoutes("daemons.deploy").table(), ()),
     )
 
 

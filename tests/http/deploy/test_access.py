@@ -73,6 +73,7 @@ OPEN_TO = {
     "GET /internal/health": {"anyone"},
     "GET /internal/ready": {"anyone"},
     "GET /metrics": {"anyone"},
+    "GET /openapi.json": {"anyone"},
 }
 
 
