@@ -96,7 +96,7 @@ from daemons.deploy.services.ways import Ways
 from daemons.deploy.services.webhooks import LOOK_SECONDS as RESULT_SECONDS
 from daemons.deploy.services.webhooks import Webhooks
 from daemons.deploy.settings import DeploySettings
-from daemons.kit.auth import AUTH_PROBLEMS, Access, Gate
+from daemons.kit.auth import ACCESS, AUTH_PROBLEMS, Access, Gate
 from daemons.kit.clock import SystemClock
 from daemons.kit.daemon import MAX_BODY_BYTES
 from daemons.kit.database import DatabaseMisconfigured
@@ -111,7 +111,6 @@ from protocol.errors import ErrorReason
 
 SERVICE: Final = "fun-ai-studio-deploy"
 _DAY_MS: Final = 24 * 3600 * 1000
-ACCESS: Final = web.AppKey("access", Access)
 
 PROBLEMS: Final[Problems] = {
     **AUTH_PROBLEMS,

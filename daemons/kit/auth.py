@@ -135,6 +135,10 @@ class Access:
         return address is not None and any(address in network for network in networks)
 
 
+#: Where an application has its table.
+ACCESS: Final = web.AppKey("access", Access)
+
+
 def client_address(
     request: web.Request, proxies: Sequence[Network]
 ) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -3,7 +3,7 @@
 import pytest
 from aiohttp import web
 
-from daemons.deploy.app import ACCESS
+from daemons.kit.auth import ACCESS
 from tests.http.deploy.plane import HEADERS, TOKENS, Plane, serving
 
 ID = "00000000-0000-0000-0000-000000000000"

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from aiohttp import web
 from aiohttp.hdrs import METH_HEAD
@@ -151,14 +151,20 @@ def _has_get(app: web.Application, route: web.AbstractRoute) -> bool:
 
 
 def _answered(said: Answers) -> Sequence[object]:
-    kinds = [said.data, *said.also.values()]
-    plain = [get_args(kind)[0] if _wraps(kind) else kind for kind in kinds]
+    plain = [_inside(kind) for kind in (said.data, *said.also.values())]
     return [kind for kind in plain if kind is not None and not isinstance(kind, str)]
 
 
 def _wraps(kind: object) -> bool:
     """Whether it is `Envelope[...]`, whatever a daemon does by itself."""
-    return isinstance(kind, type) and issubclass(kind, Envelope) and kind is not Envelope
+    return isinstance(kind, type) and issubclass(kind, Envelope)
+
+
+def _inside(kind: object) -> object:
+    """Of `Envelope[...]` what is in it, of anything else itself."""
+    if isinstance(kind, type) and issubclass(kind, Envelope):
+        return kind.__pydantic_generic_metadata__["args"][0]
+    return kind
 
 
 def _taken(route: _Route) -> Sequence[Any]:
@@ -266,9 +272,7 @@ class _Operation:
         if said.media != JSON:
             event = {"x-event-data": self._models.of(kind, "serialization")} if kind is not None else {}
             return {"description": "as it comes", "content": {said.media: {"schema": {"type": "string"}, **event}}}
-        wraps, inner = self._wraps, kind
-        if _wraps(kind):
-            wraps, inner = True, kind.__pydantic_generic_metadata__["args"][0]  # type: ignore[attr-defined]
+        wraps, inner = self._wraps or _wraps(kind), _inside(kind)
         schema = {"type": "null"} if inner is None else self._models.of(inner, "serialization")
         return {"description": "done", "content": {JSON: {"schema": _wrapped(status, schema) if wraps else schema}}}
 

@@ -9,11 +9,17 @@ from typing import Final
 
 from aiohttp import web
 
-from daemons.deploy.app import ACCESS
+from daemons.agent.composition.databases import DatabaseParts
+from daemons.agent.http.problems import PROBLEMS as AGENT_PROBLEMS
+from daemons.agent.settings import AgentSettings
 from daemons.deploy.app import PROBLEMS as DEPLOY_PROBLEMS
-from daemons.kit.auth import Access, Gate
+from daemons.kit.auth import ACCESS, Access, Gate
+from daemons.kit.settings import load
 from protocol import headers
 from tests.http.deploy import plane as deploy
+from tests.support.agent_served import listening, twin_parts
+from tests.support.agent_twins import TwinEngine
+from tests.support.mongo_twin import TwinAccounts, TwinDatabases
 from tests.support.openapi.documents import Plane, Schema
 
 
@@ -28,6 +34,9 @@ class ServedPlane:
     known: Mapping[str, Sequence[str]] = field(default_factory=dict)
     unreachable: Sequence[int] = ()
     secret: str = ""
+
+
+_IMAGE: Final = "funai/u7-app5:aaaaaaaaaaaa-1"
 
 
 def _key(header: str, about: str) -> Schema:
@@ -61,6 +70,20 @@ def deploy_plane(app: web.Application) -> Plane:
     )
 
 
+def agent_plane(app: web.Application) -> Plane:
+    """The runtime agent."""
+    return Plane(
+        name="agent",
+        title="Fun AI Studio: runtime agent",
+        about="The apps of one runtime node. Answers are bare JSON, refusals `{detail, reason}`.",
+        app=app,
+        problems=AGENT_PROBLEMS,
+        schemes={"runtime": _key(headers.AGENT_TOKEN, "a runner, or the control plane")},
+        guards=_by_gate(app[ACCESS], lambda gate: [gate.name]),
+        envelope=False,
+    )
+
+
 @asynccontextmanager
 async def _deploy(_folder: Path) -> AsyncIterator[ServedPlane]:
     async with deploy.serving() as served:
@@ -71,7 +94,25 @@ async def _deploy(_folder: Path) -> AsyncIterator[ServedPlane]:
         yield ServedPlane(deploy_plane(served.app), served.url, proofs, known, unreachable=(502,))
 
 
+@asynccontextmanager
+async def _agent(_folder: Path) -> AsyncIterator[ServedPlane]:
+    engine, databases = TwinEngine(local={_IMAGE: "sha256:1"}), TwinDatabases()
+    parts = twin_parts(engine, database=DatabaseParts(databases, databases, TwinAccounts()))
+    token = "runtime-token-of-contracts"
+    known: dict[str, object] = {
+        "RUNTIME_AGENT_TOKEN": token,
+        "DEPLOY_BASE_URL": "http://127.0.0.1:1",
+        "DEPLOY_NODE_TOKEN": "node-token-of-contracts",
+        "RUNTIME_START_SECONDS": "0.2",
+        "RUNTIME_MONGO_HOST": "mongo.test",
+    }
+    async with listening(load(AgentSettings, **known), parts) as (runner, url):
+        assert runner.app is not None
+        yield ServedPlane(agent_plane(runner.app), url, {headers.AGENT_TOKEN: token})
+
+
 #: How each daemon is served, with files of its own in a folder.
 DAEMONS: Final[Mapping[str, Callable[[Path], AbstractAsyncContextManager[ServedPlane]]]] = {
+    "agent": _agent,
     "deploy": _deploy,
 }
