@@ -93,6 +93,10 @@ class ApiSettings(Settings):
         validation_alias=AliasChoices("DEPLOY_PROXY_AUTH_SHARED_SECRET", "DEPLOY_PROXY_SHARED_SECRET")
     )
 
+    #: What the API proves itself with where operators order something of the control plane: one of its
+    #: DEPLOY_ADMIN_TOKEN, the first; none: they order nothing there by way of the API.
+    deploy_admin_tokens: OptionalTokens = Field((), alias="API_DEPLOY_ADMIN_TOKEN")
+
     #: What deliveries of job results are signed with, all of them while one replaces another; none: they are refused.
     webhook_secrets: OptionalTokens = Field(
         (), validation_alias=AliasChoices("API_DEPLOY_WEBHOOK_SECRET", "DEPLOY_WEBHOOK_SECRET")
