@@ -12,9 +12,11 @@ from daemons.api.adapters.access_file import DiskGitAccess
 from daemons.api.adapters.deploy_operations import HttpDeployOperations, NoDeployOperations
 from daemons.api.adapters.deploy_plane import HttpDeployPlane
 from daemons.api.adapters.git_orders import FolderHost
+from daemons.api.adapters.gitea import Bot, GiteaHost, GiteaPolicy, gitea_transport
 from daemons.api.adapters.node_moves import HttpMovingNodes
 from daemons.api.adapters.sql.results import SqlResults
 from daemons.api.adapters.sql.stores import COMPONENT, MIGRATIONS, QUERIES, SqlApps, SqlKeys, SqlUsers
+from daemons.api.adapters.templates import template_files
 from daemons.api.adapters.workspace_calls import HttpNodeCalls
 from daemons.api.composition.accounts import ACCOUNT_PROBLEMS, AccountParts, AccountsOfApi, account_parts
 from daemons.api.composition.deletions import PartHolders, add_deletions
@@ -217,7 +219,7 @@ async def build(settings: ApiSettings) -> web.Application:
                 user_tokens={DEMO_USER: revealed(settings.user_tokens)},
                 admin_tokens=revealed(settings.admin_tokens),
                 webhook_secrets=revealed(settings.webhook_secrets),
-                repositories=_repositories(settings),
+                repositories=repository_parts(settings, stack),
                 admin_networks=settings.admin_networks,
                 trusted_proxies=settings.trusted_proxies,
                 accounts=account_parts(settings),
@@ -248,6 +250,7 @@ def _distinct(settings: ApiSettings) -> None:
         API_DEPLOY_ADMIN_TOKEN=settings.deploy_admin_tokens,
         API_DEPLOY_WEBHOOK_SECRET=settings.webhook_secrets,
         API_GIT_WEBHOOK_SECRET=settings.push_secrets,
+        GITEA_ADMIN_TOKEN=settings.gitea_tokens,
         WORKSPACE_NODE_INTERNAL_SHARED_SECRET=settings.workspace_secrets,
         FUNAI_WORKSPACE_NODE_REGISTRY_SHARED_SECRET=settings.workspace_node_tokens,
         FUNAI_WORKSPACE_NODE_REGISTRY_NODE_TOKENS=tuple(token for _, token in settings.workspace_own_tokens),
@@ -255,9 +258,30 @@ def _distinct(settings: ApiSettings) -> None:
     )
 
 
-def _repositories(settings: ApiSettings) -> RepositoryParts:
-    host = FolderHost(settings.creations_dir, settings.removals_dir)
-    return RepositoryParts(host, {}, revealed(settings.push_secrets))
+def repository_parts(settings: ApiSettings, stack: AsyncExitStack) -> RepositoryParts:
+    """Who hosts repositories. Raises Misconfigured when that is Gitea and it is not said where, or by whose leave."""
+    files, secrets = template_files(settings.template_image), revealed(settings.push_secrets)
+    if not settings.gitea_enabled:
+        host = FolderHost(settings.creations_dir, settings.removals_dir)
+        return RepositoryParts(host, files if settings.git_templates else {}, secrets)
+    settings.require(GITEA_ADMIN_TOKEN=settings.gitea_tokens)
+    if settings.gitea_url is None:
+        raise Misconfigured("GITEA_BASE_URL is not set; set it to Gitea's address, or GITEA_ENABLED to false")
+    if settings.gitea_webhook_url is not None:
+        settings.require(API_GIT_WEBHOOK_SECRET=settings.push_secrets)
+    policy = GiteaPolicy(
+        default_branch=settings.gitea_branch,
+        auto_init=settings.gitea_auto_init,
+        bots=(
+            Bot(settings.gitea_runner_team, settings.gitea_runner_bot, "read"),
+            Bot(settings.gitea_workspace_team, settings.gitea_workspace_bot, "write"),
+        ),
+        webhook_url=settings.gitea_webhook_url,
+        webhook_secret=next(iter(secrets), ""),
+    )
+    transport = gitea_transport(settings.gitea_url, revealed(settings.gitea_tokens)[0])
+    stack.push_async_callback(transport.close)
+    return RepositoryParts(GiteaHost(transport, policy), files if settings.gitea_auto_init else {}, secrets)
 
 
 def _workspaces(settings: ApiSettings, stack: AsyncExitStack) -> WorkspaceParts:
