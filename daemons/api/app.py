@@ -155,10 +155,7 @@ async def build_app(parts: Parts) -> web.Application:
     async def forget() -> None:
         await every(_FORGET_SECONDS, results.tidy, expected=(DatabaseUnavailable,))
 
-    async def forget_sessions() -> None:
-        await every(_FORGET_SECONDS, who.sessions.tidy, expected=(DatabaseUnavailable,))
-
-    app.cleanup_ctx.append(background(republish, forget, forget_sessions))
+    app.cleanup_ctx.append(background(republish, forget, *who.loops()))
     return app
 
 

@@ -10,6 +10,7 @@ from daemons.api.domain.accounts import Account, Lives, NotLoggedIn, Session, ch
 from daemons.api.domain.rates import LoginRates, origin
 from daemons.api.ports.accounts import AccessTokens, AccountStore, Match, Passwords, SessionStore
 from daemons.api.services.limits import Limits
+from protocol.accounts import Role
 
 logger = logging.getLogger(__name__)
 
@@ -89,10 +90,14 @@ class Sessions:
         """Whose access token this is, as long as the session lasts, the account is enabled and its role is the token's.
         Raises NotLoggedIn."""
         claims = self._tokens.read(token)
-        session = await self._sessions.session(claims.session_id)
-        if session is None or not session.account.enabled or session.account.user_id != claims.user_id:
+        return await self.lasting(claims.session_id, claims.user_id, claims.role)
+
+    async def lasting(self, session_id: str, user_id: int, role: Role) -> Session:
+        """The session, as long as it is that user's and the account is enabled with that role. Raises NotLoggedIn."""
+        session = await self._sessions.session(session_id)
+        if session is None or not session.account.enabled or session.account.user_id != user_id:
             raise NotLoggedIn("the session is over; log in again")
-        if session.account.role is not claims.role:
+        if session.account.role is not role:
             raise NotLoggedIn("the account's role has changed; refresh the access token")
         return session
 
