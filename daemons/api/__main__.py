@@ -8,9 +8,10 @@ from typing import Final
 
 from daemons.api.app import build
 from daemons.api.composition.accounts import account_parts
-from daemons.api.composition.first_account import add_account, read_password
+from daemons.api.composition.first_account import add_account
 from daemons.api.settings import ApiSettings
 from daemons.kit.daemon import open_more_files, serve, settings_or_exit
+from daemons.kit.secret_input import read_password
 from protocol.accounts import Role
 
 #: Each line that is passed on is two sockets; as many as the unit allows.

@@ -1,6 +1,6 @@
 """Composition root of the API entry: what it is made of, and which exception is which answer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +30,7 @@ from daemons.api.domain.apps import AppLimit, NameTaken
 from daemons.api.domain.deployments import Hosting, InvalidDeployment
 from daemons.api.domain.keys import InvalidPublicKey
 from daemons.api.domain.workspaces import PlacementPolicy
+from daemons.api.http.app_operators import AppOperatorRoutes
 from daemons.api.http.apps import AppRoutes
 from daemons.api.http.callers import admin_gate, user_gates
 from daemons.api.http.cors import Origins
@@ -142,11 +143,18 @@ async def build_app(parts: Parts) -> web.Application:
     for routes in (UserRoutes(users), app_routes, DeploymentRoutes(deployments), KeyRoutes(keys), logs, who, told_of):
         app.add_routes(routes.table())
     app.on_shutdown.append(logs.close)
-    app.add_routes([*app_routes.admin_table(), *health.table(), *metrics.table()])
+    for_others = AppOperatorRoutes(deployments, ownership)
+    app.add_routes([*app_routes.admin_table(), *for_others.table(), *health.table(), *metrics.table()])
     add_workspaces(app, Known(parts.database, users, apps, ownership, owned, app_routes, admin), parts.workspaces)
     holders = PartHolders(keys, parts.plane, parts.workspaces.calls, parts.hosting, parts.removals)
     add_deletions(app, parts.database, holders)
     check_routes(app.router)
+    app.cleanup_ctx.append(_upkeep(keys, results, who))
+    return app
+
+
+def _upkeep(keys: KeyRing, results: Results, who: AccountsOfApi) -> Callable[[web.Application], AsyncIterator[None]]:
+    """What goes on beside the calls."""
 
     async def republish() -> None:
         """Also mends an access file that was deleted, or that could not be written at its time."""
@@ -155,8 +163,7 @@ async def build_app(parts: Parts) -> web.Application:
     async def forget() -> None:
         await every(_FORGET_SECONDS, results.tidy, expected=(DatabaseUnavailable,))
 
-    app.cleanup_ctx.append(background(republish, forget, *who.loops()))
-    return app
+    return background(republish, forget, *who.loops())
 
 
 def _behind_doors(parts: Parts, who: AccountsOfApi, metrics: Metrics, admin: Gate) -> web.Application:

@@ -188,6 +188,26 @@ class ApiAdminClient:
         """All apps of all users."""
         return await self.transport.call("GET", "/api/fun-ai/admin/apps", _APPS)
 
+    async def deploy_app(
+        self, app_id: str, order: StartDeployment | None = None, *, idempotency_key: str | None = None
+    ) -> JobView:
+        """Queue a deployment as the app's owner would: what the order leaves out is completed, and the owner's limits
+        hold. Raises Refused 404 for an app that is not there, 409 `app_limit` and `app_busy`."""
+        path, body, given = "/api/fun-ai/admin/apps/deploy", order or StartDeployment(), _once(idempotency_key)
+        return await self.transport.call("POST", path, JobView, body=body, query={"appId": app_id}, headers=given)
+
+    async def roll_back_app(
+        self, app_id: str, release: int | None = None, *, idempotency_key: str | None = None
+    ) -> RollbackJob:
+        """Deploy an earlier release of somebody's app again; without a number the newest that differs."""
+        path, query = "/api/fun-ai/admin/apps/rollback", {"appId": app_id, "release": release}
+        return await self.transport.call("POST", path, RollbackJob, query=query, headers=_once(idempotency_key))
+
+    async def stop_app(self, app_id: str) -> StoppedDeployment:
+        """Stop somebody's app, and free its owner's place."""
+        path, query = "/api/fun-ai/admin/apps/stop", {"appId": app_id}
+        return await self.transport.call("POST", path, StoppedDeployment, query=query, seconds=_STOP_SECONDS)
+
     async def app_deletions(self) -> tuple[AppDeletionView, ...]:
         """Deleted apps of which something is left, with what is in the way."""
         return await self.transport.call("GET", "/api/fun-ai/admin/app-deletions", _DELETIONS)

@@ -16,6 +16,9 @@ NAMES: Final = (
     "WORKSPACE_NODE_INTERNAL_SHARED_SECRET",
     "FUNAI_WORKSPACE_NGINXAUTHTOKEN",
     "FUNAI_WORKSPACE_NODE_REGISTRY_SHARED_SECRET",
+    # Of an entry that somebody puts before the platform (`funai gateway render --role entry`).
+    "FUNAI_WORKSPACE_NODE_REGISTRY_GATEWAY_TOKEN",
+    "DEPLOY_GATEWAY_TOKEN",
 )
 
 #: A child's environment carries these and no others.
@@ -27,6 +30,7 @@ NEEDED_BY: Final[Mapping[str, tuple[str, ...]]] = {
         "DEPLOY_NODE_TOKEN",
         "RUNTIME_AGENT_TOKEN",
         "DEPLOY_WEBHOOK_SECRET",
+        "DEPLOY_GATEWAY_TOKEN",
     ),
     "runner": ("DEPLOY_RUNNER_TOKEN", "RUNTIME_AGENT_TOKEN"),
     "agent": ("DEPLOY_NODE_TOKEN", "RUNTIME_AGENT_TOKEN"),
@@ -38,6 +42,7 @@ NEEDED_BY: Final[Mapping[str, tuple[str, ...]]] = {
         "DEPLOY_WEBHOOK_SECRET",
         "WORKSPACE_NODE_INTERNAL_SHARED_SECRET",
         "FUNAI_WORKSPACE_NODE_REGISTRY_SHARED_SECRET",
+        "FUNAI_WORKSPACE_NODE_REGISTRY_GATEWAY_TOKEN",
     ),
     "git": (),
     "workspace": (
