@@ -9,6 +9,7 @@ from aiohttp import web
 from daemons.api.adapters.access_tokens import JwtTokens
 from daemons.api.adapters.passwords import Argon2Passwords, Hardness
 from daemons.api.adapters.sql.accounts import SqlAccounts, SqlApiKeys
+from daemons.api.adapters.sql.login_failures import SqlLoginFailures
 from daemons.api.adapters.sql.sessions import SqlSessions
 from daemons.api.domain.accounts import AccountExists, BeyondRole, Lives, NotLoggedIn, UnknownAccount, WeakPassword
 from daemons.api.domain.rates import LoginRates, Rate, TooOften
@@ -92,7 +93,8 @@ class AccountsOfApi:
         self._passwords = passwords
         tokens = JwtTokens(parts.jwt_secrets, parts.issuer, clock)
         self.accounts, self.keys = Accounts(store, passwords), ApiKeys(SqlApiKeys(database))
-        self.sessions = Sessions(store, SqlSessions(database), passwords, tokens, parts.lives, parts.logins)
+        live, failures = SqlSessions(database), SqlLoginFailures(database, parts.logins.account)
+        self.sessions = Sessions(store, live, failures, passwords, tokens, parts.lives, parts.logins.address)
         rights = AccountRights(self.sessions, self.accounts, self.keys)
         self.watch = Watch(rights, parts.recheck_seconds, parts.lives.access)
 
