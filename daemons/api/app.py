@@ -174,10 +174,7 @@ def _upkeep(keys: KeyRing, results: Results, who: AccountsOfApi) -> Callable[[we
     async def forget() -> None:
         await every(_FORGET_SECONDS, results.tidy, expected=(DatabaseUnavailable,))
 
-    async def forget_sessions() -> None:
-        await every(_FORGET_SECONDS, who.sessions.tidy, expected=(DatabaseUnavailable,))
-
-    return background(republish, forget, forget_sessions)
+    return background(republish, forget, *who.loops())
 
 
 def _health(parts: Parts) -> HealthRoutes:
