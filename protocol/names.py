@@ -120,6 +120,15 @@ AppId = Annotated[
     BeforeValidator(_number_as_text),
     _matching(_APP_ID, "must be 1 to 40 lower-case letters, digits or '-', with a letter or digit at both ends"),
 ]
+#: Of a slug: lower-case letters and digits, single hyphens between them.
+SLUG_RULE = r"(?=.{3,40}\Z)[a-z0-9]+(?:-[a-z0-9]+)*"
+#: One, or an empty text that gives up what there was.
+AppSlug = Annotated[
+    str,
+    _matching(
+        re.compile(f"(?:{SLUG_RULE})?"), "must be 3 to 40 lower-case letters and digits, with single '-' between them"
+    ),
+]
 UserId = Annotated[
     str,
     BeforeValidator(_number_as_text),

@@ -29,6 +29,7 @@ from daemons.api.domain.access import NotFound, WrongUser
 from daemons.api.domain.apps import AppLimit, NameTaken
 from daemons.api.domain.deployments import Hosting, InvalidDeployment
 from daemons.api.domain.keys import InvalidPublicKey
+from daemons.api.domain.slugs import SlugReserved, SlugTaken
 from daemons.api.domain.workspaces import PlacementPolicy
 from daemons.api.http.apps import AppRoutes
 from daemons.api.http.callers import admin_gate, user_gates
@@ -38,6 +39,7 @@ from daemons.api.http.doors import Gates, check_routes
 from daemons.api.http.keys import KeyRoutes
 from daemons.api.http.logs import LogRoutes, TooManyLogs
 from daemons.api.http.results import ResultRoutes
+from daemons.api.http.slugs import SlugRoutes
 from daemons.api.http.users import UserRoutes
 from daemons.api.services.apps import Apps
 from daemons.api.services.deployments import Deployments
@@ -47,6 +49,7 @@ from daemons.api.services.moving import Pace
 from daemons.api.services.ownership import Ownership
 from daemons.api.services.places import Places
 from daemons.api.services.results import Results
+from daemons.api.services.slugs import Slugs
 from daemons.api.settings import DEMO_USER, ApiSettings
 from daemons.kit.auth import AUTH_PROBLEMS, Access, Gate, Network
 from daemons.kit.clock import Clock, SystemClock
@@ -78,6 +81,8 @@ PROBLEMS: Final[Problems] = {
     NotFound: (404, ErrorReason.NOT_FOUND),
     AppLimit: (409, ErrorReason.APP_LIMIT),
     NameTaken: (409, ErrorReason.ALREADY_EXISTS),
+    SlugTaken: (409, ErrorReason.ALREADY_EXISTS),
+    SlugReserved: (400, ErrorReason.INVALID_REQUEST),
     InvalidDeployment: (400, ErrorReason.INVALID_REQUEST),
     InvalidPublicKey: (400, ErrorReason.INVALID_REQUEST),
     ports.KeyTaken: (409, ErrorReason.ALREADY_EXISTS),
@@ -130,7 +135,8 @@ async def build_app(parts: Parts) -> web.Application:
     results = Results(told, apps, places)
     deployments = Deployments(apps, parts.plane, ownership, places, parts.hosting)
     who = AccountsOfApi(parts.database, parts.accounts, parts.clock)
-    app_routes = AppRoutes(Apps(apps, parts.plane, ownership, keys, told), parts.hosting)
+    of_apps = Apps(apps, parts.plane, ownership, keys, told)
+    app_routes, slugs = AppRoutes(of_apps, parts.hosting), Slugs(apps, of_apps, ownership, parts.clock)
     await keys.publish()
 
     metrics, admin = Metrics(), admin_gate(parts.admin_tokens, parts.admin_networks)
@@ -145,6 +151,8 @@ async def build_app(parts: Parts) -> web.Application:
     add_workspaces(app, Known(parts.database, users, apps, ownership, admin), parts.workspaces)
     holders = PartHolders(keys, parts.plane, parts.workspaces.calls, parts.hosting, parts.removals)
     add_deletions(app, parts.database, holders)
+    # The last of all: it takes what no other route does.
+    app.add_routes(SlugRoutes(slugs).table())
     check_routes(app.router)
 
     async def republish() -> None:

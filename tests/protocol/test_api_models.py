@@ -21,6 +21,8 @@ from protocol.api import (
     GitKeyInfo,
     GitLoan,
     GitRemoval,
+    SlugAnswer,
+    SlugQuestion,
     StartDeployment,
     StoppedDeployment,
     UpdateApp,
@@ -48,10 +50,15 @@ MODELS: dict[str, Wire] = {
         deploy_access_url=URL,
         access_url=URL,
         repo_ssh_url="ssh://git@127.0.0.1:2222/funai/u1-app20001.git",
+        app_slug="my-shop",
         create_time=MOMENT,
         update_time=MOMENT,
     ),
-    "update_app": UpdateApp(app_id="20001", app_name="store", app_description="sells", app_type="web"),
+    "update_app": UpdateApp(
+        app_id="20001", app_name="store", app_description="sells", app_type="web", app_slug="my-store"
+    ),
+    "slug_question": SlugQuestion(app_slug="my-store", app_id="20001"),
+    "slug_answer": SlugAnswer(app_slug="my-store", available=False, reason="taken"),
     "app_deletion": AppDeletionView(
         app_id=20001,
         user_id=1,

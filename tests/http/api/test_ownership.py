@@ -27,6 +27,9 @@ ROUTES = [
     ("POST", "/api/fun-ai/app/create?userId=1", "", 200, 403, 401),
     ("POST", "/api/fun-ai/app/update-basic", '{"appId": "20001", "appName": "store"}', 409, 404, 401),
     ("POST", "/api/fun-ai/app/update-basic", '{"userId": "1", "appId": "20001", "appName": "store"}', 409, 403, 401),
+    ("GET", "/api/fun-ai/app/slug/check?appSlug=my-shop", "", 200, 200, 401),
+    ("GET", "/api/fun-ai/app/slug/check?appSlug=my-shop&appId=20001", "", 200, 404, 401),
+    ("GET", "/api/fun-ai/app/slug/check?userId=1&appSlug=my-shop", "", 200, 403, 401),
     ("GET", "/api/fun-ai/app/delete?appId=20001", "", 200, 404, 401),
     ("POST", "/api/fun-ai/app/delete?appId=20001", "", 200, 404, 401),
     ("POST", "/api/fun-ai/app/delete?userId=1&appId=20001", "", 200, 403, 401),
@@ -103,7 +106,7 @@ ROUTES += [
 ]
 #: Anybody gets as far as the check of what is sent.
 FOR_ANYBODY = ("/api/fun-ai/auth/login", "/api/fun-ai/auth/refresh")
-OPEN = ["/internal/health", "/internal/ready", "/metrics"]
+OPEN = ["/internal/health", "/internal/ready", "/metrics", "/{slug}"]
 
 
 @pytest.mark.parametrize(("method", "path", "body", "owner", "other", "admin"), ROUTES)
@@ -139,8 +142,8 @@ async def test_no_route_is_left_out(api: Api) -> None:
 
 
 @pytest.mark.parametrize("path", OPEN)
-async def test_health_and_figures_are_open(api: Api, path: str) -> None:
-    assert (await api.raw.get(path)).status_code == 200
+async def test_health_figures_and_slugs_are_open(api: Api, path: str) -> None:
+    assert (await api.raw.get(path)).status_code == (404 if path == "/{slug}" else 200)
 
 
 async def test_lists_hold_only_ones_own(api: Api) -> None:
