@@ -33,6 +33,7 @@ from daemons.api.domain.access import NotFound, WrongUser
 from daemons.api.domain.apps import AppLimit, NameTaken
 from daemons.api.domain.deployments import Hosting, InvalidDeployment
 from daemons.api.domain.keys import InvalidPublicKey
+from daemons.api.domain.slugs import SlugReserved, SlugTaken
 from daemons.api.domain.workspaces import PlacementPolicy
 from daemons.api.http.app_operators import AppOperatorRoutes
 from daemons.api.http.apps import AppRoutes
@@ -45,6 +46,7 @@ from daemons.api.http.keys import KeyRoutes
 from daemons.api.http.logs import LogRoutes, TooManyLogs
 from daemons.api.http.pages import PageRoutes
 from daemons.api.http.results import ResultRoutes
+from daemons.api.http.slugs import SlugRoutes
 from daemons.api.http.users import UserRoutes
 from daemons.api.ports.deploy_operations import DeployOperations
 from daemons.api.services.apps import Apps
@@ -55,6 +57,7 @@ from daemons.api.services.moving import Pace
 from daemons.api.services.ownership import Ownership
 from daemons.api.services.places import Places
 from daemons.api.services.results import Results
+from daemons.api.services.slugs import Slugs
 from daemons.api.settings import DEMO_USER, ApiSettings
 from daemons.kit.auth import AUTH_PROBLEMS, Access, Gate, Network
 from daemons.kit.clock import Clock, SystemClock
@@ -87,6 +90,8 @@ PROBLEMS: Final[Problems] = {
     NotFound: (404, ErrorReason.NOT_FOUND),
     AppLimit: (409, ErrorReason.APP_LIMIT),
     NameTaken: (409, ErrorReason.ALREADY_EXISTS),
+    SlugTaken: (409, ErrorReason.ALREADY_EXISTS),
+    SlugReserved: (400, ErrorReason.INVALID_REQUEST),
     InvalidDeployment: (400, ErrorReason.INVALID_REQUEST),
     InvalidPublicKey: (400, ErrorReason.INVALID_REQUEST),
     ports.KeyTaken: (409, ErrorReason.ALREADY_EXISTS),
@@ -141,7 +146,7 @@ async def build_app(parts: Parts) -> web.Application:
     who = AccountsOfApi(parts.database, parts.accounts, parts.clock)
     repositories = RepositoriesOfApi(parts.database, parts.repositories, parts.hosting)
     owned = Apps(apps, parts.plane, ownership, keys, told, repositories.service)
-    app_routes = AppRoutes(owned, parts.hosting)
+    app_routes, slugs = AppRoutes(owned, parts.hosting), Slugs(apps, owned, ownership, parts.clock)
     await keys.publish()
 
     metrics, admin = Metrics(), admin_gate(parts.admin_tokens, parts.admin_networks)
@@ -159,6 +164,8 @@ async def build_app(parts: Parts) -> web.Application:
     holders = PartHolders(keys, parts.plane, parts.workspaces.calls, parts.hosting, repositories.host)
     add_deletions(app, parts.database, holders)
     repositories.add_to(app, Around(apps, ownership, parts.plane, deployments))
+    # The last of all: it takes what no other route does.
+    app.add_routes(SlugRoutes(slugs).table())
     check_routes(app.router)
     app.cleanup_ctx.append(_upkeep(keys, results, who))
     return app
