@@ -31,3 +31,5 @@ WORKSPACE_PROXIED = "X-WS-Proxied"
 WORKSPACE_UPSTREAM = "X-WS-Upstream"
 #: Of a workspace node: why it let nobody through (`stale`, `moved`, `moving`).
 WORKSPACE_FENCE = "X-WS-Fence"
+#: What API keys of people begin with, so that they are found where they should not be.
+API_KEY_PREFIX = "fuk_"

@@ -157,6 +157,7 @@ class MainScreen(Translated, Walking, Doing):
     def watch_world(self) -> None:
         """A feed has news."""
         self.draw()
+        self.follow_job()
 
     def watch_words(self) -> None:
         """The filter changed."""
