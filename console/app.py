@@ -291,6 +291,7 @@ class ConsoleApp(App[None], inherit_bindings=False):
             if isinstance(order, AttachTerminal):
                 return await attach(self, order)
             done = await carry_out(self.plane_of(plane), order, key)
+            self._libraries[plane if plane in self._libraries else next(iter(self._libraries))].stir()
             return CommandDone(done.sentence, follow=Place("job", done.job_id, plane) if done.job_id else None)
         except ClientError as error:
             return CommandDone(explain_change(error, failure_of(order)), problem=True)

@@ -216,7 +216,7 @@ Read = Callable[[Books, str, str | None], Awaitable[Portion]]
 @dataclass(frozen=True, slots=True)
 class Reader:
     """How a topic is read, and after how many seconds again while it is shown. `follows`: sooner when the event stream
-    tells of apps. `spare`: pages and lists that want it have something to say without it, too."""
+    tells of apps, or something was changed from here. `spare`: who wants it has something to say without it, too."""
 
     read: Read
     seconds: float
@@ -354,7 +354,7 @@ _READERS: Final[Mapping[str, Reader]] = {
     topics.APPS: Reader(_apps, 15, follows=True),
     topics.OWNED_APPS: Reader(_owned_apps, 15, follows=True, spare=True),
     topics.DELETIONS: Reader(_deletions, 5, spare=True),
-    topics.ACCOUNTS: Reader(_accounts, 15, spare=True),
+    topics.ACCOUNTS: Reader(_accounts, 15, follows=True, spare=True),
     topics.HOMES: Reader(_homes, 15, spare=True),
     topics.REPLICAS: Reader(_replicas, 5),
     topics.WORKSPACES: Reader(_workspaces, 5),

@@ -66,6 +66,10 @@ class Library:
             self._older.add(topic)
             self._call.set()
 
+    def stir(self) -> None:
+        """Something was changed from here: what follows changes is read again soon."""
+        self._stirred_at = self._clock.monotonic()
+
     def furnish(self, live: Live) -> Live:
         """The same with what is known beside it."""
         if live.model is None:
@@ -85,7 +89,7 @@ class Library:
     def _news_came(self, event: AnyEvent) -> None:
         self._news.append(event)
         if isinstance(event, _STIRRING):
-            self._stirred_at = self._clock.monotonic()
+            self.stir()
 
     async def run(self) -> None:
         """Read until cancelled. A topic that answers slowly keeps no other one back."""

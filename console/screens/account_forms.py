@@ -54,7 +54,7 @@ class PasswordForm(Form):
             raise InvalidOrder("password", t("is missing"))
         if first != second:
             self.query_one("#again", Input).value = ""
-            raise InvalidOrder("again", t("is not the same as the password"))
+            raise InvalidOrder("password", t("is not the same in both fields"))
         return first
 
 

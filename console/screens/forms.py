@@ -8,6 +8,7 @@ from console.live.model import Model, World
 from console.live.order import Wish, wish_of
 from console.live.views.apps import AppRow
 from console.live.views.users import USERS, room
+from console.live.words import t
 from console.screens.account_forms import AccountForm, PasswordForm
 from console.screens.deploy_form import DeployForm, OwnersDeployForm
 from console.screens.form import Form
@@ -32,6 +33,7 @@ def _deploy(value: object, model: Model | None, plane: str) -> Form:
     jobs = tuple(model.jobs.values()) if model is not None else ()
     if isinstance(value, AppRow) and value.status is not None:
         owner = USERS.objects(model).get(value.user_id or "") if model is not None else None
-        return OwnersDeployForm(value, room(owner) if owner is not None else "", jobs, plane)
+        has = room(owner) if owner is not None else ""
+        return OwnersDeployForm(value, t("Its owner has {room}.", room=has) if has else "", jobs, plane)
     job = value if isinstance(value, JobView) else None
     return DeployForm(wish_of(job.payload) if job else Wish(), job.payload if job else None, jobs, plane)

@@ -14,6 +14,7 @@ from daemons.api.adapters.workspace_calls import HttpNodeCalls
 from daemons.api.app import Parts, build_app
 from daemons.api.composition.workspaces import NodeTokens, WorkspaceParts
 from daemons.api.domain.deployments import Hosting
+from daemons.api.ports import DeployPlane
 from daemons.api.services.moving import Pace
 from daemons.kit.auth import Network
 from daemons.kit.clock import SystemClock
@@ -33,16 +34,17 @@ async def served_api(
     port: int = 0,
     networks: Sequence[Network] = (),
     pace: Pace = QUICK,
+    plane: DeployPlane | None = None,
 ) -> AsyncIterator[str]:
     """Its address; `secret` is what it signs calls to nodes with, `tokens` are those of its users, `networks` where
-    nodes and operators may call from."""
+    nodes and operators may call from, `plane` is the control plane, else one in memory."""
     calls = HttpNodeCalls(secret)
     async with open_database(f"sqlite:///{folder}/api.db", QUERIES) as database:
         await migrate(database, COMPONENT, MIGRATIONS)
         app = await build_app(
             Parts(
                 database=database,
-                plane=MemoryDeployPlane(SystemClock()),
+                plane=plane or MemoryDeployPlane(SystemClock()),
                 access=DiskGitAccess(folder / "access.json", folder / "bot.pub"),
                 hosting=Hosting("git.example.org", 2222),
                 workspaces=WorkspaceParts(

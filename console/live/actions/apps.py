@@ -65,6 +65,8 @@ def _version(of: OfApp, scene: Scene) -> str:
 
 
 def _unplaced(of: OfApp, scene: Scene) -> str | None:
+    if isinstance(of, AppRow) and of.deletion is not None:
+        return t("it is being deleted")
     return None if of.app_id in scene.model.placements else t("it is on no node")
 
 

@@ -100,9 +100,10 @@ def name_of(user: UserRow) -> str:
 
 
 def _has(user: UserRow) -> str:
-    apps = tn("{count} app", "{count} apps", len(user.apps))
+    apps = room(user) or tn("{count} app", "{count} apps", len(user.apps))
     waiting = tn("{count} job waits", "{count} jobs wait", user.waiting)
-    return f"{apps} · {waiting} · {tn('{count} runs', '{count} run', user.running)}"
+    runs = tn("{count} runs", "{count} run", user.running)
+    return " · ".join((apps, _place(user), waiting, runs))
 
 
 def _account(user: UserRow, scene: Scene) -> str:
@@ -133,7 +134,7 @@ def sheet(user: UserRow, scene: Scene) -> tuple[str, ...]:
     """What is known of one user in four lines."""
     return (
         line(f"{t('user {user}', user=name_of(user))} · {_account(user, scene)}"),
-        line(" · ".join(filter(None, (room(user), _place(user), _has(user))))),
+        line(_has(user)),
         line(
             t(
                 "{succeeded} succeeded, {failed} failed among the jobs that are shown",
