@@ -67,6 +67,9 @@ def _public_key(value: str) -> str:
     return value
 
 
+#: How many apps a user may have, and how many of them may deploy or run at a time.
+MOST_APPS: Final = 20
+MOST_LIVE_APPS: Final = 3
 JobId = Annotated[str, AfterValidator(_job_id)]
 Line = Annotated[str, StringConstraints(max_length=255), AfterValidator(_line)]
 

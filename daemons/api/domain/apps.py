@@ -8,8 +8,6 @@ from protocol.api import AppState, RepoStatus
 from protocol.jobs import JobStatus
 
 FIRST_APP_ID: Final = 20001
-MOST_APPS: Final = 20
-MOST_LIVE_APPS: Final = 3
 #: A place taken for a deployment younger than this is never given away: its job may be on its way to the queue. The
 #: call that queues it ends within 8 s.
 FRESH_PLACE_MS: Final = 15_000
