@@ -137,13 +137,12 @@ async def build_app(parts: Parts) -> web.Application:
     metrics, admin = Metrics(), admin_gate(parts.admin_tokens, parts.admin_networks)
     app = _behind_doors(parts, who, metrics, admin)
     checks = {"database": parts.database.check, "deploy": parts.plane.check}
-    health = HealthRoutes("fun-ai-studio-api", parts.clock, checks)
+    health, others = HealthRoutes("fun-ai-studio-api", parts.clock, checks), AppOperatorRoutes(deployments, ownership)
     told_of, logs = ResultRoutes(results, parts.webhook_secrets, parts.clock), LogRoutes(Logs(parts.plane, ownership))
     for routes in (UserRoutes(users), app_routes, DeploymentRoutes(deployments), KeyRoutes(keys), logs, who, told_of):
         app.add_routes(routes.table())
     app.on_shutdown.append(logs.close)
-    for_others = AppOperatorRoutes(deployments, ownership)
-    app.add_routes([*app_routes.admin_table(), *for_others.table(), *health.table(), *metrics.table()])
+    app.add_routes([*app_routes.admin_table(), *others.table(), *health.table(), *metrics.table()])
     add_workspaces(app, Known(parts.database, users, apps, ownership, admin), parts.workspaces)
     holders = PartHolders(keys, parts.plane, parts.workspaces.calls, parts.hosting, parts.removals)
     add_deletions(app, parts.database, holders)
