@@ -30,6 +30,12 @@ _LABELS: Final = TypeAdapter[tuple[str, ...]](Labels)
 JobArgument = Annotated[
     str, typer.Argument(metavar="JOB", help="A job's id, or how it begins.", autocompletion=names.jobs)
 ]
+RefOption = Annotated[str, typer.Option("--ref", metavar="REF", help="Branch, tag or commit to build.")]
+ImageOption = Annotated[str, typer.Option("--image", metavar="IMAGE", help="Deploy this image without a build.")]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="JSON: environment, secrets, limits, strategy.", dir_okay=False),
+]
 FollowOption = Annotated[bool, typer.Option("--follow", "-f", help="Show the log until the job ended.")]
 SupersedeOption = Annotated[
     bool, typer.Option("--supersede", help="Replace the app's waiting job; wait behind the running one.")
@@ -42,10 +48,10 @@ CancelRunningOption = Annotated[
 @app.command()
 def deploy(
     app_id: Annotated[str, typer.Argument(metavar="APP", help="The app's id.", autocompletion=names.apps)],
-    ref: Annotated[str, typer.Option(metavar="REF", help="Branch, tag or commit to build.")] = "",
+    ref: RefOption = "",
     user: Annotated[str, typer.Option(metavar="ID", help="The app's owner; known after the first job.")] = "",
     repo: Annotated[str, typer.Option(metavar="URL", help="ssh:// URL to build from; known after the first job.")] = "",
-    image: Annotated[str, typer.Option(metavar="IMAGE", help="Deploy this image without a build.")] = "",
+    image: ImageOption = "",
     supersede: SupersedeOption = False,
     cancel_running: CancelRunningOption = False,
     priority: Annotated[
@@ -54,10 +60,7 @@ def deploy(
     require: Annotated[
         list[str] | None, typer.Option(metavar="LABEL", help="Only on a runner that offers it; may be repeated.")
     ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="JSON: environment, secrets, limits, strategy.", dir_okay=False),
-    ] = None,
+    config: ConfigOption = None,
     follow: FollowOption = False,
     output: OutputOption = Output.TABLE,
 ) -> None:

@@ -2,18 +2,17 @@
 
 import sys
 import uuid
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from console.cli.actions import FollowOption, config_of, started
-from console.cli.listing import seen
+from console.cli.actions import ConfigOption, FollowOption, ImageOption, RefOption, config_of, started
+from console.cli.listing import list_view
 from console.cli.operations import NodeOption
 from console.cli.outcome import USAGE, Failure, run
 from console.cli.output import LimitOption, Output, OutputOption, answered
-from console.cli.releases import AppArgument, releases
-from console.cli.rows import FilterOption, SortOption, WatchOption, arranged, filled, watch, write
+from console.cli.releases import AppArgument, ToOption, releases
+from console.cli.rows import FilterOption, SortOption, WatchOption
 from console.cli.running import app_logs
 from console.live.order import InvalidOrder, owners_order
 from console.live.plain import line
@@ -50,32 +49,22 @@ def ls(
     user: UserOption = None,
     words: FilterOption = "",
     sort: SortOption = "",
-    watched: WatchOption = False,
+    watch: WatchOption = False,
 ) -> None:
     """List apps: whose each is, how it stands, what runs of it, and what it waits for."""
 
     def wanted(row: AppRow) -> bool:
         return node in (None, row.node_id) and user in (None, row.user_id)
 
-    async def work(client: OperatorClient) -> None:
-        arrangement = arranged(APPS, words, sort, wanted)
-        if watched:
-            await watch(client, APPS, arrangement, output, limit)
-        model = await seen(client, APPS, limit)
-        write(filled(APPS, model, arrangement), output, limit)
-
-    run(work, "apps cannot be listed")
+    list_view(APPS, output, limit, (words, sort), watch=watch, scope=wanted)
 
 
 @group.command()
 def deploy(
     app_id: AppArgument,
-    ref: Annotated[str, typer.Option(metavar="REF", help="Branch, tag or commit to build.")] = "",
-    image: Annotated[str, typer.Option(metavar="IMAGE", help="Deploy this image without a build.")] = "",
-    config: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="JSON: environment, secrets, limits, strategy.", dir_okay=False),
-    ] = None,
+    ref: RefOption = "",
+    image: ImageOption = "",
+    config: ConfigOption = None,
     follow: FollowOption = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
@@ -97,9 +86,7 @@ def deploy(
 @group.command()
 def rollback(
     app_id: AppArgument,
-    to: Annotated[
-        int | None, typer.Option("--to", min=1, metavar="NUMBER", help="A release; else the newest that differs.")
-    ] = None,
+    to: ToOption = None,
     follow: FollowOption = False,
     output: OutputOption = Output.TABLE,
 ) -> None:

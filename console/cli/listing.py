@@ -1,6 +1,7 @@
 """`funai nodes|placements|runners` and every other view of the console: once, or with --watch as it changes."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -34,7 +35,7 @@ def nodes(
     watch: WatchOption = False,
 ) -> None:
     """List runtime nodes with their free disk and what speaks against them."""
-    _list(NODES, output, limit, (words, sort), watch=watch)
+    list_view(NODES, output, limit, (words, sort), watch=watch)
 
 
 @app.command()
@@ -46,7 +47,7 @@ def placements(
     watch: WatchOption = False,
 ) -> None:
     """List which node each app lives on."""
-    _list(PLACEMENTS, output, limit, (words, sort), watch=watch)
+    list_view(PLACEMENTS, output, limit, (words, sort), watch=watch)
 
 
 @app.command()
@@ -58,7 +59,7 @@ def runners(
     watch: WatchOption = False,
 ) -> None:
     """List runners and the jobs they hold."""
-    _list(RUNNERS, output, limit, (words, sort), watch=watch)
+    list_view(RUNNERS, output, limit, (words, sort), watch=watch)
 
 
 @app.command()
@@ -71,7 +72,7 @@ def view(
     watch: WatchOption = False,
 ) -> None:
     """Any view of the console by its name; `funai schema` lists them."""
-    _list(named(name), output, limit, (words, sort), watch=watch)
+    list_view(named(name), output, limit, (words, sort), watch=watch)
 
 
 def named(name: str) -> ViewSpec[Any]:
@@ -93,9 +94,22 @@ async def seen(client: OperatorClient, view: ViewSpec[Any], most: int) -> Model:
     return replace(model, beside=beside)
 
 
-def _list(view: ViewSpec[Any], output: Output, limit: int, order: tuple[str, str], *, watch: bool) -> None:
+def list_view(
+    view: ViewSpec[Any],
+    output: Output,
+    limit: int,
+    order: tuple[str, str],
+    *,
+    watch: bool,
+    scope: Callable[[Any], bool] | None = None,
+) -> None:
+    """Write a view, or those of its objects that `scope` takes, filtered and sorted by `order`; with `watch` go on.
+
+    Raises typer.Exit.
+    """
+
     async def work(client: OperatorClient) -> None:
-        arrangement = arranged(view, *order)
+        arrangement = arranged(view, *order, scope)
         if watch:
             await watched(client, view, arrangement, output, limit)
         write(filled(view, await seen(client, view, limit), arrangement), output, limit)

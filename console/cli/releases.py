@@ -45,6 +45,10 @@ AppArgument = Annotated[
     str, typer.Argument(metavar="APP", help="The app's id.", callback=app_id_of, autocompletion=names.apps)
 ]
 
+ToOption = Annotated[
+    int | None, typer.Option("--to", min=1, metavar="NUMBER", help="A release; else the newest that differs.")
+]
+
 
 @app.command()
 def releases(
@@ -65,9 +69,7 @@ def releases(
 @app.command()
 def rollback(
     app_id: AppArgument,
-    to: Annotated[
-        int | None, typer.Option("--to", min=1, metavar="NUMBER", help="A release; else the newest that differs.")
-    ] = None,
+    to: ToOption = None,
     supersede: SupersedeOption = False,
     cancel_running: CancelRunningOption = False,
     follow: FollowOption = False,

@@ -10,10 +10,10 @@ from typing import Annotated
 
 import typer
 
-from console.cli.listing import seen
-from console.cli.outcome import Failure, run, run_with
+from console.cli.listing import list_view
+from console.cli.outcome import Failure, run_with
 from console.cli.output import LimitOption, Output, OutputOption, answered
-from console.cli.rows import FilterOption, SortOption, WatchOption, arranged, filled, watch, write
+from console.cli.rows import FilterOption, SortOption, WatchOption
 from console.connect import entry
 from console.live.plain import line
 from console.live.views.users import USERS
@@ -27,7 +27,6 @@ from protocol.accounts import (
     user_name,
 )
 from protocol.client.api import ApiAdminClient
-from protocol.client.operator import OperatorClient
 
 app = typer.Typer(rich_markup_mode=None)
 group = typer.Typer(rich_markup_mode=None, help="Users and their accounts: list them, let them in, give them a role.")
@@ -51,18 +50,10 @@ def ls(
     limit: LimitOption = 1000,
     words: FilterOption = "",
     sort: SortOption = "",
-    watched: WatchOption = False,
+    watch: WatchOption = False,
 ) -> None:
     """List users: role, last login, how many of the apps that they may have they have, and where their workspace is."""
-
-    async def work(client: OperatorClient) -> None:
-        arrangement = arranged(USERS, words, sort)
-        if watched:
-            await watch(client, USERS, arrangement, output, limit)
-        model = await seen(client, USERS, limit)
-        write(filled(USERS, model, arrangement), output, limit)
-
-    run(work, "users cannot be listed")
+    list_view(USERS, output, limit, (words, sort), watch=watch)
 
 
 @group.command()
