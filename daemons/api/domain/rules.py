@@ -66,6 +66,7 @@ RULES: Final[Mapping[tuple[str, str], Row]] = {
     ("GET", "/internal/health"): Row(Rule.ANYONE),
     ("GET", "/internal/ready"): Row(Rule.ANYONE),
     ("GET", "/metrics"): Row(Rule.ANYONE),
+    ("GET", "/openapi.json"): Row(Rule.ANYONE),
     ("POST", RESULTS_PATH): Row(Rule.SIGNED),
     ("POST", f"{_API}/auth/login"): Row(Rule.ANYONE),
     ("POST", f"{_API}/auth/refresh"): Row(Rule.ANYONE),

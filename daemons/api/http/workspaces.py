@@ -25,6 +25,7 @@ from daemons.api.ports.workspaces import NodeAnswer, NodeCall, NodeCalls, NodeRe
 from daemons.api.services.workspace_ways import Ways
 from daemons.kit.auth import Gate
 from daemons.kit.bodies import InvalidRequest, refuse, reply
+from daemons.kit.openapi import Answers
 from daemons.kit.sockets import RESTARTING, End, Ended, bridge
 from protocol import headers
 from protocol.errors import ErrorReason
@@ -72,6 +73,7 @@ class WorkspaceRoutes:
         for line in tuple(self._lines):
             await line.close(Ended(RESTARTING, b"the API is being restarted"))
 
+    @Answers("what the workspace node answers; its own contract says what that is", status=0)
     async def forward(self, request: web.Request) -> web.StreamResponse:
         """Check, find the node, pass on."""
         who = subject(request)

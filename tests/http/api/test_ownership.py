@@ -103,7 +103,7 @@ ROUTES += [
 ]
 #: Anybody gets as far as the check of what is sent.
 FOR_ANYBODY = ("/api/fun-ai/auth/login", "/api/fun-ai/auth/refresh")
-OPEN = ["/internal/health", "/internal/ready", "/metrics"]
+OPEN = ["/internal/health", "/internal/ready", "/metrics", "/openapi.json"]
 
 
 @pytest.mark.parametrize(("method", "path", "body", "owner", "other", "admin"), ROUTES)
