@@ -132,8 +132,8 @@ class Doors:
 
 
 def check_routes(router: web.UrlDispatcher) -> None:
-    """Raises Misconfigured when a route has no rule, which would be open to nobody or to everybody, or does not say what
-    it answers."""
+    """Raises Misconfigured when a route has no rule, which would be open to nobody or to everybody, or does not say
+    what it answers."""
     routes = [(route.method, route.resource.canonical) for route in router.routes() if route.resource is not None]
     bare = sorted(f"{method} {path}" for method, path in routes if row_of(method, path) is None)
     if bare:
