@@ -1,7 +1,7 @@
 """What a workspace node says of a user's container, and the names of what it is asked for."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
@@ -9,7 +9,8 @@ from protocol.base import Wire
 from protocol.names import AppId, UserId
 
 #: Rises whenever a workspace changes its node; a node refuses what carries an older one.
-Epoch = Annotated[int, Field(ge=0, le=2**53)]
+MOST_EPOCH: Final = 2**53
+Epoch = Annotated[int, Field(ge=0, le=MOST_EPOCH)]
 
 
 class ContainerStatus(StrEnum):

@@ -64,6 +64,7 @@ from daemons.kit.clock import Clock, SystemClock
 from daemons.kit.daemon import MAX_BODY_BYTES
 from daemons.kit.health import HealthRoutes
 from daemons.kit.metrics import Metrics
+from daemons.kit.openapi import ContractRoutes
 from daemons.kit.problems import Problems, problem_middleware
 from daemons.kit.settings import Misconfigured, revealed
 from daemons.kit.sql import Database, DatabaseUnavailable, migrate, open_database
@@ -159,7 +160,8 @@ async def build_app(parts: Parts) -> web.Application:
     app.on_shutdown.append(logs.close)
     for of_operators in (AppOperatorRoutes(deployments, ownership), DeployNodeRoutes(parts.operations), PageRoutes()):
         app.add_routes(of_operators.table())
-    app.add_routes([*app_routes.admin_table(), *health.table(), *metrics.table()])
+    open_to_all = (*health.table(), *metrics.table(), *ContractRoutes("daemons.api").table())
+    app.add_routes([*app_routes.admin_table(), *open_to_all])
     add_workspaces(app, Known(parts.database, users, apps, ownership, owned, app_routes, admin), parts.workspaces)
     holders = PartHolders(keys, parts.plane, parts.workspaces.calls, parts.hosting, repositories.host)
     add_deletions(app, parts.database, holders)

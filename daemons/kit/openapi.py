@@ -33,8 +33,9 @@ class Answers:
     `data` is the type of a success, as pydantic reads types; `media` its content type, and where that is not JSON
     `data` is the type of one event, or None. `refuses` are statuses beyond those that every route of its kind may have
     (see `docs/openapi.md`); their reasons are those of the daemon's table of problems. `envelope` overrides how the
-    daemon wraps. `also` are further successes. `body` is a model or the content type of bytes, `query` and `headers`
-    are models or names. `endless`: the answer ends when the reader does.
+    daemon wraps. `also` are further successes; a text in place of a type describes an answer without a document.
+    Status 0 stands for whatever another daemon answers. `body` is a model or the content type of bytes, `query` and
+    `headers` are models or names. `endless`: the answer ends when the reader does.
     """
 
     data: object = None

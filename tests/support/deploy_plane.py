@@ -101,7 +101,9 @@ class MemoryDeployPlane:
         self._fail()
         found = [job for job in self._jobs.values() if job.app_id == str(app_id) and job.status is JobStatus.SUCCEEDED]
         views = [_release(job, number, current=job is found[-1]) for number, job in enumerate(found, 1)]
-        first = len(views) if cursor is None else int(cursor)
+        if cursor and not cursor.isdecimal():
+            raise ports.PlaneInvalid("cursor: must be the number of a release")
+        first = min(len(views), int(cursor)) if cursor else len(views)
         items = tuple(reversed(views[max(0, first - limit) : first]))
         return ReleasePage(app_id=str(app_id), items=items, next_cursor=str(first - limit) if first > limit else None)
 

@@ -69,6 +69,7 @@ RULES: Final[Mapping[tuple[str, str], Row]] = {
     ("GET", "/internal/health"): _ANYONE,
     ("GET", "/internal/ready"): _ANYONE,
     ("GET", "/metrics"): _ANYONE,
+    ("GET", "/openapi.json"): _ANYONE,
     ("POST", RESULTS_PATH): Row(Rule.SIGNED),
     ("POST", PUSHES_PATH): Row(Rule.SIGNED),
     ("POST", f"{_API}/auth/login"): _ANYONE,

@@ -1,5 +1,7 @@
 """Accounts, for admins; API keys, for those who logged in."""
 
+from collections.abc import Sequence
+
 from aiohttp import web
 
 from daemons.api.domain.accounts import Account
@@ -8,6 +10,7 @@ from daemons.api.http.callers import session
 from daemons.api.ports.accounts import ApiKey
 from daemons.api.services.accounts import Accounts, ApiKeys
 from daemons.kit.bodies import number, query, read, reply
+from daemons.kit.openapi import Answers
 from protocol.accounts import (
     AccountView,
     AddApiKey,
@@ -40,28 +43,33 @@ class AccountRoutes:
             web.post(f"{_BASE}/set-password", self.set_password),
         ]
 
+    @Answers(Sequence[AccountView])
     async def list(self, request: web.Request) -> web.Response:
         """Some accounts, by their ids."""
         offset = number(request, "offset", default=0, low=0, high=2**53)
         limit = number(request, "limit", default=200, low=1, high=1000)
         return reply([_view(account) for account in await self._accounts.page(offset, limit)])
 
+    @Answers(AccountView, refuses=(404, 409))
     async def create(self, request: web.Request) -> web.Response:
         """A new account."""
         order = await read(request, CreateAccount)
         owner = None if order.user_id is None else int(order.user_id)
         return reply(_view(await self._accounts.create(order.user_name, order.password, order.role, owner)))
 
+    @Answers(AccountView, refuses=(404, 409))
     async def enable(self, request: web.Request) -> web.Response:
         """Switch an account on or off."""
         order = await read(request, SetAccountEnabled)
         return reply(_view(await self._accounts.enable(int(order.user_id), enabled=order.enabled)))
 
+    @Answers(AccountView, refuses=(404, 409))
     async def set_role(self, request: web.Request) -> web.Response:
         """Another role."""
         order = await read(request, SetAccountRole)
         return reply(_view(await self._accounts.set_role(int(order.user_id), order.role)))
 
+    @Answers(AccountView, refuses=(404,))
     async def set_password(self, request: web.Request) -> web.Response:
         """For somebody who has forgotten theirs."""
         order = await read(request, SetAccountPassword)
@@ -82,10 +90,12 @@ class ApiKeyRoutes:
             web.delete(_KEYS, self.remove),
         ]
 
+    @Answers(Sequence[ApiKeyInfo])
     async def list(self, request: web.Request) -> web.Response:
         """The caller's keys, without the keys themselves."""
         return reply([_info(key) for key in await self._keys.of(session(request).account)])
 
+    @Answers(MadeApiKey, refuses=(404, 409))
     async def add(self, request: web.Request) -> web.Response:
         """A new key, shown this once."""
         order = await read(request, AddApiKey)
@@ -94,6 +104,7 @@ class ApiKeyRoutes:
         answer.headers["Cache-Control"] = "no-store"
         return answer
 
+    @Answers(refuses=(404,))
     async def remove(self, request: web.Request) -> web.Response:
         """Take a key away."""
         await self._keys.remove(session(request).account, query(request, OfApiKey).key_id)

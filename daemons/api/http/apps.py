@@ -1,5 +1,6 @@
 """A user's apps, and the operators' view of all."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from aiohttp import web
@@ -9,6 +10,7 @@ from daemons.api.domain.deployments import Hosting
 from daemons.api.http.callers import idempotency_key, subject
 from daemons.api.services.apps import Apps
 from daemons.kit.bodies import query, read, reply
+from daemons.kit.openapi import Answers
 from protocol.api import AppIds, AppInfo, AppState, CreateApp, OfApp, OfUser, UpdateApp
 
 
@@ -37,6 +39,7 @@ class AppRoutes:
             web.get("/api/fun-ai/internal/apps/ids", self.ids),
         ]
 
+    @Answers(AppInfo, refuses=(409,))
     async def create(self, request: web.Request) -> web.Response:
         """A new app."""
         query(request, OfUser)
@@ -45,6 +48,7 @@ class AppRoutes:
         app, standing = await self._apps.create(subject(request), draft, idempotency_key(request))
         return reply(self.view(app, standing))
 
+    @Answers(AppInfo, refuses=(404, 409))
     async def update(self, request: web.Request) -> web.Response:
         """Another name, description, type or slug."""
         order = await read(request, UpdateApp)
@@ -52,18 +56,21 @@ class AppRoutes:
         app, standing = await self._apps.update(subject(request), order.app_id, draft)
         return reply(self.view(app, standing))
 
+    @Answers(Sequence[AppInfo])
     async def list(self, request: web.Request) -> web.Response:
         """All the caller's apps."""
         query(request, OfUser)
         found = await self._apps.of(subject(request))
         return reply([self.view(app, standing) for app, standing in found])
 
+    @Answers(AppInfo, refuses=(404,))
     async def info(self, request: web.Request) -> web.Response:
         """One app."""
         named = query(request, OfApp)
         app, standing = await self._apps.one(subject(request), named.app_id)
         return reply(self.view(app, standing))
 
+    @Answers(Sequence[AppInfo], refuses=(404,))
     async def deployed(self, request: web.Request) -> web.Response:
         """The caller's apps that are deploying, ready or failed."""
         named = query(request, OfApp if "appId" in request.query else OfUser)
@@ -71,10 +78,12 @@ class AppRoutes:
         found = await self._apps.deployed(subject(request), app_id)
         return reply([self.view(app, standing) for app, standing in found])
 
+    @Answers(Sequence[AppInfo])
     async def every(self, _request: web.Request) -> web.Response:
         """All apps of all users."""
         return reply([self.view(app, standing) for app, standing in await self._apps.every()])
 
+    @Answers(AppIds)
     async def ids(self, _request: web.Request) -> web.Response:
         """The ids of all apps."""
         ids = tuple(await self._apps.ids())

@@ -1,5 +1,7 @@
 """The deletion of apps, and the operators' view of those that go on."""
 
+from collections.abc import Sequence
+
 from aiohttp import web
 
 from daemons.api.domain.deletions import Deletion
@@ -7,6 +9,7 @@ from daemons.api.http.apps import moment
 from daemons.api.http.callers import subject
 from daemons.api.services.deletions import Deletions
 from daemons.kit.bodies import query, reply
+from daemons.kit.openapi import Answers
 from protocol.api import AppDeletionView, OfApp
 
 
@@ -25,11 +28,13 @@ class DeletionRoutes:
         """Routes for operators."""
         return [web.get("/api/fun-ai/admin/app-deletions", self.unfinished)]
 
+    @Answers(AppDeletionView, refuses=(404,))
     async def delete(self, request: web.Request) -> web.Response:
         """The app is gone; asked again, how far its deletion came."""
         named = query(request, OfApp)
         return reply(_view(await self._deletions.delete(subject(request), named.app_id)))
 
+    @Answers(Sequence[AppDeletionView])
     async def unfinished(self, _request: web.Request) -> web.Response:
         """Deletions of which something is left, with what is in the way."""
         return reply([_view(each) for each in await self._deletions.unfinished()])

@@ -7,7 +7,10 @@ from aiohttp import web
 from daemons.api.http.callers import idempotency_key, subject
 from daemons.api.services.deployments import Deployments, Stopped
 from daemons.kit.bodies import number, query, read, reply
+from daemons.kit.openapi import Answers
 from protocol.api import OfApp, OfJob, OfRelease, ReleasesOfApp, StartDeployment, StoppedDeployment
+from protocol.jobs import JobView
+from protocol.releases import ReleasePage, RollbackJob
 
 _NOT_YET: Final = "the app's node has not stopped it yet and is asked again until it has; until then it may answer"
 
@@ -32,48 +35,57 @@ class DeploymentRoutes:
             web.get("/api/fun-ai/deploy/app/releases", self.releases),
         ]
 
+    @Answers(JobView, refuses=(404, 409))
     async def start(self, request: web.Request) -> web.Response:
         """Queue a deployment."""
         named = query(request, OfApp)
         order = await read(request, StartDeployment)
         return reply(await self._deployments.start(subject(request), named.app_id, order, idempotency_key(request)))
 
+    @Answers(JobView, refuses=(404,))
     async def info(self, request: web.Request) -> web.Response:
         """One job."""
         return reply(await self._deployments.job(subject(request), query(request, OfJob).job_id))
 
+    @Answers(list[JobView])
     async def newest(self, request: web.Request) -> web.Response:
         """The caller's newest jobs."""
         limit = number(request, "limit", default=50, low=1, high=200)
         return reply(await self._deployments.newest(subject(request), limit))
 
+    @Answers(list[JobView], refuses=(404,))
     async def history(self, request: web.Request) -> web.Response:
         """The newest jobs of one app."""
         named = query(request, OfApp)
         limit = number(request, "limit", default=20, low=1, high=200)
         return reply(await self._deployments.history(subject(request), named.app_id, limit))
 
+    @Answers(JobView, refuses=(404, 409))
     async def cancel(self, request: web.Request) -> web.Response:
         """Cancel a job."""
         return reply(await self._deployments.cancel(subject(request), query(request, OfJob).job_id))
 
+    @Answers(JobView, refuses=(404, 409))
     async def retry(self, request: web.Request) -> web.Response:
         """A new job with the order of one that failed or was cancelled."""
         job_id = query(request, OfJob).job_id
         return reply(await self._deployments.retry(subject(request), job_id, idempotency_key(request)))
 
+    @Answers(RollbackJob, refuses=(404, 409, 502))
     async def rollback(self, request: web.Request) -> web.Response:
         """A job that deploys an earlier release without a build."""
         named = query(request, OfRelease)
         key = idempotency_key(request)
         return reply(await self._deployments.rollback(subject(request), named.app_id, named.release, key))
 
+    @Answers(ReleasePage, refuses=(404,))
     async def releases(self, request: web.Request) -> web.Response:
         """What the app ran, newest first."""
         named = query(request, ReleasesOfApp)
         limit = number(request, "limit", default=50, low=1, high=200)
         return reply(await self._deployments.releases(subject(request), named.app_id, named.cursor, limit))
 
+    @Answers(StoppedDeployment, refuses=(404, 409, 502))
     async def stop(self, request: web.Request) -> web.Response:
         """Stop a running app."""
         named = query(request, OfApp)

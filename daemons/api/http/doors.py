@@ -19,6 +19,7 @@ from daemons.api.services.sessions import Sessions, digest
 from daemons.api.services.watch import Held, Watch
 from daemons.kit.auth import CALLER, SOURCE, Access, Forbidden, Gate, Unauthorized
 from daemons.kit.bodies import InvalidRequest
+from daemons.kit.openapi import check_described
 from daemons.kit.settings import Misconfigured
 from protocol.accounts import Role
 from protocol.headers import ADMIN_TOKEN, API_KEY_PREFIX, AUTHORIZATION
@@ -155,11 +156,13 @@ def _cut(request: web.Request) -> None:
 
 
 def check_routes(router: web.UrlDispatcher) -> None:
-    """Raises Misconfigured when a route has no rule: it would be open to nobody, or to everybody."""
+    """Raises Misconfigured when a route has no rule, which would be open to nobody or to everybody, or does not say
+    what it answers."""
     routes = [(route.method, route.resource.canonical) for route in router.routes() if route.resource is not None]
     bare = sorted(f"{method} {path}" for method, path in routes if row_of(method, path) is None)
     if bare:
         raise Misconfigured(f"no rule says who may call {', '.join(bare)}; add it to daemons/api/domain/rules.py")
+    check_described(router)
 
 
 async def _check_user(request: web.Request, subject: Subject) -> None:

@@ -1,5 +1,7 @@
 """A user's SSH keys."""
 
+from collections.abc import Sequence
+
 from aiohttp import web
 
 from daemons.api.http.apps import moment
@@ -7,6 +9,7 @@ from daemons.api.http.callers import subject
 from daemons.api.ports import StoredKey
 from daemons.api.services.keys import KeyRing
 from daemons.kit.bodies import query, read, reply
+from daemons.kit.openapi import Answers
 from protocol.api import AddGitKey, GitKeyInfo, OfKey
 
 
@@ -24,15 +27,18 @@ class KeyRoutes:
             web.delete("/api/fun-ai/git/keys", self.remove),
         ]
 
+    @Answers(Sequence[GitKeyInfo])
     async def list(self, request: web.Request) -> web.Response:
         """The caller's keys."""
         return reply([_view(key) for key in await self._keys.of(subject(request))])
 
+    @Answers(GitKeyInfo, refuses=(409,))
     async def add(self, request: web.Request) -> web.Response:
         """Register a key."""
         order = await read(request, AddGitKey)
         return reply(_view(await self._keys.add(subject(request), order.title, order.public_key)))
 
+    @Answers(refuses=(404,))
     async def remove(self, request: web.Request) -> web.Response:
         """Take a key away."""
         await self._keys.remove(subject(request), query(request, OfKey).key_id)

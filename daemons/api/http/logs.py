@@ -13,9 +13,10 @@ from daemons.api.http.callers import subject
 from daemons.api.ports import PlaneError
 from daemons.api.services.logs import Logs
 from daemons.kit.bodies import number, query
+from daemons.kit.openapi import BYTES, EVENTS, Answers
 from daemons.kit.tasks import first
 from protocol.api import OfJob, OutputOfApp
-from protocol.running import AppLogQuery
+from protocol.running import AppLogEvent, AppLogQuery
 
 _MOST_READERS: Final = 16
 _WRITE_SECONDS: Final = 15.0
@@ -46,6 +47,7 @@ class LogRoutes:
         """Whoever follows is let go, and comes again."""
         self._ending.set()
 
+    @Answers(media=BYTES, refuses=(404, 429))
     async def of_job(self, request: web.Request) -> web.StreamResponse:
         """The log's bytes from `offset`, with `follow=1` until the job ended."""
         who, job_id = subject(request), query(request, OfJob).job_id
@@ -55,6 +57,7 @@ class LogRoutes:
             async with self._logs.of_job(who, job_id, offset, follow=follow) as pieces:
                 return await self._passed(request, pieces, _BYTES)
 
+    @Answers(AppLogEvent, media=EVENTS, endless=True, refuses=(404, 409, 429, 502))
     async def of_app(self, request: web.Request) -> web.StreamResponse:
         """The app's output, from its tail or after a cursor."""
         who, named = subject(request), query(request, OutputOfApp)

@@ -7,8 +7,9 @@ from aiohttp import web
 from daemons.api.services.results import Results
 from daemons.kit.bodies import InvalidRequest, parse, reply
 from daemons.kit.clock import Clock
+from daemons.kit.openapi import Answers
 from protocol import headers
-from protocol.webhooks import RESULTS_PATH, JobEnded, check_signature
+from protocol.webhooks import RESULTS_PATH, JobEnded, ResultTaken, check_signature
 
 
 class ResultRoutes:
@@ -23,6 +24,7 @@ class ResultRoutes:
         """The route."""
         return [web.post(RESULTS_PATH, self.take)]
 
+    @Answers(ResultTaken, body=JobEnded, refuses=(401,))
     async def take(self, request: web.Request) -> web.Response:
         """Take a result. Raises SignatureRefused."""
         body = await request.read()

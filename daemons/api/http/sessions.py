@@ -6,6 +6,7 @@ from daemons.api.http.callers import session
 from daemons.api.services.sessions import Granted, Sessions
 from daemons.kit.auth import SOURCE
 from daemons.kit.bodies import read, reply
+from daemons.kit.openapi import Answers
 from protocol.accounts import ChangePassword, LoggedIn, Login, Logout, Refresh
 
 _BASE = "/api/fun-ai/auth"
@@ -26,20 +27,24 @@ class SessionRoutes:
             web.post(f"{_BASE}/password", self.password),
         ]
 
+    @Answers(LoggedIn, refuses=(401, 429, 503))
     async def login(self, request: web.Request) -> web.Response:
         """A name and a password for tokens."""
         asked = await read(request, Login)
         return _granted(await self._sessions.login(asked.user_name, asked.password, request[SOURCE]))
 
+    @Answers(LoggedIn, refuses=(401, 503))
     async def refresh(self, request: web.Request) -> web.Response:
         """A refresh token for the next tokens."""
         return _granted(await self._sessions.refresh((await read(request, Refresh)).refresh_token))
 
+    @Answers()
     async def logout(self, request: web.Request) -> web.Response:
         """The session is over, on this device or on all."""
         await self._sessions.logout(session(request), everywhere=(await read(request, Logout)).everywhere)
         return reply(None)
 
+    @Answers(refuses=(429, 503))
     async def password(self, request: web.Request) -> web.Response:
         """Another password."""
         order = await read(request, ChangePassword)

@@ -6,6 +6,7 @@ from daemons.api.domain.access import NotFound
 from daemons.api.http.callers import subject
 from daemons.api.ports import UserStore
 from daemons.kit.bodies import reply
+from daemons.kit.openapi import Answers
 from protocol.api import UserInfo
 
 
@@ -19,6 +20,7 @@ class UserRoutes:
         """Routes for people."""
         return [web.get("/api/fun-ai/user/me", self.me)]
 
+    @Answers(UserInfo, refuses=(404,))
     async def me(self, request: web.Request) -> web.Response:
         """Whose token this is: how a client checks one."""
         user = await self._users.user(subject(request).user_id)

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Final, Literal
 
 from aiohttp import web
 
 from daemons.api.services.backups import Backups
 from daemons.kit.bodies import InvalidRequest, query, reply
-from protocol.workspace_moves import BackupWorkspace, OfWorkspaceMove, RestoreWorkspace
+from daemons.kit.openapi import BYTES, Answers
+from protocol.workspace_moves import BackupWorkspace, OfWorkspaceMove, RestoreWorkspace, WorkspaceRestored
 
 _BASE: Final = "/api/fun-ai/admin/workspace-backups"
 _PIECE_BYTES: Final = 256 * 1024
@@ -29,6 +30,7 @@ class WorkspaceBackupRoutes:
             web.post(f"{_BASE}/confirm", self.confirm),
         ]
 
+    @Answers(media="application/gzip", refuses=(404, 409, 502, 503))
     async def download(self, request: web.Request) -> web.StreamResponse:
         """The archive; one that breaks off has no manifest at its end."""
         wanted = query(request, BackupWorkspace)
@@ -48,10 +50,12 @@ class WorkspaceBackupRoutes:
                 raise
             return response
 
+    @Answers(WorkspaceRestored, body=BYTES, refuses=(404, 409, 422, 502))
     async def restore(self, request: web.Request) -> web.Response:
         """The workspace is what comes."""
         return reply(await self._backups.restore(query(request, RestoreWorkspace).user_id, _pieces(request)))
 
+    @Answers(Literal["ok"], refuses=(404, 409, 502))
     async def confirm(self, request: web.Request) -> web.Response:
         """The former content is gone."""
         await self._backups.confirm(query(request, OfWorkspaceMove).move_id)

@@ -11,6 +11,7 @@ from daemons.api.domain.workspaces import NoWorkspace, WorkspaceNode
 from daemons.api.services.workspace_ways import Ways
 from daemons.kit.auth import Gate
 from daemons.kit.bodies import InvalidRequest, query
+from daemons.kit.openapi import Answers
 from protocol import headers
 from protocol.workspaces import PreviewRef
 
@@ -47,6 +48,7 @@ class WorkspaceGatewayRoutes:
         """For gateways."""
         return [web.get(_PATH, self.node)]
 
+    @Answers(status=204, refuses=(404,))
     async def node(self, request: web.Request) -> web.Response:
         """`X-WS-Node` and `X-WS-NodeId`."""
         if any(len(request.query.getall(name)) > 1 for name in request.query):

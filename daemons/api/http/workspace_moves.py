@@ -10,6 +10,7 @@ from daemons.api.http.conditional import unless_known
 from daemons.api.http.workspace_nodes import raw_node
 from daemons.api.services.moves import Moves
 from daemons.kit.bodies import number, query, read, reply
+from daemons.kit.openapi import Answers
 from protocol.workspace_moves import (
     CordonWorkspaceNode,
     DrainWorkspaceNode,
@@ -20,6 +21,7 @@ from protocol.workspace_moves import (
     WorkspaceMoves,
     WorkspaceNodeDrain,
 )
+from protocol.workspace_nodes import RawWorkspaceNode
 
 _BASE: Final = "/api/fun-ai/admin/workspace-moves"
 _NODES: Final = "/api/fun-ai/admin/workspace-nodes"
@@ -42,12 +44,14 @@ class WorkspaceMoveRoutes:
             web.post(f"{_NODES}/cordon", self.cordon),
         ]
 
+    @Answers(WorkspaceMove, refuses=(404, 409))
     async def start(self, request: web.Request) -> web.Response:
         """Begin one."""
         order = await read(request, StartWorkspaceMove)
         move = await self._moves.start(order.user_id, order.target_node_id)
         return reply(_view(move, await self._moves.names()))
 
+    @Answers(WorkspaceMoves, refuses=(404,))
     async def list(self, request: web.Request) -> web.Response:
         """Some of them, the newest first."""
         wanted = query(request, ListWorkspaceMoves)
@@ -58,22 +62,26 @@ class WorkspaceMoveRoutes:
         moves = WorkspaceMoves(total=total, items=tuple(_view(move, names) for move in found))
         return unless_known(request, reply(moves))
 
+    @Answers(WorkspaceMove, refuses=(404,))
     async def show(self, request: web.Request) -> web.Response:
         """One, as it is now."""
         move = await self._moves.show(query(request, OfWorkspaceMove).move_id)
         return reply(_view(move, await self._moves.names()))
 
+    @Answers(WorkspaceMove, refuses=(404, 409))
     async def cancel(self, request: web.Request) -> web.Response:
         """It will not be switched."""
         move = await self._moves.cancel(query(request, OfWorkspaceMove).move_id)
         return reply(_view(move, await self._moves.names()))
 
+    @Answers(WorkspaceNodeDrain, refuses=(404, 409))
     async def drain(self, request: web.Request) -> web.Response:
         """All of a node's users go."""
         order = await read(request, DrainWorkspaceNode)
         begun = await self._moves.drain(order.node_id, order.target_node_id)
         return reply(WorkspaceNodeDrain(node_id=order.node_id, users=begun.users, started=begun.started))
 
+    @Answers(RawWorkspaceNode, refuses=(404,))
     async def cordon(self, request: web.Request) -> web.Response:
         """No new users, or again."""
         order = await read(request, CordonWorkspaceNode)

@@ -11,6 +11,7 @@ from daemons.api.http.conditional import unless_known
 from daemons.api.services.workspace_nodes import Standing, WorkspaceNodes
 from daemons.kit.auth import CALLER, Gate, Network
 from daemons.kit.bodies import number, query, read, reply
+from daemons.kit.openapi import Answers
 from protocol.headers import WORKSPACE_NODE_TOKEN
 from protocol.workspace_nodes import (
     DrainWorkspaces,
@@ -61,11 +62,13 @@ class WorkspaceNodeRoutes:
             web.post(f"{_BASE}/drain", self.drain),
         ]
 
+    @Answers(RawWorkspaceNode, refuses=(409,))
     async def hear(self, request: web.Request) -> web.Response:
         """A node's heartbeat."""
         beat = await read(request, WorkspaceNodeHeartbeat)
         return reply(raw_node(await self._nodes.hear(_beat(beat), request[CALLER].removeprefix(_NODE) or None)))
 
+    @Answers(NodesView)
     async def all(self, request: web.Request) -> web.Response:
         """Every node."""
         standings, users = await self._nodes.all()
@@ -73,6 +76,7 @@ class WorkspaceNodeRoutes:
         placed = sum(each.users.assigned for each in standings)
         return unless_known(request, reply(NodesView(total_users=users, total_placements=placed, nodes=views)))
 
+    @Answers(RawWorkspaceNode, refuses=(404, 409))
     async def save(self, request: web.Request) -> web.Response:
         """Add or change a node."""
         order = await read(request, UpsertWorkspaceNode)
@@ -80,11 +84,13 @@ class WorkspaceNodeRoutes:
         node = WorkspaceNode(order.id or 0, order.name, *addresses, order.enabled, order.weight)
         return reply(raw_node(await self._nodes.save(node)))
 
+    @Answers(RawWorkspaceNode, refuses=(404,))
     async def enable(self, request: web.Request) -> web.Response:
         """Switch a node on or off."""
         order = query(request, SetWorkspaceNodeEnabled)
         return reply(raw_node(await self._nodes.enable(order.node_id, enabled=order.enabled)))
 
+    @Answers(WorkspacePlacements, refuses=(404,))
     async def placements(self, request: web.Request) -> web.Response:
         """A node's users."""
         node_id = query(request, OfWorkspaceNode).node_id
@@ -93,11 +99,13 @@ class WorkspaceNodeRoutes:
         total, found = await self._nodes.placements(node_id, offset, limit)
         return reply(WorkspacePlacements(node_id=node_id, total=total, items=tuple(map(_placement, found))))
 
+    @Answers(WorkspacePlacementView, refuses=(404, 409, 502))
     async def reassign(self, request: web.Request) -> web.Response:
         """Let a user live on another node."""
         order = await read(request, ReassignWorkspace)
         return reply(_placement(await self._nodes.reassign(order.user_id, order.target_node_id)))
 
+    @Answers(WorkspacesDrained, refuses=(404, 409, 502))
     async def drain(self, request: web.Request) -> web.Response:
         """Let a node's users live on another one."""
         order = await read(request, DrainWorkspaces)

@@ -19,6 +19,7 @@ from daemons.api.ports.workspaces import NodeCall, NodeCalls, NodeRefusedSocket
 from daemons.api.services.workspace_operators import OperatedWorkspaces, Standing
 from daemons.kit.auth import CALLER, SOURCE
 from daemons.kit.bodies import number, query, refuse, reply
+from daemons.kit.openapi import EVENTS, SOCKET, Answers
 from daemons.kit.sockets import NORMAL, RESTARTING, End, Ended
 from protocol.workspace_nodes import OfWorkspaceNode
 from protocol.workspace_operators import (
@@ -30,7 +31,7 @@ from protocol.workspace_operators import (
     WorkspaceStanding,
     WorkspaceStandings,
 )
-from protocol.workspace_runs import LogRef
+from protocol.workspace_runs import LogRef, RunLog, RunView
 from protocol.workspaces import ContainerStatus, UserRef
 
 logger = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ class WorkspaceOperatorRoutes:
         for line in tuple(self._lines):
             await line.close(Ended(RESTARTING, b"the API is being restarted"))
 
+    @Answers(WorkspaceStandings, refuses=(404,))
     async def page(self, request: web.Request) -> web.Response:
         """Some of a node's workspaces."""
         node_id = query(request, OfWorkspaceNode).node_id
@@ -78,23 +80,28 @@ class WorkspaceOperatorRoutes:
         total, found = await self._workspaces.page(node_id, offset, limit)
         return reply(WorkspaceStandings(node_id=node_id, total=total, items=tuple(map(_standing, found))))
 
+    @Answers(WorkspaceStanding, refuses=(404,))
     async def show(self, request: web.Request) -> web.Response:
         """One."""
         return reply(_standing(await self._workspaces.one(query(request, UserRef).user_id)))
 
+    @Answers(WorkspaceStanding, refuses=(404, 409, 502))
     async def start(self, request: web.Request) -> web.StreamResponse:
         """Its container runs afterwards."""
         return await self._ordered(request, "start", "container/ensure", _MAKING_SECONDS)
 
+    @Answers(WorkspaceStanding, refuses=(404, 409, 502))
     async def stop(self, request: web.Request) -> web.StreamResponse:
         """Its container has ended; files stay, and the next use starts it again."""
         return await self._ordered(request, "stop", "internal/stop", _LOOKING_SECONDS)
 
+    @Answers(RunView, refuses=(404, 409, 502))
     async def run(self, request: web.Request) -> web.StreamResponse:
         """How the user's run goes."""
         way = await self._workspaces.way(query(request, UserRef).user_id)
         return await self._whole(way, _call("GET", "run/status", way[0], {}, _LOOKING_SECONDS))
 
+    @Answers(RunLog, envelope=False, refuses=(404, 409, 502))
     async def log(self, request: web.Request) -> web.StreamResponse:
         """The log of a run as one text."""
         which, tail = query(request, LogRef), number(request, "tailBytes", default=0, low=0, high=_MOST_TAIL)
@@ -102,6 +109,7 @@ class WorkspaceOperatorRoutes:
         asked = {"appId": which.app_id, "type": which.type, "tailBytes": str(tail)}
         return await self._whole(way, _call("GET", "realtime/log", way[0], asked, _LOOKING_SECONDS))
 
+    @Answers(media=EVENTS, endless=True, refuses=(404, 409, 502))
     async def follow(self, request: web.Request) -> web.StreamResponse:
         """The same as server-sent events."""
         which, offset = query(request, LogRef), number(request, "offset", default=0, low=0, high=2**53)
@@ -114,6 +122,7 @@ class WorkspaceOperatorRoutes:
             await response.prepare(request)
             return await streamed(request, response, answer)
 
+    @Answers(media=SOCKET, status=101, refuses=(404, 409, 429, 502))
     async def execute(self, request: web.Request) -> web.StreamResponse:
         """A WebSocket that carries one run; what it begins with is logged and passed on."""
         asked = query(request, ExecRef)

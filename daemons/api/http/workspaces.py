@@ -26,6 +26,7 @@ from daemons.api.services.node_room import NodeRoom
 from daemons.api.services.workspace_ways import Way, Ways
 from daemons.kit.auth import Gate
 from daemons.kit.bodies import InvalidRequest, refuse, reply
+from daemons.kit.openapi import Answers
 from daemons.kit.sockets import REFUSED, RESTARTING, End, Ended, bridge
 from daemons.kit.tasks import first
 from protocol import headers
@@ -75,6 +76,7 @@ class WorkspaceRoutes:
         for line in tuple(self._lines):
             await line.close(Ended(RESTARTING, b"the API is being restarted"))
 
+    @Answers("what the workspace node answers; its own contract says what that is", status=0)
     async def forward(self, request: web.Request) -> web.StreamResponse:
         """Check, find the node, pass on."""
         who = subject(request)

@@ -66,7 +66,7 @@ class ContainerRoutes:
         who = named(request, UserRef)
         return reply(self._view(who.user_id, await self._workspaces.look(who.user_id)))
 
-    @Answers(Heartbeat, refuses=(404,))
+    @Answers(Heartbeat)
     async def heartbeat(self, request: web.Request) -> web.Response:
         """The user is there."""
         who = named(request, UserRef)

@@ -18,6 +18,7 @@ from daemons.workspace.http.signed import proven
 from daemons.workspace.services.visits import Visit, Visits
 from daemons.workspace.services.workspaces import Workspaces
 from protocol.headers import WORKSPACE_FENCE
+from protocol.workspaces import MOST_EPOCH
 
 _PREFIX: Final = "/api/fun-ai/workspace/"
 _INTERNAL: Final = f"{_PREFIX}internal/"
@@ -97,11 +98,14 @@ async def marked(request: web.Request, response: web.StreamResponse) -> None:
         response.headers[WORKSPACE_FENCE] = said
 
 
+def fenced(path: str) -> bool:
+    """Whether calls of this path are about the workspace of the user that they name."""
+    return path.startswith(_PREFIX) and (not path.startswith(_INTERNAL) or path in _OPERATORS)
+
+
 async def _user(request: web.Request) -> str | None:
     """Whose workspace the call is about; None when it is about nobody's."""
-    if not request.path.startswith(_PREFIX):
-        return None
-    if request.path.startswith(_INTERNAL) and request.path not in _OPERATORS:
+    if not fenced(request.path):
         return None
     named = request.query.getall("userId", [])
     if named:
@@ -122,4 +126,7 @@ def _epoch(request: web.Request) -> int | None:
         return None
     if len(said) > 1 or not (said[0].isascii() and said[0].isdecimal() and len(said[0]) < 17):
         raise InvalidRequest("epoch: must be a whole number, given once", ["epoch"])
+    # What is learned here is told in answers, whose epochs end there.
+    if int(said[0]) > MOST_EPOCH:
+        raise InvalidRequest(f"epoch: must be {MOST_EPOCH} at most", ["epoch"])
     return int(said[0])

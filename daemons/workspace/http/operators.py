@@ -36,7 +36,7 @@ class OperatorRoutes:
             web.get(f"{_BASE}/exec", self.execute, allow_head=False),
         ]
 
-    @Answers(FiguresTold, refuses=(404,))
+    @Answers(FiguresTold)
     async def figures(self, request: web.Request) -> web.Response:
         """How these users' workspaces stand; nothing is started or measured for it."""
         asked = await read(request, AskFigures)

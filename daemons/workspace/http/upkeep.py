@@ -49,7 +49,7 @@ class UpkeepRoutes:
             web.post(f"{_BASE}/cleanup-orphaned", self.clean),
         ]
 
-    @Answers(BusyCount, refuses=(404,))
+    @Answers(BusyCount)
     async def busy(self, request: web.Request) -> web.Response:
         """Whose run lives in a container that is awake."""
         asked = named(request, PreviewRef)
@@ -76,7 +76,7 @@ class UpkeepRoutes:
             )
         )
 
-    @Answers(AppCleared, refuses=(404,))
+    @Answers(AppCleared)
     async def app_deleted(self, request: web.Request) -> web.Response:
         """The app is gone, other apps of the user go on."""
         which = named(request, AppRef)

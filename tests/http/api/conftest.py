@@ -28,6 +28,7 @@ from protocol.client.api import ApiAdminClient, ApiClient, bearer
 from protocol.client.transport import Transport
 from protocol.headers import ADMIN_TOKEN
 from tests.support.deploy_plane import MemoryDeployPlane
+from tests.support.openapi.watching import contracted
 from tests.support.workspace_calls import SECRET as NODE_SECRET
 
 OWNER, OTHER, ADMIN = "owner-token-0123456789", "other-token-0123456789", "admin-token-0123456789"
@@ -93,22 +94,23 @@ async def serving(
             )
         )
         runner = web.AppRunner(app)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        try:
-            async with (
-                Transport(url, bearer(OWNER)) as owner,
-                Transport(url, bearer(OTHER)) as other,
-                Transport(url, {ADMIN_TOKEN: ADMIN}) as admin,
-                httpx.AsyncClient(base_url=url, trust_env=False, verify=False) as raw,
-            ):
-                clients = ApiClient(owner), ApiClient(other), ApiAdminClient(admin)
-                yield Api(url, app, plane, database, folder, *clients, raw, calls)
-        finally:
-            await runner.cleanup()
-            await calls.close()
+        with contracted(app, "api"):
+            await runner.setup()
+            site = web.TCPSite(runner, "127.0.0.1", 0)
+            await site.start()
+            url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            try:
+                async with (
+                    Transport(url, bearer(OWNER)) as owner,
+                    Transport(url, bearer(OTHER)) as other,
+                    Transport(url, {ADMIN_TOKEN: ADMIN}) as admin,
+                    httpx.AsyncClient(base_url=url, trust_env=False, verify=False) as raw,
+                ):
+                    clients = ApiClient(owner), ApiClient(other), ApiAdminClient(admin)
+                    yield Api(url, app, plane, database, folder, *clients, raw, calls)
+            finally:
+                await runner.cleanup()
+                await calls.close()
 
 
 @pytest.fixture

@@ -140,7 +140,15 @@ ROUTES += [
 ]
 #: Anybody gets as far as the check of what is sent.
 FOR_ANYBODY = ("/api/fun-ai/auth/login", "/api/fun-ai/auth/refresh")
-OPEN = ["/internal/health", "/internal/ready", "/metrics", "/{slug}", "/admin/nodes.html", "/admin/nodes-admin.html"]
+OPEN = [
+    "/internal/health",
+    "/internal/ready",
+    "/metrics",
+    "/{slug}",
+    "/openapi.json",
+    "/admin/nodes.html",
+    "/admin/nodes-admin.html",
+]
 #: Tried in test_pages.py.
 PAGES = {
     "/admin/nodes-assets/{name}",

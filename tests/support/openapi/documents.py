@@ -174,7 +174,7 @@ def _inside(kind: object) -> object:
 def _taken(route: _Route) -> Sequence[Any]:
     said, reads = route.said, route.reads
     named = [kind for kind in (said.body, *said.query) if kind is not None and not isinstance(kind, str)]
-    return [*reads.bodies, *reads.queries, *named]
+    return [*reads.bodies, *(kind for kinds in reads.queries for kind in kinds), *named]
 
 
 def _needed(definitions: Mapping[str, Schema], written: Schema) -> dict[str, Schema]:
@@ -227,12 +227,7 @@ class _Operation:
             {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
             for name in _PARAMETER.findall(self._route.path)
         ]
-        models = [kind for kind in (*self._reads.queries, *self._said.query) if not isinstance(kind, str)]
-        queried: dict[str, Schema] = {}
-        for model in models:
-            whole = self._models.resolved(self._models.of(model, "validation"))
-            for name, schema in whole.get("properties", {}).items():
-                queried[name] = _query(name, _plain(schema), required=name in whole.get("required", ()))
+        queried = self._modelled()
         for name in sorted({*self._reads.parameters, *(kind for kind in self._said.query if isinstance(kind, str))}):
             queried.setdefault(name, _query(name, {"type": "string"}))
         for name, bounds in self._reads.numbers.items():
@@ -243,10 +238,22 @@ class _Operation:
             made.append({"name": name, "in": "header", "schema": {"type": "string"}})
         return made
 
+    def _modelled(self) -> dict[str, Schema]:
+        """The fields of the models that the query is read as; of several that it may be, all have what is required."""
+        made: dict[str, Schema] = {}
+        for kinds in [*self._reads.queries, *((kind,) for kind in self._said.query if not isinstance(kind, str))]:
+            wholes = [self._models.resolved(self._models.of(kind, "validation")) for kind in kinds]
+            required = set.intersection(*(set(whole.get("required", ())) for whole in wholes)) if wholes else set()
+            for name, schema in (
+                (name, schema) for whole in wholes for name, schema in whole.get("properties", {}).items()
+            ):
+                made[name] = _query(name, _plain(schema), required=name in required)
+        return made
+
     def _body(self) -> Schema | None:
         kinds = [*self._reads.bodies, *([self._said.body] if self._said.body is not None else [])]
         if not kinds:
-            if self._reads.raw:
+            if self._reads.raw and self._said.status:
                 raise ValueError(f"{self._name()}: it reads its body itself; say what is in it with body= of @Answers")
             return None
         if isinstance(self._said.body, str):
@@ -260,7 +267,7 @@ class _Operation:
         said = self._said
         made: Schema = {}
         for status, kind in {said.status: said.data, **said.also}.items():
-            made[str(status)] = self._success(status, kind)
+            made[str(status) if status else "default"] = self._success(status, kind)
         for status in sorted(self._refusals()):
             if str(status) not in made:
                 form = "Refused" if self._plane.envelope or self._said.envelope else "Detail"

@@ -9,7 +9,7 @@ from typing import Final
 import orjson
 
 from tests.support.openapi.places import ROOT, checked_in
-from tests.support.openapi.served import Served
+from tests.support.openapi.served import EVERYWHERE, Served
 
 CHECKS: Final = (
     "not_a_server_error",
@@ -39,6 +39,7 @@ async def findings(served: Served, folder: Path, examples: int) -> str:
         ",".join(CHECKS if served.secret else (*CHECKS, _OF_TOKENS)),
         *bounds,
         *options,
+        *served.options,
     )
     running = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -52,8 +53,9 @@ async def findings(served: Served, folder: Path, examples: int) -> str:
             **os.environ,
             "PYTHONPATH": str(ROOT),
             "SCHEMATHESIS_HOOKS": _HOOKS,
-            "FUNAI_KNOWN": orjson.dumps(served.known).decode(),
+            "FUNAI_KNOWN": orjson.dumps({**EVERYWHERE, **served.known}).decode(),
             "FUNAI_SIGNED_WITH": served.secret,
+            "FUNAI_DELIVERIES_SIGNED_WITH": served.delivery_secret,
         },
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

@@ -10,18 +10,30 @@ from aiohttp import web
 from daemons.agent import app as agent
 from daemons.agent.http.problems import PROBLEMS as AGENT_PROBLEMS
 from daemons.agent.settings import AgentSettings
+from daemons.api import app as api
+from daemons.api.adapters.access_file import DiskGitAccess
+from daemons.api.adapters.node_moves import HttpMovingNodes
+from daemons.api.adapters.sql.stores import COMPONENT, MIGRATIONS, QUERIES
+from daemons.api.adapters.workspace_calls import HttpNodeCalls
+from daemons.api.composition.workspaces import WorkspaceParts
+from daemons.api.domain.deployments import Hosting
+from daemons.api.domain.rules import Named, Row, Rule, row_of
 from daemons.deploy import app as deploy
 from daemons.deploy.adapters.store import open_store
 from daemons.kit.auth import ACCESS, Gate
+from daemons.kit.clock import SystemClock
 from daemons.kit.settings import load
+from daemons.kit.sql import migrate, open_database
 from daemons.workspace import app as workspace
 from daemons.workspace.composition.outside import open_parts
+from daemons.workspace.http.fence import fenced
 from daemons.workspace.http.problems import PROBLEMS as WORKSPACE_PROBLEMS
 from daemons.workspace.settings import WorkspaceSettings
 from protocol import headers, signing
 from tests.http.deploy import plane as deploy_tests
 from tests.support.agent_served import twin_parts
 from tests.support.agent_twins import TwinEngine
+from tests.support.deploy_plane import MemoryDeployPlane
 from tests.support.openapi.documents import Plane, Schema
 
 _SECRET: Final = "secret-of-the-contracts-0123456789"
@@ -35,6 +47,18 @@ def _by_gate(
     app: web.Application, schemes: Callable[[Gate], Sequence[str]] = lambda gate: (gate.name,)
 ) -> Callable[[str, str], Sequence[Sequence[str]]]:
     return lambda method, path: [schemes(gate) for gate in app[ACCESS].gates(method, path)]
+
+
+_PROOFS: Final[Mapping[Rule, Sequence[Sequence[str]]]] = {
+    Rule.ANYONE: (),
+    Rule.SIGNED: (("signature", "timestamp"),),
+    Rule.USER: (("bearer",),),
+    Rule.SESSION: (("bearer",),),
+    Rule.OPERATOR: (("bearer",), ("admin",)),
+    Rule.ADMIN: (("bearer",), ("admin",)),
+    Rule.NODE: (("node",),),
+    Rule.GATEWAY: (("gateway",),),
+}
 
 
 @asynccontextmanager
@@ -79,6 +103,53 @@ async def _agent(_folder: Path) -> AsyncIterator[Plane]:
 
 
 @asynccontextmanager
+async def _api(folder: Path) -> AsyncIterator[Plane]:
+    calls = HttpNodeCalls(_SECRET)
+    async with open_database("sqlite:///:memory:", QUERIES) as database:
+        await migrate(database, COMPONENT, MIGRATIONS)
+        parts = api.Parts(
+            database=database,
+            plane=MemoryDeployPlane(SystemClock()),
+            access=DiskGitAccess(folder / "access.json", folder / "bot.pub"),
+            hosting=Hosting("git.example.org", 2222),
+            workspaces=WorkspaceParts(calls, calls, moving=HttpMovingNodes(calls)),
+            user_tokens={},
+            admin_tokens=[_SECRET],
+        )
+        yield Plane(
+            title="Fun AI Studio: API",
+            about="What people do, with their apps, deployments, keys and workspaces; and what operators do.",
+            app=await api.build_app(parts),
+            problems=api.PROBLEMS,
+            schemes={
+                "bearer": {"type": "http", "scheme": "bearer", "description": "a person's token, or key (`fuk_`)"},
+                "admin": _key(headers.ADMIN_TOKEN, "an admin without a person"),
+                "node": _key(headers.WORKSPACE_NODE_TOKEN, "a workspace node"),
+                "gateway": _key(headers.WORKSPACE_GATEWAY_TOKEN, "a gateway"),
+                "signature": _key(headers.DELIVERY_SIGNATURE, "of the body, by the control plane"),
+                "timestamp": _key(headers.DELIVERY_TIMESTAMP, "the second that the body was signed in"),
+            },
+            guards=lambda method, path: _PROOFS[_row(method, path).rule],
+            always=(503,),
+            more=_of_people,
+        )
+    await calls.close()
+
+
+def _row(method: str, path: str) -> Row:
+    row = row_of(method, path) or row_of("*", path)
+    assert row is not None
+    return row
+
+
+def _of_people(method: str, path: str) -> Sequence[int]:
+    """Users that are named wrongly, and what is expensive."""
+    row = _row(method, path)
+    named = (400,) if row.rule in (Rule.USER, Rule.SESSION) else ()
+    return (*named, 429) if row.expensive or row.named is Named.FORWARDED else named
+
+
+@asynccontextmanager
 async def _workspace(folder: Path) -> AsyncIterator[Plane]:
     signature = ("signature", "timestamp", "nonce")
     settings = load(
@@ -108,13 +179,14 @@ async def _workspace(folder: Path) -> AsyncIterator[Plane]:
             guards=_by_gate(app, lambda gate: (gate.name,) if gate.name == "gateway" else signature),
             always=(413,),
             # A workspace that is another node's, or on its way.
-            more=lambda _method, path: () if "/internal/" in path or not path.startswith("/api/") else (409, 503),
+            more=lambda _method, path: (409, 503) if fenced(path) else (),
         )
 
 
 #: Each daemon with all of its routes, nothing of it started; files of its own are in a folder.
 PLANES: Final[Mapping[str, Callable[[Path], AbstractAsyncContextManager[Plane]]]] = {
     "agent": _agent,
+    "api": _api,
     "deploy": _deploy,
     "workspace": _workspace,
 }

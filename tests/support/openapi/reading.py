@@ -26,10 +26,11 @@ class Part(Enum):
 
 @dataclass
 class Reads:
-    """What one handler reads; `unclear` are uses whose name or model the source does not tell."""
+    """What one handler reads; of each of `queries` one model, depending on the request. `unclear` are uses whose name
+    or model the source does not tell."""
 
     bodies: list[Any] = field(default_factory=list)
-    queries: list[Any] = field(default_factory=list)
+    queries: list[tuple[Any, ...]] = field(default_factory=list)
     numbers: dict[str, tuple[int | None, int, int]] = field(default_factory=dict)
     parameters: set[str] = field(default_factory=set)
     required: set[str] = field(default_factory=set)
@@ -132,9 +133,9 @@ class _Walk(ast.NodeVisitor):
     def visit_Call(self, node: ast.Call) -> None:
         target = self._value(node.func)
         if target is bodies.read:
-            self._model(self._found.bodies, node)
+            self._found.bodies += [each for each in self._models(node) if each not in self._found.bodies]
         elif target is bodies.query:
-            self._model(self._found.queries, node)
+            self._found.queries.append(self._models(node))
         elif target is bodies.number:
             self._number(node)
         elif isinstance(node.func, ast.Attribute) and node.func.attr in _ASKED:
@@ -145,13 +146,14 @@ class _Walk(ast.NodeVisitor):
             self._into(target, node)
         self.generic_visit(node)
 
-    def _model(self, into: list[Any], node: ast.Call) -> None:
-        model = self._value(node.args[1])
-        if isinstance(model, type):
-            if model not in into:
-                into.append(model)
-        else:
-            self._found.unclear.append(ast.unparse(node))
+    def _models(self, node: ast.Call) -> tuple[Any, ...]:
+        """Which it is, or which it may be."""
+        given = node.args[1]
+        found = tuple(map(self._value, (given.body, given.orelse) if isinstance(given, ast.IfExp) else (given,)))
+        if all(isinstance(model, type) for model in found):
+            return found
+        self._found.unclear.append(ast.unparse(node))
+        return ()
 
     def _number(self, node: ast.Call) -> None:
         name = self._value(node.args[1])
