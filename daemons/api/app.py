@@ -150,7 +150,7 @@ async def build_app(parts: Parts) -> web.Application:
     add_workspaces(app, Known(parts.database, users, apps, ownership, admin), parts.workspaces)
     calls, hosting = parts.workspaces.calls, parts.hosting
     add_deletions(app, parts.database, PartHolders(keys, parts.plane, calls, hosting, repositories.host))
-    repositories.add_to(app, Around(apps, ownership, parts.plane, deployments))
+    repositories.add_to(app, Around(apps, ownership, deployments))
     check_routes(app.router)
 
     app.cleanup_ctx.append(background(*_upkeep(keys, results, who)))
