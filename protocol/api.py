@@ -22,6 +22,7 @@ from protocol.names import (
     UserId,
 )
 from protocol.running import AppLogQuery
+from protocol.workspace_runs import RunView
 
 _JOB_ID: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?")
 _REPOSITORY: Final = re.compile(r"\*|[a-z0-9][a-z0-9_-]{0,63}/[a-z0-9][a-z0-9._-]{0,99}")
@@ -178,6 +179,21 @@ class UpdateApp(OfApp):
     app_name: Line | None = None
     app_description: Annotated[str, StringConstraints(max_length=255)] | None = None
     app_type: Annotated[str, StringConstraints(max_length=64)] | None = None
+
+
+class OpenedEditor(Wire):
+    """Answer of `POST /api/fun-ai/app/open-editor`: the app's folder is there and its owner's container runs; nothing
+    of the app was started. `app` is null while nobody knows how its deployments stand, `runStatus` while the node does
+    not say how its run goes. `runStatus` has a `previewUrl` only if the run is this app's. `message` says what of this
+    is missing, and what to do next."""
+
+    user_id: int
+    app_id: str
+    app: AppInfo | None = None
+    project_dir: str
+    has_package_json: bool
+    run_status: RunView | None = None
+    message: str = ""
 
 
 class AppPart(StrEnum):

@@ -1,6 +1,6 @@
 """Composition root of the API entry: what it is made of, and which exception is which answer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Final
@@ -33,6 +33,7 @@ from daemons.api.domain.apps import AppLimit, NameTaken
 from daemons.api.domain.deployments import Hosting, InvalidDeployment
 from daemons.api.domain.keys import InvalidPublicKey
 from daemons.api.domain.workspaces import PlacementPolicy
+from daemons.api.http.app_operators import AppOperatorRoutes
 from daemons.api.http.apps import AppRoutes
 from daemons.api.http.callers import admin_gate, user_gates
 from daemons.api.http.cors import Origins
@@ -59,7 +60,7 @@ from daemons.kit.metrics import Metrics
 from daemons.kit.problems import Problems, problem_middleware
 from daemons.kit.settings import Misconfigured, revealed
 from daemons.kit.sql import Database, DatabaseUnavailable, migrate, open_database
-from daemons.kit.tasks import Loop, background, every
+from daemons.kit.tasks import background, every
 from protocol import headers
 from protocol.api import GitAccess, GitGrant
 from protocol.client.deploy import JobsClient
@@ -134,7 +135,8 @@ async def build_app(parts: Parts) -> web.Application:
     deployments = Deployments(apps, parts.plane, ownership, places, parts.hosting)
     who = AccountsOfApi(parts.database, parts.accounts, parts.clock)
     repositories = RepositoriesOfApi(parts.database, parts.repositories, parts.hosting)
-    app_routes = AppRoutes(Apps(apps, parts.plane, ownership, keys, told, repositories.service), parts.hosting)
+    owned = Apps(apps, parts.plane, ownership, keys, told, repositories.service)
+    app_routes = AppRoutes(owned, parts.hosting)
     await keys.publish()
 
     metrics, admin = Metrics(), admin_gate(parts.admin_tokens, parts.admin_networks)
@@ -146,18 +148,20 @@ async def build_app(parts: Parts) -> web.Application:
     for routes in (UserRoutes(users), app_routes, DeploymentRoutes(deployments), KeyRoutes(keys), logs, who, told_of):
         app.add_routes(routes.table())
     app.on_shutdown.append(logs.close)
-    app.add_routes([*app_routes.admin_table(), *health.table(), *metrics.table()])
-    add_workspaces(app, Known(parts.database, users, apps, ownership, admin), parts.workspaces)
-    calls, hosting = parts.workspaces.calls, parts.hosting
-    add_deletions(app, parts.database, PartHolders(keys, parts.plane, calls, hosting, repositories.host))
+    for_others = AppOperatorRoutes(deployments, ownership)
+    app.add_routes([*app_routes.admin_table(), *for_others.table(), *health.table(), *metrics.table()])
+    add_workspaces(app, Known(parts.database, users, apps, ownership, owned, app_routes, admin), parts.workspaces)
+    holders = PartHolders(keys, parts.plane, parts.workspaces.calls, parts.hosting, repositories.host)
+    add_deletions(app, parts.database, holders)
     repositories.add_to(app, Around(apps, ownership, deployments))
     check_routes(app.router)
-
-    app.cleanup_ctx.append(background(*_upkeep(keys, results, who)))
+    app.cleanup_ctx.append(_upkeep(keys, results, who))
     return app
 
 
-def _upkeep(keys: KeyRing, results: Results, who: AccountsOfApi) -> Sequence[Loop]:
+def _upkeep(keys: KeyRing, results: Results, who: AccountsOfApi) -> Callable[[web.Application], AsyncIterator[None]]:
+    """What goes on beside the calls."""
+
     async def republish() -> None:
         """Also mends an access file that was deleted, or that could not be written at its time."""
         await every(_REPUBLISH_SECONDS, keys.publish, expected=(ports.AccessUnwritten, DatabaseUnavailable))
@@ -168,7 +172,7 @@ def _upkeep(keys: KeyRing, results: Results, who: AccountsOfApi) -> Sequence[Loo
     async def forget_sessions() -> None:
         await every(_FORGET_SECONDS, who.sessions.tidy, expected=(DatabaseUnavailable,))
 
-    return republish, forget, forget_sessions
+    return background(republish, forget, forget_sessions)
 
 
 def _behind_doors(parts: Parts, who: AccountsOfApi, metrics: Metrics, admin: Gate) -> web.Application:
@@ -268,10 +272,21 @@ def _workspaces(settings: ApiSettings, stack: AsyncExitStack) -> WorkspaceParts:
         holdings=calls,
         node_tokens=NodeTokens(revealed(settings.workspace_node_tokens), own, settings.workspace_node_networks),
         gateway_tokens=revealed(settings.workspace_gateway_tokens),
-        policy=PlacementPolicy(settings.workspace_stale_seconds, settings.workspace_disk_min_pct),
+        policy=policy_of(settings),
         moving=HttpMovingNodes(calls),
         pace=Pace(settings.workspace_moves_at_once, settings.workspace_keep_seconds),
     )
+
+
+def policy_of(settings: ApiSettings) -> PlacementPolicy:
+    """What nodes take new users and new runs. Raises Misconfigured for a limit without a number."""
+    if settings.limits_enabled and not settings.most_running:
+        raise Misconfigured(
+            "FUNAI_WORKSPACE_NODE_LIMITS_ENABLED is on: FUNAI_WORKSPACE_NODE_LIMITS_MAX_RUNNING_PER_NODE must say how "
+            "many runs a node carries, at least 1"
+        )
+    most = settings.most_running if settings.limits_enabled else None
+    return PlacementPolicy(settings.workspace_stale_seconds, settings.workspace_disk_min_pct, most)
 
 
 def hosting_of(settings: ApiSettings) -> Hosting:

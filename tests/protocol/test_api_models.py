@@ -23,6 +23,7 @@ from protocol.api import (
     GitLoan,
     GitRemoval,
     GitTemplate,
+    OpenedEditor,
     RepoStatus,
     StartDeployment,
     StoppedDeployment,
@@ -31,6 +32,7 @@ from protocol.api import (
 )
 from protocol.base import Wire
 from protocol.configuration import AppConfig
+from protocol.workspace_runs import RunState, RunType, RunView
 
 GOLDEN = Path(__file__).parent / "golden"
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, 678000, UTC)
@@ -57,6 +59,14 @@ MODELS: dict[str, Wire] = {
         update_time=MOMENT,
     ),
     "update_app": UpdateApp(app_id="20001", app_name="store", app_description="sells", app_type="web"),
+    "opened_editor": OpenedEditor(
+        user_id=1,
+        app_id="20001",
+        project_dir="/workspace/apps/20001",
+        has_package_json=True,
+        run_status=RunView(user_id="1", state=RunState.RUNNING, type=RunType.START, app_id="20001", preview_url=URL),
+        message="how the app's deployments stand is not known now; look again in a minute",
+    ),
     "app_deletion": AppDeletionView(
         app_id=20001,
         user_id=1,

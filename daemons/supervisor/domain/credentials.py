@@ -17,6 +17,9 @@ NAMES: Final = (
     "WORKSPACE_NODE_INTERNAL_SHARED_SECRET",
     "FUNAI_WORKSPACE_NGINXAUTHTOKEN",
     "FUNAI_WORKSPACE_NODE_REGISTRY_SHARED_SECRET",
+    # Of an entry that somebody puts before the platform (`funai gateway render --role entry`).
+    "FUNAI_WORKSPACE_NODE_REGISTRY_GATEWAY_TOKEN",
+    "DEPLOY_GATEWAY_TOKEN",
 )
 
 #: A child's environment carries these and no others.
@@ -28,6 +31,7 @@ NEEDED_BY: Final[Mapping[str, tuple[str, ...]]] = {
         "DEPLOY_NODE_TOKEN",
         "RUNTIME_AGENT_TOKEN",
         "DEPLOY_WEBHOOK_SECRET",
+        "DEPLOY_GATEWAY_TOKEN",
     ),
     "runner": ("DEPLOY_RUNNER_TOKEN", "RUNTIME_AGENT_TOKEN"),
     "agent": ("DEPLOY_NODE_TOKEN", "RUNTIME_AGENT_TOKEN"),
@@ -40,6 +44,7 @@ NEEDED_BY: Final[Mapping[str, tuple[str, ...]]] = {
         "GIT_WEBHOOK_SECRET",
         "WORKSPACE_NODE_INTERNAL_SHARED_SECRET",
         "FUNAI_WORKSPACE_NODE_REGISTRY_SHARED_SECRET",
+        "FUNAI_WORKSPACE_NODE_REGISTRY_GATEWAY_TOKEN",
     ),
     "git": ("GIT_WEBHOOK_SECRET",),
     "workspace": (

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from daemons.api.adapters.gitea import GiteaHost
 from daemons.api.adapters.passwords import Hardness
-from daemons.api.app import build, hosting_of, repository_parts
+from daemons.api.app import build, hosting_of, policy_of, repository_parts
 from daemons.api.composition.accounts import AccountParts, account_parts
 from daemons.api.domain.accounts import Lives
 from daemons.api.domain.deployments import Hosting, InvalidDeployment, check_image
@@ -228,3 +228,14 @@ async def test_the_git_server_of_ours_begins_repositories_with_files_if_it_is_to
     assert not [line for line in instructions if "|| true" in line or "npmrc" in line or line.endswith("; exit 0")]
     assert "RUN npm run build --if-present" in instructions
     assert all(".npmrc" in files[name].splitlines() for name in (".dockerignore", ".gitignore"))
+
+
+def test_a_limit_of_runs_says_how_many(environment: pytest.MonkeyPatch) -> None:
+    number = "FUNAI_WORKSPACE_NODE_LIMITS_MAX_RUNNING_PER_NODE"
+    environment.setenv(number, "30")
+    assert policy_of(load(ApiSettings)).most_running is None
+    environment.setenv("FUNAI_WORKSPACE_NODE_LIMITS_ENABLED", "true")
+    assert policy_of(load(ApiSettings)).most_running == 30
+    environment.setenv(number, "0")
+    with pytest.raises(Misconfigured, match=number):
+        policy_of(load(ApiSettings))
