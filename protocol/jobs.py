@@ -239,10 +239,15 @@ class CreateJob(Wire):
 
 class RetryJob(Wire):
     """`POST /deploy/jobs/{id}/retry`: a new job with the order of one that FAILED or was CANCELLED; everything but
-    that order is as in `CreateJob`."""
+    that order is as in `CreateJob`.
+
+    With `gitRef` the new job builds that in place of what the other one did, which may be in any state then, and was to
+    build something: the secrets of its order are known to the control plane alone.
+    """
 
     on_conflict: OnConflict = OnConflict.REJECT
     cancel_running: CancelRunning = False
+    git_ref: GitRef | None = None
 
 
 class TransitionJob(Wire):

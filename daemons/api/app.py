@@ -165,7 +165,7 @@ async def build_app(parts: Parts) -> web.Application:
     add_workspaces(app, Known(parts.database, users, apps, ownership, owned, app_routes, admin), parts.workspaces)
     holders = PartHolders(keys, parts.plane, parts.workspaces.calls, parts.hosting, repositories.host)
     add_deletions(app, parts.database, holders)
-    repositories.add_to(app, Around(apps, ownership, parts.plane, deployments))
+    repositories.add_to(app, Around(apps, ownership, deployments))
     # The last of all: it takes what no other route does.
     app.add_routes(SlugRoutes(slugs).table())
     check_routes(app.router)

@@ -14,6 +14,7 @@ from daemons.kit.clock import SystemClock
 from protocol import headers
 from protocol.client.deploy import JobsClient
 from protocol.client.transport import Transport
+from protocol.configuration import AppConfig
 from protocol.jobs import JobPayload, JobStatus, OnConflict
 from protocol.running import AppLogQuery
 from tests.support.deploy_plane import MemoryDeployPlane
@@ -92,6 +93,29 @@ async def test_a_job_that_waits_may_be_superseded(plane: ports.DeployPlane) -> N
     assert (await plane.job(second.id)).status is JobStatus.PENDING
     with pytest.raises(ports.AppBusy):
         await plane.create(payload(), "key-3")
+
+
+async def test_another_commit_is_built_as_the_one_before(plane: ports.DeployPlane) -> None:
+    source = JobPayload(
+        user_id="1",
+        app_id="20001",
+        repo_ssh_url="ssh://git@git.example.org:2222/funai/u1-app20001.git",
+        git_ref="main",
+        container_port=8080,
+        config=AppConfig(secrets={"API_KEY": "of the tests"}),
+    )
+    first = await plane.create(source, None)
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    second = await plane.rebuild(first.id, commit, "key-1", OnConflict.SUPERSEDE)
+    assert (await plane.rebuild(first.id, commit, "key-1", OnConflict.SUPERSEDE)).id == second.id
+    assert (await plane.job(first.id)).status is JobStatus.CANCELLED
+    assert (second.status, second.payload.git_ref, second.payload.container_port) == (JobStatus.PENDING, commit, 8080)
+    assert second.payload.config is not None and list(second.payload.config.secrets) == ["API_KEY"]
+    with pytest.raises(ports.AppBusy):
+        await plane.rebuild(first.id, "main", "key-2", OnConflict.REJECT)
+    image = await plane.create(payload(20002), None)
+    with pytest.raises(ports.JobEnded):
+        await plane.rebuild(image.id, commit, "key-3", OnConflict.SUPERSEDE)
 
 
 async def test_a_key_answers_the_job_that_it_made_and_no_other_request(plane: ports.DeployPlane) -> None:

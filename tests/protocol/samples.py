@@ -444,7 +444,7 @@ SAMPLES: tuple[Wire, ...] = (
         priority=5,
         requires=("arm64", "gpu"),
     ),
-    jobs.RetryJob(on_conflict=jobs.OnConflict.SUPERSEDE),
+    jobs.RetryJob(on_conflict=jobs.OnConflict.SUPERSEDE, git_ref="release/1"),
     jobs.TransitionJob(to_status=jobs.JobStatus.FAILED, error_message="by hand"),
     jobs.ClaimJob(
         runner_id="runner-01",

@@ -22,6 +22,8 @@ class MemoryDeployPlane:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._jobs: dict[str, JobView] = {}
+        #: As they were ordered, with their secrets.
+        self._orders: dict[str, JobPayload] = {}
         self._keys: dict[tuple[str, str, str], tuple[JobPayload, str]] = {}
         self.running: set[int] = set()
         self.nodes_away = False
@@ -62,6 +64,7 @@ class MemoryDeployPlane:
             user_id=payload.user_id,
         )
         self._jobs[job.id] = job
+        self._orders[job.id] = payload
         if key:
             self._keys[key] = (payload, job.id)
         return job
@@ -85,6 +88,14 @@ class MemoryDeployPlane:
         if job.status not in (JobStatus.FAILED, JobStatus.CANCELLED):
             raise ports.JobEnded(f"job {job_id} is {job.status} and cannot be repeated")
         return await self.create(JobPayload(**job.payload.model_dump()), f"retry-{idempotency_key}")
+
+    async def rebuild(self, job_id: str, git_ref: str, idempotency_key: str, on_conflict: OnConflict) -> JobView:
+        """Queue the job's order for another commit."""
+        job = await self.job(job_id)
+        if job.payload.image is not None:
+            raise ports.JobEnded(f"job {job_id} built nothing")
+        order = self._orders[job_id].model_copy(update={"git_ref": git_ref})
+        return await self.create(order, f"rebuild-{job_id}-{idempotency_key}", on_conflict)
 
     async def rollback(self, user_id: int, app_id: int, release: int | None, idempotency_key: str) -> RollbackJob:
         """Queue the image of an earlier release."""

@@ -134,6 +134,42 @@ def test_the_api_was_told_how_the_first_deployment_ended(up: Up) -> None:
     real.wait_until(told, "the result of the demo's deployment at the API")
 
 
+def test_a_push_is_live_soon_when_its_owner_wants_it(up: Up) -> None:
+    api = f"{up.ready['api']}/api/fun-ai/app"
+    headers = {"Authorization": f"Bearer {credentials(up)['API_USER_TOKEN']}"}
+    with httpx.Client(headers=headers, timeout=60, trust_env=False, verify=False) as client:
+        assert client.get(f"{api}/info?appId=20001").json()["data"]["repoStatus"] == "READY"
+        order = {"appId": "20001", "enabled": True}
+        assert client.post(f"{api}/push-to-deploy", json=order).json()["data"]["branches"] == ["main"]
+        commit = _push_a_change(up, "pushed, and nothing else")
+        real.wait_until(lambda: "pushed, and nothing else" in _page(up), "the pushed page")
+        push = client.get(f"{api}/push-to-deploy?appId=20001").json()["data"]["lastPush"]
+        assert (push["commit"], push["reason"]) == (commit, None) and push["jobId"]
+        client.post(f"{api}/push-to-deploy", json=order | {"enabled": False})
+    real.wait_until(lambda: len(up.containers()) == 1, "the end of the version before")
+
+
+def _page(up: Up) -> str:
+    return httpx.get(up.page, timeout=60, trust_env=False, verify=False).text
+
+
+def _push_a_change(up: Up, words: str) -> str:
+    """As the demo user would, from the working copy that the demo was pushed from; answers the commit."""
+    copy, keys = up.folder / "demo" / "20001", up.folder / "keys"
+    page = copy / "index.html"
+    page.write_text(f"{page.read_text()}<!-- {words} -->\n")
+    ssh = (
+        f"ssh -F none -i {keys / 'demo_user_ed25519'} -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes "
+        f"-o UserKnownHostsFile={keys / 'known_hosts'}"
+    )
+    git = ["git", "-C", str(copy), "-c", "user.name=u", "-c", "user.email=u@example.org"]
+    url = f"{up.ready['git']}/funai/u1-app20001.git"
+    for line in (["commit", "-q", "-a", "-m", words], ["push", "-q", url, "HEAD:refs/heads/main"]):
+        environment = {**os.environ, "GIT_SSH_COMMAND": ssh}
+        subprocess.run([*git, *line], env=environment, check=True, capture_output=True)
+    return subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+
+
 def test_secrets_are_private(up: Up) -> None:
     secrets = [value for name, value in credentials(up).items() if "TOKEN" in name or "SECRET" in name]
     assert len(secrets) == len(NAMES)

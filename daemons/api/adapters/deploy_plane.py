@@ -11,7 +11,7 @@ from protocol.apps import AppCommand
 from protocol.client.deploy import JobsClient
 from protocol.client.transport import ClientError, Refused, Unintelligible
 from protocol.errors import ErrorReason
-from protocol.jobs import CreateJob, JobPayload, JobType, JobView, OnConflict
+from protocol.jobs import CreateJob, JobPayload, JobType, JobView, OnConflict, RetryJob
 from protocol.operations import OperationState
 from protocol.releases import ReleasePage, RollbackApp, RollbackJob
 from protocol.running import AppLogQuery
@@ -82,6 +82,12 @@ class HttpDeployPlane:
         """Queue the order of a job once more."""
         async with self._asking():
             return await self._client.retry(job_id, idempotency_key=idempotency_key)
+
+    async def rebuild(self, job_id: str, git_ref: str, idempotency_key: str, on_conflict: OnConflict) -> JobView:
+        """Queue the job's order for another commit."""
+        order = RetryJob(git_ref=git_ref, on_conflict=on_conflict)
+        async with self._asking():
+            return await self._client.retry(job_id, order, idempotency_key=idempotency_key)
 
     async def rollback(self, user_id: int, app_id: int, release: int | None, idempotency_key: str) -> RollbackJob:
         """Queue an earlier release."""

@@ -11,7 +11,7 @@ from daemons.api.adapters.sql.pushes import SqlPushes
 from daemons.api.adapters.sql.repositories import SqlRepositories
 from daemons.api.domain.deployments import Hosting
 from daemons.api.http.pushes import PushRoutes
-from daemons.api.ports import AppStore, DeployPlane
+from daemons.api.ports import AppStore
 from daemons.api.ports.repositories import RepositoryHost
 from daemons.api.services.deployments import Deployments
 from daemons.api.services.ownership import Ownership
@@ -42,7 +42,6 @@ class Around:
 
     apps: AppStore
     ownership: Ownership
-    plane: DeployPlane
     deployments: Deployments
 
 
@@ -59,7 +58,7 @@ class RepositoriesOfApi:
     def add_to(self, app: web.Application, around: Around) -> None:
         """The routes, and who sets repositories up and deploys what is pushed."""
         store = SqlPushes(self._database)
-        pushes = Pushes(store, around.apps, around.ownership, around.plane, around.deployments, self._hosting)
+        pushes = Pushes(store, around.apps, around.ownership, around.deployments, self._hosting)
         app.add_routes(PushRoutes(pushes, self._secrets).table())
 
         async def tidy() -> None:

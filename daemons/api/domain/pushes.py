@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from daemons.api.domain.repositories import pause_ms
-from protocol.api import StartDeployment
 from protocol.jobs import JobType, JobView
 
 DEFAULT_BRANCHES: Final = ("main",)
@@ -61,23 +60,16 @@ def postponed(push: Push, problem: str, now: int) -> Push:
     return replace(push, attempts=attempts, problem=problem[:_MOST_WORDS], next_at=now + pause_ms(attempts))
 
 
-def order(commit: str, jobs: Sequence[JobView]) -> StartDeployment:
-    """The commit, built and run as the app's newest job from its source was; `jobs` are newest first. Raises
-    PushNotDeployable for one with secrets, which nobody is shown again."""
-    built = (job.payload for job in jobs if job.type is JobType.BUILD_AND_DEPLOY and job.payload.image is None)
-    newest = next(built, None)
-    if newest is None:
-        return StartDeployment(git_ref=commit)
-    if newest.config is not None and newest.config.secrets:
-        raise PushNotDeployable(
-            "the app was last deployed with secrets, which nobody is shown again; deploy this commit by hand, with them"
-        )
-    return StartDeployment(
-        git_ref=commit,
-        git_submodules=newest.git_submodules,
-        container_port=newest.container_port,
-        health_check_path=newest.health_check_path,
-        dockerfile_path=newest.dockerfile_path,
-        build_context=newest.build_context,
-        config=newest.config,
-    )
+def basis(jobs: Sequence[JobView], repository_url: str) -> str | None:
+    """The newest job that built the app from this repository, `jobs` being newest first: what is pushed is built and
+    run as that was."""
+    for job in jobs:
+        built = job.type is JobType.BUILD_AND_DEPLOY and job.payload.image is None
+        if built and job.payload.repo_ssh_url == repository_url:
+            return job.id
+    return None
+
+
+def job_of(jobs: Sequence[JobView], commit: str) -> str | None:
+    """The newest job that builds the commit."""
+    return next((job.id for job in jobs if job.payload.git_ref == commit), None)

@@ -97,6 +97,11 @@ class DeployPlane(Protocol):
         """Queue the order of a job that failed or was cancelled once more. Raises AppBusy, JobEnded, KeyUsed."""
         ...
 
+    async def rebuild(self, job_id: str, git_ref: str, idempotency_key: str, on_conflict: OnConflict) -> JobView:
+        """Queue the order of a job once more, with its secrets, for another commit. Raises AppBusy, KeyUsed, and
+        JobEnded for one that built nothing."""
+        ...
+
     async def rollback(self, user_id: int, app_id: int, release: int | None, idempotency_key: str) -> RollbackJob:
         """Queue an earlier release, by default the one before. Raises PlaneNotFound, AppBusy, ImageGone, KeyUsed."""
         ...

@@ -9,6 +9,7 @@ from uuid import uuid4
 from daemons.api.domain.access import Subject
 from daemons.api.domain.apps import App
 from daemons.api.domain.deployments import Hosting, InvalidDeployment, check_image
+from daemons.api.domain.pushes import basis
 from daemons.api.ports import AppStore, DeployPlane, PlaneNotFound, PlaneRefused
 from daemons.api.services.ownership import Ownership
 from daemons.api.services.places import Places
@@ -62,6 +63,18 @@ class Deployments:
         payload = self._payload(app, order)
         key = _key(app, idempotency_key)
         return await self._in_place(app, lambda: self._plane.create(payload, key, on_conflict))
+
+    async def of_commit(self, subject: Subject, app_id: str, commit: str, idempotency_key: str) -> JobView:
+        """Queue a deployment of this commit, built and run as the app's newest was that came from its repository, in
+        place of a job that waits. Raises NotFound, AppLimit, AppBusy, KeyUsed and every other PlaneError."""
+        app = await self._ownership.app(subject, app_id)
+        jobs = (await self._plane.jobs_of([app.id], _HISTORY)).get(app.id, ())
+        job_id = basis(jobs, self._hosting.repository_url(app.user_id, app.id))
+        if job_id is None:
+            order = StartDeployment(git_ref=commit)
+            return await self.start(subject, app_id, order, idempotency_key, on_conflict=OnConflict.SUPERSEDE)
+        key = _key(app, idempotency_key)
+        return await self._in_place(app, lambda: self._plane.rebuild(job_id, commit, key, OnConflict.SUPERSEDE))
 
     async def retry(self, subject: Subject, job_id: str, idempotency_key: str | None) -> JobView:
         """Queue the order of a job that failed or was cancelled once more. Raises NotFound, AppLimit, AppBusy, JobEnded

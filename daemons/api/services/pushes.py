@@ -13,13 +13,12 @@ from typing import Final
 from daemons.api.domain.access import NotFound, Subject
 from daemons.api.domain.apps import App, AppLimit
 from daemons.api.domain.deployments import Hosting, InvalidDeployment
-from daemons.api.domain.pushes import Push, PushNotDeployable, PushRule, deployed, order, postponed, refused
-from daemons.api.ports import AppBusy, AppStore, DeployPlane, KeyUsed, PlaneRefused, PlaneUnreachable, TooManyReaders
+from daemons.api.domain.pushes import Push, PushNotDeployable, PushRule, deployed, job_of, postponed, refused
+from daemons.api.ports import AppBusy, AppStore, KeyUsed, PlaneRefused, PlaneUnreachable, TooManyReaders
 from daemons.api.ports.pushes import PushStore
 from daemons.api.services.deployments import Deployments
 from daemons.api.services.ownership import Ownership
 from daemons.api.services.turns import Turns
-from protocol.jobs import JobView, OnConflict
 from protocol.pushes import GitPush, PushOutcome
 
 logger = logging.getLogger(__name__)
@@ -42,7 +41,6 @@ class Pushes:
         store: PushStore,
         apps: AppStore,
         ownership: Ownership,
-        plane: DeployPlane,
         deployments: Deployments,
         hosting: Hosting,
         *,
@@ -51,7 +49,6 @@ class Pushes:
         self._store = store
         self._apps = apps
         self._ownership = ownership
-        self._plane = plane
         self._deployments = deployments
         self._hosting = hosting
         self._turns: Turns[Push] = Turns("push", lambda: store.claim(hold_ms), self._attempt)
@@ -125,12 +122,9 @@ class Pushes:
         rule, _ = await self._store.of_app(app.id)
         if not rule.covers(push.branch):
             raise PushNotDeployable("pushes to this branch are not deployed any more")
-        jobs: Sequence[JobView] = (await self._plane.jobs_of([app.id], _HISTORY)).get(app.id, ())
-        subject, key = Subject(app.user_id), f"push-{sha256(push.delivery.encode()).hexdigest()[:40]}"
-        wanted = order(push.commit, jobs)
+        key = f"push-{sha256(push.delivery.encode()).hexdigest()[:40]}"
         try:
-            job = await self._deployments.start(subject, str(app.id), wanted, key, on_conflict=OnConflict.SUPERSEDE)
+            return (await self._deployments.of_commit(Subject(app.user_id), str(app.id), push.commit, key)).id
         except KeyUsed:
-            # An earlier attempt made the job, its answer was lost, and the app was deployed otherwise since.
-            return None
-        return job.id
+            # An earlier attempt made the job, and its answer was lost.
+            return job_of(await self._deployments.history(Subject(app.user_id), str(app.id), _HISTORY), push.commit)

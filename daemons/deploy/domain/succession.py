@@ -18,11 +18,13 @@ _RETRIED: Final = (JobStatus.FAILED, JobStatus.CANCELLED)
 
 
 class NotRetryable(Exception):
-    """The job has not failed."""
+    """The job has not failed, or has nothing to repeat."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, reason: str | None = None) -> None:
         why = f"job {job.id} is {job.status.value} and only one that FAILED or was CANCELLED can be retried"
-        if job.type is JobType.MIGRATE_APP:
+        if reason is not None:
+            why = f"job {job.id} {reason}"
+        elif job.type is JobType.MIGRATE_APP:
             why = f"job {job.id} is a move that a drain ordered, and only a drain orders another"
         super().__init__(f"{why}; order a new deployment instead")
 
@@ -39,6 +41,19 @@ def retry(job: Job, job_id: str, now: int) -> Job:
     """A new PENDING job with the order of an ended one. Raises NotRetryable."""
     if job.status not in _RETRIED or job.type is JobType.MIGRATE_APP:
         raise NotRetryable(job)
+    return _repeated(job, job_id, now)
+
+
+def rebuild(job: Job, git_ref: str, job_id: str, now: int) -> Job:
+    """A new PENDING job that builds this reference, otherwise with the order of another one, whatever became of that.
+    Raises NotRetryable for one that built nothing."""
+    if job.type is JobType.MIGRATE_APP or job.payload.get("image") is not None:
+        raise NotRetryable(job, "deploys an image that was built before, and no source")
+    fresh = _repeated(job, job_id, now)
+    return replace(fresh, payload={**fresh.payload, "gitRef": git_ref})
+
+
+def _repeated(job: Job, job_id: str, now: int) -> Job:
     order = {key: value for key, value in job.payload.items() if key in _SUBMITTED}
     fresh = Job(job_id, job.type, JobStatus.PENDING, job.app_id, job.user_id, order, now, now, retry_of=job.id)
     return replace(fresh, priority=job.priority, requires=job.requires)

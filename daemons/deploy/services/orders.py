@@ -84,8 +84,8 @@ class Orders:
         return await self._place(request)
 
     async def retry(self, ended_id: str, order: RetryJob, caller: Caller, seen: str | None = None) -> Ordered:
-        """A new PENDING job with the order of an ended one. Raises JobNotFound, ChangedMeanwhile unless that one is as
-        it was `seen`, NotRetryable and all that `create` raises."""
+        """A new PENDING job with the order of an ended one, or, to build something else, of any. Raises JobNotFound,
+        ChangedMeanwhile unless that one is as it was `seen`, NotRetryable and all that `create` raises."""
 
         async def read(tx: Transaction) -> Job:
             return found(await tx.job(ended_id), ended_id)
@@ -95,7 +95,7 @@ class Orders:
         request = _Request(
             ended.app_id,
             ended.user_id,
-            lambda now: succession.after(succession.retry(ended, job_id, now), ended.created_at),
+            lambda now: succession.after(_repeated(ended, order, job_id, now), ended.created_at),
             Policy(order.on_conflict, order.cancel_running),
             caller,
             idempotency.digest(order, ended_id),
@@ -162,3 +162,9 @@ async def _tidy(tx: Transaction, app_id: str, *, burst: bool) -> None:
     await tx.prune_jobs(app_id, _KEPT_PER_APP)
     if burst:
         await tx.prune_superseded(app_id, _SUPERSEDED_KEPT_PER_APP)
+
+
+def _repeated(job: Job, order: RetryJob, job_id: str, now: int) -> Job:
+    if order.git_ref is None:
+        return succession.retry(job, job_id, now)
+    return succession.rebuild(job, order.git_ref, job_id, now)

@@ -221,14 +221,15 @@ async def test_a_push_is_run_as_the_app_was_last(api: Api) -> None:
     assert made.config is not None and made.config.environment == {"MODE": "shop"}
 
 
-async def test_secrets_are_not_left_out_silently(api: Api) -> None:
+async def test_a_push_is_run_with_the_secrets_that_were_given_last(api: Api) -> None:
     await switched_on(api)
     job = await api.owner.deploy(APP, StartDeployment(config=AppConfig(secrets={"API_KEY": "of the tests"})))
     api.plane.move(job.id, JobStatus.SUCCEEDED)
     await tell(api, 1)
-    seen = await settled(api)
-    assert seen.last_push is not None and seen.last_push.job_id is None
-    assert "with secrets" in (seen.last_push.reason or "") and "of the tests" not in (seen.last_push.reason or "")
+    await settled(api)
+    made = (await jobs(api))[-1].payload
+    assert made.git_ref == commit(1)
+    assert made.config is not None and made.config.secrets == {"API_KEY": "of the tests"}
 
 
 async def test_owners_choose_branches_and_nothing_else(api: Api) -> None:

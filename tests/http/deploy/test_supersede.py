@@ -262,6 +262,31 @@ async def test_a_retry_is_a_new_job_with_the_same_order_that_names_its_predecess
         assert (await plane.api.get(job.id)).superseded_by == newer.id
 
 
+async def test_another_commit_is_built_with_the_secrets_of_a_job_in_any_state() -> None:
+    async with serving() as plane:
+        await plane.beat()
+        config = {"secrets": {"API_KEY": "of the tests"}, "memoryBytes": 268_435_456}
+        before = await plane.create(gitRef="main", containerPort=8080, config=config)
+        order = RetryJob(git_ref="0123456789abcdef0123456789abcdef01234567", on_conflict=OnConflict.SUPERSEDE)
+        first = await plane.api.retry(before.id, order)
+        assert (await plane.api.get(before.id)).superseded_by == first.id
+        assert (first.retry_of, first.payload.git_ref, first.payload.container_port) == (before.id, order.git_ref, 8080)
+        claimed = await plane.claim()
+        assert claimed is not None and claimed.id == first.id
+        assert claimed.payload.config is not None and claimed.payload.config.secrets == {"API_KEY": "of the tests"}
+        second = await plane.api.retry(first.id, order)
+        assert second.status is JobStatus.PENDING and (await plane.api.get(first.id)).status is JobStatus.RUNNING
+        assert "of the tests" not in second.to_json().decode()
+
+
+async def test_a_job_that_built_nothing_is_not_built_anew() -> None:
+    async with serving() as plane:
+        before = await plane.create(image="busybox:1.36")
+        await plane.api.cancel(before.id)
+        assert await refused(plane.api.retry(before.id, RetryJob(git_ref="main"))) == (409, "illegal_transition")
+        assert (await plane.api.retry(before.id)).retry_of == before.id
+
+
 async def test_a_retry_may_be_repeated_under_its_key() -> None:
     async with serving() as plane:
         before = await failed(plane)

@@ -1,12 +1,14 @@
 """Settings of the API entry: documented names, and what keeps it from starting."""
 
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
+from daemons.api.adapters.gitea import GiteaHost
 from daemons.api.adapters.passwords import Hardness
-from daemons.api.app import build, hosting_of, policy_of
+from daemons.api.app import build, hosting_of, policy_of, repository_parts
 from daemons.api.composition.accounts import AccountParts, account_parts
 from daemons.api.domain.accounts import Lives
 from daemons.api.domain.deployments import Hosting, InvalidDeployment, check_image
@@ -160,6 +162,72 @@ def test_settings_of_accounts_reach_what_they_set(environment: pytest.MonkeyPatc
 
 def test_without_settings_accounts_are_as_the_documentation_says(environment: pytest.MonkeyPatch) -> None:
     assert account_parts(load(ApiSettings)) == AccountParts()
+
+
+def _gitea(environment: pytest.MonkeyPatch, **given: str) -> ApiSettings:
+    known = {
+        "GITEA_ENABLED": "true",
+        "GITEA_BASE_URL": "http://gitea.example.org:3000/",
+        "GITEA_ADMIN_TOKEN": "0123456789abcdef0123456789abcdef01234567",
+        "GITEA_OWNER": "studio",
+        "GITEA_REPO_NAME_TEMPLATE": "a{appId}-of-{userId}",
+        "GITEA_RUNNER_BOT": "builder",
+        "GITEA_WEBHOOK_URL": "http://api.example.org/api/fun-ai/webhooks/git",
+        "API_GIT_WEBHOOK_SECRET": "git-webhook-secret-0123456789",
+        "API_GIT_TEMPLATE_IMAGE": "registry.example.org/funaistudio/base-node:1",
+    }
+    for name, value in (known | given).items():
+        environment.setenv(name, value)
+    return load(ApiSettings)
+
+
+async def test_gitea_is_set_up_by_its_documented_names(environment: pytest.MonkeyPatch) -> None:
+    settings = _gitea(environment)
+    assert hosting_of(settings).repository(7, 20001) == "studio/a20001-of-7"
+    async with AsyncExitStack() as stack:
+        parts = repository_parts(settings, stack)
+    assert isinstance(parts.host, GiteaHost) and list(parts.push_secrets) == ["git-webhook-secret-0123456789"]
+    assert "FROM ${BASE_IMAGE}" in parts.files["Dockerfile"]
+    assert "ARG BASE_IMAGE=registry.example.org/funaistudio/base-node:1\n" in parts.files["Dockerfile"]
+    assert "token" not in repr(parts) and "0123456789abcdef" not in repr(parts)
+
+
+async def test_without_auto_init_repositories_begin_empty(environment: pytest.MonkeyPatch) -> None:
+    async with AsyncExitStack() as stack:
+        assert repository_parts(_gitea(environment, GITEA_AUTO_INIT="false"), stack).files == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GITEA_BASE_URL", ""),
+        ("GITEA_ADMIN_TOKEN", ""),
+        ("GITEA_ADMIN_TOKEN", "CHANGE_ME_STRONG_SECRET_0123456789"),
+        ("GITEA_ADMIN_TOKEN", "short"),
+        ("API_GIT_WEBHOOK_SECRET", ""),
+        ("API_GIT_WEBHOOK_SECRET", "CHANGE_ME"),
+        ("GITEA_WEBHOOK_URL", "gitea"),
+    ],
+)
+async def test_gitea_does_not_start_half_configured(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
+    async with AsyncExitStack() as stack:
+        with pytest.raises(Misconfigured, match=name):
+            repository_parts(_gitea(environment, **{name: value}), stack)
+
+
+async def test_the_git_server_of_ours_begins_repositories_with_files_if_it_is_told(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    async with AsyncExitStack() as stack:
+        assert repository_parts(load(ApiSettings), stack).files == {}
+        environment.setenv("API_GIT_TEMPLATES", "true")
+        files = repository_parts(load(ApiSettings), stack).files
+    assert sorted(files) == [".dockerignore", ".gitignore", "Dockerfile"]
+    instructions = [line for line in files["Dockerfile"].splitlines() if not line.startswith("#")]
+    # What fails, fails the image; no registry's settings are copied in or written.
+    assert not [line for line in instructions if "|| true" in line or "npmrc" in line or line.endswith("; exit 0")]
+    assert "RUN npm run build --if-present" in instructions
+    assert all(".npmrc" in files[name].splitlines() for name in (".dockerignore", ".gitignore"))
 
 
 def test_a_limit_of_runs_says_how_many(environment: pytest.MonkeyPatch) -> None:
