@@ -17,6 +17,7 @@ from daemons.api.app import Parts, build_app
 from daemons.api.composition.accounts import AccountParts
 from daemons.api.composition.workspaces import NodeTokens, WorkspaceParts
 from daemons.api.domain.deployments import Hosting
+from daemons.api.domain.workspaces import PlacementPolicy
 from daemons.api.ports.deploy_operations import DeployOperations
 from daemons.api.services.moving import Pace
 from daemons.kit.auth import Network
@@ -26,6 +27,7 @@ from protocol.headers import WORKSPACE_NODE_TOKEN
 from tests.support.deploy_plane import MemoryDeployPlane
 
 ADMIN, NODE_TOKEN = "admin-token-0123456789", "node-token-0123456789"
+POLICY = PlacementPolicy()
 QUICK = Pace(at_once=2, keep_seconds=0, pause_seconds=0.05)
 
 
@@ -37,6 +39,7 @@ async def served_api(
     port: int = 0,
     networks: Sequence[Network] = (),
     pace: Pace = QUICK,
+    policy: PlacementPolicy = POLICY,
     plane: DeployOperations | None = None,
     accounts: AccountParts | None = None,
     access_log: logging.Logger | None = None,
@@ -59,6 +62,7 @@ async def served_api(
                     NodeTokens([NODE_TOKEN], networks=networks),
                     moving=HttpMovingNodes(calls),
                     pace=pace,
+                    policy=policy,
                 ),
                 user_tokens={user: [token] for user, token in tokens.items()},
                 admin_tokens=[ADMIN],
