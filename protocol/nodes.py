@@ -215,6 +215,19 @@ class UpsertNode(Wire):
     labels: Labels | None = None
 
 
+class SetNodeEnabled(Wire):
+    """Query of `POST /admin/runtime-nodes/set-enabled`."""
+
+    name: NodeName
+    enabled: bool
+
+
+class OfNode(Wire):
+    """Which node."""
+
+    node_id: NodeNumber
+
+
 class NodeRemoved(Wire):
     """Answer to `DELETE /admin/runtime-nodes/{name}`: the node as it was, and what was given up with it. `apps` lived
     there and get another node with their next deployment; their containers may still run. `operations` are stops and
@@ -325,6 +338,13 @@ class RunnerView(Wire):
     vitals: RunnerVitals | None = None
     drained_at: AwareDatetime | None = None
     drained_by: str | None = None
+
+
+class SetRunnerDrained(Wire):
+    """Query of `POST /admin/runners/set-drained`."""
+
+    runner_id: RunnerId
+    drained: bool
 
 
 class ServiceHealth(Wire):

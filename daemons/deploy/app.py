@@ -331,7 +331,8 @@ def _routes(
     )
     replicas = ReplicaRoutes(plane.singletons, metrics.registry)
     metrics.before(replicas.refresh)
-    submitters = (gates.api, gates.admin)
+    # Who shows both proofs is an operator, by way of the API.
+    submitters = (gates.admin, gates.api)
     return (
         (runners.table(), (gates.runner,)),
         (JobRoutes(plane.orders, plane.queue, plane.reader, plane.git_hosts).table(), submitters),

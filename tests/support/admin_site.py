@@ -13,6 +13,7 @@ import httpx
 
 from daemons.api.adapters.deploy_operations import HttpDeployOperations
 from daemons.api.composition.accounts import AccountParts
+from daemons.api.domain.accounts import Lives
 from daemons.deploy.adapters.store import open_store
 from protocol import headers
 from protocol.accounts import Role
@@ -27,7 +28,8 @@ DIGEST: Final = "sha256:" + "a1" * 32
 GIB: Final = 2**30
 #: What a browser would run if it were taken for markup.
 MARKUP: Final = "<img src=x onerror=window.hacked=1>"
-_ACCOUNTS: Final = AccountParts(["jwt-secret-of-the-tests-0123456789"])
+#: Whoever logs in needs another token soon.
+_ACCOUNTS: Final = AccountParts(["jwt-secret-of-the-tests-0123456789"], lives=Lives(access=4))
 _DEPLOY: Final = (
     "INSERT INTO fun_ai_deploy_runtime_node (name, enabled, weight, create_time, update_time) VALUES (?, 1, 1, 1, 1)"
 )
@@ -60,16 +62,16 @@ class Site:
     beating: dict[str, Mapping[str, object]] = field(default_factory=dict)
 
     async def beat(self) -> None:
-        """All runtime nodes report once."""
+        """All nodes report once."""
         for name, figures in self.beating.items():
             await self.plane.beat(name, **figures)
+        await self.hear("ws-1", containersRunning=3, containersFrozen=1, diskFreeBytes=60 * GIB)
+        await self.hear("ws-2", containersRunning=1, diskFreeBytes=40 * GIB)
 
     async def keep_beating(self) -> None:
         """Until it is cancelled."""
         while True:
             await self.beat()
-            await self.hear("ws-1", containersRunning=3, containersFrozen=1, diskFreeBytes=60 * GIB)
-            await self.hear("ws-2", containersRunning=1, diskFreeBytes=40 * GIB)
             await asyncio.sleep(2)
 
     async def hear(self, name: str, **figures: object) -> None:

@@ -14,7 +14,8 @@ import aiohttp
 
 from tests.support.real import program, wait_until
 
-_SECONDS: Final = 20.0
+#: An upper bound: a busy machine is no defect of what is tested.
+_SECONDS: Final = 60.0
 
 
 class Page:
@@ -25,9 +26,11 @@ class Page:
         self._number = 0
         #: WebSockets that were opened since the call of Network.enable.
         self.sockets = 0
+        #: Address and referrer of each request since then.
+        self.requested: list[tuple[str, str]] = []
 
     async def call(self, method: str, **parameters: object) -> dict[str, Any]:
-        """One call of the protocol; events that come between are counted or dropped."""
+        """One call of the protocol; events that come between are noted or dropped."""
         self._number += 1
         await self._socket.send_json({"id": self._number, "method": method, "params": parameters})
         async with asyncio.timeout(_SECONDS):
@@ -37,7 +40,13 @@ class Page:
                     assert "error" not in answer, answer
                     found: dict[str, Any] = answer["result"]
                     return found
-                self.sockets += answer.get("method") == "Network.webSocketHandshakeResponseReceived"
+                self._note(answer)
+
+    def _note(self, event: dict[str, Any]) -> None:
+        self.sockets += event.get("method") == "Network.webSocketHandshakeResponseReceived"
+        if event.get("method") == "Network.requestWillBeSent":
+            request = event["params"]["request"]
+            self.requested.append((request["url"], request["headers"].get("Referer", "")))
 
     async def value(self, expression: str) -> Any:
         """What an expression is worth in the page."""
@@ -70,6 +79,17 @@ class Page:
         """One printable key."""
         for kind in ("keyDown", "keyUp"):
             await self.call("Input.dispatchKeyEvent", type=kind, key=key, text=key if kind == "keyDown" else "")
+
+    async def press_named(self, key: str, code: int) -> None:
+        """One key that prints nothing, by its name and its number in Windows: Tab is 9, Escape 27."""
+        for kind in ("rawKeyDown", "keyUp"):
+            await self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
+
+    async def press_enter(self) -> None:
+        """What buttons and forms wait for."""
+        enter = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13}
+        await self.call("Input.dispatchKeyEvent", type="keyDown", text="\r", **enter)
+        await self.call("Input.dispatchKeyEvent", type="keyUp", **enter)
 
     async def picture(self) -> bytes:
         """What is shown, as PNG."""

@@ -4,6 +4,7 @@ what its page needs besides.
 Each call is checked here, asked of the control plane with the API's own proof, and answered in its words.
 """
 
+import logging
 from dataclasses import dataclass
 from typing import Annotated, Final
 
@@ -14,12 +15,15 @@ from pydantic import Field, StringConstraints
 from daemons.api.http.callers import idempotency_key
 from daemons.api.http.conditional import unless_known
 from daemons.api.ports.deploy_operations import DeployOperations, Errand, Told
+from daemons.kit.auth import CALLER
 from daemons.kit.bodies import expected, query, read
 from protocol.base import Wire
 from protocol.drains import PreviewDrain, StartDrain
 from protocol.jobs import JobStatus, RetryJob
-from protocol.names import AppId, NodeName, RunnerId, UserId
-from protocol.nodes import DrainNode, NodeNumber, ReassignApp, UpsertNode
+from protocol.names import AppId, UserId
+from protocol.nodes import DrainNode, OfNode, ReassignApp, SetNodeEnabled, SetRunnerDrained, UpsertNode
+
+logger = logging.getLogger(__name__)
 
 _BASE: Final = "/api/fun-ai/admin/deploy-nodes"
 #: As documented, in seconds; a drain is planned over all apps of a node.
@@ -32,18 +36,7 @@ class _Nothing(Wire):
     pass
 
 
-class _SetEnabled(Wire):
-    name: NodeName
-    enabled: bool
-
-
-class _SetDrained(Wire):
-    runner_id: RunnerId
-    drained: bool
-
-
-class _Placements(Wire):
-    node_id: NodeNumber
+class _Placements(OfNode):
     offset: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
     limit: _Limit = 200
 
@@ -86,11 +79,11 @@ _WAYS: Final = (
     _Way("GET", "/list", f"{_NODES}/list"),
     _Way("GET", "/placements", f"{_NODES}/placements", _Placements),
     _Way("POST", "/upsert", f"{_NODES}/upsert", body=UpsertNode),
-    _Way("POST", "/set-enabled", f"{_NODES}/set-enabled", _SetEnabled),
+    _Way("POST", "/set-enabled", f"{_NODES}/set-enabled", SetNodeEnabled),
     _Way("POST", "/reassign", f"{_NODES}/reassign", body=ReassignApp),
     _Way("POST", "/drain", f"{_NODES}/drain", body=DrainNode),
     _Way("GET", "/runners/list", "/admin/runners/list"),
-    _Way("POST", "/runners/set-drained", "/admin/runners/set-drained", _SetDrained),
+    _Way("POST", "/runners/set-drained", "/admin/runners/set-drained", SetRunnerDrained),
     _Way("GET", "/jobs/list", _JOBS, _Jobs),
     _Way("POST", "/jobs/cancel", f"{_JOBS}/{{}}/cancel", _OfJob),
     _Way("POST", "/jobs/retry", f"{_JOBS}/{{}}/retry", _OfJob, RetryJob),
@@ -143,6 +136,11 @@ class _Asking:
             expected(request),
             way.seconds or (_READING if way.method == "GET" else _ORDERING),
         )
+        if way.method != "GET":
+            # The control plane knows of the API alone; who of the operators it was is written down here.
+            said = {"caller": request[CALLER], "order": path, "query": dict(errand.query)}
+            what = {} if errand.body is None else errand.body.to_data()
+            logger.info("an operator orders something of the control plane", extra={**said, "body": what})
         return _answer(request, await self._plane.ask(errand))
 
 

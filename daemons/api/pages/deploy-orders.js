@@ -2,7 +2,7 @@
 // if its object still is what was seen (`protocol/versions.py`).
 
 import { get, post } from './calls.js';
-import { button, field, h, select } from './dom.js';
+import { button, field, h, input, select } from './dom.js';
 import { confirm, notice, panel } from './dialogs.js';
 import { pages } from './parts.js';
 import * as words from './words.js';
@@ -33,11 +33,10 @@ export function setEnabled(node, { changed }) {
 }
 
 export function upsert(node, { changed }) {
-  const text = (value, given = {}) => h('input', { type: 'text', required: true, maxlength: '512', autocomplete: 'off', spellcheck: 'false', value: value ?? '', ...given });
-  const name = text(node?.name, { maxlength: '64', readOnly: node !== null });
-  const agent = text(node?.agentBaseUrl, { type: 'url', placeholder: 'http://10.0.0.5:7005' });
-  const gateway = text(node?.gatewayBaseUrl, { type: 'url', placeholder: 'http://10.0.0.5:8088' });
-  const weight = text(node?.weight ?? 100, { type: 'number', min: '1', max: '10000' });
+  const name = input(node?.name, { maxlength: '64', readOnly: node !== null });
+  const agent = input(node?.agentBaseUrl, { type: 'url', placeholder: 'http://10.0.0.5:7005' });
+  const gateway = input(node?.gatewayBaseUrl, { type: 'url', placeholder: 'http://10.0.0.5:8088' });
+  const weight = input(node?.weight ?? 100, { type: 'number', min: '1', max: '10000' });
   confirm({
     title: node === null ? 'Add a runtime node' : `Edit ${node.name}`,
     content: [

@@ -110,7 +110,7 @@ function sentence(job) {
 export function runnerRow(context) {
   let runner = null;
   const state = chips();
-  const seen = age(90_000);
+  const seen = age();
   const [name, details, work, disks, why] = [h('strong'), h('small'), h('span'), h('span'), h('small', { class: 'why' })];
   const toggle = button('', () => orders.setDrained(runner, context));
   const element = h(
@@ -132,7 +132,7 @@ export function runnerRow(context) {
       text(details, [runner.host, runner.version, runner.labels.join(', ')].filter(Boolean).join(' · '));
       state.show([runner.health, runner.drainedAt && 'drained']);
       text(why, vitals?.pause?.message ?? (runner.drainedBy ? `drained by ${runner.drainedBy}` : ''));
-      seen.show(runner.lastSeenAtMs);
+      seen.show(runner.lastSeenAtMs, runner.health === 'STALE');
       const held = vitals?.work.map((each) => `${each.jobId.slice(0, 8)} ${each.phase ?? ''}`.trim()).join(', ') ?? '';
       text(work, `${held || 'nothing in hand'}${runner.slots ? ` · ${words.count(runner.slots, 'slot', 'slots')}` : ''}`);
       text(disks, vitals?.disks.map((each) => `${each.place} ${words.bytes(each.freeBytes)} free`).join(', ') || '–');

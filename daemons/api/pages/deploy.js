@@ -3,13 +3,12 @@
 import { get } from './calls.js';
 import { button, h, Rows, select, text } from './dom.js';
 import * as orders from './deploy-orders.js';
-import { age, cell, chips, disk, figures, section, table } from './parts.js';
+import * as parts from './parts.js';
 import { drainRow, jobRow, runnerRow } from './deploy-rows.js';
 import { role } from './session.js';
 import * as words from './words.js';
 
 const BASE = '/deploy-nodes';
-const HEARTBEAT_WORRY = 2.5;
 const LIVE = new Set(['RUNNING', 'PAUSED', 'UNDOING']);
 const ENDED_SHOWN = 5;
 
@@ -17,17 +16,17 @@ export class DeployView {
   constructor(changed) {
     this.changed = changed;
     this.data = { nodes: [], runners: [], jobs: [], drains: [], health: null };
-    this.boxes = figures(['nodes healthy', 'apps placed', 'runners at work', 'jobs shown', 'drains under way']);
+    this.boxes = parts.figures(['nodes healthy', 'apps placed', 'runners at work', 'jobs shown', 'drains under way']);
     this.plane = h('p', { class: 'muted' });
     this.filter = select(
       [['', 'all'], ['PENDING', 'waiting'], ['RUNNING', 'running'], ['FAILED', 'failed'], ['SUCCEEDED', 'succeeded'], ['CANCELLED', 'cancelled']],
     );
     this.filter.id = 'job-filter';
     this.filter.addEventListener('change', () => this.changed());
-    this.nodes = table('Runtime nodes', [['Node'], ['State'], ['Heartbeat'], ['Disk'], ['Apps', 'number'], ['Weight', 'number'], ['Addresses'], ['Actions']]);
-    this.drains = table('Drains', [['Drain'], ['State'], ['Progress'], ['What happens'], ['Actions']]);
-    this.jobs = table('Jobs', [['Job'], ['State'], ['App'], ['What happens'], ['Where'], ['Changed'], ['Actions']]);
-    this.runners = table('Runners', [['Runner'], ['State'], ['Seen'], ['Work'], ['Disks'], ['Actions']]);
+    this.nodes = parts.table('Runtime nodes', parts.nodeLabels('Apps'));
+    this.drains = parts.table('Drains', [['Drain'], ['State'], ['Progress'], ['What happens'], ['Actions']]);
+    this.jobs = parts.table('Jobs', [['Job'], ['State'], ['App'], ['What happens'], ['Where'], ['Changed'], ['Actions']]);
+    this.runners = parts.table('Runners', [['Runner'], ['State'], ['Seen'], ['Work'], ['Disks'], ['Actions']]);
     const context = { changed, nodes: () => this.data.nodes };
     this.rows = {
       nodes: new Rows(this.nodes.body, (node) => node.nodeId, (node) => nodeRow(node, context)),
@@ -43,23 +42,23 @@ export class DeployView {
       this.boxes.element,
       this.plane,
       h('section', {}, h('div', { class: 'row' }, h('h2', {}, 'Runtime nodes'), add), this.nodes.element),
-      section('Drains', this.drains.element),
+      parts.section('Drains', this.drains.element),
       h('section', {}, h('div', { class: 'row' }, h('h2', {}, 'Jobs'), filter), this.jobs.element),
-      section('Runners', this.runners.element),
+      parts.section('Runners', this.runners.element),
     );
   }
 
   // Each part by itself: what can be read is shown, and the first problem is told.
   async read() {
-    const parts = {
+    const asked = {
       nodes: get(`${BASE}/list`),
       runners: get(`${BASE}/runners/list`),
       jobs: get(`${BASE}/jobs/list`, { status: this.filter.value, limit: 50 }),
       drains: get(`${BASE}/drains/list`, { limit: 20 }),
       health: get(`${BASE}/health`),
     };
-    const told = await Promise.allSettled(Object.values(parts));
-    Object.keys(parts).forEach((name, index) => {
+    const told = await Promise.allSettled(Object.values(asked));
+    Object.keys(asked).forEach((name, index) => {
       if (told[index].status === 'fulfilled') {
         const found = told[index].value;
         this.data[name] = name === 'jobs' || name === 'drains' ? found.items : found;
@@ -93,48 +92,31 @@ export class DeployView {
 
 function nodeRow(first, context) {
   let node = first;
-  const state = chips();
-  const why = h('small', { class: 'why' });
-  const room = disk(first.name);
-  const heard = age((first.intervalSeconds ?? 18) * HEARTBEAT_WORRY * 1000);
-  const [name, details, apps, containers, weight] = [h('strong'), h('small'), h('span'), h('small'), h('span')];
-  const [agent, gateway] = [h('span', { class: 'address' }), h('span', { class: 'address' })];
   const toggle = button('', () => orders.setEnabled(node, context));
-  const actions = h(
-    'div',
-    { class: 'actions' },
+  const row = parts.nodeRow(first.name, 'Apps', [
     toggle,
     button('Drain…', () => orders.drain(node, context)),
     button('Apps', () => orders.placements(node, context)),
     button('Edit…', () => orders.upsert(node, context), { hidden: role() !== 'admin' }),
-  );
-  const element = h(
-    'tr',
-    {},
-    cell('Node', '', name, details),
-    cell('State', '', state.element, why),
-    cell('Heartbeat', '', heard.element),
-    cell('Disk', '', room.element),
-    cell('Apps', 'number', apps, containers),
-    cell('Weight', 'number', weight),
-    cell('Addresses', '', agent, gateway),
-    cell('Actions', '', actions),
-  );
+  ]);
   return {
-    element,
+    element: row.element,
     update(now) {
       node = now;
-      text(name, node.name);
-      text(details, `${node.nodeId}${node.version ? ` · ${node.version}` : ''}${node.labels.length ? ` · ${node.labels.join(', ')}` : ''}`);
-      state.show([node.health, !node.enabled && node.health !== 'DISABLED' && 'disabled']);
-      text(why, node.reasons.join(' '));
-      heard.show(node.lastHeartbeatAt);
-      room.show({ free: node.diskFreeBytes, total: node.diskTotalBytes, pct: node.diskFreePct });
-      text(apps, `${node.placements} (${words.share(node.placements, node.placed)})`);
-      text(containers, node.containerCount === null ? '' : words.count(node.containerCount, 'container', 'containers'));
-      text(weight, node.weight);
-      text(agent, `agent ${node.agentBaseUrl ?? '–'}`);
-      text(gateway, `gateway ${node.gatewayBaseUrl ?? '–'}`);
+      row.show({
+        name: node.name,
+        details: [node.nodeId, node.version, node.labels.join(', ')],
+        labels: [node.health, !node.enabled && node.health !== 'DISABLED' && 'disabled'],
+        why: node.reasons.join(' '),
+        heard: node.lastHeartbeatAt,
+        late: node.health === 'STALE',
+        room: { free: node.diskFreeBytes, total: node.diskTotalBytes, pct: node.diskFreePct },
+        held: node.placements,
+        placed: node.placed,
+        containers: node.containerCount === null ? '' : words.count(node.containerCount, 'container', 'containers'),
+        weight: node.weight,
+        addresses: [`agent ${node.agentBaseUrl ?? '–'}`, `gateway ${node.gatewayBaseUrl ?? '–'}`],
+      });
       text(toggle, node.enabled ? 'Disable…' : 'Enable…');
     },
   };

@@ -70,6 +70,11 @@ export function field(label, input, hint = '') {
   return h('label', { class: 'field' }, h('span', {}, label), input, hint ? h('small', {}, hint) : null);
 }
 
+export function input(value, given = {}) {
+  const usual = { type: 'text', required: true, maxlength: '512', autocomplete: 'off', spellcheck: 'false' };
+  return h('input', { ...usual, value: String(value ?? ''), ...given });
+}
+
 export function select(options, value) {
   const made = h('select');
   for (const [key, label] of options) made.append(h('option', { value: String(key) }, label));

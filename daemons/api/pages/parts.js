@@ -75,20 +75,55 @@ export function disk(name) {
   };
 }
 
-// A moment as its age, with the moment itself at hand; `worry` says from which age on it is a bad sign.
-export function age(worryMs = Infinity) {
+// A moment as its age, with the moment itself at hand; `late` says that it is a bad sign, which the server decides.
+export function age() {
   const element = h('time');
   return {
     element,
-    show(moment) {
+    show(moment, late = false) {
       const ms = typeof moment === 'string' ? Date.parse(moment) : moment;
       text(element, words.ago(ms, now()));
       attribute(element, 'datetime', ms ? new Date(ms).toISOString() : null);
       attribute(element, 'title', ms ? new Date(ms).toLocaleString() : null);
-      element.classList.toggle('bad', !ms || now() - ms > worryMs);
+      element.classList.toggle('bad', late);
     },
   };
 }
+
+// A node of either kind; `holds` is what lives there.
+export function nodeRow(name, holds, buttons) {
+  const [state, room, heard] = [chips(), disk(name), age()];
+  const [title, details, why] = [h('strong'), h('small'), h('small', { class: 'why' })];
+  const [held, containers, weight] = [h('span'), h('small'), h('span')];
+  const addresses = [h('span', { class: 'address' }), h('span', { class: 'address' })];
+  const element = h(
+    'tr',
+    {},
+    cell('Node', '', title, details),
+    cell('State', '', state.element, why),
+    cell('Heartbeat', '', heard.element),
+    cell('Disk', '', room.element),
+    cell(holds, 'number', held, containers),
+    cell('Weight', 'number', weight),
+    cell('Addresses', '', ...addresses),
+    cell('Actions', '', h('div', { class: 'actions' }, ...buttons)),
+  );
+  function show(node) {
+    text(title, node.name);
+    text(details, node.details.filter(Boolean).join(' · '));
+    state.show(node.labels);
+    text(why, node.why);
+    heard.show(node.heard, node.late);
+    room.show(node.room);
+    text(held, `${node.held} (${words.share(node.held, node.placed)})`);
+    text(containers, node.containers);
+    text(weight, node.weight);
+    addresses.forEach((address, index) => text(address, node.addresses[index]));
+  }
+  return { element, show };
+}
+
+export const nodeLabels = (holds) => [['Node'], ['State'], ['Heartbeat'], ['Disk'], [holds, 'number'], ['Weight', 'number'], ['Addresses'], ['Actions']];
 
 export function progress(label) {
   const fill = h('span', { class: 'fill' });

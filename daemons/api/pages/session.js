@@ -56,7 +56,7 @@ export async function logout() {
 export async function headers() {
   if (proof === null) return {};
   if (proof.token !== undefined) return { 'X-Admin-Token': proof.token };
-  if (Date.now() > proof.until - EARLY_MS) {
+  if (Date.now() > proof.renewAt) {
     renewing ??= ask('refresh', { refreshToken: proof.refresh })
       .then(keep)
       .finally(() => {
@@ -71,7 +71,7 @@ function keep(told) {
   proof = {
     access: told.accessToken,
     refresh: told.refreshToken,
-    until: Date.now() + told.expiresIn * 1000,
+    renewAt: Date.now() + told.expiresIn * 1000 - Math.min(EARLY_MS, told.expiresIn * 500),
     name: told.userName,
     role: told.role,
   };

@@ -1,7 +1,7 @@
 // What is ordered of workspace nodes: users move with their files, or not at all.
 
 import { get, post } from './calls.js';
-import { button, field, h, select } from './dom.js';
+import { button, field, h, input, select } from './dom.js';
 import { confirm, panel } from './dialogs.js';
 import { pages } from './parts.js';
 import * as words from './words.js';
@@ -43,11 +43,10 @@ export function cordon(node, { changed }) {
 }
 
 export function upsert(node, { changed }) {
-  const text = (value, given = {}) => h('input', { type: 'text', required: true, maxlength: '512', autocomplete: 'off', spellcheck: 'false', value: value ?? '', ...given });
-  const name = text(node?.name, { maxlength: '64' });
-  const entry = text(node?.nginxBaseUrl, { type: 'url', placeholder: 'http://10.0.0.7:80' });
-  const api = text(node?.apiBaseUrl, { type: 'url', placeholder: 'http://10.0.0.7:7001' });
-  const weight = text(node?.weight ?? 100, { type: 'number', min: '1', max: '10000' });
+  const name = input(node?.name, { maxlength: '64' });
+  const entry = input(node?.nginxBaseUrl, { type: 'url', placeholder: 'http://10.0.0.7:80' });
+  const api = input(node?.apiBaseUrl, { type: 'url', placeholder: 'http://10.0.0.7:7001' });
+  const weight = input(node?.weight ?? 100, { type: 'number', min: '1', max: '10000' });
   confirm({
     title: node === null ? 'Add a workspace node' : `Edit ${node.name}`,
     content: [

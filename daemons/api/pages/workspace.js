@@ -2,12 +2,11 @@
 
 import { get } from './calls.js';
 import { button, h, Rows, shown, text } from './dom.js';
-import { age, cell, chips, disk, figures, progress, section, table } from './parts.js';
+import * as parts from './parts.js';
 import { role } from './session.js';
 import * as words from './words.js';
 import * as orders from './workspace-orders.js';
 
-const STALE_MS = 60_000;
 const LAST_MOVES = 20;
 const ENDED = new Set(['KEEPING', 'DONE', 'FAILED', 'CANCELLED']);
 const CANCELLABLE = new Set(['QUEUED', 'COPYING', 'FROZEN']);
@@ -15,9 +14,9 @@ const CANCELLABLE = new Set(['QUEUED', 'COPYING', 'FROZEN']);
 export class WorkspaceView {
   constructor(changed) {
     this.data = { told: { totalUsers: 0, totalPlacements: 0, nodes: [] }, moves: { total: 0, items: [] } };
-    this.boxes = figures(['users', 'workspaces placed', 'nodes healthy', 'containers running', 'moves under way']);
-    this.nodes = table('Workspace nodes', [['Node'], ['State'], ['Heartbeat'], ['Disk'], ['Users', 'number'], ['Containers'], ['Weight', 'number'], ['Addresses'], ['Actions']]);
-    this.moves = table('Moves of workspaces', [['User'], ['State'], ['From and to'], ['Progress'], ['What happened'], ['Changed'], ['Actions']]);
+    this.boxes = parts.figures(['users', 'workspaces placed', 'nodes healthy', 'containers running', 'moves under way']);
+    this.nodes = parts.table('Workspace nodes', parts.nodeLabels('Users'));
+    this.moves = parts.table('Moves of workspaces', [['User'], ['State'], ['From and to'], ['Progress'], ['What happened'], ['Changed'], ['Actions']]);
     const context = { changed, nodes: () => this.data.told.nodes };
     this.rows = {
       nodes: new Rows(this.nodes.body, (node) => node.nodeId, (node) => nodeRow(node, context)),
@@ -29,13 +28,13 @@ export class WorkspaceView {
       {},
       this.boxes.element,
       h('section', {}, h('div', { class: 'row' }, h('h2', {}, 'Workspace nodes'), add), this.nodes.element),
-      section('Moves of workspaces', this.moves.element),
+      parts.section('Moves of workspaces', this.moves.element),
     );
   }
 
   async read() {
-    const parts = [get('/workspace-nodes/list'), get('/workspace-moves/list', { limit: LAST_MOVES })];
-    const [told, moves] = await Promise.allSettled(parts);
+    const asked = [get('/workspace-nodes/list'), get('/workspace-moves/list', { limit: LAST_MOVES })];
+    const [told, moves] = await Promise.allSettled(asked);
     if (told.status === 'fulfilled') this.data.told = told.value;
     if (moves.status === 'fulfilled') this.data.moves = moves.value;
     this.show();
@@ -61,55 +60,34 @@ export class WorkspaceView {
 
 function nodeRow(first, context) {
   let node = first;
-  const state = chips();
-  const why = h('small', { class: 'why' });
-  const room = disk(first.name);
-  const heard = age(STALE_MS);
-  const [name, details, users, containers, weight] = [h('strong'), h('small'), h('span'), h('span'), h('span')];
-  const [entry, api] = [h('span', { class: 'address' }), h('span', { class: 'address' })];
   const toggle = button('', () => orders.setEnabled(node, context));
   const cordon = button('', () => orders.cordon(node, context));
-  const element = h(
-    'tr',
-    {},
-    cell('Node', '', name, details),
-    cell('State', '', state.element, why),
-    cell('Heartbeat', '', heard.element),
-    cell('Disk', '', room.element),
-    cell('Users', 'number', users),
-    cell('Containers', '', containers),
-    cell('Weight', 'number', weight),
-    cell('Addresses', '', entry, api),
-    cell(
-      'Actions',
-      '',
-      h(
-        'div',
-        { class: 'actions' },
-        toggle,
-        cordon,
-        button('Drain…', () => orders.drain(node, context)),
-        button('Users', () => orders.placements(node, context)),
-        button('Edit…', () => orders.upsert(node, context), { hidden: role() !== 'admin' }),
-      ),
-    ),
-  );
+  const row = parts.nodeRow(first.name, 'Users', [
+    toggle,
+    cordon,
+    button('Drain…', () => orders.drain(node, context)),
+    button('Users', () => orders.placements(node, context)),
+    button('Edit…', () => orders.upsert(node, context), { hidden: role() !== 'admin' }),
+  ]);
   return {
-    element,
+    element: row.element,
     update(now) {
       node = now;
-      text(name, node.name);
-      text(details, [node.nodeId, node.version, node.quota && `quota ${node.quota}`].filter(Boolean).join(' · '));
-      state.show([node.health, !node.enabled && 'disabled', node.cordoned && 'cordoned']);
-      text(why, node.reason ?? '');
-      heard.show(node.lastHeartbeatAtMs);
-      room.show({ free: node.diskFreeBytes, total: node.diskTotalBytes });
-      text(users, `${node.assignedUsers} (${words.share(node.assignedUsers, node.placed)})`);
-      const figures = [[node.containersRunning, 'running'], [node.containersFrozen, 'frozen'], [node.containersStopped, 'stopped']];
-      text(containers, figures.filter(([number]) => number !== null).map(([number, label]) => `${number} ${label}`).join(', ') || '–');
-      text(weight, node.weight);
-      text(entry, `gateway ${node.nginxBaseUrl}`);
-      text(api, `node ${node.apiBaseUrl}`);
+      const counted = [[node.containersRunning, 'running'], [node.containersFrozen, 'frozen'], [node.containersStopped, 'stopped']];
+      row.show({
+        name: node.name,
+        details: [node.nodeId, node.version, node.quota && `quota ${node.quota}`],
+        labels: [node.health, !node.enabled && 'disabled', node.cordoned && 'cordoned'],
+        why: node.reason,
+        heard: node.lastHeartbeatAtMs,
+        late: node.health !== 'HEALTHY',
+        room: { free: node.diskFreeBytes, total: node.diskTotalBytes },
+        held: node.assignedUsers,
+        placed: node.placed,
+        containers: counted.filter(([number]) => number !== null).map(([number, label]) => `${number} ${label}`).join(', '),
+        weight: node.weight,
+        addresses: [`gateway ${node.nginxBaseUrl}`, `node ${node.apiBaseUrl}`],
+      });
       text(toggle, node.enabled ? 'Disable…' : 'Enable…');
       text(cordon, node.cordoned ? 'Uncordon…' : 'Cordon…');
     },
@@ -118,21 +96,21 @@ function nodeRow(first, context) {
 
 function moveRow(context) {
   let move = null;
-  const state = chips();
-  const bar = progress('bytes that were copied');
-  const changed = age();
+  const state = parts.chips();
+  const bar = parts.progress('bytes that were copied');
+  const changed = parts.age();
   const [user, details, way, done, happened] = [h('strong'), h('small'), h('span'), h('span', { class: 'figure' }), h('span')];
   const cancel = button('Cancel…', () => orders.cancelMove(move, context));
   const element = h(
     'tr',
     {},
-    cell('User', '', user, details),
-    cell('State', '', state.element),
-    cell('From and to', '', way),
-    cell('Progress', '', h('div', { class: 'disk-cell' }, bar.element, done)),
-    cell('What happened', '', happened),
-    cell('Changed', '', changed.element),
-    cell('Actions', '', h('div', { class: 'actions' }, cancel)),
+    parts.cell('User', '', user, details),
+    parts.cell('State', '', state.element),
+    parts.cell('From and to', '', way),
+    parts.cell('Progress', '', h('div', { class: 'disk-cell' }, bar.element, done)),
+    parts.cell('What happened', '', happened),
+    parts.cell('Changed', '', changed.element),
+    parts.cell('Actions', '', h('div', { class: 'actions' }, cancel)),
   );
   return {
     element,

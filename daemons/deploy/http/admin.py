@@ -13,35 +13,21 @@ from daemons.deploy.services.reading import Reader, Thresholds
 from daemons.deploy.services.registry import NodeRegistry, RunnerRegistry
 from daemons.kit.bodies import expected, number, query, read, reply
 from daemons.kit.openapi import Answers
-from protocol.base import Wire
 from protocol.events import Snapshot
-from protocol.names import NodeName, RunnerId
 from protocol.nodes import (
     CollectNode,
     DrainNode,
     DrainResult,
     NodeCollected,
-    NodeNumber,
     NodeView,
+    OfNode,
     PlacementPage,
     ReassignApp,
     RunnerView,
+    SetNodeEnabled,
+    SetRunnerDrained,
     UpsertNode,
 )
-
-
-class _SetEnabled(Wire):
-    name: NodeName
-    enabled: bool
-
-
-class _SetDrained(Wire):
-    runner_id: RunnerId
-    drained: bool
-
-
-class _OfNode(Wire):
-    node_id: NodeNumber
 
 
 class AdminRoutes:
@@ -102,7 +88,7 @@ class AdminRoutes:
     @Answers(Literal["enabled", "disabled"], refuses=(404, 409))
     async def set_enabled(self, request: web.Request) -> web.Response:
         """Cordon or uncordon a node."""
-        order = query(request, _SetEnabled)
+        order = query(request, SetNodeEnabled)
         node = await self._nodes.set_enabled(
             order.name, enabled=order.enabled, actor=caller(request), seen=expected(request)
         )
@@ -111,7 +97,7 @@ class AdminRoutes:
     @Answers(PlacementPage, refuses=(404,))
     async def page(self, request: web.Request) -> web.Response:
         """One page of a node's placements."""
-        node_id = query(request, _OfNode).node_id
+        node_id = query(request, OfNode).node_id
         offset = number(request, "offset", default=0, low=0, high=2**31)
         page = await self._placements.page(node_id, offset, number(request, "limit", default=200, low=1, high=2000))
         return reply(PlacementPage(node_id=node_id, total=page.total, items=tuple(map(placement_view, page.items))))
@@ -140,7 +126,7 @@ class AdminRoutes:
     @Answers(RunnerView, refuses=(404, 409))
     async def set_drained(self, request: web.Request) -> web.Response:
         """Let a runner take no more work, or take work again."""
-        order, who = query(request, _SetDrained), caller(request)
+        order, who = query(request, SetRunnerDrained), caller(request)
         now, runner = await self._runners.drain(
             order.runner_id, drained=order.drained, actor=who, seen=expected(request)
         )

@@ -1,6 +1,7 @@
 """Operators' calls about runtime nodes: what the control plane says comes back in its words, and their token stays."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,8 @@ async def test_jobs_runners_and_drains(site: Site) -> None:
     (waiting,) = (await data(site, "GET", "/jobs/list", params={"status": "PENDING"}))["items"]
     assert (await data(site, "POST", "/jobs/cancel", params={"jobId": waiting["id"]}))["status"] == "CANCELLED"
     assert (await site.plane.admin.get(waiting["id"])).status is JobStatus.CANCELLED
+    newest = (await site.plane.admin.audit(limit=1)).items[0]
+    assert newest.actor == "admin", "it was an operator, though it was the API that asked"
     once = {IDEMPOTENCY_KEY: "k1"}
     orders = [await ask_with(site, once, f"/jobs/retry?jobId={waiting['id']}") for _ in range(2)]
     again = {order.json()["data"]["id"] for order in orders}
@@ -160,7 +163,9 @@ async def test_what_is_not_well_formed_does_not_get_there(
     assert (bad.status_code, bad.json()["data"]["fields"]) == (400, [EXPECTED_VERSION])
 
 
-async def test_operators_order_and_admins_alone_say_where_nodes_are(site: Site) -> None:
+async def test_operators_order_and_admins_alone_say_where_nodes_are(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
     async def status(name: str, method: str, path: str, body: str = "") -> int:
         login = {"userName": name, "password": PASSWORD}
         proof = (await site.api.post("/api/fun-ai/auth/login", json=login)).json()["data"]["accessToken"]
@@ -170,7 +175,11 @@ async def test_operators_order_and_admins_alone_say_where_nodes_are(site: Site) 
     node = '{"name": "n1", "agentBaseUrl": "http://10.0.0.9:7005", "gatewayBaseUrl": "http://n1:8088"}'
     assert [await status(who, "GET", "/list") for who in ("user", "operator", "admin")] == [403, 200, 200]
     switch = "/set-enabled?name=n1&enabled=1"
+    caplog.set_level(logging.INFO, "daemons.api.http.deploy_nodes")
     assert [await status(who, "POST", switch) for who in ("user", "operator", "admin")] == [403, 200, 200]
+    orders = [record.__dict__ for record in caplog.records if "control plane" in record.getMessage()]
+    assert len({order["caller"] for order in orders}) == len(orders) == 2
+    assert all(order["query"] == {"name": "n1", "enabled": "true"} for order in orders)
     assert [await status(who, "POST", "/upsert", node) for who in ("user", "operator", "admin")] == [403, 403, 200]
 
 
