@@ -6,8 +6,10 @@ from daemons.api.domain.forwarding import PREFIX
 from daemons.api.domain.rules import RULES, Named, Rule, expensive, row_of
 
 PEOPLE = {Rule.USER, Rule.SESSION}
+AUTH = "/api/fun-ai/auth"
+PROVIDER = {f"{AUTH}/oidc/login", f"{AUTH}/oidc/callback"}
 #: The only ones that anybody may call.
-OPEN = {"/internal/health", "/internal/ready", "/metrics", "/api/fun-ai/auth/login", "/api/fun-ai/auth/refresh"}
+OPEN = {"/internal/health", "/internal/ready", "/metrics", f"{AUTH}/login", f"{AUTH}/refresh"} | PROVIDER
 
 
 @pytest.mark.parametrize("route", RULES, ids=" ".join)
