@@ -5,7 +5,7 @@ from enum import IntEnum, StrEnum
 from hashlib import sha256
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, AwareDatetime, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
 from protocol.base import Wire
 from protocol.configuration import GivenConfig
@@ -79,6 +79,15 @@ class AppState(IntEnum):
     READY = 3
     FAILED = 4
     DISABLED = 5
+
+
+class RepoStatus(StrEnum):
+    """`repoStatus`: whether an app's repository is set up. FAILED: the last attempt was in vain, as `repoReason` says,
+    and it is tried again without another call."""
+
+    PENDING = "PENDING"
+    READY = "READY"
+    FAILED = "FAILED"
 
 
 class UserInfo(Wire):
@@ -158,6 +167,8 @@ class AppInfo(Wire):
     status_as_of: AwareDatetime | None = None
     stop_pending: bool = False
     repo_ssh_url: str
+    repo_status: RepoStatus = RepoStatus.PENDING
+    repo_reason: str | None = None
     create_time: AwareDatetime
     update_time: AwareDatetime
 
@@ -299,6 +310,21 @@ def loan_file(fingerprint: str) -> str:
     return f"{sha256(fingerprint.encode()).hexdigest()}.json"
 
 
+class GitTemplate(Wire):
+    """A file that a new repository begins with."""
+
+    path: RepositoryPath
+    content: Annotated[str, StringConstraints(max_length=65_536)]
+
+
+class GitCreation(Wire):
+    """An order to make a repository, unless it is there; while it has no branch, one with these files is made. The git
+    server puts `.done` behind the file's name once it is there."""
+
+    repository: Annotated[str, AfterValidator(_one_repository)]
+    templates: Annotated[tuple[GitTemplate, ...], Field(max_length=16)] = ()
+
+
 class GitRemoval(Wire):
     """An order to remove a repository, with all that was ever pushed to it. The git server puts `.done` behind the
     file's name once the repository is gone."""
@@ -306,8 +332,8 @@ class GitRemoval(Wire):
     repository: Annotated[str, AfterValidator(_one_repository)]
 
 
-def removal_file(repository: str) -> str:
-    """The name of the file of an order to remove a repository."""
+def order_file(repository: str) -> str:
+    """The name of the file of an order about a repository, in the folder of orders of its kind."""
     return f"{sha256(repository.encode()).hexdigest()}.json"
 
 

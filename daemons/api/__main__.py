@@ -1,4 +1,5 @@
-"""`python -m daemons.api`: serve; `python -m daemons.api users add NAME`: make an account, as the first admin's."""
+"""`python -m daemons.api`: serve; `python -m daemons.api users add NAME`: make an account, as the first admin's;
+`python -m daemons.api openapi`: print the contract."""
 
 import argparse
 import sys
@@ -11,6 +12,7 @@ from daemons.api.composition.accounts import account_parts
 from daemons.api.composition.first_account import add_account
 from daemons.api.settings import ApiSettings
 from daemons.kit.daemon import open_more_files, serve, settings_or_exit
+from daemons.kit.openapi import print_contract_if_asked
 from daemons.kit.secret_input import read_password
 from protocol.accounts import Role
 
@@ -36,6 +38,7 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
+    print_contract_if_asked("daemons.api")
     given = _arguments()
     settings = settings_or_exit(ApiSettings)
     if given.what is None:

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 from aiohttp import web
@@ -11,12 +10,14 @@ from aiohttp import web
 from daemons.api import ports
 from daemons.api.adapters.access_file import DiskGitAccess
 from daemons.api.adapters.deploy_plane import HttpDeployPlane
+from daemons.api.adapters.git_orders import FolderHost
 from daemons.api.adapters.node_moves import HttpMovingNodes
 from daemons.api.adapters.sql.results import SqlResults
 from daemons.api.adapters.sql.stores import COMPONENT, MIGRATIONS, QUERIES, SqlApps, SqlKeys, SqlUsers
 from daemons.api.adapters.workspace_calls import HttpNodeCalls
 from daemons.api.composition.accounts import ACCOUNT_PROBLEMS, AccountParts, AccountsOfApi, account_parts
 from daemons.api.composition.deletions import PartHolders, add_deletions
+from daemons.api.composition.repositories import REPOSITORY_PROBLEMS, Around, RepositoriesOfApi, RepositoryParts
 from daemons.api.composition.workspaces import (
     WORKSPACE_PROBLEMS,
     Known,
@@ -74,6 +75,7 @@ PROBLEMS: Final[Problems] = {
     **AUTH_PROBLEMS,
     **WORKSPACE_PROBLEMS,
     **ACCOUNT_PROBLEMS,
+    **REPOSITORY_PROBLEMS,
     SignatureRefused: (401, ErrorReason.UNAUTHORIZED),
     WrongUser: (403, ErrorReason.FORBIDDEN),
     NotFound: (404, ErrorReason.NOT_FOUND),
@@ -113,7 +115,7 @@ class Parts:
     user_tokens: Mapping[int, Sequence[str]] = field(repr=False)
     admin_tokens: Sequence[str] = field(repr=False)
     webhook_secrets: Sequence[str] = field(default=(), repr=False)
-    removals: Path | None = None
+    repositories: RepositoryParts = field(default_factory=RepositoryParts)
     admin_networks: Sequence[Network] = ()
     trusted_proxies: Sequence[Network] = ()
     accounts: AccountParts = field(default_factory=AccountParts)
@@ -128,10 +130,10 @@ async def build_app(parts: Parts) -> web.Application:
     keys = KeyRing(SqlKeys(parts.database), apps, parts.access, parts.hosting)
     ownership = Ownership(apps, parts.plane)
     places, told = Places(apps, parts.plane), SqlResults(parts.database)
-    results = Results(told, apps, places)
     deployments = Deployments(apps, parts.plane, ownership, places, parts.hosting)
     who = AccountsOfApi(parts.database, parts.accounts, parts.clock)
-    owned = Apps(apps, parts.plane, ownership, keys, told)
+    repositories = RepositoriesOfApi(parts.database, parts.repositories, parts.hosting)
+    owned = Apps(apps, parts.plane, ownership, keys, told, repositories.service)
     app_routes = AppRoutes(owned, parts.hosting)
     await keys.publish()
 
@@ -139,15 +141,17 @@ async def build_app(parts: Parts) -> web.Application:
     app = _behind_doors(parts, who, metrics, admin)
     checks = {"database": parts.database.check, "deploy": parts.plane.check}
     health = HealthRoutes("fun-ai-studio-api", parts.clock, checks)
-    told_of, logs = ResultRoutes(results, parts.webhook_secrets, parts.clock), LogRoutes(Logs(parts.plane, ownership))
+    results, logs = Results(told, apps, places), LogRoutes(Logs(parts.plane, ownership))
+    told_of = ResultRoutes(results, parts.webhook_secrets, parts.clock)
     for routes in (UserRoutes(users), app_routes, DeploymentRoutes(deployments), KeyRoutes(keys), logs, who, told_of):
         app.add_routes(routes.table())
     app.on_shutdown.append(logs.close)
     for_others = AppOperatorRoutes(deployments, ownership)
     app.add_routes([*app_routes.admin_table(), *for_others.table(), *health.table(), *metrics.table()])
     add_workspaces(app, Known(parts.database, users, apps, ownership, owned, app_routes, admin), parts.workspaces)
-    holders = PartHolders(keys, parts.plane, parts.workspaces.calls, parts.hosting, parts.removals)
+    holders = PartHolders(keys, parts.plane, parts.workspaces.calls, parts.hosting, repositories.host)
     add_deletions(app, parts.database, holders)
+    repositories.add_to(app, Around(apps, ownership, parts.plane, deployments))
     check_routes(app.router)
     app.cleanup_ctx.append(_upkeep(keys, results, who))
     return app
@@ -199,7 +203,7 @@ async def build(settings: ApiSettings) -> web.Application:
                 user_tokens={DEMO_USER: revealed(settings.user_tokens)},
                 admin_tokens=revealed(settings.admin_tokens),
                 webhook_secrets=revealed(settings.webhook_secrets),
-                removals=settings.removals_dir,
+                repositories=_repositories(settings),
                 admin_networks=settings.admin_networks,
                 trusted_proxies=settings.trusted_proxies,
                 accounts=account_parts(settings),
@@ -220,11 +224,17 @@ def _distinct(settings: ApiSettings) -> None:
         API_OIDC_CLIENT_SECRET=(settings.oidc_client_secret,),
         DEPLOY_PROXY_AUTH_SHARED_SECRET=settings.deploy_secret,
         API_DEPLOY_WEBHOOK_SECRET=settings.webhook_secrets,
+        API_GIT_WEBHOOK_SECRET=settings.push_secrets,
         WORKSPACE_NODE_INTERNAL_SHARED_SECRET=settings.workspace_secrets,
         FUNAI_WORKSPACE_NODE_REGISTRY_SHARED_SECRET=settings.workspace_node_tokens,
         FUNAI_WORKSPACE_NODE_REGISTRY_NODE_TOKENS=tuple(token for _, token in settings.workspace_own_tokens),
         FUNAI_WORKSPACE_NODE_REGISTRY_GATEWAY_TOKEN=settings.workspace_gateway_tokens,
     )
+
+
+def _repositories(settings: ApiSettings) -> RepositoryParts:
+    host = FolderHost(settings.creations_dir, settings.removals_dir)
+    return RepositoryParts(host, {}, revealed(settings.push_secrets))
 
 
 def _workspaces(settings: ApiSettings, stack: AsyncExitStack) -> WorkspaceParts:

@@ -132,6 +132,12 @@ class ApiSettings(Settings):
     access_file: Annotated[Path | None, Optional] = Field(None, alias="GIT_ACCESS_FILE")
     #: Where repositories are removed: the folder that the git server knows by the same name.
     removals_dir: Annotated[Path | None, Optional] = Field(None, alias="GIT_REMOVALS_DIR")
+    #: Where they are made.
+    creations_dir: Annotated[Path | None, Optional] = Field(None, alias="GIT_CREATIONS_DIR")
+    #: What tellings of pushes are signed with, all of them while one replaces another; none: they are refused.
+    push_secrets: OptionalTokens = Field(
+        (), validation_alias=AliasChoices("API_GIT_WEBHOOK_SECRET", "GIT_WEBHOOK_SECRET")
+    )
     bot_key_path: Annotated[Path | None, Optional] = Field(None, alias="RUNNER_GIT_PUBLIC_KEY_PATH")
 
     #: What calls to workspace nodes are signed with: the first of them; none: no node is called.

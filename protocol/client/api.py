@@ -25,6 +25,7 @@ from protocol.client.stream import payloads
 from protocol.client.transport import Transport
 from protocol.jobs import JobView
 from protocol.nodes import ServiceHealth
+from protocol.pushes import PushToDeployView, SetPushToDeploy
 from protocol.releases import ReleasePage, RollbackJob
 from protocol.running import AppLogEvent, AppLogQuery
 
@@ -33,6 +34,7 @@ _APPS: Final = TypeAdapter(tuple[AppInfo, ...], config=LATE)
 _JOBS: Final = TypeAdapter(tuple[JobView, ...], config=LATE)
 _KEYS: Final = TypeAdapter(tuple[GitKeyInfo, ...], config=LATE)
 _NOTHING: Final[TypeAdapter[None]] = TypeAdapter(None, config=LATE)
+_PUSHES: Final = "/api/fun-ai/app/push-to-deploy"
 _STOP_SECONDS: Final = 70.0
 #: An image may be pulled for the first container of a user.
 _OPEN_SECONDS: Final = 360.0
@@ -86,6 +88,14 @@ class ApiClient:
         """The app's folder is there and one's container runs; nothing of the app is started. Raises Refused 404."""
         path, asked = "/api/fun-ai/app/open-editor", {"appId": app_id}
         return await self.transport.call("POST", path, OpenedEditor, query=asked, seconds=_OPEN_SECONDS)
+
+    async def push_to_deploy(self, app_id: str) -> PushToDeployView:
+        """Which pushes of an app are deployed, and what became of the newest. Raises Refused 404."""
+        return await self.transport.call("GET", _PUSHES, PushToDeployView, query={"appId": app_id})
+
+    async def set_push_to_deploy(self, order: SetPushToDeploy) -> PushToDeployView:
+        """Change which are. Raises Refused 404."""
+        return await self.transport.call("POST", _PUSHES, PushToDeployView, body=order)
 
     async def apps(self) -> tuple[AppInfo, ...]:
         """All one's apps."""

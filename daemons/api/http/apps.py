@@ -98,6 +98,8 @@ class AppRoutes:
             status_as_of=None if standing.as_of is None else moment(standing.as_of),
             stop_pending=standing.stop_pending,
             repo_ssh_url=self._hosting.repository_url(app.user_id, app.id),
+            repo_status=app.repo_status,
+            repo_reason=app.repo_reason,
             create_time=moment(app.created_at),
             update_time=moment(app.updated_at),
         )
