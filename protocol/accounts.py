@@ -56,6 +56,21 @@ class Login(Wire):
     password: Password
 
 
+class ProviderAnswer(Wire):
+    """Query of `GET /api/fun-ai/auth/oidc/callback`: what a provider sends the browser back with."""
+
+    state: Annotated[str, StringConstraints(min_length=1, max_length=256)] = Field(repr=False)
+    code: Annotated[str, StringConstraints(min_length=1, max_length=4096)] | None = Field(None, repr=False)
+    error: Annotated[str, StringConstraints(max_length=256)] | None = None
+
+
+class LinkAccount(Wire):
+    """Body of `POST /api/fun-ai/admin/users/link`: who the provider of logins calls `subject` has this account."""
+
+    user_id: UserId
+    subject: Annotated[str, StringConstraints(min_length=1, max_length=255)]
+
+
 class Refresh(Wire):
     """Body of `POST /api/fun-ai/auth/refresh`: a token is good for one use, and the answer has the next."""
 

@@ -252,6 +252,7 @@ def _distinct(settings: ApiSettings) -> None:
         API_ADMIN_TOKEN=settings.admin_tokens,
         API_USER_TOKEN=settings.user_tokens,
         API_JWT_SECRET=settings.jwt_secrets,
+        API_OIDC_CLIENT_SECRET=(settings.oidc_client_secret,),
         DEPLOY_PROXY_AUTH_SHARED_SECRET=settings.deploy_secret,
         API_DEPLOY_ADMIN_TOKEN=settings.deploy_admin_tokens,
         API_DEPLOY_WEBHOOK_SECRET=settings.webhook_secrets,

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 from typing import Annotated, ClassVar, Final
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
@@ -36,6 +37,14 @@ NamedTokens = Annotated[tuple[tuple[NodeName, OptionalToken], ...], NoDecode, Be
 def _origin(value: str) -> str:
     if not _ORIGIN.fullmatch(value):
         raise ValueError("must be origins as browsers send them: https://console.example.com, with a port if need be")
+    return value
+
+
+def _issuer(value: str) -> str:
+    known = urlsplit(value)
+    plain = known.scheme == "http" and known.hostname in ("127.0.0.1", "::1", "localhost")
+    if value and (not (known.scheme == "https" or plain) or not known.hostname or known.query or known.fragment):
+        raise ValueError("must be an https address without query and fragment (http on this machine alone)")
     return value
 
 
@@ -89,6 +98,21 @@ class ApiSettings(Settings):
     recheck_seconds: int = Field(5, alias="API_RECHECK_SECONDS", ge=1, le=60)
     #: Pages of which origins browsers let read answers; none: those of the API's own.
     cors_origins: Origins = Field((), alias="API_CORS_ORIGINS")
+
+    #: Whose logins count besides our own (OpenID Connect), to the letter as it calls itself; empty: nobody else's.
+    oidc_issuer: Annotated[str, AfterValidator(_issuer)] = Field("", alias="API_OIDC_ISSUER", max_length=255)
+    oidc_client_id: str = Field("", alias="API_OIDC_CLIENT_ID", max_length=255)
+    oidc_client_secret: OptionalToken = Field(SecretStr(""), alias="API_OIDC_CLIENT_SECRET")
+    #: Where the provider sends browsers back: the API's /api/fun-ai/auth/oidc/callback, or a page that asks it.
+    oidc_redirect_url: Annotated[str, AfterValidator(_issuer)] = Field("", alias="API_OIDC_REDIRECT_URL")
+    oidc_scopes: Words = Field((), alias="API_OIDC_SCOPES")
+    oidc_algorithms: Words = Field(("RS256", "ES256"), alias="API_OIDC_ALGORITHMS")
+    #: Whether everybody whom the provider knows gets an account, as a user.
+    oidc_creates: bool = Field(False, alias="API_OIDC_AUTO_CREATE")
+    #: The claim by whose values the provider makes operators and admins, at each login; empty: roles are given here.
+    oidc_role_claim: str = Field("", alias="API_OIDC_ROLE_CLAIM")
+    oidc_operators: Words = Field((), alias="API_OIDC_OPERATOR_VALUES")
+    oidc_admins: Words = Field((), alias="API_OIDC_ADMIN_VALUES")
 
     deploy_url: BaseUrl = Field("http://127.0.0.1:7002", alias="DEPLOY_PROXY_BASE_URL")
     deploy_secret: Tokens = Field(

@@ -11,6 +11,8 @@ ACCESS, REFRESH = "header.claims.signature", "fur_" + "r" * 43
 ACCOUNT_SAMPLES: tuple[Wire, ...] = (
     accounts.Login(user_name="alice", password=WORDS),
     accounts.Refresh(refresh_token=REFRESH),
+    accounts.ProviderAnswer(state="state", code="code", error="access_denied"),
+    accounts.LinkAccount(user_id="7", subject="248289761001"),
     accounts.LoggedIn(
         access_token=ACCESS,
         expires_in=900,

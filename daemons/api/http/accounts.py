@@ -48,32 +48,32 @@ class AccountRoutes:
         """Some accounts, by their ids."""
         offset = number(request, "offset", default=0, low=0, high=2**53)
         limit = number(request, "limit", default=200, low=1, high=1000)
-        return reply([_view(account) for account in await self._accounts.page(offset, limit)])
+        return reply([account_view(account) for account in await self._accounts.page(offset, limit)])
 
     @Answers(AccountView, refuses=(404, 409))
     async def create(self, request: web.Request) -> web.Response:
         """A new account."""
         order = await read(request, CreateAccount)
         owner = None if order.user_id is None else int(order.user_id)
-        return reply(_view(await self._accounts.create(order.user_name, order.password, order.role, owner)))
+        return reply(account_view(await self._accounts.create(order.user_name, order.password, order.role, owner)))
 
     @Answers(AccountView, refuses=(404, 409))
     async def enable(self, request: web.Request) -> web.Response:
         """Switch an account on or off."""
         order = await read(request, SetAccountEnabled)
-        return reply(_view(await self._accounts.enable(int(order.user_id), enabled=order.enabled)))
+        return reply(account_view(await self._accounts.enable(int(order.user_id), enabled=order.enabled)))
 
     @Answers(AccountView, refuses=(404, 409))
     async def set_role(self, request: web.Request) -> web.Response:
         """Another role."""
         order = await read(request, SetAccountRole)
-        return reply(_view(await self._accounts.set_role(int(order.user_id), order.role)))
+        return reply(account_view(await self._accounts.set_role(int(order.user_id), order.role)))
 
     @Answers(AccountView, refuses=(404,))
     async def set_password(self, request: web.Request) -> web.Response:
         """For somebody who has forgotten theirs."""
         order = await read(request, SetAccountPassword)
-        return reply(_view(await self._accounts.set_password(int(order.user_id), order.password)))
+        return reply(account_view(await self._accounts.set_password(int(order.user_id), order.password)))
 
 
 class ApiKeyRoutes:
@@ -111,7 +111,8 @@ class ApiKeyRoutes:
         return reply(None)
 
 
-def _view(account: Account) -> AccountView:
+def account_view(account: Account) -> AccountView:
+    """An account as admins see it."""
     return AccountView(
         user_id=account.user_id,
         user_name=account.name,

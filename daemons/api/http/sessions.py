@@ -31,12 +31,12 @@ class SessionRoutes:
     async def login(self, request: web.Request) -> web.Response:
         """A name and a password for tokens."""
         asked = await read(request, Login)
-        return _granted(await self._sessions.login(asked.user_name, asked.password, request[SOURCE]))
+        return granted_reply(await self._sessions.login(asked.user_name, asked.password, request[SOURCE]))
 
     @Answers(LoggedIn, refuses=(401, 503))
     async def refresh(self, request: web.Request) -> web.Response:
         """A refresh token for the next tokens."""
-        return _granted(await self._sessions.refresh((await read(request, Refresh)).refresh_token))
+        return granted_reply(await self._sessions.refresh((await read(request, Refresh)).refresh_token))
 
     @Answers()
     async def logout(self, request: web.Request) -> web.Response:
@@ -53,7 +53,8 @@ class SessionRoutes:
         return reply(None)
 
 
-def _granted(granted: Granted) -> web.Response:
+def granted_reply(granted: Granted) -> web.Response:
+    """A session's tokens, for whoever has just come by them and for no cache."""
     account = granted.session.account
     answer = reply(
         LoggedIn(

@@ -56,6 +56,15 @@ class Sessions:
         self._tokens.require()
         self._attempts.take(origin(address))
         account, password_hash = await self._proven(name.lower(), password, address)
+        return await self.admitted(account, password_hash, address)
+
+    def require(self) -> None:
+        """Raises LoginOff."""
+        self._tokens.require()
+
+    async def admitted(self, account: Account, password_hash: str, address: str) -> Granted:
+        """A new session for who proved to have the account. Raises NotLoggedIn when it is disabled, or was changed
+        meanwhile."""
         session_id, token = secrets.token_urlsafe(16), _fresh()
         try:
             session = await self._sessions.begin(account, password_hash, session_id, digest(token), self._lives)

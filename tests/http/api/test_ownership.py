@@ -106,6 +106,8 @@ ROUTES = [
 ROUTES += [
     ("POST", "/api/fun-ai/auth/login", "{}", 400, 400, 400),
     ("POST", "/api/fun-ai/auth/refresh", "{}", 400, 400, 400),
+    ("GET", "/api/fun-ai/auth/oidc/login", "", 503, 503, 503),
+    ("GET", "/api/fun-ai/auth/oidc/callback?state=x&code=y", "", 503, 503, 503),
     ("POST", "/api/fun-ai/auth/logout", "", 403, 403, 401),
     ("POST", "/api/fun-ai/auth/password", "{}", 403, 403, 401),
     ("GET", "/api/fun-ai/user/api-keys", "", 403, 403, 401),
@@ -113,6 +115,7 @@ ROUTES += [
     ("DELETE", "/api/fun-ai/user/api-keys?keyId=1", "", 403, 403, 401),
     ("GET", "/api/fun-ai/admin/users/list", "", 403, 403, 200),
     ("POST", "/api/fun-ai/admin/users/create", "{}", 403, 403, 400),
+    ("POST", "/api/fun-ai/admin/users/link", "{}", 403, 403, 400),
     ("POST", "/api/fun-ai/admin/users/set-enabled", '{"userId": 1, "enabled": false}', 403, 403, 404),
     ("POST", "/api/fun-ai/admin/users/set-role", '{"userId": 1, "role": "admin"}', 403, 403, 404),
     ("POST", "/api/fun-ai/admin/users/set-password", '{"userId": 1, "password": "x"}', 403, 403, 404),
@@ -139,7 +142,7 @@ ROUTES += [
     ("POST", f"{RUNTIME}/drains/cancel?drainId=no-number", "", 403, 403, 400),
 ]
 #: Anybody gets as far as the check of what is sent.
-FOR_ANYBODY = ("/api/fun-ai/auth/login", "/api/fun-ai/auth/refresh")
+FOR_ANYBODY = ("/api/fun-ai/auth/login", "/api/fun-ai/auth/refresh", "/api/fun-ai/auth/oidc/")
 OPEN = [
     "/internal/health",
     "/internal/ready",
@@ -173,7 +176,7 @@ async def test_only_the_owner_gets_through(
             assert answer.json()["code"] == answer.status_code
         return answer.status_code
 
-    nobody = 400 if path in FOR_ANYBODY else 401
+    nobody = admin if path.startswith(FOR_ANYBODY) else 401
     assert await status({}) == nobody
     assert await status(bearer("a-token-that-nobody-has")) == nobody
     assert await status({"Authorization": OWNER}) == nobody

@@ -6,6 +6,8 @@ from daemons.api.domain.forwarding import PREFIX
 from daemons.api.domain.rules import RULES, Named, Rule, expensive, row_of
 
 PEOPLE = {Rule.USER, Rule.SESSION}
+AUTH = "/api/fun-ai/auth"
+PROVIDER = {f"{AUTH}/oidc/login", f"{AUTH}/oidc/callback"}
 #: The only ones that anybody may call.
 OPEN = {
     "/internal/health",
@@ -14,6 +16,8 @@ OPEN = {
     "/api/fun-ai/auth/login",
     "/api/fun-ai/auth/refresh",
     "/{slug}",
+    "/openapi.json",
+    *PROVIDER,
 }
 #: Files that are the same for everybody.
 OPEN |= {"/admin/nodes.html", "/admin/nodes-admin.html", "/admin/nodes-assets/{name}"}

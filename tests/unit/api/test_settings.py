@@ -9,7 +9,7 @@ from aiohttp import web
 from daemons.api.adapters.gitea import GiteaHost
 from daemons.api.adapters.passwords import Hardness
 from daemons.api.app import build, hosting_of, policy_of, repository_parts
-from daemons.api.composition.accounts import AccountParts, account_parts
+from daemons.api.composition.accounts import AccountParts, account_parts, provider_of
 from daemons.api.domain.accounts import Lives
 from daemons.api.domain.deployments import Hosting, InvalidDeployment, check_image
 from daemons.api.domain.rates import LoginRates, Rate
@@ -239,3 +239,45 @@ def test_a_limit_of_runs_says_how_many(environment: pytest.MonkeyPatch) -> None:
     environment.setenv(number, "0")
     with pytest.raises(Misconfigured, match=number):
         policy_of(load(ApiSettings))
+
+
+PROVIDER = {
+    "API_JWT_SECRET": "jwt-secret-of-the-tests-0123456789",
+    "API_OIDC_ISSUER": "https://id.example.com/realms/studio",
+    "API_OIDC_CLIENT_ID": "fun-ai-studio",
+    "API_OIDC_REDIRECT_URL": "https://studio.example.com/api/fun-ai/auth/oidc/callback",
+}
+
+
+def test_a_provider_of_logins_is_believed_as_far_as_it_is_said(environment: pytest.MonkeyPatch) -> None:
+    assert provider_of(load(ApiSettings)) is None
+    for name, value in PROVIDER.items():
+        environment.setenv(name, value)
+    known = provider_of(load(ApiSettings))
+    assert known is not None
+    assert (known.creates, known.role_claim, known.scopes) == (False, None, ("openid",))
+    assert known.algorithms == {"RS256", "ES256"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("API_OIDC_ISSUER", "http://id.example.com"),
+        ("API_OIDC_ISSUER", "https://id.example.com?x=1"),
+        ("API_OIDC_ISSUER", "id.example.com"),
+        ("API_OIDC_REDIRECT_URL", "http://studio.example.com/"),
+        ("API_OIDC_REDIRECT_URL", ""),
+        ("API_OIDC_CLIENT_ID", ""),
+        ("API_JWT_SECRET", ""),
+        ("API_OIDC_ALGORITHMS", "HS256"),
+        ("API_OIDC_ALGORITHMS", "RS256,none"),
+        ("API_OIDC_ALGORITHMS", ""),
+        ("API_OIDC_ADMIN_VALUES", "studio-admins"),
+    ],
+)
+def test_half_a_provider_does_not_start(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
+    for known, usual in PROVIDER.items():
+        environment.setenv(known, usual)
+    environment.setenv(name, value)
+    with pytest.raises(Misconfigured, match=r"API_"):
+        provider_of(load(ApiSettings))

@@ -22,15 +22,7 @@ class SqlAccounts:
         """Make one, for a new user or for one who is there. Raises AccountExists, UnknownAccount (no such user)."""
 
         async def work(session: Session) -> Account:
-            now = await session.now()
-            owner = await _user(session, name, user_id, now)
-            values = {"login_name": name, "password_hash": password_hash}
-            try:
-                await session.change("add_account", user_id=owner, now=now, **values)
-            except Duplicate:
-                raise AccountExists("there is an account of this name, or of this user") from None
-            await session.change("set_role", user_id=owner, user_type=type_of(role), now=now)
-            return await _account(session, owner)
+            return await made_account(session, name, password_hash, role, user_id)
 
         return await self._database.transact(work)
 
@@ -178,6 +170,25 @@ def account_of(row: Row) -> Account:
         int(row["create_time"]),
         None if last is None else int(last),
     )
+
+
+async def made_account(session: Session, name: str, password_hash: str, role: Role, user_id: int | None) -> Account:
+    """A new one. Raises AccountExists, UnknownAccount."""
+    now = await session.now()
+    owner = await _user(session, name, user_id, now)
+    values = {"login_name": name, "password_hash": password_hash}
+    try:
+        await session.change("add_account", user_id=owner, now=now, **values)
+    except Duplicate:
+        raise AccountExists("there is an account of this name, or of this user") from None
+    await session.change("set_role", user_id=owner, user_type=type_of(role), now=now)
+    return await _account(session, owner)
+
+
+async def locked_account(session: Session, user_id: int) -> Account:
+    """One, with its row locked. Raises UnknownAccount."""
+    await _locked(session, user_id)
+    return await _account(session, user_id)
 
 
 async def end_sessions(session: Session, user_id: int, keep: str | None = None) -> None:
