@@ -12,6 +12,7 @@ from protocol.configuration import GivenConfig
 from protocol.names import (
     AppId,
     AppSlug,
+    DomainName,
     GitRef,
     HttpPath,
     ImageRef,
@@ -186,6 +187,24 @@ class SlugAnswer(Wire):
     app_slug: str
     available: bool
     reason: str | None = None
+
+
+class DomainOfApp(OfApp):
+    """A host that an app claims: body of `POST /api/fun-ai/app/domains` and `/verify`, query of `DELETE`."""
+
+    host: DomainName
+
+
+class AppDomainView(Wire):
+    """A host of an app's own. It leads to the app once a TXT record of this name and value was seen in its DNS."""
+
+    app_id: int
+    host: str
+    verified: bool
+    record_name: str
+    record_value: str
+    create_time: AwareDatetime
+    verified_at: AwareDatetime | None = None
 
 
 class AppPart(StrEnum):

@@ -11,11 +11,13 @@ from aiohttp import web
 from daemons.api import ports
 from daemons.api.adapters.access_file import DiskGitAccess
 from daemons.api.adapters.deploy_plane import HttpDeployPlane
+from daemons.api.adapters.dns_proofs import DnsProofs
 from daemons.api.adapters.node_moves import HttpMovingNodes
 from daemons.api.adapters.sql.results import SqlResults
 from daemons.api.adapters.sql.stores import COMPONENT, MIGRATIONS, QUERIES, SqlApps, SqlKeys, SqlUsers
 from daemons.api.adapters.workspace_calls import HttpNodeCalls
 from daemons.api.composition.accounts import ACCOUNT_PROBLEMS, AccountParts, AccountsOfApi, account_parts
+from daemons.api.composition.addresses import ADDRESS_PROBLEMS, AddressHolders, add_addresses
 from daemons.api.composition.deletions import PartHolders, add_deletions
 from daemons.api.composition.workspaces import (
     WORKSPACE_PROBLEMS,
@@ -29,7 +31,6 @@ from daemons.api.domain.access import NotFound, WrongUser
 from daemons.api.domain.apps import AppLimit, NameTaken
 from daemons.api.domain.deployments import Hosting, InvalidDeployment
 from daemons.api.domain.keys import InvalidPublicKey
-from daemons.api.domain.slugs import SlugReserved, SlugTaken
 from daemons.api.domain.workspaces import PlacementPolicy
 from daemons.api.http.apps import AppRoutes
 from daemons.api.http.callers import admin_gate, user_gates
@@ -39,8 +40,8 @@ from daemons.api.http.doors import Gates, check_routes
 from daemons.api.http.keys import KeyRoutes
 from daemons.api.http.logs import LogRoutes, TooManyLogs
 from daemons.api.http.results import ResultRoutes
-from daemons.api.http.slugs import SlugRoutes
 from daemons.api.http.users import UserRoutes
+from daemons.api.ports.domains import DomainProofs
 from daemons.api.services.apps import Apps
 from daemons.api.services.deployments import Deployments
 from daemons.api.services.keys import KeyRing
@@ -49,7 +50,6 @@ from daemons.api.services.moving import Pace
 from daemons.api.services.ownership import Ownership
 from daemons.api.services.places import Places
 from daemons.api.services.results import Results
-from daemons.api.services.slugs import Slugs
 from daemons.api.settings import DEMO_USER, ApiSettings
 from daemons.kit.auth import AUTH_PROBLEMS, Access, Gate, Network
 from daemons.kit.clock import Clock, SystemClock
@@ -59,7 +59,7 @@ from daemons.kit.metrics import Metrics
 from daemons.kit.problems import Problems, problem_middleware
 from daemons.kit.settings import Misconfigured, revealed
 from daemons.kit.sql import Database, DatabaseUnavailable, migrate, open_database
-from daemons.kit.tasks import background, every
+from daemons.kit.tasks import Loop, background, every
 from protocol import headers
 from protocol.api import GitAccess, GitGrant
 from protocol.client.deploy import JobsClient
@@ -76,13 +76,12 @@ PROBLEMS: Final[Problems] = {
     **AUTH_PROBLEMS,
     **WORKSPACE_PROBLEMS,
     **ACCOUNT_PROBLEMS,
+    **ADDRESS_PROBLEMS,
     SignatureRefused: (401, ErrorReason.UNAUTHORIZED),
     WrongUser: (403, ErrorReason.FORBIDDEN),
     NotFound: (404, ErrorReason.NOT_FOUND),
     AppLimit: (409, ErrorReason.APP_LIMIT),
     NameTaken: (409, ErrorReason.ALREADY_EXISTS),
-    SlugTaken: (409, ErrorReason.ALREADY_EXISTS),
-    SlugReserved: (400, ErrorReason.INVALID_REQUEST),
     InvalidDeployment: (400, ErrorReason.INVALID_REQUEST),
     InvalidPublicKey: (400, ErrorReason.INVALID_REQUEST),
     ports.KeyTaken: (409, ErrorReason.ALREADY_EXISTS),
@@ -120,6 +119,7 @@ class Parts:
     removals: Path | None = None
     admin_networks: Sequence[Network] = ()
     trusted_proxies: Sequence[Network] = ()
+    proofs: DomainProofs = field(default_factory=DnsProofs)
     accounts: AccountParts = field(default_factory=AccountParts)
     clock: Clock = field(default_factory=SystemClock)
 
@@ -136,7 +136,7 @@ async def build_app(parts: Parts) -> web.Application:
     deployments = Deployments(apps, parts.plane, ownership, places, parts.hosting)
     who = AccountsOfApi(parts.database, parts.accounts, parts.clock)
     of_apps = Apps(apps, parts.plane, ownership, keys, told)
-    app_routes, slugs = AppRoutes(of_apps, parts.hosting), Slugs(apps, of_apps, ownership, parts.clock)
+    app_routes = AppRoutes(of_apps, parts.hosting)
     await keys.publish()
 
     metrics, admin = Metrics(), admin_gate(parts.admin_tokens, parts.admin_networks)
@@ -151,9 +151,14 @@ async def build_app(parts: Parts) -> web.Application:
     add_workspaces(app, Known(parts.database, users, apps, ownership, admin), parts.workspaces)
     holders = PartHolders(keys, parts.plane, parts.workspaces.calls, parts.hosting, parts.removals)
     add_deletions(app, parts.database, holders)
-    # The last of all: it takes what no other route does.
-    app.add_routes(SlugRoutes(slugs).table())
+    add_addresses(app, AddressHolders(parts.database, apps, of_apps, ownership, parts.proofs), parts.clock)
     check_routes(app.router)
+    app.cleanup_ctx.append(background(*_upkeep(keys, results, who)))
+    return app
+
+
+def _upkeep(keys: KeyRing, results: Results, who: AccountsOfApi) -> Sequence[Loop]:
+    """What is done beside the requests."""
 
     async def republish() -> None:
         """Also mends an access file that was deleted, or that could not be written at its time."""
@@ -165,8 +170,7 @@ async def build_app(parts: Parts) -> web.Application:
     async def forget_sessions() -> None:
         await every(_FORGET_SECONDS, who.sessions.tidy, expected=(DatabaseUnavailable,))
 
-    app.cleanup_ctx.append(background(republish, forget, forget_sessions))
-    return app
+    return republish, forget, forget_sessions
 
 
 def _behind_doors(parts: Parts, who: AccountsOfApi, metrics: Metrics, admin: Gate) -> web.Application:
@@ -205,6 +209,7 @@ async def build(settings: ApiSettings) -> web.Application:
                 removals=settings.removals_dir,
                 admin_networks=settings.admin_networks,
                 trusted_proxies=settings.trusted_proxies,
+                proofs=DnsProofs(settings.dns_servers),
                 accounts=account_parts(settings),
             )
         )

@@ -27,6 +27,7 @@ from protocol.client.api import ApiAdminClient, ApiClient, bearer
 from protocol.client.transport import Transport
 from protocol.headers import ADMIN_TOKEN
 from tests.support.deploy_plane import MemoryDeployPlane
+from tests.support.domain_proofs import ProofsTwin
 from tests.support.workspace_calls import SECRET as NODE_SECRET
 
 OWNER, OTHER, ADMIN = "owner-token-0123456789", "other-token-0123456789", "admin-token-0123456789"
@@ -52,6 +53,7 @@ class Api:
     admin: ApiAdminClient
     raw: httpx.AsyncClient
     calls: HttpNodeCalls
+    proofs: ProofsTwin
 
     def access(self) -> GitAccessFile:
         return GitAccessFile.model_validate_json((self.folder / "access.json").read_bytes())
@@ -68,7 +70,7 @@ async def serving(
 ) -> AsyncIterator[Api]:
     """A server; `networks` are where operators and nodes may call from, `proxies` are trusted."""
     plane = MemoryDeployPlane(SystemClock())
-    calls = HttpNodeCalls(NODE_SECRET)
+    calls, proofs = HttpNodeCalls(NODE_SECRET), ProofsTwin()
     nodes = NodeTokens([NODE_TOKEN], {"ws-own": OWN_NODE_TOKEN}, networks)
     workspaces = WorkspaceParts(calls, calls, nodes, [GATEWAY], moving=HttpMovingNodes(calls) if moving else None)
     async with open_database("sqlite:///:memory:", QUERIES) as database:
@@ -85,6 +87,7 @@ async def serving(
                 webhook_secrets=[WEBHOOK_NEW, WEBHOOK_OLD],
                 admin_networks=networks,
                 trusted_proxies=proxies,
+                proofs=proofs,
                 accounts=accounts,
             )
         )
@@ -101,7 +104,7 @@ async def serving(
                 httpx.AsyncClient(base_url=url, trust_env=False, verify=False) as raw,
             ):
                 clients = ApiClient(owner), ApiClient(other), ApiAdminClient(admin)
-                yield Api(url, app, plane, database, folder, *clients, raw, calls)
+                yield Api(url, app, plane, database, folder, *clients, raw, calls, proofs)
         finally:
             await runner.cleanup()
             await calls.close()

@@ -160,3 +160,21 @@ def test_settings_of_accounts_reach_what_they_set(environment: pytest.MonkeyPatc
 
 def test_without_settings_accounts_are_as_the_documentation_says(environment: pytest.MonkeyPatch) -> None:
     assert account_parts(load(ApiSettings)) == AccountParts()
+
+
+@pytest.mark.parametrize(
+    ("text", "servers"),
+    [
+        ("", ()),
+        ("10.0.0.2", (("10.0.0.2", 53),)),
+        ("10.0.0.2:5353, [::1]:54,::1", (("10.0.0.2", 5353), ("::1", 54), ("::1", 53))),
+    ],
+)
+def test_resolvers_are_addresses_and_ports(text: str, servers: tuple[tuple[str, int], ...]) -> None:
+    assert load(ApiSettings, **{**GOOD, "API_DNS_SERVERS": text}).dns_servers == servers
+
+
+@pytest.mark.parametrize("text", ["dns.example", "10.0.0.2:0", "10.0.0.2:99999", "10.0.0.2:x"])
+def test_a_resolver_by_a_name_is_refused(text: str) -> None:
+    with pytest.raises(Misconfigured, match="API_DNS_SERVERS"):
+        load(ApiSettings, **{**GOOD, "API_DNS_SERVERS": text})

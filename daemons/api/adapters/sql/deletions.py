@@ -40,6 +40,7 @@ class SqlDeletions:
                 parts_left=_words(EVERYTHING),
             )
             await session.change("delete_result", app_id=app_id)
+            await session.change("forget_domains", app_id=app_id)
             await session.change("delete_app", app_id=app_id, user_id=user_id)
             return Deletion(app_id, user_id, str(app["app_name"]), now, settled, next_at=now)
 
