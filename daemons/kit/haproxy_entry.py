@@ -147,6 +147,7 @@ def _domains(entry: HaproxyEntry) -> dict[str, str]:
         "domains": (
             f"    http-request set-var(txn.domain) req.hdr(host),lower,field(1,:),map_str({listed})\n"
             "    http-request set-var-fmt(txn.asked) r:%[var(txn.domain)] if { var(txn.domain) -m found }\n"
+            "    http-request del-header x-admin-token if { var(txn.domain) -m found }\n"
         ),
         "domain_paths": (
             "    acl own_address path,field(3,/),strcmp(txn.domain) eq 0\n"

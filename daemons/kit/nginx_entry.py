@@ -104,7 +104,9 @@ def _domain(entry: NginxEntry, parts: dict[str, str], domain: AppDomain) -> str:
         tls = parts["tls"].replace("$certificate", values.path(domain.certificate, "certificate"))
         tls = tls.replace("$key", values.path(domain.key, "key"))
     text = parts["domain"].replace("$domain_tls\n", tls)
-    text = text.replace("$domain_shared\n", parts["shared"].replace("$hsts\n", ""))
+    # Nor does an app get what operators show to the API.
+    shared = parts["shared"].replace("$hsts\n", "").replace("X-Admin-Token $$en_admin_token;", 'X-Admin-Token "";')
+    text = text.replace("$domain_shared\n", shared)
     return text.replace("$domain_app", domain.app_id).replace("$domain;", f"{domain.host};")
 
 

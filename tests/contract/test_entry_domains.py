@@ -35,11 +35,14 @@ async def test_a_host_leads_to_its_app_and_nowhere_else(kind: str, tmp_path: Pat
             ("/preview/1/", "/preview/1/"),
             ("/@vite/client", "/@vite/client"),
             ("/api/todos", "/api/todos"),
+            ("/api/fun-ai/app/list", "/api/fun-ai/app/list"),
             ("/fun-agent/x", "/fun-agent/x"),
             ("/my-shop", "/my-shop"),
         ):
             for host in (HOST, "WWW.shop.example:8443"):
-                forged = {"X-Forwarded-Host": "forged", "X-WS-Token": "forged", "X-Runtime-Upstream": "forged"}
+                forged = dict.fromkeys(
+                    ("X-Forwarded-Host", "X-WS-Token", "X-Runtime-Upstream", "X-Admin-Token"), "forged"
+                )
                 found = await world.seen(path, **{"Host": host, "Cookie": "ws_appid=1", **forged})
                 assert (found["name"], found["path"]) == ("7 on n1", seen), path
                 assert "forged" not in found["headers"].values()
