@@ -12,6 +12,7 @@ from protocol.configuration import GivenConfig
 from protocol.names import (
     AppId,
     AppSlug,
+    DomainName,
     GitRef,
     HttpPath,
     ImageRef,
@@ -216,6 +217,24 @@ class OpenedEditor(Wire):
     has_package_json: bool
     run_status: RunView | None = None
     message: str = ""
+
+
+class DomainOfApp(OfApp):
+    """A host that an app claims: body of `POST /api/fun-ai/app/domains` and `/verify`, query of `DELETE`."""
+
+    host: DomainName
+
+
+class AppDomainView(Wire):
+    """A host of an app's own. It leads to the app once a TXT record of this name and value was seen in its DNS."""
+
+    app_id: int
+    host: str
+    verified: bool
+    record_name: str
+    record_value: str
+    create_time: AwareDatetime
+    verified_at: AwareDatetime | None = None
 
 
 class AppPart(StrEnum):

@@ -21,6 +21,7 @@ class ErrorReason(StrEnum):
     NOT_RUNNING = "not_running"
     APP_LIMIT = "app_limit"
     ALREADY_EXISTS = "already_exists"
+    NOT_PROVEN = "not_proven"
     ILLEGAL_TRANSITION = "illegal_transition"
     CHANGED = "changed"
     IDEMPOTENCY_MISMATCH = "idempotency_mismatch"

@@ -27,6 +27,9 @@ from pydantic_core.core_schema import no_info_after_validator_function
 _APP_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _USER_ID = re.compile(r"[1-9][0-9]{0,18}")
 _INSTANCE = re.compile(r"[A-Za-z0-9_-]{8,64}")
+#: What proves it stands below it, in a name of its own, and names have at most 253 characters.
+_LONGEST_DOMAIN = 239
+_DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+(?:[a-z]{2,63}|xn--[a-z0-9-]{1,58}[a-z0-9])")
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
 _GIT_REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,199}")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
@@ -131,6 +134,14 @@ def _base_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _domain_name(value: str) -> str:
+    """In lower case, without the root's dot. A name of another script is given as DNS has it (xn--)."""
+    name = value.lower().removesuffix(".")
+    if len(name) > _LONGEST_DOMAIN or not _DOMAIN.fullmatch(name):
+        raise ValueError("must be a host's name of at most 239 characters, like www.example.com")
+    return name
+
+
 def _port(value: int) -> int:
     if not 1 <= value <= 65535:
         raise ValueError("must be a port from 1 to 65535")
@@ -149,6 +160,7 @@ AppSlug = Annotated[
         re.compile(f"(?:{SLUG_RULE})?"), "must be 3 to 40 lower-case letters and digits, with single '-' between them"
     ),
 ]
+DomainName = Annotated[str, AfterValidator(_domain_name)]
 _UserText = Annotated[str, _Matching(_USER_ID, "must be a positive whole number of at most 19 digits")]
 AppId = Annotated[_AppText, BeforeValidator(_number_as_text, json_schema_input_type=_AppText | int)]
 UserId = Annotated[_UserText, BeforeValidator(_number_as_text, json_schema_input_type=_UserText | int)]

@@ -11,6 +11,7 @@ from daemons.api import ports
 from daemons.api.adapters.access_file import DiskGitAccess
 from daemons.api.adapters.deploy_operations import HttpDeployOperations, NoDeployOperations
 from daemons.api.adapters.deploy_plane import HttpDeployPlane
+from daemons.api.adapters.dns_proofs import DnsProofs
 from daemons.api.adapters.git_orders import FolderHost
 from daemons.api.adapters.gitea import Bot, GiteaHost, GiteaPolicy, gitea_transport
 from daemons.api.adapters.node_moves import HttpMovingNodes
@@ -19,6 +20,7 @@ from daemons.api.adapters.sql.stores import COMPONENT, MIGRATIONS, QUERIES, SqlA
 from daemons.api.adapters.templates import template_files
 from daemons.api.adapters.workspace_calls import HttpNodeCalls
 from daemons.api.composition.accounts import ACCOUNT_PROBLEMS, AccountParts, AccountsOfApi, account_parts
+from daemons.api.composition.addresses import ADDRESS_PROBLEMS, AddressHolders, add_addresses
 from daemons.api.composition.deletions import PartHolders, add_deletions
 from daemons.api.composition.repositories import REPOSITORY_PROBLEMS, Around, RepositoriesOfApi, RepositoryParts
 from daemons.api.composition.workspaces import (
@@ -33,7 +35,6 @@ from daemons.api.domain.access import NotFound, WrongUser
 from daemons.api.domain.apps import AppLimit, NameTaken
 from daemons.api.domain.deployments import Hosting, InvalidDeployment
 from daemons.api.domain.keys import InvalidPublicKey
-from daemons.api.domain.slugs import SlugReserved, SlugTaken
 from daemons.api.domain.workspaces import PlacementPolicy
 from daemons.api.http.app_operators import AppOperatorRoutes
 from daemons.api.http.apps import AppRoutes
@@ -46,9 +47,9 @@ from daemons.api.http.keys import KeyRoutes
 from daemons.api.http.logs import LogRoutes, TooManyLogs
 from daemons.api.http.pages import PageRoutes
 from daemons.api.http.results import ResultRoutes
-from daemons.api.http.slugs import SlugRoutes
 from daemons.api.http.users import UserRoutes
 from daemons.api.ports.deploy_operations import DeployOperations
+from daemons.api.ports.domains import DomainProofs
 from daemons.api.services.apps import Apps
 from daemons.api.services.deployments import Deployments
 from daemons.api.services.keys import KeyRing
@@ -57,7 +58,6 @@ from daemons.api.services.moving import Pace
 from daemons.api.services.ownership import Ownership
 from daemons.api.services.places import Places
 from daemons.api.services.results import Results
-from daemons.api.services.slugs import Slugs
 from daemons.api.settings import DEMO_USER, ApiSettings
 from daemons.kit.auth import AUTH_PROBLEMS, Access, Gate, Network
 from daemons.kit.clock import Clock, SystemClock
@@ -86,13 +86,12 @@ PROBLEMS: Final[Problems] = {
     **WORKSPACE_PROBLEMS,
     **ACCOUNT_PROBLEMS,
     **REPOSITORY_PROBLEMS,
+    **ADDRESS_PROBLEMS,
     SignatureRefused: (401, ErrorReason.UNAUTHORIZED),
     WrongUser: (403, ErrorReason.FORBIDDEN),
     NotFound: (404, ErrorReason.NOT_FOUND),
     AppLimit: (409, ErrorReason.APP_LIMIT),
     NameTaken: (409, ErrorReason.ALREADY_EXISTS),
-    SlugTaken: (409, ErrorReason.ALREADY_EXISTS),
-    SlugReserved: (400, ErrorReason.INVALID_REQUEST),
     InvalidDeployment: (400, ErrorReason.INVALID_REQUEST),
     InvalidPublicKey: (400, ErrorReason.INVALID_REQUEST),
     ports.KeyTaken: (409, ErrorReason.ALREADY_EXISTS),
@@ -131,6 +130,7 @@ class Parts:
     repositories: RepositoryParts = field(default_factory=RepositoryParts)
     admin_networks: Sequence[Network] = ()
     trusted_proxies: Sequence[Network] = ()
+    proofs: DomainProofs = field(default_factory=DnsProofs)
     accounts: AccountParts = field(default_factory=AccountParts)
     clock: Clock = field(default_factory=SystemClock)
 
@@ -147,7 +147,7 @@ async def build_app(parts: Parts) -> web.Application:
     who = AccountsOfApi(parts.database, parts.accounts, parts.clock)
     repositories = RepositoriesOfApi(parts.database, parts.repositories, parts.hosting)
     owned = Apps(apps, parts.plane, ownership, keys, told, repositories.service)
-    app_routes, slugs = AppRoutes(owned, parts.hosting), Slugs(apps, owned, ownership, parts.clock)
+    app_routes = AppRoutes(owned, parts.hosting)
     await keys.publish()
 
     metrics, admin = Metrics(), admin_gate(parts.admin_tokens, parts.admin_networks)
@@ -166,8 +166,7 @@ async def build_app(parts: Parts) -> web.Application:
     holders = PartHolders(keys, parts.plane, parts.workspaces.calls, parts.hosting, repositories.host)
     add_deletions(app, parts.database, holders)
     repositories.add_to(app, Around(apps, ownership, deployments))
-    # The last of all: it takes what no other route does.
-    app.add_routes(SlugRoutes(slugs).table())
+    add_addresses(app, AddressHolders(parts.database, apps, owned, ownership, parts.proofs), parts.clock)
     check_routes(app.router)
     app.cleanup_ctx.append(_upkeep(keys, results, who))
     return app
@@ -228,6 +227,7 @@ async def build(settings: ApiSettings) -> web.Application:
                 repositories=repository_parts(settings, stack),
                 admin_networks=settings.admin_networks,
                 trusted_proxies=settings.trusted_proxies,
+                proofs=DnsProofs(settings.dns_servers),
                 accounts=account_parts(settings),
             )
         )

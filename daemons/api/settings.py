@@ -1,6 +1,7 @@
 """Settings of the API entry."""
 
 import re
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, ClassVar, Final
 from urllib.parse import urlsplit
@@ -56,6 +57,27 @@ def _long(tokens: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
 
 #: Scheme, host and port, in small letters, and nothing else: what is compared to the letter.
 Origins = Annotated[Words, AfterValidator(lambda values: tuple(map(_origin, values)))]
+
+
+def _resolvers(value: object) -> object:
+    """ADDRESS or ADDRESS:PORT with commas between, an IPv6 address with a port in brackets."""
+    if not isinstance(value, str):
+        return value
+    found = []
+    for text in filter(None, map(str.strip, value.split(","))):
+        parted = text.count(":") == 1 or "]:" in text
+        at, _, port = text.rpartition(":") if parted else (text, "", "53")
+        try:
+            found.append((str(ip_address(at.removeprefix("[").removesuffix("]"))), int(port)))
+        except ValueError:
+            raise ValueError("must be addresses of resolvers, ADDRESS or ADDRESS:PORT") from None
+    return tuple(found)
+
+
+#: Resolvers to ask instead of the machine's own.
+Resolvers = Annotated[
+    tuple[tuple[str, Annotated[int, Field(ge=1, le=65535)]], ...], NoDecode, BeforeValidator(_resolvers)
+]
 JwtSecrets = Annotated[OptionalTokens, AfterValidator(_long)]
 
 
@@ -127,6 +149,9 @@ class ApiSettings(Settings):
     webhook_secrets: OptionalTokens = Field(
         (), validation_alias=AliasChoices("API_DEPLOY_WEBHOOK_SECRET", "DEPLOY_WEBHOOK_SECRET")
     )
+
+    #: Who is asked what the DNS says of apps' own hosts; none: the machine's resolvers.
+    dns_servers: Resolvers = Field((), alias="API_DNS_SERVERS")
 
     git_host: str = Field("127.0.0.1", alias="DEPLOY_GIT_SSH_HOST")
     git_port: int = Field(2222, alias="DEPLOY_GIT_SSH_PORT", ge=1, le=65535)

@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from daemons.kit import gateway, gateway_values, haproxy_entry, nginx_entry, nginx_gateway
+from daemons.kit import gateway, gateway_domains, gateway_values, haproxy_entry, nginx_entry, nginx_gateway
 from daemons.kit.gateway import Gateway, PreviewNode
+from daemons.kit.gateway_domains import AppDomain, checked, with_certificates
 from daemons.kit.gateway_hosts import OwnHosts
 from daemons.kit.haproxy_entry import HaproxyEntry, Services
 from daemons.kit.nginx_entry import Limits, NginxEntry, Tls
@@ -93,6 +94,10 @@ def _entry_options(parser: argparse.ArgumentParser) -> None:
     entry.add_argument(
         "--resolver", action="append", default=[], help="nginx: ADDRESS:PORT of a name server, where nodes have names"
     )
+    entry.add_argument("--domains", type=Path, help="a list of hosts of apps' own: HOST APPID lines, as the API tells")
+    entry.add_argument(
+        "--domain-certificates", type=Path, help="with TLS: a folder with HOST.pem (nginx: and HOST.key)"
+    )
     entry.add_argument("--log", type=Path, help="nginx: the file of its access log")
     usual = Limits()
     entry.add_argument("--rate", type=int, default=usual.rate, help="requests a second of one address")
@@ -131,6 +136,7 @@ def _nginx_entry(told: Told) -> NginxEntry:
         name=told.name,
         tls=tls,
         own=_own(told),
+        domains=_domains(told, key_apart=True),
         limits=Limits(told.rate, told.burst, told.connections, told.body_megabytes),
         log_path=told.log,
         entrances=tuple(told.entrance),
@@ -165,6 +171,7 @@ def _haproxy_entry(told: Told) -> None:
         certificate=told.certificate,
         plain_port=told.plain_port,
         own=_own(told),
+        domains=_domains(told, key_apart=False),
         entrances=tuple(told.entrance),
         # It counts over ten seconds.
         rate=10 * told.rate + told.burst,
@@ -189,6 +196,22 @@ _KINDS: Final[Mapping[str, Callable[[Told], None]]] = {"nginx": _nginx, "haproxy
 
 def _own(told: Told) -> OwnHosts | None:
     return OwnHosts.of(told.hosts) if told.hosts else None
+
+
+def _domains(told: Told, *, key_apart: bool) -> tuple[AppDomain, ...]:
+    """Those of the list. Whoever has no certificate where the others have one is told of."""
+    if told.domains is None:
+        return ()
+    found = checked(gateway_domains.read(told.domains), told.name, None)
+    if told.certificate is None:
+        return tuple(found)
+    if told.domain_certificates is None:
+        raise Misconfigured("with TLS, --domains needs --domain-certificates, a folder with HOST.pem for each host")
+    found = with_certificates(found, told.domain_certificates, key_apart=key_apart)
+    for domain in found:
+        if domain.certificate is None:
+            sys.stderr.write(f"{domain.host} has no certificate in {told.domain_certificates}: not seen by TLS yet\n")
+    return tuple(found)
 
 
 def _token(told: Told, name: str) -> str:

@@ -10,11 +10,13 @@ from string import Template
 from typing import Final
 
 from daemons.kit import gateway_values as values
+from daemons.kit.gateway_domains import AppDomain, checked
 from daemons.kit.gateway_hosts import OwnHosts
 from daemons.kit.gateway_pages import pages
 
 _CIPHERS: Final = ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305")
 _SCRIPT: Final = "ways.lua"
+_DOMAINS: Final = "domains.map"
 _HERE: Final = files("daemons.kit")
 _SHARED: Final = _HERE.joinpath("haproxy_entry.cfg").read_text(encoding="utf-8")
 _FRONT: Final = Template(_HERE.joinpath("haproxy_front.cfg").read_text(encoding="utf-8"))
@@ -46,6 +48,7 @@ class HaproxyEntry:
     certificate: Path | None = None
     plain_port: int = 80
     own: OwnHosts | None = None
+    domains: tuple[AppDomain, ...] = ()
     entrances: tuple[str, ...] = ()
     max_connections: int = 4000
     rate: int = 1500
@@ -91,29 +94,13 @@ def render(entry: HaproxyEntry) -> str:
     """The configuration's text. Raises Misconfigured for a value that HAProxy would misread."""
     pages_path = values.path(entry.folder / "pages.map", "folder")
     shared = parts(entry.services, pages_path, entry.tunnel_seconds)
-    bind, tls = values.address(entry.host, entry.port), ""
-    redirect = hsts = ""
-    if entry.certificate is not None:
-        # Mozilla's guideline 5.7, intermediate, without the ciphers that need DH parameters of one's own.
-        ciphers = ":".join(f"ECDHE-{kind}-{name}" for name in _CIPHERS for kind in ("ECDSA", "RSA"))
-        crt = values.path(entry.certificate, "certificate")
-        options = f"ssl-min-ver TLSv1.2 no-tls-tickets ciphers {ciphers} alpn h2,http/1.1"
-        tls = f" ssl crt {crt} {options}\n    bind {values.address(entry.host, entry.plain_port)}"
-        port = "" if entry.port == 443 else f":{entry.port}"
-        redirect = (
-            "    http-request redirect code 308 location "
-            f"https://%[req.hdr(host),field(1,:)]{port}%[capture.req.uri] "
-            "unless { ssl_fc } or { path /gateway/health }\n"
-        )
-        hsts = "    http-after-response set-header Strict-Transport-Security max-age=63072000 if { ssl_fc }\n"
     return _FRONT.substitute(
         shared,
-        bind=bind,
-        tls=tls,
-        redirect=redirect,
-        hsts=hsts,
+        bind=values.address(entry.host, entry.port),
+        **_tls(entry),
         entrances=entrances(entry.entrances),
         own=_own(entry.own),
+        **_domains(entry),
         script=values.path(entry.folder / _SCRIPT, "folder"),
         map=values.path(entry.folder / "ways.map", "folder"),
         pages=pages_path,
@@ -124,11 +111,57 @@ def render(entry: HaproxyEntry) -> str:
     )
 
 
+def _tls(entry: HaproxyEntry) -> dict[str, str]:
+    if entry.certificate is None:
+        return {"tls": "", "redirect": "", "hsts": ""}
+    # Mozilla's guideline 5.7, intermediate, without the ciphers that need DH parameters of one's own.
+    ciphers = ":".join(f"ECDHE-{kind}-{name}" for name in _CIPHERS for kind in ("ECDSA", "RSA"))
+    crt = " crt ".join([values.path(entry.certificate, "certificate"), *_certificates(entry.domains)])
+    options = f"ssl-min-ver TLSv1.2 no-tls-tickets ciphers {ciphers} alpn h2,http/1.1"
+    port = "" if entry.port == 443 else f":{entry.port}"
+    return {
+        "tls": f" ssl crt {crt} {options}\n    bind {values.address(entry.host, entry.plain_port)}",
+        "redirect": (
+            "    http-request redirect code 308 location "
+            f"https://%[req.hdr(host),field(1,:)]{port}%[capture.req.uri] "
+            "unless { ssl_fc } or { path /gateway/health }\n"
+        ),
+        # The owner of an app's own host may go elsewhere with it, where there is no TLS.
+        "hsts": (
+            "    http-after-response set-header Strict-Transport-Security max-age=63072000 "
+            "if { ssl_fc } !{ var(txn.domain) -m found }\n"
+        ),
+    }
+
+
 def _own(own: OwnHosts | None) -> str:
     if own is None:
         return ""
     named = f"{{ req.hdr(host),lower -m reg ^[a-z0-9-]{{1,40}}\\.{own.pattern}(:[0-9]+)?$ }}"
     return f"    http-request set-var-fmt(txn.asked) a:%[req.hdr(host),lower,field(1,.)] if {named}\n"
+
+
+def _domains(entry: HaproxyEntry) -> dict[str, str]:
+    """What an app's own host adds: it is led to the app, below whose address on the platform its node knows it."""
+    if not checked(entry.domains, "", entry.own.host if entry.own else None):
+        return {"domains": "", "domain_paths": ""}
+    listed = values.path(entry.folder / _DOMAINS, "folder")
+    return {
+        "domains": (
+            f"    http-request set-var(txn.domain) req.hdr(host),lower,field(1,:),map_str({listed})\n"
+            "    http-request set-var-fmt(txn.asked) r:%[var(txn.domain)] if { var(txn.domain) -m found }\n"
+            "    http-request del-header x-admin-token if { var(txn.domain) -m found }\n"
+        ),
+        "domain_paths": (
+            "    acl own_address path,field(3,/),strcmp(txn.domain) eq 0\n"
+            "    http-request set-path /runtime/%[var(txn.domain)]%[path] if { var(txn.domain) -m found } "
+            "!{ path_beg /runtime/ /apps/ } or { var(txn.domain) -m found } !own_address\n"
+        ),
+    }
+
+
+def _certificates(domains: tuple[AppDomain, ...]) -> list[str]:
+    return [values.path(each.certificate, "certificate") for each in domains if each.certificate is not None]
 
 
 def install(entry: HaproxyEntry, config_path: Path) -> None:
@@ -143,6 +176,9 @@ def install(entry: HaproxyEntry, config_path: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     (entry.folder / "pages.map").write_text(pages(), encoding="utf-8")
     (entry.folder / _SCRIPT).write_text(script, encoding="utf-8")
+    if entry.domains:
+        listed = "".join(f"{domain.host} {domain.app_id}\n" for domain in entry.domains)
+        (entry.folder / _DOMAINS).write_text(listed, encoding="utf-8")
     # What a former process found is old.
     (entry.folder / "ways.map").write_text("", encoding="utf-8")
     config_path.write_text(text, encoding="utf-8")

@@ -7,6 +7,7 @@ TLS: Mozilla's server side guideline 5.7, intermediate.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Final
 
 from daemons.kit import gateway_values as values
 from daemons.kit import nginx_entrances
+from daemons.kit.gateway_domains import AppDomain, checked
 from daemons.kit.gateway_hosts import OwnHosts
 from daemons.kit.gateway_pages import page
 from daemons.kit.nginx_pages import locations
@@ -74,6 +76,7 @@ class NginxEntry:
     name: str = "_"
     tls: Tls | None = None
     own: OwnHosts | None = None
+    domains: tuple[AppDomain, ...] = ()
     limits: Limits = field(default_factory=Limits)
     log_path: Path | None = None
     #: Addresses and networks of gateways before this one: what they say of a visitor's address and scheme is believed.
@@ -87,10 +90,30 @@ def render(entry: NginxEntry) -> str:
     value that nginx would misread."""
     main, *named = re.split(r"^# --- (\w+)\n", _TEXT, flags=re.MULTILINE)
     parts = dict(zip(named[::2], named[1::2], strict=True))
-    text = main
+    text = main.replace("$domain_servers\n", "".join(_domain(entry, parts, each) for each in _domains(entry)))
     for name, part in _chosen(entry, parts).items():
         text = text.replace(f"${name}\n", part)
     return Template(text).substitute(_values(entry))
+
+
+def _domains(entry: NginxEntry) -> Sequence[AppDomain]:
+    """Those that visitors can come to: with TLS every host needs a certificate of its own."""
+    found = checked(entry.domains, entry.name, entry.own.host if entry.own else None)
+    return [each for each in found if entry.tls is None or each.certificate is not None]
+
+
+def _domain(entry: NginxEntry, parts: dict[str, str], domain: AppDomain) -> str:
+    """The server of one host, with places of its own filled in. Its owner may go elsewhere with it, where there is no
+    TLS, so browsers are not told to remember that there was."""
+    tls = ""
+    if entry.tls is not None and domain.certificate is not None and domain.key is not None:
+        tls = parts["tls"].replace("$certificate", values.path(domain.certificate, "certificate"))
+        tls = tls.replace("$key", values.path(domain.key, "key"))
+    text = parts["domain"].replace("$domain_tls\n", tls)
+    # Nor does an app get what operators show to the API.
+    shared = parts["shared"].replace("$hsts\n", "").replace("X-Admin-Token $$en_admin_token;", 'X-Admin-Token "";')
+    text = text.replace("$domain_shared\n", shared)
+    return text.replace("$domain_app", domain.app_id).replace("$domain;", f"{domain.host};")
 
 
 def _chosen(entry: NginxEntry, parts: dict[str, str]) -> dict[str, str]:

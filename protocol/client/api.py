@@ -10,9 +10,11 @@ from protocol.accounts import AccountView, CreateAccount, SetAccountEnabled, Set
 from protocol.api import (
     AddGitKey,
     AppDeletionView,
+    AppDomainView,
     AppIds,
     AppInfo,
     CreateApp,
+    DomainOfApp,
     GitKeyInfo,
     OpenedEditor,
     SlugAnswer,
@@ -35,6 +37,8 @@ _USERS: Final = "/api/fun-ai/admin/users"
 _ACCOUNTS: Final = TypeAdapter(tuple[AccountView, ...], config=LATE)
 _DELETIONS: Final = TypeAdapter(tuple[AppDeletionView, ...], config=LATE)
 _APPS: Final = TypeAdapter(tuple[AppInfo, ...], config=LATE)
+_CLAIMS: Final = TypeAdapter(tuple[AppDomainView, ...], config=LATE)
+_DOMAINS: Final = "/api/fun-ai/app/domains"
 _JOBS: Final = TypeAdapter(tuple[JobView, ...], config=LATE)
 _KEYS: Final = TypeAdapter(tuple[GitKeyInfo, ...], config=LATE)
 _NOTHING: Final[TypeAdapter[None]] = TypeAdapter(None, config=LATE)
@@ -87,6 +91,25 @@ class ApiClient:
         """Whether an app may have the slug; this app, if it is named."""
         query = {"appSlug": slug, "appId": app_id}
         return await self.transport.call("GET", "/api/fun-ai/app/slug/check", SlugAnswer, query=query)
+
+    async def domains(self, app_id: str) -> tuple[AppDomainView, ...]:
+        """Hosts that the app claims."""
+        return await self.transport.call("GET", _DOMAINS, _CLAIMS, query={"appId": app_id})
+
+    async def add_domain(self, app_id: str, host: str) -> AppDomainView:
+        """Claim a host. Raises Refused 409 `already_exists` for too many."""
+        body = DomainOfApp(app_id=app_id, host=host)
+        return await self.transport.call("POST", _DOMAINS, AppDomainView, body=body)
+
+    async def verify_domain(self, app_id: str, host: str) -> AppDomainView:
+        """Have the proof looked for. Raises Refused 409 `not_proven`, `already_exists`."""
+        body = DomainOfApp(app_id=app_id, host=host)
+        return await self.transport.call("POST", f"{_DOMAINS}/verify", AppDomainView, body=body)
+
+    async def remove_domain(self, app_id: str, host: str) -> AppDomainView:
+        """Take a claim back."""
+        query = {"appId": app_id, "host": host}
+        return await self.transport.call("DELETE", _DOMAINS, AppDomainView, query=query)
 
     async def delete_app(self, app_id: str) -> AppDeletionView:
         """The app is gone, and what it has elsewhere is taken away; asked again, how far that came. Raises Refused

@@ -2,18 +2,22 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
 from daemons.api.adapters.sql.deletions import SqlDeletions
+from daemons.api.adapters.sql.domains import SqlDomains
 from daemons.api.adapters.sql.pushes import SqlPushes
 from daemons.api.adapters.sql.repositories import SqlRepositories
 from daemons.api.adapters.sql.stores import COMPONENT, MIGRATIONS, QUERIES, SqlApps, SqlKeys, SqlUsers
 from daemons.api.domain.access import NotFound
 from daemons.api.domain.apps import FRESH_PLACE_MS, App, AppLimit, Draft, NameTaken
 from daemons.api.domain.deletions import attempted
+from daemons.api.domain.domains import DomainLimit, UnknownDomain
 from daemons.api.domain.pushes import PushRule, deployed, postponed
 from daemons.api.domain.repositories import attempted as set_up
+from daemons.api.domain.slugs import SlugTaken
 from daemons.api.ports import KeyLimit, KeyTaken
 from daemons.kit.sql import Database, migrate, open_database
 from protocol.api import AppPart, RepoStatus
@@ -63,6 +67,88 @@ async def test_names_are_unique_per_user_and_keep_their_letters(database: Databa
     with pytest.raises(NameTaken):
         await apps.create(1, Draft("Läden 商店 🛒"), None, 20)
     await apps.create(2, Draft("Läden 商店 🛒"), None, 20)
+
+
+async def test_of_many_who_want_one_slug_exactly_one_gets_it(database: Database) -> None:
+    apps, mine = SqlApps(database), await made(database, 12)
+    outcomes = await asyncio.gather(
+        *(apps.update(app, Draft(f"named {app.id}", slug="my-shop")) for app in mine), return_exceptions=True
+    )
+    (winner,) = [outcome for outcome in outcomes if isinstance(outcome, App)]
+    assert winner.slug == "my-shop" and await apps.slug_holder("my-shop") == winner.id
+    assert sum(isinstance(outcome, SlugTaken) for outcome in outcomes) == 11
+    names = {app.name for app in await apps.every()}
+    assert len([name for name in names if name.startswith("named ")]) == 1, "whoever gets no slug gets no name either"
+
+
+async def test_two_apps_that_change_slugs_with_each_other_end_with_one_each(database: Database) -> None:
+    apps, (first, second) = SqlApps(database), await made(database, 2)
+    for _ in range(5):
+        await apps.update(first, Draft(slug="one-shop"))
+        await apps.update(second, Draft(slug="two-shop"))
+        await asyncio.gather(
+            apps.update(first, Draft(slug="two-shop")),
+            apps.update(second, Draft(slug="one-shop")),
+            return_exceptions=True,
+        )
+        slugs = {app.slug for app in await apps.every()}
+        assert slugs <= {"one-shop", "two-shop"} and len(slugs) == 2
+        for app in (first, second):
+            await apps.update(app, Draft(slug=""))
+    assert [app.slug for app in await apps.every()] == [None, None]
+
+
+async def test_a_slug_outlives_its_app_until_the_deletion_is_done(database: Database) -> None:
+    apps, deletions = SqlApps(database), SqlDeletions(database)
+    first, second = await made(database, 2)
+    await apps.update(first, Draft(slug="my-shop"))
+    await deletions.begin(1, first.id)
+    with pytest.raises(SlugTaken):
+        await apps.update(second, Draft(slug="my-shop"))
+    with pytest.raises(NotFound):
+        await apps.update(first, Draft(slug="new-shop"))
+    assert await apps.slug_holder("new-shop") is None
+    claimed = await deletions.claim(60_000)
+    assert claimed is not None
+    left = replace(claimed, next_at=1)
+    assert await deletions.save(left, claimed) and await apps.slug_holder("my-shop") == first.id
+    claimed = await deletions.claim(60_000)
+    assert claimed is not None
+    assert await deletions.save(replace(claimed, next_at=None, done_at=2), claimed)
+    assert (await apps.update(second, Draft(slug="my-shop"))).slug == "my-shop"
+
+
+async def test_a_host_is_one_apps_however_many_prove_it_at_once(database: Database) -> None:
+    domains, mine = SqlDomains(database), await made(database, 8)
+    claims = [await domains.add(1, app.id, "www.shop.example", f"proof{app.id}", 5) for app in mine]
+    verified = await asyncio.gather(*(domains.verify(claim, None) for claim in claims))
+    (winner,) = [claim for claim in verified if claim is not None]
+    assert await domains.holder("www.shop.example") == winner == (await domains.verified())[0]
+    other = next(claim for claim in claims if claim.app_id != winner.app_id)
+    taken = await domains.verify(other, winner)
+    assert taken is not None and await domains.holder("www.shop.example") == taken
+    assert (
+        await domains.verify(claims[0] if claims[0].app_id not in (winner.app_id, other.app_id) else claims[2], winner)
+        is None
+    )
+    assert await domains.holder("www.shop.example") == taken
+
+
+async def test_claims_are_counted_and_go_with_their_app(database: Database) -> None:
+    domains, (app, other) = SqlDomains(database), await made(database, 2)
+    outcomes = await asyncio.gather(
+        *(domains.add(1, app.id, f"n{number}.example", "proof", 5) for number in range(12)), return_exceptions=True
+    )
+    assert sum(isinstance(outcome, DomainLimit) for outcome in outcomes) == 7
+    claim, kept = await domains.add(1, other.id, "kept.example", "proof", 5), (await domains.of_app(app.id))[0]
+    assert await domains.verify(kept, None) is not None and await domains.verify(claim, None) is not None
+    await SqlDeletions(database).begin(1, app.id)
+    assert [each.host for each in await domains.verified()] == ["kept.example"]
+    assert await domains.of_app(app.id) == []
+    for call in (domains.add(1, app.id, "new.example", "proof", 5), domains.verify(kept, None)):
+        with pytest.raises((NotFound, UnknownDomain)):
+            await call
+    assert await domains.remove(other.id, "kept.example") and not await domains.remove(other.id, "kept.example")
 
 
 async def test_a_repeated_idempotency_key_answers_the_first_app(database: Database) -> None:

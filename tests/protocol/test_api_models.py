@@ -9,11 +9,13 @@ import pytest
 from protocol.api import (
     AddGitKey,
     AppDeletionView,
+    AppDomainView,
     AppIds,
     AppInfo,
     AppPart,
     AppState,
     CreateApp,
+    DomainOfApp,
     GitAccess,
     GitAccessFile,
     GitCreation,
@@ -65,6 +67,16 @@ MODELS: dict[str, Wire] = {
         app_id="20001", app_name="store", app_description="sells", app_type="web", app_slug="my-store"
     ),
     "slug_question": SlugQuestion(app_slug="my-store", app_id="20001"),
+    "domain_of_app": DomainOfApp(app_id="20001", host="www.shop.example"),
+    "app_domain": AppDomainView(
+        app_id=20001,
+        host="www.shop.example",
+        verified=True,
+        record_name="_funai-verify.www.shop.example",
+        record_value="funai-verify=0123456789abcdef0123456789abcdef",
+        create_time=MOMENT,
+        verified_at=MOMENT,
+    ),
     "slug_answer": SlugAnswer(app_slug="my-store", available=False, reason="taken"),
     "opened_editor": OpenedEditor(
         user_id=1,

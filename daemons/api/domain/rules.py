@@ -91,6 +91,11 @@ RULES: Final[Mapping[tuple[str, str], Row]] = {
     ("GET", f"{_API}/app/push-to-deploy"): _USER,
     ("POST", f"{_API}/app/push-to-deploy"): _USER,
     ("GET", f"{_API}/app/slug/check"): _USER,
+    ("GET", f"{_API}/app/domains"): _USER,
+    ("POST", f"{_API}/app/domains"): _DEAR,
+    ("DELETE", f"{_API}/app/domains"): _USER,
+    ("POST", f"{_API}/app/domains/verify"): _DEAR,
+    ("GET", f"{_API}/internal/gateway/domains"): Row(Rule.GATEWAY),
     # What no other route takes: where an app is by its slug, or a page that says that it is nowhere.
     ("GET", "/{slug}"): Row(Rule.ANYONE),
     ("GET", f"{_API}/app/delete"): _DEAR,

@@ -28,6 +28,7 @@ from protocol.client.api import ApiAdminClient, ApiClient, bearer
 from protocol.client.transport import Transport
 from protocol.headers import ADMIN_TOKEN
 from tests.support.deploy_plane import MemoryDeployPlane
+from tests.support.domain_proofs import ProofsTwin
 from tests.support.openapi.watching import contracted
 from tests.support.workspace_calls import SECRET as NODE_SECRET
 
@@ -55,6 +56,7 @@ class Api:
     admin: ApiAdminClient
     raw: httpx.AsyncClient
     calls: HttpNodeCalls
+    proofs: ProofsTwin
 
     def access(self) -> GitAccessFile:
         return GitAccessFile.model_validate_json((self.folder / "access.json").read_bytes())
@@ -72,7 +74,7 @@ async def serving(
 ) -> AsyncIterator[Api]:
     """A server; `networks` are where operators and nodes may call from, `proxies` are trusted."""
     plane = MemoryDeployPlane(SystemClock())
-    calls = HttpNodeCalls(NODE_SECRET)
+    calls, proofs = HttpNodeCalls(NODE_SECRET), ProofsTwin()
     nodes = NodeTokens([NODE_TOKEN], {"ws-own": OWN_NODE_TOKEN}, networks)
     workspaces = WorkspaceParts(calls, calls, nodes, [GATEWAY], moving=HttpMovingNodes(calls) if moving else None)
     async with open_database(database_url, QUERIES) as database:
@@ -90,6 +92,7 @@ async def serving(
                 repositories=RepositoryParts(push_secrets=[PUSH_NEW, PUSH_OLD]),
                 admin_networks=networks,
                 trusted_proxies=proxies,
+                proofs=proofs,
                 accounts=accounts,
             )
         )
@@ -107,7 +110,7 @@ async def serving(
                     httpx.AsyncClient(base_url=url, trust_env=False, verify=False) as raw,
                 ):
                     clients = ApiClient(owner), ApiClient(other), ApiAdminClient(admin)
-                    yield Api(url, app, plane, database, folder, *clients, raw, calls)
+                    yield Api(url, app, plane, database, folder, *clients, raw, calls, proofs)
             finally:
                 await runner.cleanup()
                 await calls.close()

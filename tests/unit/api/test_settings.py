@@ -281,3 +281,21 @@ def test_half_a_provider_does_not_start(environment: pytest.MonkeyPatch, name: s
     environment.setenv(name, value)
     with pytest.raises(Misconfigured, match=r"API_"):
         provider_of(load(ApiSettings))
+
+
+@pytest.mark.parametrize(
+    ("text", "servers"),
+    [
+        ("", ()),
+        ("10.0.0.2", (("10.0.0.2", 53),)),
+        ("10.0.0.2:5353, [::1]:54,::1", (("10.0.0.2", 5353), ("::1", 54), ("::1", 53))),
+    ],
+)
+def test_resolvers_are_addresses_and_ports(text: str, servers: tuple[tuple[str, int], ...]) -> None:
+    assert load(ApiSettings, **{**GOOD, "API_DNS_SERVERS": text}).dns_servers == servers
+
+
+@pytest.mark.parametrize("text", ["dns.example", "10.0.0.2:0", "10.0.0.2:99999", "10.0.0.2:x"])
+def test_a_resolver_by_a_name_is_refused(text: str) -> None:
+    with pytest.raises(Misconfigured, match="API_DNS_SERVERS"):
+        load(ApiSettings, **{**GOOD, "API_DNS_SERVERS": text})

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from daemons.deploy.domain.images import (
     Artifact,
+    PushedImage,
     Reference,
     RegistryPlace,
     artifact_in,
@@ -16,6 +17,7 @@ from daemons.deploy.domain.images import (
     own_repository,
     parsed,
     removable,
+    unneeded,
 )
 from daemons.deploy.domain.jobs import Job
 from daemons.deploy.domain.releases import (
@@ -26,15 +28,44 @@ from daemons.deploy.domain.releases import (
     Release,
     config_of,
     image_of,
+    may_have_pushed,
     previous,
     released,
     superfluous,
 )
-from protocol.jobs import JobStatus, JobType
+from daemons.deploy.domain.stages import Stage
+from protocol.jobs import JobStatus, JobType, StageOutcome
 
 HOST, PROJECT = "127.0.0.1:5000", "funaistudio"
 PLACE = RegistryPlace(HOST, PROJECT, cleans=True)
 NOW = 1_000
+
+
+@pytest.mark.parametrize(
+    ("phase", "payload", "may"),
+    [
+        ("CLONE", {}, False),
+        ("BUILD", {}, False),
+        ("PUSH", {}, True),
+        ("DEPLOY", {}, True),
+        ("DEPLOY", {"image": "x"}, False),
+    ],
+)
+def test_who_came_as_far_as_the_push_may_have_pushed(phase: str, payload: dict[str, object], may: bool) -> None:
+    job = Job("j", JobType.BUILD_AND_DEPLOY, JobStatus.FAILED, "20001", "1", payload, 1, 1, phase=phase)
+    assert may_have_pushed(job) is may
+    earlier = Stage(1, "PUSH", StageOutcome.DONE, 1)
+    assert may_have_pushed(replace(job, stages=(earlier,))) is ("image" not in payload)
+
+
+def test_pushes_are_needed_by_age_by_digest_and_by_tag() -> None:
+    pushed = [PushedImage(digest(letter), (f"t-{letter}", "both")[: 2 if letter == "f" else 1]) for letter in "abcdef"]
+    assert unneeded(pushed, 6, (), ()) == unneeded([], 0, (), ()) == []
+    assert unneeded(pushed, 2, (), ()) == pushed[2:]
+    assert unneeded(pushed, 2, {digest("c")}, ()) == pushed[3:]
+    named = [f"{HOST}/p/r@{digest('c')}", f"{HOST}/p/r:t-d", f"elsewhere/p/r:moved@{digest('e')}", "local/r:both"]
+    assert unneeded(pushed, 2, (), named) == []
+    assert unneeded(pushed, 2, (), [f"{HOST}/p/r", f"{HOST}/p/r:t-d@{digest('a')}"]) == pushed[2:]
 
 
 def digest(letter: str) -> str:

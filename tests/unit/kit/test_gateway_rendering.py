@@ -122,3 +122,49 @@ def test_a_token_that_is_missing_or_would_be_misread(
 
 def test_no_token_is_in_a_representation() -> None:
     assert "secret" not in repr(NginxEntry("0.0.0.0", 80, _API, _DEPLOY, _CACHE, "secret-a", "secret-b"))
+
+
+def test_domains_come_from_a_list(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    listed = tmp_path / "domains"
+    listed.write_text("# 2 domains\nwww.shop.example 20001\nshop.example 20001\n")
+    arguments = ["--role", "entry", "--domains", str(listed), "--name", "studio.example"]
+    for kind, words in (("nginx", "server_name www.shop.example;"), ("haproxy", "domains.map")):
+        assert main(["--kind", kind, *arguments]) == 0
+        assert words in capsys.readouterr().out
+    folder = tmp_path / "pem"
+    folder.mkdir()
+    for name in ("shop.example.pem", "shop.example.key"):
+        (folder / name).touch()
+    tls = ["--certificate", "/etc/ssl/studio.pem", "--key", "/etc/ssl/studio.key"]
+    assert main(["--kind", "nginx", *arguments, *tls, "--domain-certificates", str(folder)]) == 0
+    told = capsys.readouterr()
+    assert f"ssl_certificate {folder}/shop.example.pem;" in told.out and "server_name www.shop" not in told.out
+    assert told.err.startswith("www.shop.example has no certificate")
+    assert main(["--kind", "nginx", *arguments, *tls]) == 78
+    assert "--domain-certificates" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("# 2 domains\nwww.shop.example 20001\n", "fetch it again"),
+        ("www.shop.example 20001\nwww.shop.example 20002\n", "twice"),
+        ("studio.example 20001\n", "platform's own"),
+        ("x.preview.example.com 20001\n", "platform's own"),
+        ("*.shop.example 20001\n", "no host"),
+        ("www.shop.example 1;}\n", "no host"),
+        ("www.shop.example\n", "line 1"),
+        ("www.shop.example; 20001\n", "name"),
+        ("www.sh\u00f6p.example 20001\n", "cannot be read"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["nginx", "haproxy"])
+def test_a_list_that_would_lead_astray_is_refused(
+    kind: str, text: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed = tmp_path / "domains"
+    listed.write_text(text, encoding="utf-8")
+    hosts = ["--name", "studio.example", "--hosts", "https://preview.example.com"]
+    assert main(["--kind", kind, "--role", "entry", "--domains", str(listed), *hosts]) == 78
+    told = capsys.readouterr()
+    assert told.out == "" and words in told.err

@@ -44,6 +44,7 @@ class SqlDeletions:
             )
             await session.change("delete_push", app_id=app_id)
             await session.change("delete_result", app_id=app_id)
+            await session.change("forget_domains", app_id=app_id)
             await session.change("delete_app", app_id=app_id, user_id=user_id)
             return Deletion(app_id, user_id, str(app["app_name"]), now, settled, next_at=now, repo_held_until=held)
 
