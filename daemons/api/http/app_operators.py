@@ -11,7 +11,10 @@ from daemons.api.services.deployments import Deployments
 from daemons.api.services.ownership import Ownership
 from daemons.kit.auth import CALLER, SOURCE
 from daemons.kit.bodies import query, read, reply
-from protocol.api import OfApp, OfRelease, StartDeployment
+from daemons.kit.openapi import Answers
+from protocol.api import OfApp, OfRelease, StartDeployment, StoppedDeployment
+from protocol.jobs import JobView
+from protocol.releases import RollbackJob
 
 logger = logging.getLogger(__name__)
 _BASE = "/api/fun-ai/admin/apps"
@@ -32,6 +35,7 @@ class AppOperatorRoutes:
             web.post(f"{_BASE}/stop", self.stop),
         ]
 
+    @Answers(JobView, refuses=(404, 409, 502))
     async def deploy(self, request: web.Request) -> web.Response:
         """Queue a deployment of somebody's app."""
         named = query(request, OfApp)
@@ -39,6 +43,7 @@ class AppOperatorRoutes:
         owner = await self._owner(request, named)
         return reply(await self._deployments.start(owner, named.app_id, order, idempotency_key(request)))
 
+    @Answers(RollbackJob, refuses=(404, 409, 502))
     async def rollback(self, request: web.Request) -> web.Response:
         """A job that deploys an earlier release of somebody's app without a build."""
         named = query(request, OfRelease)
@@ -46,6 +51,7 @@ class AppOperatorRoutes:
         key = idempotency_key(request)
         return reply(await self._deployments.rollback(owner, named.app_id, named.release, key))
 
+    @Answers(StoppedDeployment, refuses=(404, 409, 502))
     async def stop(self, request: web.Request) -> web.Response:
         """Stop somebody's app."""
         named = query(request, OfApp)

@@ -11,6 +11,7 @@ from daemons.api.http.workspaces import later
 from daemons.api.ports.workspaces import CallRefused, NotTheNode
 from daemons.api.services.editors import Editors
 from daemons.kit.bodies import query, refuse, reply
+from daemons.kit.openapi import Answers
 from protocol.api import AppInfo, OfApp, OpenedEditor
 from protocol.errors import ErrorReason
 
@@ -29,6 +30,7 @@ class EditorRoutes:
         """For people."""
         return [web.post("/api/fun-ai/app/open-editor", self.open)]
 
+    @Answers(OpenedEditor, refuses=(404, 409, 413, 502, 507))
     async def open(self, request: web.Request) -> web.Response:
         """Folder and container are there; nothing of the app is started."""
         who, named = subject(request), query(request, OfApp)

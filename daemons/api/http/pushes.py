@@ -12,6 +12,7 @@ from daemons.api.http.apps import moment
 from daemons.api.http.callers import subject
 from daemons.api.services.pushes import Pushes
 from daemons.kit.bodies import InvalidRequest, parse, query, read, reply
+from daemons.kit.openapi import Answers
 from protocol.api import OfApp
 from protocol.headers import GITEA_DELIVERY, GITEA_EVENT, GITEA_SIGNATURE
 from protocol.pushes import (
@@ -45,6 +46,7 @@ class PushRoutes:
             web.post(_SETTINGS, self.change),
         ]
 
+    @Answers(PushTaken, body=GitPush)
     async def take(self, request: web.Request) -> web.Response:
         """Take a push. Raises PushSignatureRefused."""
         body = await request.read()
@@ -56,10 +58,12 @@ class PushRoutes:
             return reply(PushTaken(delivery=delivery, outcome=PushOutcome.IGNORED))
         return reply(PushTaken(delivery=delivery, outcome=await self._pushes.take(delivery, parse(body, GitPush))))
 
+    @Answers(PushToDeployView, refuses=(404,))
     async def show(self, request: web.Request) -> web.Response:
         """Which pushes are deployed, and what became of the newest."""
         return reply(_view(*await self._pushes.of(subject(request), query(request, OfApp).app_id)))
 
+    @Answers(PushToDeployView, refuses=(404,))
     async def change(self, request: web.Request) -> web.Response:
         """Change which are."""
         order = await read(request, SetPushToDeploy)

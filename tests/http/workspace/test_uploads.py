@@ -169,3 +169,9 @@ async def test_a_user_has_a_bounded_number_of_uploads(node: FilesNode) -> None:
     assert (answer.status, answer.document["reason"]) == (409, "app_limit")
     for upload in uploads:
         assert (await node.calls.call("DELETE", upload, whose())).status == 204
+
+
+async def test_another_version_of_tus_is_the_callers_mistake(node: FilesNode) -> None:
+    headers = {"Upload-Length": "1", "Tus-Resumable": "0.2.2"}
+    answer = await node.calls.call("POST", f"{FILES}/uploads", whose() | {"path": "a"}, headers=headers)
+    assert (answer.status, answer.document["reason"]) == (412, "invalid_request")

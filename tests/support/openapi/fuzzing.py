@@ -28,8 +28,9 @@ async def findings(served: Served, folder: Path, examples: int) -> str:
     beside those that cover its parameters one by one. Streams without an end are left out."""
     settings = folder / "schemathesis.toml"
     await asyncio.to_thread(settings.write_text, _settings(served), "utf-8")
-    bounds = ("--seed", _SEED, "--max-examples", str(examples), "--workers", "2", "--request-timeout", "30")
+    bounds = ("--seed", _SEED, "--max-examples", str(examples), "--workers", "2", "--request-timeout", "120")
     options = ("--phases", "examples,coverage,fuzzing", "--exclude-by", "/x-endless == true", "--warnings", "off")
+    calm = ("--suppress-health-check", "all")
     argv = (
         "run",
         str(checked_in(served.daemon)),
@@ -39,6 +40,7 @@ async def findings(served: Served, folder: Path, examples: int) -> str:
         ",".join(CHECKS if served.secret else (*CHECKS, _OF_TOKENS)),
         *bounds,
         *options,
+        *calm,
         *served.options,
     )
     running = await asyncio.create_subprocess_exec(

@@ -30,6 +30,7 @@ from daemons.workspace.http.fence import fenced
 from daemons.workspace.http.problems import PROBLEMS as WORKSPACE_PROBLEMS
 from daemons.workspace.settings import WorkspaceSettings
 from protocol import headers, signing
+from protocol.pushes import PUSHES_PATH
 from tests.http.deploy import plane as deploy_tests
 from tests.support.agent_served import twin_parts
 from tests.support.agent_twins import TwinEngine
@@ -128,8 +129,9 @@ async def _api(folder: Path) -> AsyncIterator[Plane]:
                 "gateway": _key(headers.WORKSPACE_GATEWAY_TOKEN, "a gateway"),
                 "signature": _key(headers.DELIVERY_SIGNATURE, "of the body, by the control plane"),
                 "timestamp": _key(headers.DELIVERY_TIMESTAMP, "the second that the body was signed in"),
+                "push": _key(headers.GITEA_SIGNATURE, "of the body, by the git server"),
             },
-            guards=lambda method, path: _PROOFS[_row(method, path).rule],
+            guards=lambda method, path: (("push",),) if path == PUSHES_PATH else _PROOFS[_row(method, path).rule],
             always=(503,),
             more=_of_people,
         )
