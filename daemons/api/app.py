@@ -12,9 +12,11 @@ from daemons.api.adapters.access_file import DiskGitAccess
 from daemons.api.adapters.deploy_operations import HttpDeployOperations, NoDeployOperations
 from daemons.api.adapters.deploy_plane import HttpDeployPlane
 from daemons.api.adapters.git_orders import FolderHost
+from daemons.api.adapters.gitea import Bot, GiteaHost, GiteaPolicy, gitea_transport
 from daemons.api.adapters.node_moves import HttpMovingNodes
 from daemons.api.adapters.sql.results import SqlResults
 from daemons.api.adapters.sql.stores import COMPONENT, MIGRATIONS, QUERIES, SqlApps, SqlKeys, SqlUsers
+from daemons.api.adapters.templates import template_files
 from daemons.api.adapters.workspace_calls import HttpNodeCalls
 from daemons.api.composition.accounts import ACCOUNT_PROBLEMS, AccountParts, AccountsOfApi, account_parts
 from daemons.api.composition.deletions import PartHolders, add_deletions
@@ -31,6 +33,7 @@ from daemons.api.domain.access import NotFound, WrongUser
 from daemons.api.domain.apps import AppLimit, NameTaken
 from daemons.api.domain.deployments import Hosting, InvalidDeployment
 from daemons.api.domain.keys import InvalidPublicKey
+from daemons.api.domain.slugs import SlugReserved, SlugTaken
 from daemons.api.domain.workspaces import PlacementPolicy
 from daemons.api.http.app_operators import AppOperatorRoutes
 from daemons.api.http.apps import AppRoutes
@@ -43,6 +46,7 @@ from daemons.api.http.keys import KeyRoutes
 from daemons.api.http.logs import LogRoutes, TooManyLogs
 from daemons.api.http.pages import PageRoutes
 from daemons.api.http.results import ResultRoutes
+from daemons.api.http.slugs import SlugRoutes
 from daemons.api.http.users import UserRoutes
 from daemons.api.ports.deploy_operations import DeployOperations
 from daemons.api.services.apps import Apps
@@ -53,6 +57,7 @@ from daemons.api.services.moving import Pace
 from daemons.api.services.ownership import Ownership
 from daemons.api.services.places import Places
 from daemons.api.services.results import Results
+from daemons.api.services.slugs import Slugs
 from daemons.api.settings import DEMO_USER, ApiSettings
 from daemons.kit.auth import AUTH_PROBLEMS, Access, Gate, Network
 from daemons.kit.clock import Clock, SystemClock
@@ -85,6 +90,8 @@ PROBLEMS: Final[Problems] = {
     NotFound: (404, ErrorReason.NOT_FOUND),
     AppLimit: (409, ErrorReason.APP_LIMIT),
     NameTaken: (409, ErrorReason.ALREADY_EXISTS),
+    SlugTaken: (409, ErrorReason.ALREADY_EXISTS),
+    SlugReserved: (400, ErrorReason.INVALID_REQUEST),
     InvalidDeployment: (400, ErrorReason.INVALID_REQUEST),
     InvalidPublicKey: (400, ErrorReason.INVALID_REQUEST),
     ports.KeyTaken: (409, ErrorReason.ALREADY_EXISTS),
@@ -139,7 +146,7 @@ async def build_app(parts: Parts) -> web.Application:
     who = AccountsOfApi(parts.database, parts.accounts, parts.clock)
     repositories = RepositoriesOfApi(parts.database, parts.repositories, parts.hosting)
     owned = Apps(apps, parts.plane, ownership, keys, told, repositories.service)
-    app_routes = AppRoutes(owned, parts.hosting)
+    app_routes, slugs = AppRoutes(owned, parts.hosting), Slugs(apps, owned, ownership, parts.clock)
     await keys.publish()
 
     metrics, admin = Metrics(), admin_gate(parts.admin_tokens, parts.admin_networks)
@@ -150,13 +157,15 @@ async def build_app(parts: Parts) -> web.Application:
     for routes in (UserRoutes(users), app_routes, DeploymentRoutes(deployments), KeyRoutes(keys), logs, who, told_of):
         app.add_routes(routes.table())
     app.on_shutdown.append(logs.close)
-    for_others = AppOperatorRoutes(deployments, ownership)
-    app.add_routes([*app_routes.admin_table(), *for_others.table(), *health.table(), *metrics.table()])
-    app.add_routes([*DeployNodeRoutes(parts.operations).table(), *PageRoutes().table()])
+    for of_operators in (AppOperatorRoutes(deployments, ownership), DeployNodeRoutes(parts.operations), PageRoutes()):
+        app.add_routes(of_operators.table())
+    app.add_routes([*app_routes.admin_table(), *health.table(), *metrics.table()])
     add_workspaces(app, Known(parts.database, users, apps, ownership, owned, app_routes, admin), parts.workspaces)
     holders = PartHolders(keys, parts.plane, parts.workspaces.calls, parts.hosting, repositories.host)
     add_deletions(app, parts.database, holders)
     repositories.add_to(app, Around(apps, ownership, parts.plane, deployments))
+    # The last of all: it takes what no other route does.
+    app.add_routes(SlugRoutes(slugs).table())
     check_routes(app.router)
     app.cleanup_ctx.append(_upkeep(keys, results, who))
     return app
@@ -172,10 +181,7 @@ def _upkeep(keys: KeyRing, results: Results, who: AccountsOfApi) -> Callable[[we
     async def forget() -> None:
         await every(_FORGET_SECONDS, results.tidy, expected=(DatabaseUnavailable,))
 
-    async def forget_sessions() -> None:
-        await every(_FORGET_SECONDS, who.sessions.tidy, expected=(DatabaseUnavailable,))
-
-    return background(republish, forget, forget_sessions)
+    return background(republish, forget, *who.loops())
 
 
 def _health(parts: Parts) -> HealthRoutes:
@@ -217,7 +223,7 @@ async def build(settings: ApiSettings) -> web.Application:
                 user_tokens={DEMO_USER: revealed(settings.user_tokens)},
                 admin_tokens=revealed(settings.admin_tokens),
                 webhook_secrets=revealed(settings.webhook_secrets),
-                repositories=_repositories(settings),
+                repositories=repository_parts(settings, stack),
                 admin_networks=settings.admin_networks,
                 trusted_proxies=settings.trusted_proxies,
                 accounts=account_parts(settings),
@@ -248,6 +254,7 @@ def _distinct(settings: ApiSettings) -> None:
         API_DEPLOY_ADMIN_TOKEN=settings.deploy_admin_tokens,
         API_DEPLOY_WEBHOOK_SECRET=settings.webhook_secrets,
         API_GIT_WEBHOOK_SECRET=settings.push_secrets,
+        GITEA_ADMIN_TOKEN=settings.gitea_tokens,
         WORKSPACE_NODE_INTERNAL_SHARED_SECRET=settings.workspace_secrets,
         FUNAI_WORKSPACE_NODE_REGISTRY_SHARED_SECRET=settings.workspace_node_tokens,
         FUNAI_WORKSPACE_NODE_REGISTRY_NODE_TOKENS=tuple(token for _, token in settings.workspace_own_tokens),
@@ -255,9 +262,30 @@ def _distinct(settings: ApiSettings) -> None:
     )
 
 
-def _repositories(settings: ApiSettings) -> RepositoryParts:
-    host = FolderHost(settings.creations_dir, settings.removals_dir)
-    return RepositoryParts(host, {}, revealed(settings.push_secrets))
+def repository_parts(settings: ApiSettings, stack: AsyncExitStack) -> RepositoryParts:
+    """Who hosts repositories. Raises Misconfigured when that is Gitea and it is not said where, or by whose leave."""
+    files, secrets = template_files(settings.template_image), revealed(settings.push_secrets)
+    if not settings.gitea_enabled:
+        host = FolderHost(settings.creations_dir, settings.removals_dir)
+        return RepositoryParts(host, files if settings.git_templates else {}, secrets)
+    settings.require(GITEA_ADMIN_TOKEN=settings.gitea_tokens)
+    if settings.gitea_url is None:
+        raise Misconfigured("GITEA_BASE_URL is not set; set it to Gitea's address, or GITEA_ENABLED to false")
+    if settings.gitea_webhook_url is not None:
+        settings.require(API_GIT_WEBHOOK_SECRET=settings.push_secrets)
+    policy = GiteaPolicy(
+        default_branch=settings.gitea_branch,
+        auto_init=settings.gitea_auto_init,
+        bots=(
+            Bot(settings.gitea_runner_team, settings.gitea_runner_bot, "read"),
+            Bot(settings.gitea_workspace_team, settings.gitea_workspace_bot, "write"),
+        ),
+        webhook_url=settings.gitea_webhook_url,
+        webhook_secret=next(iter(secrets), ""),
+    )
+    transport = gitea_transport(settings.gitea_url, revealed(settings.gitea_tokens)[0])
+    stack.push_async_callback(transport.close)
+    return RepositoryParts(GiteaHost(transport, policy), files if settings.gitea_auto_init else {}, secrets)
 
 
 def _workspaces(settings: ApiSettings, stack: AsyncExitStack) -> WorkspaceParts:

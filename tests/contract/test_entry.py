@@ -45,6 +45,7 @@ async def test_each_address_reaches_its_own(world: World) -> None:
         ("/doc-mermaid.js", "api", "/doc-mermaid.js"),
         ("/favicon.ico", "api", "/favicon.ico"),
         ("/", "api", "/"),
+        ("/my-shop?x=1", "api", "/my-shop?x=1"),
         *((path, "api", path) for path in entries.PAGES),
     ):
         found = await world.seen(path)

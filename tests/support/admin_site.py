@@ -114,7 +114,7 @@ async def admin_site(folder: Path) -> AsyncIterator[Site]:
         transport = await stack.enter_async_context(Transport(plane.url, proof))
         url = await stack.enter_async_context(
             served_api(
-                folder, "", {1: "token-of-user-1-0123"}, plane=HttpDeployOperations(transport), accounts=_ACCOUNTS,
+                folder, "", {1: "token-of-user-1-0123"}, operations=HttpDeployOperations(transport), accounts=_ACCOUNTS,
                 access_log=log,
             )
         )  # fmt: skip

@@ -18,6 +18,7 @@ from daemons.api.composition.accounts import AccountParts
 from daemons.api.composition.workspaces import NodeTokens, WorkspaceParts
 from daemons.api.domain.deployments import Hosting
 from daemons.api.domain.workspaces import PlacementPolicy
+from daemons.api.ports import DeployPlane
 from daemons.api.ports.deploy_operations import DeployOperations
 from daemons.api.services.moving import Pace
 from daemons.kit.auth import Network
@@ -40,20 +41,21 @@ async def served_api(
     networks: Sequence[Network] = (),
     pace: Pace = QUICK,
     policy: PlacementPolicy = POLICY,
-    plane: DeployOperations | None = None,
+    plane: DeployPlane | None = None,
+    operations: DeployOperations | None = None,
     accounts: AccountParts | None = None,
     access_log: logging.Logger | None = None,
 ) -> AsyncIterator[str]:
     """Its address; `secret` is what it signs calls to nodes with, `tokens` are those of its users, `networks` where
-    nodes and operators may call from, `plane` is what operators have of a control plane;
-    `access_log` gets a line for each request, as aiohttp writes it."""
+    nodes and operators may call from, `plane` is the control plane, else one in memory, and `operations` what operators
+    have of one; `access_log` gets a line for each request, as aiohttp writes it."""
     calls = HttpNodeCalls(secret)
     async with open_database(f"sqlite:///{folder}/api.db", QUERIES) as database:
         await migrate(database, COMPONENT, MIGRATIONS)
         app = await build_app(
             Parts(
                 database=database,
-                plane=MemoryDeployPlane(SystemClock()),
+                plane=plane or MemoryDeployPlane(SystemClock()),
                 access=DiskGitAccess(folder / "access.json", folder / "bot.pub"),
                 hosting=Hosting("git.example.org", 2222),
                 workspaces=WorkspaceParts(
@@ -67,7 +69,7 @@ async def served_api(
                 user_tokens={user: [token] for user, token in tokens.items()},
                 admin_tokens=[ADMIN],
                 admin_networks=networks,
-                operations=plane or NoDeployOperations(),
+                operations=operations or NoDeployOperations(),
                 accounts=accounts or AccountParts(),
             )
         )

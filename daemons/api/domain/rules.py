@@ -87,6 +87,9 @@ RULES: Final[Mapping[tuple[str, str], Row]] = {
     ("POST", f"{_API}/app/open-editor"): _DEAR,
     ("GET", f"{_API}/app/push-to-deploy"): _USER,
     ("POST", f"{_API}/app/push-to-deploy"): _USER,
+    ("GET", f"{_API}/app/slug/check"): _USER,
+    # What no other route takes: where an app is by its slug, or a page that says that it is nowhere.
+    ("GET", "/{slug}"): Row(Rule.ANYONE),
     ("GET", f"{_API}/app/delete"): _DEAR,
     ("POST", f"{_API}/app/delete"): _DEAR,
     ("GET", f"{_API}/deploy/app/list"): _USER,

@@ -207,7 +207,7 @@ async def test_an_api_that_the_control_plane_does_not_admit_says_so(site: Site, 
     (tmp_path / "other").mkdir()
     async with (
         Transport(site.plane.url, {DEPLOY_SECRET: TOKENS["api"], ADMIN_TOKEN: "wrong-token-0123456789"}) as transport,
-        served_api(tmp_path / "other", "", {}, plane=HttpDeployOperations(transport)) as url,
+        served_api(tmp_path / "other", "", {}, operations=HttpDeployOperations(transport)) as url,
         httpx.AsyncClient(base_url=f"{url}/api/fun-ai/admin", trust_env=False, verify=False) as client,
     ):
         answer = await client.get(f"{NODES}/list", headers={ADMIN_TOKEN: ADMIN})
@@ -231,7 +231,7 @@ async def test_the_callers_token_goes_no_further_and_no_stranger_is_believed(tmp
     try:
         async with (
             Transport(f"http://127.0.0.1:{runner.addresses[0][1]}", {ADMIN_TOKEN: TOKENS["admin"]}) as transport,
-            served_api(tmp_path, "", {}, plane=HttpDeployOperations(transport)) as url,
+            served_api(tmp_path, "", {}, operations=HttpDeployOperations(transport)) as url,
             httpx.AsyncClient(base_url=f"{url}/api/fun-ai/admin", trust_env=False, verify=False) as client,
         ):
             sent = {ADMIN_TOKEN: ADMIN, "Cookie": f"seen={ADMIN}", "X-Other": ADMIN}

@@ -35,6 +35,9 @@ ROUTES = [
     ("GET", "/api/fun-ai/app/push-to-deploy?userId=1&appId=20001", "", 200, 403, 401),
     ("POST", "/api/fun-ai/app/push-to-deploy", '{"appId": "20001", "enabled": true}', 200, 404, 401),
     ("POST", "/api/fun-ai/app/push-to-deploy", '{"userId": "1", "appId": "20001", "enabled": true}', 200, 403, 401),
+    ("GET", "/api/fun-ai/app/slug/check?appSlug=my-shop", "", 200, 200, 401),
+    ("GET", "/api/fun-ai/app/slug/check?appSlug=my-shop&appId=20001", "", 200, 404, 401),
+    ("GET", "/api/fun-ai/app/slug/check?userId=1&appSlug=my-shop", "", 200, 403, 401),
     ("GET", "/api/fun-ai/app/delete?appId=20001", "", 200, 404, 401),
     ("POST", "/api/fun-ai/app/delete?appId=20001", "", 200, 404, 401),
     ("POST", "/api/fun-ai/app/delete?userId=1&appId=20001", "", 200, 403, 401),
@@ -137,7 +140,7 @@ ROUTES += [
 ]
 #: Anybody gets as far as the check of what is sent.
 FOR_ANYBODY = ("/api/fun-ai/auth/login", "/api/fun-ai/auth/refresh")
-OPEN = ["/internal/health", "/internal/ready", "/metrics", "/admin/nodes.html", "/admin/nodes-admin.html"]
+OPEN = ["/internal/health", "/internal/ready", "/metrics", "/{slug}", "/admin/nodes.html", "/admin/nodes-admin.html"]
 #: Tried in test_pages.py.
 PAGES = {
     "/admin/nodes-assets/{name}",
@@ -183,8 +186,8 @@ async def test_no_route_is_left_out(api: Api) -> None:
 
 
 @pytest.mark.parametrize("path", OPEN)
-async def test_health_and_figures_are_open(api: Api, path: str) -> None:
-    assert (await api.raw.get(path)).status_code == 200
+async def test_health_figures_and_slugs_are_open(api: Api, path: str) -> None:
+    assert (await api.raw.get(path)).status_code == (404 if path == "/{slug}" else 200)
 
 
 async def test_lists_hold_only_ones_own(api: Api) -> None:

@@ -7,7 +7,14 @@ from daemons.api.domain.rules import RULES, Named, Rule, expensive, row_of
 
 PEOPLE = {Rule.USER, Rule.SESSION}
 #: The only ones that anybody may call.
-OPEN = {"/internal/health", "/internal/ready", "/metrics", "/api/fun-ai/auth/login", "/api/fun-ai/auth/refresh"}
+OPEN = {
+    "/internal/health",
+    "/internal/ready",
+    "/metrics",
+    "/api/fun-ai/auth/login",
+    "/api/fun-ai/auth/refresh",
+    "/{slug}",
+}
 #: Files that are the same for everybody.
 OPEN |= {"/admin/nodes.html", "/admin/nodes-admin.html", "/admin/nodes-assets/{name}"}
 OPEN |= {"/nodes.html", "/nodes-admin.html", "/workspace-nodes{rest}.html", "/deploy-nodes.html"}
