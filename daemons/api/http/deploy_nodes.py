@@ -43,8 +43,7 @@ _NODES: Final = "/admin/runtime-nodes"
 _READING, _ORDERING, _PLANNING = 8.0, 15.0, 60.0
 #: What the control plane's operators are refused.
 _REFUSED: Final = (404, 409)
-#: What the reader has already; the body is then empty.
-_KNOWN: Final = {304: None}
+_KNOWN: Final = {304: "as it was"}
 _Cursor = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:=-]{0,256}$")]
 _Limit = Annotated[int, Field(ge=1)]
 
