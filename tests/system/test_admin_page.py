@@ -209,6 +209,17 @@ async def test_what_changed_meanwhile_is_not_done_and_said(desk: Desk) -> None:
     await eventually(read_again)
     assert await desk.page.value("window.held.isConnected && document.activeElement === window.held")
     await desk.sees("n2", "7")
+    await desk.press("n1", "Apps")
+    await desk.page.until("document.querySelector('dialog[open]')?.innerText.includes('App 11')", "the apps")
+    await desk.answer("Reassign…")
+    await desk.page.until("document.querySelectorAll('dialog[open]').length === 2", "the question")
+    # A node that is well comes first.
+    chosen = "[...document.querySelectorAll('dialog[open] select')].at(-1).selectedOptions[0].textContent"
+    assert (await desk.page.value(chosen)).startswith("n2 ")
+    await desk.page.value("[...document.querySelectorAll('dialog[open] [data-consent]')].at(-1).click()")
+    await desk.page.until("!document.querySelector('dialog')", "the end of the dialogs")
+    second = (await desk.node("n2")).node_id
+    assert [each.app_id for each in (await desk.site.plane.admin.placements(second)).items] == ["11"]
     # What the control plane would not take, it is asked, and its words are shown.
     await desk.press(MARKUP, "Drain…")
     await desk.asked(f"Drain {MARKUP}?")

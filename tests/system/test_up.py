@@ -118,6 +118,11 @@ def test_the_gateway_is_the_one_address_of_everything(up: Up) -> None:
         httpx.get(f"{gateway}/api/fun-ai/app/list", params={"userId": "1"}, timeout=60, trust_env=False).status_code
         == 401
     )
+    page = httpx.get(f"{gateway}/deploy-nodes.html", timeout=60, trust_env=False, follow_redirects=True)
+    assert str(page.url) == f"{gateway}/admin/nodes-admin.html?mode=deploy" and "nodes-assets/main.js" in page.text
+    proof = {"X-Admin-Token": credentials(up)["API_ADMIN_TOKEN"]}
+    nodes = httpx.get(f"{gateway}/api/fun-ai/admin/deploy-nodes/list", headers=proof, timeout=60, trust_env=False)
+    assert [node["health"] for node in nodes.json()["data"]] == ["HEALTHY"]
     closed = httpx.get(f"{gateway}/api/fun-ai/workspace/internal/gateway/node?appId=1", timeout=60, trust_env=False)
     assert (closed.status_code, closed.json()["reason"]) == (404, "app_closed")
     assert httpx.get(f"{gateway}/gateway/health", timeout=60, trust_env=False).text == "ok"

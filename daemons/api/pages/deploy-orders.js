@@ -3,8 +3,8 @@
 
 import { get, post } from './calls.js';
 import { button, field, h, input, select } from './dom.js';
-import { confirm, notice, panel } from './dialogs.js';
-import { pages } from './parts.js';
+import { closeAll, confirm, notice, panel } from './dialogs.js';
+import { healthyFirst, pages } from './parts.js';
 import * as words from './words.js';
 
 const BASE = '/deploy-nodes';
@@ -70,7 +70,7 @@ export function placements(node, context) {
 }
 
 function reassign(placement, node, { changed, nodes }) {
-  const others = nodes().filter((each) => each.nodeId !== node.nodeId && each.enabled);
+  const others = healthyFirst(nodes().filter((each) => each.nodeId !== node.nodeId && each.enabled));
   if (others.length === 0) return notice('There is no other node that is enabled.');
   const target = select(others.map((each) => [each.nodeId, `${each.name} · ${each.health} · ${words.percent(each.diskFreePct)} free`]));
   return confirm({
@@ -83,6 +83,7 @@ function reassign(placement, node, { changed, nodes }) {
     act: async () => {
       const body = { appId: placement.appId, targetNodeId: Number(target.value) };
       await post(`${BASE}/reassign`, { body, expected: `on.${placement.nodeId}` });
+      closeAll();
       changed();
       return `App ${placement.appId} goes to its new node with its next deployment.`;
     },

@@ -90,6 +90,9 @@ export function age() {
   };
 }
 
+// Those that take something first: whoever does not choose chooses well.
+export const healthyFirst = (nodes) => [...nodes].sort((a, b) => (b.health === 'HEALTHY') - (a.health === 'HEALTHY'));
+
 // A node of either kind; `holds` is what lives there.
 export function nodeRow(name, holds, buttons) {
   const [state, room, heard] = [chips(), disk(name), age()];
@@ -103,7 +106,7 @@ export function nodeRow(name, holds, buttons) {
     cell('State', '', state.element, why),
     cell('Heartbeat', '', heard.element),
     cell('Disk', '', room.element),
-    cell(holds, 'number', held, containers),
+    cell(holds, 'held', held, containers),
     cell('Weight', 'number', weight),
     cell('Addresses', '', ...addresses),
     cell('Actions', '', h('div', { class: 'actions' }, ...buttons)),
@@ -123,7 +126,7 @@ export function nodeRow(name, holds, buttons) {
   return { element, show };
 }
 
-export const nodeLabels = (holds) => [['Node'], ['State'], ['Heartbeat'], ['Disk'], [holds, 'number'], ['Weight', 'number'], ['Addresses'], ['Actions']];
+export const nodeLabels = (holds) => [['Node'], ['State'], ['Heartbeat'], ['Disk'], [holds], ['Weight'], ['Addresses'], ['Actions']];
 
 export function progress(label) {
   const fill = h('span', { class: 'fill' });

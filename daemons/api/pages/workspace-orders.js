@@ -2,8 +2,8 @@
 
 import { get, post } from './calls.js';
 import { button, field, h, input, select } from './dom.js';
-import { confirm, panel } from './dialogs.js';
-import { pages } from './parts.js';
+import { closeAll, confirm, panel } from './dialogs.js';
+import { healthyFirst, pages } from './parts.js';
 import * as words from './words.js';
 
 const NODES = '/workspace-nodes';
@@ -87,7 +87,7 @@ export function placements(node, context) {
 }
 
 function targets(node, nodes) {
-  const others = nodes().filter((each) => each.nodeId !== node.nodeId && each.enabled && !each.cordoned);
+  const others = healthyFirst(nodes().filter((each) => each.nodeId !== node.nodeId && each.enabled && !each.cordoned));
   return select([['', 'whichever has most room'], ...others.map((each) => [each.nodeId, `${each.name} · ${each.health} · ${words.bytes(each.diskFreeBytes)} free`])]);
 }
 
@@ -104,6 +104,7 @@ function move(placement, node, { changed, nodes }) {
     consent: 'Move',
     act: async () => {
       await post(`${MOVES}/start`, { body: { userId: placement.userId, ...chosen(target) } });
+      closeAll();
       changed();
       return `User ${placement.userId} is on the way.`;
     },
