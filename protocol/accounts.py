@@ -119,13 +119,14 @@ class MadeApiKey(ApiKeyInfo):
 
 
 class AccountView(Wire):
-    """An account as admins see it."""
+    """An account as admins see it; `lastLoginTime` is when its password was last accepted."""
 
     user_id: int
     user_name: str
     role: Role
     enabled: bool
     create_time: AwareDatetime
+    last_login_time: AwareDatetime | None = None
 
 
 class CreateAccount(Wire):

@@ -1,5 +1,5 @@
 """`python -m daemons.deploy`: serve; `promote`: go on after a failover of the database; `registry prepare`: make Harbor
-ready."""
+ready; `openapi`: print the contract."""
 
 import argparse
 import asyncio
@@ -12,6 +12,7 @@ from daemons.deploy.composition.registries import Order, prepare_registry
 from daemons.deploy.domain.robots import robot_name
 from daemons.deploy.settings import DeploySettings
 from daemons.kit.daemon import serve, settings_or_exit
+from daemons.kit.openapi import print_contract_if_asked
 from daemons.kit.secret_input import read_password
 
 _SECRETS: Final = Path("/etc/funai/registry")
@@ -65,6 +66,7 @@ def _order(given: argparse.Namespace) -> Order:
 
 
 if __name__ == "__main__":
+    print_contract_if_asked("daemons.deploy")
     arguments = _arguments()
     settings = settings_or_exit(DeploySettings)
     if arguments.what == "promote":

@@ -94,12 +94,13 @@ from daemons.deploy.services.ways import Ways
 from daemons.deploy.services.webhooks import LOOK_SECONDS as RESULT_SECONDS
 from daemons.deploy.services.webhooks import Webhooks
 from daemons.deploy.settings import DeploySettings
-from daemons.kit.auth import AUTH_PROBLEMS, Access, Gate
+from daemons.kit.auth import ACCESS, AUTH_PROBLEMS, Access, Gate
 from daemons.kit.clock import SystemClock
 from daemons.kit.daemon import MAX_BODY_BYTES
 from daemons.kit.database import DatabaseMisconfigured
 from daemons.kit.health import HealthRoutes
 from daemons.kit.metrics import Metrics
+from daemons.kit.openapi import ContractRoutes, check_described
 from daemons.kit.problems import Problems, problem_middleware
 from daemons.kit.seats import NoSeat
 from daemons.kit.settings import revealed
@@ -108,7 +109,6 @@ from protocol.errors import ErrorReason
 
 SERVICE: Final = "fun-ai-studio-deploy"
 _DAY_MS: Final = 24 * 3600 * 1000
-ACCESS: Final = web.AppKey("access", Access)
 
 PROBLEMS: Final[Problems] = {
     **AUTH_PROBLEMS,
@@ -316,6 +316,7 @@ def build_app(
     app[ACCESS] = access
     for table, gates in _routes(plane, metrics, gates_of(settings), tokenless=not settings.runner_enabled):
         app.add_routes(access.routes(table, *gates))
+    check_described(app.router)
     app.cleanup_ctx.append(background(*plane.loops()))
     app.on_shutdown.append(plane.close)
     return app
@@ -355,6 +356,7 @@ def _routes(
         (WebhookRoutes(plane.webhooks).table(), (gates.admin,)),
         (HealthRoutes(SERVICE, plane.clock, {"store": plane.urgent.check}).table(), ()),
         (metrics.table(), ()),
+        (ContractRoutes("daemons.deploy").table(), ()),
     )
 
 

@@ -95,6 +95,9 @@ def _entry_options(parser: argparse.ArgumentParser) -> None:
     entry.add_argument(
         "--domain-certificates", type=Path, help="with TLS: a folder with HOST.pem (nginx: and HOST.key)"
     )
+    entry.add_argument(
+        "--resolver", action="append", default=[], help="nginx: ADDRESS:PORT of a name server, where nodes have names"
+    )
     entry.add_argument("--log", type=Path, help="nginx: the file of its access log")
     usual = Limits()
     entry.add_argument("--rate", type=int, default=usual.rate, help="requests a second of one address")
@@ -118,8 +121,6 @@ def _nginx(told: Told) -> None:
 
 
 def _nginx_entry(told: Told) -> NginxEntry:
-    if told.entrance:
-        raise Misconfigured("an entry by nginx is the first that visitors come to: leave out --entrance")
     if (told.certificate is None) is not (told.key is None):
         raise Misconfigured("TLS needs both --certificate and --key")
     tls = None if told.certificate is None else Tls(told.certificate, told.key, told.plain_port, told.acme)
@@ -138,6 +139,8 @@ def _nginx_entry(told: Told) -> NginxEntry:
         domains=_domains(told, key_apart=True),
         limits=Limits(told.rate, told.burst, told.connections, told.body_megabytes),
         log_path=told.log,
+        entrances=tuple(told.entrance),
+        resolvers=tuple(map(gateway_values.place, told.resolver)),
     )
 
 
@@ -157,12 +160,12 @@ def _haproxy(told: Told) -> None:
 
 
 def _haproxy_entry(told: Told) -> None:
-    if told.key is not None or told.agent_origin or told.acme is not None:
-        raise Misconfigured("haproxy has the key in --certificate, and no --agent-origin and no --acme; nginx has")
+    if told.key is not None or told.acme is not None or told.resolver:
+        raise Misconfigured("haproxy has the key in --certificate, and no --acme and no --resolver; nginx has")
     agent = gateway_values.place(told.agent) if told.agent else None
     entry = HaproxyEntry(
         *gateway_values.place(told.listen),
-        Services(gateway_values.place(told.api), agent, told.body_megabytes),
+        Services(gateway_values.place(told.api), agent, told.body_megabytes, tuple(told.agent_origin)),
         gateway_values.place(told.deploy),
         told.folder,
         certificate=told.certificate,

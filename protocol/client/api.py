@@ -15,6 +15,7 @@ from protocol.api import (
     CreateApp,
     DomainOfApp,
     GitKeyInfo,
+    OpenedEditor,
     SlugAnswer,
     StartDeployment,
     StoppedDeployment,
@@ -27,6 +28,7 @@ from protocol.client.stream import payloads
 from protocol.client.transport import Transport
 from protocol.jobs import JobView
 from protocol.nodes import ServiceHealth
+from protocol.pushes import PushToDeployView, SetPushToDeploy
 from protocol.releases import ReleasePage, RollbackJob
 from protocol.running import AppLogEvent, AppLogQuery
 
@@ -37,7 +39,10 @@ _DOMAINS: Final = "/api/fun-ai/app/domains"
 _JOBS: Final = TypeAdapter(tuple[JobView, ...], config=LATE)
 _KEYS: Final = TypeAdapter(tuple[GitKeyInfo, ...], config=LATE)
 _NOTHING: Final[TypeAdapter[None]] = TypeAdapter(None, config=LATE)
+_PUSHES: Final = "/api/fun-ai/app/push-to-deploy"
 _STOP_SECONDS: Final = 70.0
+#: An image may be pulled for the first container of a user.
+_OPEN_SECONDS: Final = 360.0
 _QUIET_BUILD_SECONDS: Final = 1800.0
 
 Query = Mapping[str, str | int | None]
@@ -107,6 +112,19 @@ class ApiClient:
         """The app is gone, and what it has elsewhere is taken away; asked again, how far that came. Raises Refused
         404."""
         return await self.transport.call("POST", "/api/fun-ai/app/delete", AppDeletionView, query={"appId": app_id})
+
+    async def open_editor(self, app_id: str) -> OpenedEditor:
+        """The app's folder is there and one's container runs; nothing of the app is started. Raises Refused 404."""
+        path, asked = "/api/fun-ai/app/open-editor", {"appId": app_id}
+        return await self.transport.call("POST", path, OpenedEditor, query=asked, seconds=_OPEN_SECONDS)
+
+    async def push_to_deploy(self, app_id: str) -> PushToDeployView:
+        """Which pushes of an app are deployed, and what became of the newest. Raises Refused 404."""
+        return await self.transport.call("GET", _PUSHES, PushToDeployView, query={"appId": app_id})
+
+    async def set_push_to_deploy(self, order: SetPushToDeploy) -> PushToDeployView:
+        """Change which are. Raises Refused 404."""
+        return await self.transport.call("POST", _PUSHES, PushToDeployView, body=order)
 
     async def apps(self) -> tuple[AppInfo, ...]:
         """All one's apps."""
@@ -208,6 +226,26 @@ class ApiAdminClient:
     async def apps(self) -> tuple[AppInfo, ...]:
         """All apps of all users."""
         return await self.transport.call("GET", "/api/fun-ai/admin/apps", _APPS)
+
+    async def deploy_app(
+        self, app_id: str, order: StartDeployment | None = None, *, idempotency_key: str | None = None
+    ) -> JobView:
+        """Queue a deployment as the app's owner would: what the order leaves out is completed, and the owner's limits
+        hold. Raises Refused 404 for an app that is not there, 409 `app_limit` and `app_busy`."""
+        path, body, given = "/api/fun-ai/admin/apps/deploy", order or StartDeployment(), _once(idempotency_key)
+        return await self.transport.call("POST", path, JobView, body=body, query={"appId": app_id}, headers=given)
+
+    async def roll_back_app(
+        self, app_id: str, release: int | None = None, *, idempotency_key: str | None = None
+    ) -> RollbackJob:
+        """Deploy an earlier release of somebody's app again; without a number the newest that differs."""
+        path, query = "/api/fun-ai/admin/apps/rollback", {"appId": app_id, "release": release}
+        return await self.transport.call("POST", path, RollbackJob, query=query, headers=_once(idempotency_key))
+
+    async def stop_app(self, app_id: str) -> StoppedDeployment:
+        """Stop somebody's app, and free its owner's place."""
+        path, query = "/api/fun-ai/admin/apps/stop", {"appId": app_id}
+        return await self.transport.call("POST", path, StoppedDeployment, query=query, seconds=_STOP_SECONDS)
 
     async def app_deletions(self) -> tuple[AppDeletionView, ...]:
         """Deleted apps of which something is left, with what is in the way."""

@@ -124,8 +124,7 @@ async def test_what_changes_an_account_ends_its_sessions(stores: Stores) -> None
 
 
 async def test_a_rehash_ends_nothing_and_overwrites_no_other_password(stores: Stores) -> None:
-    alice = await stores.account()
-    await stores.begun(alice)
+    alice = (await stores.begun(await stores.account())).account
     await stores.accounts.rehash(alice.user_id, "stronger", "hash of alice")
     assert await stores.accounts.named("alice") == (alice, "stronger")
     await stores.accounts.rehash(alice.user_id, "late", "hash of alice")
@@ -139,7 +138,11 @@ async def test_a_session_goes_on_by_its_newest_token_alone(stores: Stores) -> No
     assert begun.refresh_ms == LIVES.idle * 1000
     assert await stores.sessions.session("s1") == replace(begun, refresh_ms=0)
     second = await stores.sessions.rotate("s1 first", "second", LIVES)
-    assert second is not None and (second.id, second.account, second.expires_at) == ("s1", alice, begun.expires_at)
+    assert second is not None and (second.id, second.account, second.expires_at) == (
+        "s1",
+        begun.account,
+        begun.expires_at,
+    )
     assert await stores.sessions.rotate("unknown", "x", LIVES) is None
     assert await stores.sessions.rotate("second", "third", LIVES) is not None
     await stores.begun(alice, "s2")
@@ -197,3 +200,12 @@ async def test_as_many_keys_at_once_as_there_may_be(stores: Stores) -> None:
     keys = (stores.keys.add(alice.user_id, "k", Role.USER, f"digest {n}", None, 3) for n in range(8))
     made = await asyncio.gather(*keys, return_exceptions=True)
     assert sum(isinstance(each, ApiKeyLimit) for each in made) == 5
+
+
+async def test_the_last_login_is_known_when_its_session_is_forgotten(stores: Stores) -> None:
+    alice = await stores.account()
+    assert alice.logged_in_at is None
+    session = await stores.begun(alice)
+    await stores.sessions.end(session.id)
+    (found,) = await stores.accounts.page(0, 10)
+    assert found.logged_in_at is not None and found == session.account == await stores.accounts.account(found.user_id)

@@ -28,7 +28,9 @@ ACCOUNT_SAMPLES: tuple[Wire, ...] = (
     accounts.MadeApiKey(
         id=3, title="laptop", role=Role.USER, create_time=MOMENT, expire_time=LATER, key="fuk_" + "k" * 43
     ),
-    accounts.AccountView(user_id=7, user_name="alice", role=Role.ADMIN, enabled=True, create_time=MOMENT),
+    accounts.AccountView(
+        user_id=7, user_name="alice", role=Role.ADMIN, enabled=True, create_time=MOMENT, last_login_time=MOMENT
+    ),
     accounts.CreateAccount(user_name="alice", password=WORDS, role=Role.USER, user_id="7"),
     accounts.SetAccountEnabled(user_id="7", enabled=False),
     accounts.SetAccountRole(user_id="7", role=Role.OPERATOR),

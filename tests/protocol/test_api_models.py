@@ -18,11 +18,15 @@ from protocol.api import (
     DomainOfApp,
     GitAccess,
     GitAccessFile,
+    GitCreation,
     GitGrant,
     GitKey,
     GitKeyInfo,
     GitLoan,
     GitRemoval,
+    GitTemplate,
+    OpenedEditor,
+    RepoStatus,
     SlugAnswer,
     SlugQuestion,
     StartDeployment,
@@ -32,6 +36,7 @@ from protocol.api import (
 )
 from protocol.base import Wire
 from protocol.configuration import AppConfig
+from protocol.workspace_runs import RunState, RunType, RunView
 
 GOLDEN = Path(__file__).parent / "golden"
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, 678000, UTC)
@@ -53,6 +58,8 @@ MODELS: dict[str, Wire] = {
         access_url=URL,
         repo_ssh_url="ssh://git@127.0.0.1:2222/funai/u1-app20001.git",
         app_slug="my-shop",
+        repo_status=RepoStatus.FAILED,
+        repo_reason="the git server has the order, and has not carried it out yet; does it run?",
         create_time=MOMENT,
         update_time=MOMENT,
     ),
@@ -71,6 +78,14 @@ MODELS: dict[str, Wire] = {
         verified_at=MOMENT,
     ),
     "slug_answer": SlugAnswer(app_slug="my-store", available=False, reason="taken"),
+    "opened_editor": OpenedEditor(
+        user_id=1,
+        app_id="20001",
+        project_dir="/workspace/apps/20001",
+        has_package_json=True,
+        run_status=RunView(user_id="1", state=RunState.RUNNING, type=RunType.START, app_id="20001", preview_url=URL),
+        message="how the app's deployments stand is not known now; look again in a minute",
+    ),
     "app_deletion": AppDeletionView(
         app_id=20001,
         user_id=1,
@@ -82,6 +97,9 @@ MODELS: dict[str, Wire] = {
         asked_at=MOMENT,
         next_attempt_at=MOMENT,
         message="shop is gone; what is left elsewhere is taken away without another call: workspace, repository",
+    ),
+    "git_creation": GitCreation(
+        repository="funai/u1-app20001", templates=(GitTemplate(path="Dockerfile", content="FROM scratch\n"),)
     ),
     "git_removal": GitRemoval(repository="funai/u1-app20001"),
     "app_ids": AppIds(app_ids=(20001, 20002), count=2),

@@ -195,7 +195,8 @@ async def _nginx(entry: NginxEntry, folder: Path) -> AsyncIterator[str]:
 @asynccontextmanager
 async def haproxy(world: World, folder: Path, **changes: Any) -> AsyncIterator[str]:
     """The entry by HAProxy; its address."""
-    services = Services(("127.0.0.1", world.api.port), ("127.0.0.1", world.services["agent"]))
+    agent, origins = ("127.0.0.1", world.services["agent"]), changes.pop("agent_origins", ())
+    services = Services(("127.0.0.1", world.api.port), agent, agent_origins=origins)
     deploy = ("127.0.0.1", URL(world.plane.url).port or 0)
     entry = replace(HaproxyEntry("127.0.0.1", real.free_port(), services, deploy, folder), **changes)
     await asyncio.to_thread(haproxy_entry.install, entry, folder / "haproxy.cfg")

@@ -107,7 +107,8 @@ class MemorySessions:
             raise NotLoggedIn("the account was changed meanwhile")
         ends = memory.now + lives.session * 1000
         memory.sessions[session_id] = (user_id, ends)
-        return self._with_token(Session(session_id, account, ends), token, lives)
+        memory.accounts[user_id] = replace(now, logged_in_at=memory.now)
+        return self._with_token(Session(session_id, memory.accounts[user_id], ends), token, lives)
 
     async def session(self, session_id: str) -> Session | None:
         user_id, ends = self._memory.sessions.get(session_id, (0, 0))

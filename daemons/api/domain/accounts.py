@@ -37,13 +37,14 @@ class BeyondRole(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Somebody who may log in; `created_at` in epoch milliseconds."""
+    """Somebody who may log in; times in epoch milliseconds, `logged_in_at` None: never."""
 
     user_id: int
     name: str
     role: Role
     enabled: bool
     created_at: int
+    logged_in_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
-from protocol.api import AppState
+from protocol.api import AppState, RepoStatus
 from protocol.jobs import JobStatus
 
 FIRST_APP_ID: Final = 20001
@@ -53,6 +53,8 @@ class App:
     created_at: int
     updated_at: int
     slug: str | None = None
+    repo_status: RepoStatus = RepoStatus.PENDING
+    repo_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,6 +107,7 @@ def _view(account: Account) -> AccountView:
         role=account.role,
         enabled=account.enabled,
         create_time=moment(account.created_at),
+        last_login_time=None if account.logged_in_at is None else moment(account.logged_in_at),
     )
 
 

@@ -5,7 +5,7 @@ from typing import Final
 from aiohttp import web
 
 from daemons.api.http.callers import idempotency_key, subject
-from daemons.api.services.deployments import Deployments
+from daemons.api.services.deployments import Deployments, Stopped
 from daemons.kit.bodies import number, query, read, reply
 from protocol.api import OfApp, OfJob, OfRelease, ReleasesOfApp, StartDeployment, StoppedDeployment
 
@@ -77,10 +77,12 @@ class DeploymentRoutes:
     async def stop(self, request: web.Request) -> web.Response:
         """Stop a running app."""
         named = query(request, OfApp)
-        stopped = await self._deployments.stop(subject(request), named.app_id)
-        user_id, app_id = stopped.app.user_id, str(stopped.app.id)
-        if stopped.done:
-            return reply(StoppedDeployment(user_id=user_id, app_id=app_id))
-        return reply(
-            StoppedDeployment(user_id=user_id, app_id=app_id, status="STOPPING", pending=True, message=_NOT_YET)
-        )
+        return reply(stopped_deployment(await self._deployments.stop(subject(request), named.app_id)))
+
+
+def stopped_deployment(stopped: Stopped) -> StoppedDeployment:
+    """A stop as it is answered."""
+    user_id, app_id = stopped.app.user_id, str(stopped.app.id)
+    if stopped.done:
+        return StoppedDeployment(user_id=user_id, app_id=app_id)
+    return StoppedDeployment(user_id=user_id, app_id=app_id, status="STOPPING", pending=True, message=_NOT_YET)

@@ -1,4 +1,4 @@
-"""The one place that hands out apps and jobs: to their owner, and to nobody else."""
+"""The one place that hands out apps and jobs: to their owner, and to nobody else but who acts for the owner."""
 
 from daemons.api.domain.access import NotFound, Subject, owns
 from daemons.api.domain.apps import App
@@ -15,10 +15,18 @@ class Ownership:
 
     async def app(self, subject: Subject, app_id: str) -> App:
         """The subject's app. Raises NotFound."""
-        found = await self._apps.app(int(app_id)) if app_id.isdecimal() and len(app_id) < 19 else None
+        found = await self._found(app_id)
         if found is None or not owns(subject, found.user_id):
             raise NotFound(f"there is no app {app_id}")
         return found
+
+    async def owner(self, app_id: str, named: str | None) -> Subject:
+        """On whose behalf an operator acts: the app's owner, who must be the user that was named, if one was. Raises
+        NotFound."""
+        found = await self._found(app_id)
+        if found is None or (named is not None and named != str(found.user_id)):
+            raise NotFound(f"there is no app {app_id}{f' of user {named}' if named is not None else ''}")
+        return Subject(found.user_id)
 
     async def job(self, subject: Subject, job_id: str) -> JobView:
         """The job, if its app is the subject's. Raises NotFound, PlaneError."""
@@ -28,3 +36,6 @@ class Ownership:
         except (PlaneNotFound, NotFound):
             raise NotFound(f"there is no job {job_id}") from None
         return job
+
+    async def _found(self, app_id: str) -> App | None:
+        return await self._apps.app(int(app_id)) if app_id.isdecimal() and len(app_id) < 19 else None

@@ -5,6 +5,7 @@ import pytest
 from daemons.api.domain.forwarding import PREFIX
 from protocol.client.api import bearer
 from protocol.headers import ADMIN_TOKEN
+from protocol.pushes import PUSHES_PATH
 from protocol.webhooks import RESULTS_PATH
 from tests.http.api.conftest import ADMIN, OTHER, OWNER, Api
 
@@ -36,6 +37,12 @@ ROUTES = [
     ("POST", "/api/fun-ai/app/domains/verify", '{"appId": "20001", "host": "a.example"}', 404, 404, 401),
     ("DELETE", "/api/fun-ai/app/domains?appId=20001&host=a.example", "", 404, 404, 401),
     ("GET", "/api/fun-ai/internal/gateway/domains", "", 401, 401, 401),
+    ("POST", "/api/fun-ai/app/open-editor?appId=20001", "", 503, 404, 401),
+    ("POST", "/api/fun-ai/app/open-editor?userId=1&appId=20001", "", 503, 403, 401),
+    ("GET", "/api/fun-ai/app/push-to-deploy?appId=20001", "", 200, 404, 401),
+    ("GET", "/api/fun-ai/app/push-to-deploy?userId=1&appId=20001", "", 200, 403, 401),
+    ("POST", "/api/fun-ai/app/push-to-deploy", '{"appId": "20001", "enabled": true}', 200, 404, 401),
+    ("POST", "/api/fun-ai/app/push-to-deploy", '{"userId": "1", "appId": "20001", "enabled": true}', 200, 403, 401),
     ("GET", "/api/fun-ai/app/delete?appId=20001", "", 200, 404, 401),
     ("POST", "/api/fun-ai/app/delete?appId=20001", "", 200, 404, 401),
     ("POST", "/api/fun-ai/app/delete?userId=1&appId=20001", "", 200, 403, 401),
@@ -64,9 +71,14 @@ ROUTES = [
     ("POST", "/api/fun-ai/git/keys", '{"title": "a", "publicKey": "ssh-ed25519 x"}', 400, 400, 401),
     ("DELETE", "/api/fun-ai/git/keys?keyId=1", "", 404, 404, 401),
     ("GET", "/api/fun-ai/admin/apps", "", 403, 403, 200),
+    ("POST", "/api/fun-ai/admin/apps/deploy?appId=20001", "", 403, 403, 409),
+    ("POST", "/api/fun-ai/admin/apps/deploy?appId=20001&userId=2", "", 403, 403, 404),
+    ("POST", "/api/fun-ai/admin/apps/rollback?appId=20001", "", 403, 403, 404),
+    ("POST", "/api/fun-ai/admin/apps/stop?appId=20001", "", 403, 403, 200),
     ("GET", "/api/fun-ai/admin/app-deletions", "", 403, 403, 200),
     ("GET", "/api/fun-ai/internal/apps/ids", "", 403, 403, 200),
     ("POST", RESULTS_PATH, "{}", 401, 401, 401),
+    ("POST", PUSHES_PATH, "{}", 401, 401, 401),
     ("POST", f"{NODES}/heartbeat", "{}", 401, 401, 401),
     ("GET", f"{NODES}/list", "", 403, 403, 200),
     ("POST", f"{NODES}/upsert", "{}", 403, 403, 400),

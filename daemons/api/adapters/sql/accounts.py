@@ -169,8 +169,15 @@ class SqlApiKeys:
 
 def account_of(row: Row) -> Account:
     """The account in a row of `account`, `session` or `api_key`."""
-    role = role_of(int(row["user_type"]))
-    return Account(int(row["user_id"]), str(row["login_name"]), role, bool(row["enabled"]), int(row["create_time"]))
+    role, last = role_of(int(row["user_type"])), row["last_login_time"]
+    return Account(
+        int(row["user_id"]),
+        str(row["login_name"]),
+        role,
+        bool(row["enabled"]),
+        int(row["create_time"]),
+        None if last is None else int(last),
+    )
 
 
 async def end_sessions(session: Session, user_id: int, keep: str | None = None) -> None:

@@ -11,15 +11,15 @@ SELECT COALESCE(MAX(id), 0) + 1 AS next FROM fun_ai_user;
 UPDATE fun_ai_user SET user_type = :user_type, update_time = :now WHERE id = :user_id;
 
 -- account --
-SELECT a.user_id, a.login_name, u.user_type, a.enabled, a.create_time
+SELECT a.user_id, a.login_name, u.user_type, a.enabled, a.create_time, a.last_login_time
 FROM fun_ai_account a JOIN fun_ai_user u ON u.id = a.user_id WHERE a.user_id = :user_id;
 
 -- account_named --
-SELECT a.user_id, a.login_name, u.user_type, a.enabled, a.create_time, a.password_hash
+SELECT a.user_id, a.login_name, u.user_type, a.enabled, a.create_time, a.last_login_time, a.password_hash
 FROM fun_ai_account a JOIN fun_ai_user u ON u.id = a.user_id WHERE a.login_name = :login_name;
 
 -- accounts --
-SELECT a.user_id, a.login_name, u.user_type, a.enabled, a.create_time
+SELECT a.user_id, a.login_name, u.user_type, a.enabled, a.create_time, a.last_login_time
 FROM fun_ai_account a JOIN fun_ai_user u ON u.id = a.user_id ORDER BY a.user_id LIMIT :most OFFSET :offset;
 
 -- lock_account --
@@ -35,11 +35,14 @@ UPDATE fun_ai_account SET password_hash = :password_hash, update_time = :now WHE
 -- add_session --
 INSERT INTO fun_ai_session (id, user_id, expire_time, create_time) VALUES (:id, :user_id, :expire_time, :now);
 
+-- note_login --
+UPDATE fun_ai_account SET last_login_time = :now WHERE user_id = :user_id;
+
 -- lock_session --
 SELECT id FROM fun_ai_session WHERE id = :id /*! FOR UPDATE */;
 
 -- session --
-SELECT s.id, s.expire_time, a.user_id, a.login_name, u.user_type, a.enabled, a.create_time
+SELECT s.id, s.expire_time, a.user_id, a.login_name, u.user_type, a.enabled, a.create_time, a.last_login_time
 FROM fun_ai_session s JOIN fun_ai_account a ON a.user_id = s.user_id JOIN fun_ai_user u ON u.id = s.user_id
 WHERE s.id = :id;
 
@@ -78,7 +81,7 @@ SELECT id, user_id, title, user_type, expire_time, create_time FROM fun_ai_api_k
 
 -- api_key --
 SELECT k.id, k.title, k.user_type AS key_type, k.expire_time, k.create_time AS key_time,
-    a.user_id, a.login_name, u.user_type, a.enabled, a.create_time
+    a.user_id, a.login_name, u.user_type, a.enabled, a.create_time, a.last_login_time
 FROM fun_ai_api_key k JOIN fun_ai_account a ON a.user_id = k.user_id JOIN fun_ai_user u ON u.id = k.user_id
 WHERE k.key_hash = :key_hash;
 

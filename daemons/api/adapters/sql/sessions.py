@@ -1,5 +1,7 @@
 """Sessions in tables. A session's refresh tokens are changed under its row's lock, so a family has one newest."""
 
+from dataclasses import replace
+
 from daemons.api.adapters.sql.accounts import account_of, end_sessions
 from daemons.api.domain.accounts import Account, Lives, NotLoggedIn, Session
 from daemons.kit.sql import Database
@@ -23,9 +25,10 @@ class SqlSessions:
             now = await tx.now()
             ends = now + lives.session * 1000
             await tx.change("add_session", id=session_id, user_id=account.user_id, expire_time=ends, now=now)
+            await tx.change("note_login", user_id=account.user_id, now=now)
             until = lives.refresh_until(now, ends)
             await tx.change("add_refresh_token", token_hash=token, session_id=session_id, expire_time=until, now=now)
-            return Session(session_id, account, ends, until - now)
+            return Session(session_id, replace(account, logged_in_at=now), ends, until - now)
 
         return await self._database.transact(work)
 
