@@ -68,6 +68,9 @@ def _public_key(value: str) -> str:
     return value
 
 
+#: How many apps a user may have, and how many of them may deploy or run at a time.
+MOST_APPS: Final = 20
+MOST_LIVE_APPS: Final = 3
 JobId = Annotated[str, AfterValidator(_job_id)]
 Line = Annotated[str, StringConstraints(max_length=255), AfterValidator(_line)]
 
@@ -169,9 +172,9 @@ class AppInfo(Wire):
     status_as_of: AwareDatetime | None = None
     stop_pending: bool = False
     repo_ssh_url: str
-    app_slug: str | None = None
     repo_status: RepoStatus = RepoStatus.PENDING
     repo_reason: str | None = None
+    app_slug: str | None = None
     create_time: AwareDatetime
     update_time: AwareDatetime
 

@@ -208,6 +208,9 @@ async def _seen_alone(visitor: httpx.AsyncClient) -> None:
         got = answer.json()["headers"]
         assert (answer.json()["name"], answer.headers["x-request-id"]) == (name, "abc1")
         assert got["x-forwarded-for"] == "127.0.0.1" and "forged" not in got.values()
+    for path in entries.PAGES:
+        answer = await visitor.get(path)
+        assert (answer.json()["name"], answer.json()["path"]) == ("api", path)
     closed = await visitor.get("/api/fun-ai/workspace/internal/nginx/port?appId=7")
     assert (closed.status_code, closed.json()["reason"]) == (404, "app_closed")
     assert (await visitor.get("/fun-agent/x")).status_code == 404

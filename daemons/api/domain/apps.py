@@ -8,8 +8,6 @@ from protocol.api import AppState, RepoStatus
 from protocol.jobs import JobStatus
 
 FIRST_APP_ID: Final = 20001
-MOST_APPS: Final = 20
-MOST_LIVE_APPS: Final = 3
 #: A place taken for a deployment younger than this is never given away: its job may be on its way to the queue. The
 #: call that queues it ends within 8 s.
 FRESH_PLACE_MS: Final = 15_000
@@ -52,9 +50,9 @@ class App:
     stopped_job: str | None
     created_at: int
     updated_at: int
-    slug: str | None = None
     repo_status: RepoStatus = RepoStatus.PENDING
     repo_reason: str | None = None
+    slug: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from daemons.api.domain.access import Subject
-from daemons.api.domain.apps import MOST_APPS, App, Draft, Standing, at_rest_after_stop, remembered, standing
+from daemons.api.domain.apps import App, Draft, Standing, at_rest_after_stop, remembered, standing
 from daemons.api.domain.slugs import require_free
 from daemons.api.ports import AppBusy, AppStore, DeployPlane, PlaneUnreachable, ResultStore
 from daemons.api.services.attempts import attempts
 from daemons.api.services.keys import KeyRing
 from daemons.api.services.ownership import Ownership
 from daemons.api.services.repositories import Repositories
-from protocol.api import AppState
+from protocol.api import MOST_APPS, AppState
 
 #: All that the control plane keeps of an app, also after a burst of orders that superseded each other.
 _HISTORY = 200

@@ -253,9 +253,9 @@ def _app(row: Row) -> App:
         stopped_job=row["stopped_job"],
         created_at=int(row["create_time"]),
         updated_at=int(row["update_time"]),
-        slug=row["slug"],
         repo_status=RepoStatus(row["repo_status"]),
         repo_reason=row["repo_reason"],
+        slug=row["slug"],
     )
 
 

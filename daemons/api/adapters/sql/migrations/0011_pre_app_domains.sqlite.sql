@@ -1,11 +1,3 @@
--- Names of apps in the platform's address, which are nobody else's until the deletion of their app has ended.
-CREATE TABLE fun_ai_app_slug (
-    slug VARCHAR(40) NOT NULL PRIMARY KEY,
-    app_id BIGINT NOT NULL
-);
-
-CREATE UNIQUE INDEX fun_ai_app_slug_app ON fun_ai_app_slug (app_id);
-
 -- Hosts of apps' own. Anybody may say that a host is theirs; it is one app's, `verified_host`, once that was proven.
 CREATE TABLE fun_ai_app_domain (
     host VARCHAR(253) NOT NULL,
