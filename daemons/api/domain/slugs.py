@@ -13,14 +13,14 @@ _SHAPE: Final = re.compile(SLUG_RULE)
 #: First segments of what the gateways and the API answer themselves; then what the documented system reserves, and what
 #: people take for the platform's own.
 RESERVED: Final = frozenset((
-    "api", "apps", "doc", "fun-agent", "gateway", "internal", "metrics", "preview", "runtime", "src",
-    "workspace", "ws", "about", "account", "accounts", "admin", "app", "assets", "auth", "billing", "blog",
-    "cdn", "config", "console", "contact", "dashboard", "deploy", "docs", "download", "email", "favicon",
-    "fonts", "git", "health", "help", "home", "images", "imprint", "index", "js", "legal", "login", "logout",
-    "mail", "media", "news", "oauth", "password", "payment", "ping", "postmaster", "pricing", "privacy",
-    "public", "ready", "register", "registry", "robots", "root", "security", "settings", "signin", "signup",
-    "sitemap", "static", "status", "studio", "support", "swagger", "swagger-ui", "system", "terms", "tos",
-    "upload", "user", "users", "v1", "v2", "webhook", "well-known", "www",
+    "api", "apps", "doc", "fun-agent", "gateway", "internal", "metrics", "deploy-nodes", "nodes", "nodes-admin",
+    "preview", "runtime", "src", "workspace", "workspace-nodes", "ws", "about", "account", "accounts", "admin",
+    "app", "assets", "auth", "billing", "blog", "cdn", "config", "console", "contact", "dashboard", "deploy",
+    "docs", "download", "email", "favicon", "fonts", "git", "health", "help", "home", "images", "imprint",
+    "index", "js", "legal", "login", "logout", "mail", "media", "news", "oauth", "password", "payment", "ping",
+    "postmaster", "pricing", "privacy", "public", "ready", "register", "registry", "robots", "root", "security",
+    "settings", "signin", "signup", "sitemap", "static", "status", "studio", "support", "swagger", "swagger-ui",
+    "system", "terms", "tos", "upload", "user", "users", "v1", "v2", "webhook", "well-known", "www",
 ))  # fmt: skip
 
 

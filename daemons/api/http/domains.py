@@ -9,6 +9,7 @@ from daemons.api.http.apps import moment
 from daemons.api.http.callers import subject
 from daemons.api.services.domains import Domains
 from daemons.kit.bodies import query, read, reply
+from daemons.kit.openapi import TEXT, Answers
 from protocol.api import AppDomainView, DomainOfApp, OfApp
 
 _PATH: Final = "/api/fun-ai/app/domains"
@@ -33,26 +34,31 @@ class DomainRoutes:
         """For gateways."""
         return [web.get("/api/fun-ai/internal/gateway/domains", self.verified)]
 
+    @Answers(list[AppDomainView], refuses=(404,))
     async def list(self, request: web.Request) -> web.Response:
         """The app's claims."""
         named = query(request, OfApp)
         return reply([_view(claim) for claim in await self._domains.of(subject(request), named.app_id)])
 
+    @Answers(AppDomainView, refuses=(404, 409))
     async def add(self, request: web.Request) -> web.Response:
         """Claim a host."""
         order = await read(request, DomainOfApp)
         return reply(_view(await self._domains.add(subject(request), order.app_id, order.host)))
 
+    @Answers(AppDomainView, refuses=(404, 409))
     async def verify(self, request: web.Request) -> web.Response:
         """Look for the proof."""
         order = await read(request, DomainOfApp)
         return reply(_view(await self._domains.verify(subject(request), order.app_id, order.host)))
 
+    @Answers(AppDomainView, refuses=(404,))
     async def remove(self, request: web.Request) -> web.Response:
         """Take a claim back."""
         named = query(request, DomainOfApp)
         return reply(_view(await self._domains.remove(subject(request), named.app_id, named.host)))
 
+    @Answers(media=TEXT)
     async def verified(self, _request: web.Request) -> web.Response:
         """Lines as `funai gateway render --domains` reads them; the first says how many follow."""
         claims = await self._domains.verified()

@@ -12,7 +12,8 @@ from daemons.api.http.sessions import granted_reply
 from daemons.api.services.identities import ATTEMPT_SECONDS, Identities
 from daemons.kit.auth import SOURCE
 from daemons.kit.bodies import query, read, reply
-from protocol.accounts import LinkAccount, ProviderAnswer
+from daemons.kit.openapi import Answers
+from protocol.accounts import AccountView, LinkAccount, LoggedIn, ProviderAnswer
 
 _BASE: Final = "/api/fun-ai/auth/oidc"
 #: Browsers keep it for this path alone, and from pages of nobody else's.
@@ -33,6 +34,7 @@ class IdentityRoutes:
             web.post("/api/fun-ai/admin/users/link", self.link),
         ]
 
+    @Answers("to the provider", status=302, refuses=(404, 429, 502))
     async def login(self, request: web.Request) -> web.Response:
         """The browser goes to the provider."""
         place, browser = await self._identities.begin(request[SOURCE])
@@ -42,6 +44,7 @@ class IdentityRoutes:
         )
         return answer
 
+    @Answers(LoggedIn, refuses=(401, 403, 404, 429, 502))
     async def callback(self, request: web.Request) -> web.Response:
         """The browser, or the page that it came back to, brings the provider's answer."""
         told = query(request, ProviderAnswer)
@@ -52,6 +55,7 @@ class IdentityRoutes:
         answer.headers["Referrer-Policy"] = "no-referrer"
         return answer
 
+    @Answers(AccountView, refuses=(404, 409))
     async def link(self, request: web.Request) -> web.Response:
         """Who the provider calls so logs in to this account."""
         order = await read(request, LinkAccount)

@@ -9,6 +9,7 @@ from daemons.api.ports import PlaneError
 from daemons.api.services.slugs import Slugs
 from daemons.kit.bodies import query, reply
 from daemons.kit.gateway_pages import Page, page
+from daemons.kit.openapi import Answers
 from protocol.api import SlugAnswer, SlugQuestion
 from protocol.names import public_path
 
@@ -30,12 +31,14 @@ class SlugRoutes:
             web.get("/{slug:[a-z0-9]+(?:-[a-z0-9]+)*}", self.visit),
         ]
 
+    @Answers(SlugAnswer, refuses=(404,))
     async def check(self, request: web.Request) -> web.Response:
         """Whether an app may have the slug."""
         asked = query(request, SlugQuestion)
         why = await self._slugs.check(subject(request), asked.app_slug, asked.app_id)
         return reply(SlugAnswer(app_slug=asked.app_slug, available=why is None, reason=why))
 
+    @Answers("to the app", status=302, refuses=(404,))
     async def visit(self, request: web.Request) -> web.StreamResponse:
         """To the app, if it is published."""
         try:

@@ -73,15 +73,13 @@ class SqlDomains:
             if instead_of is not None:
                 await session.change("release_domain", host=instead_of.host, app_id=instead_of.app_id)
             try:
-                found = await session.change(
-                    "verify_domain", host=claim.host, app_id=claim.app_id, now=await session.now()
-                )
+                await session.change("verify_domain", host=claim.host, app_id=claim.app_id, now=await session.now())
             except Duplicate:
                 return None
-            if not found:
-                raise UnknownDomain(f"app {claim.app_id} does not claim {claim.host} any more")
             row = await session.row("domain", host=claim.host, app_id=claim.app_id)
-            return _claim(row) if row else None
+            if row is None:
+                raise UnknownDomain(f"app {claim.app_id} does not claim {claim.host} any more")
+            return _claim(row)
 
         return await self._database.transact(work)
 

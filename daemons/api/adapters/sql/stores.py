@@ -76,16 +76,19 @@ class SqlApps:
         kind = draft.type if draft.type is not None else app.type
 
         async def work(session: Session) -> App:
-            now = await session.now()
+            # How many rows changed does not say whether there is one: one may stay as it was.
+            found, now = await session.row("lock_app", id=app.id), await session.now()
+            if found is None:
+                raise NotFound(f"app {app.id} was deleted")
             try:
-                found = await session.change(
+                await session.change(
                     "update_app", id=app.id, app_name=name, app_description=description, app_type=kind, now=now
                 )
             except Duplicate:
                 raise NameTaken(f"appName: you already have an app called {name}") from None
-            if found and draft.slug is not None:
+            if draft.slug is not None:
                 await _take_slug(session, app.id, draft.slug)
-            row = await session.row("app", id=app.id) if found else None
+            row = await session.row("app", id=app.id)
             if row is None:
                 raise NotFound(f"app {app.id} was deleted")
             return _app(row)
