@@ -14,7 +14,8 @@ _SHAPE: Final = re.compile(SLUG_RULE)
 #: people take for the platform's own.
 RESERVED: Final = frozenset((
     "api", "apps", "doc", "fun-agent", "gateway", "internal", "metrics", "preview", "runtime", "src",
-    "workspace", "ws", "about", "account", "accounts", "admin", "app", "assets", "auth", "billing", "blog",
+    "workspace", "workspace-nodes", "ws", "about", "account", "accounts", "admin", "app", "assets", "auth", "billing",
+    "blog", "nodes", "nodes-admin", "deploy-nodes",
     "cdn", "config", "console", "contact", "dashboard", "deploy", "docs", "download", "email", "favicon",
     "fonts", "git", "health", "help", "home", "images", "imprint", "index", "js", "legal", "login", "logout",
     "mail", "media", "news", "oauth", "password", "payment", "ping", "postmaster", "pricing", "privacy",
