@@ -23,6 +23,7 @@ JSON: Final = "application/json"
 EVENTS: Final = "text/event-stream"
 BYTES: Final = "application/octet-stream"
 TEXT: Final = "text/plain"
+HTML: Final = "text/html"
 SOCKET: Final = "websocket"
 
 
@@ -35,12 +36,13 @@ class Answers:
     (see `docs/openapi.md`); their reasons are those of the daemon's table of problems. `envelope` overrides how the
     daemon wraps. `also` are further successes; a text in place of a type describes an answer without a document.
     Status 0 stands for whatever another daemon answers. `body` is a model or the content type of bytes, `query` and
-    `headers` are models or names. `endless`: the answer ends when the reader does.
+    `headers` are models or names. `endless`: the answer ends when the reader does. `pages` are statuses that come as a
+    page, or as a document to who accepts that alone.
     """
 
     data: object = None
     status: int = 200
-    media: str = JSON
+    media: str | Sequence[str] = JSON
     refuses: Sequence[int] = ()
     also: Mapping[int, object] = field(default_factory=dict)
     envelope: bool | None = None
@@ -48,6 +50,7 @@ class Answers:
     query: Sequence[object] = ()
     headers: Sequence[str] = ()
     endless: bool = False
+    pages: Sequence[int] = ()
 
     def __call__(self, handler: Handler) -> Handler:
         """Says it of a handler."""

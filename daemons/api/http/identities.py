@@ -34,7 +34,7 @@ class IdentityRoutes:
             web.post("/api/fun-ai/admin/users/link", self.link),
         ]
 
-    @Answers("to the provider", status=302, refuses=(404, 429, 502))
+    @Answers("to the provider", status=302, refuses=(404, 429, 502, 503))
     async def login(self, request: web.Request) -> web.Response:
         """The browser goes to the provider."""
         place, browser = await self._identities.begin(request[SOURCE])
@@ -44,7 +44,7 @@ class IdentityRoutes:
         )
         return answer
 
-    @Answers(LoggedIn, refuses=(401, 403, 404, 429, 502))
+    @Answers(LoggedIn, refuses=(401, 403, 404, 429, 502, 503))
     async def callback(self, request: web.Request) -> web.Response:
         """The browser, or the page that it came back to, brings the provider's answer."""
         told = query(request, ProviderAnswer)

@@ -10,7 +10,7 @@ from typing import Final
 
 from aiohttp import web
 
-from daemons.kit.openapi import BYTES, TEXT, Answers
+from daemons.kit.openapi import HTML, Answers
 
 _FOLDER: Final = Path(__file__).parents[1] / "pages"
 _KINDS: Final = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
@@ -64,12 +64,12 @@ class PageRoutes:
             web.get("/deploy-nodes.html", self.deploy),
         ]
 
-    @Answers(media="text/html", also=_KNOWN)
+    @Answers(media=HTML, also=_KNOWN)
     async def page(self, request: web.Request) -> web.Response:
         """One of the pages."""
         return _serve(request, request.path.removeprefix("/admin/"))
 
-    @Answers(media=BYTES, also=_KNOWN, refuses=(404,))
+    @Answers(media=("text/css", "text/javascript"), also=_KNOWN, refuses=(404,))
     async def asset(self, request: web.Request) -> web.Response:
         """What a page is made of."""
         name = request.match_info["name"]
@@ -77,23 +77,23 @@ class PageRoutes:
             raise web.HTTPNotFound
         return _serve(request, name)
 
-    @Answers(media=TEXT, status=302)
+    @Answers("to the page", status=302)
     async def entry(self, _request: web.Request) -> web.Response:
         """The page with two cards."""
         return _moved("/admin/nodes.html")
 
-    @Answers(media=TEXT, status=302)
+    @Answers("to the page", status=302)
     async def same_mode(self, request: web.Request) -> web.Response:
         """Of the query nothing but the mode is kept: somebody may have put a token there."""
         mode = request.query.get("mode")
         return _moved(f"/admin/nodes-admin.html?mode={mode}" if mode in _MODES else "/admin/nodes-admin.html")
 
-    @Answers(media=TEXT, status=302)
+    @Answers("to the page", status=302)
     async def workspace(self, _request: web.Request) -> web.Response:
         """Workspace nodes."""
         return _moved("/admin/nodes-admin.html?mode=workspace")
 
-    @Answers(media=TEXT, status=302)
+    @Answers("to the page", status=302)
     async def deploy(self, _request: web.Request) -> web.Response:
         """Runtime nodes."""
         return _moved("/admin/nodes-admin.html?mode=deploy")

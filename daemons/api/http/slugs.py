@@ -38,7 +38,7 @@ class SlugRoutes:
         why = await self._slugs.check(subject(request), asked.app_slug, asked.app_id)
         return reply(SlugAnswer(app_slug=asked.app_slug, available=why is None, reason=why))
 
-    @Answers("to the app", status=302, refuses=(404,))
+    @Answers("to the app", status=302, pages=(404, 503))
     async def visit(self, request: web.Request) -> web.StreamResponse:
         """To the app, if it is published."""
         try:

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 from pydantic_core import core_schema
 
-from daemons.kit.openapi import JSON, SOCKET, TEXT, Answers, check_described, said_of
+from daemons.kit.openapi import HTML, JSON, SOCKET, TEXT, Answers, check_described, said_of
 from daemons.kit.problems import HTTP_REASONS, Problems
 from protocol.base import Envelope
 from protocol.errors import ErrorReason
@@ -268,6 +268,7 @@ class _Operation:
         made: Schema = {}
         for status, kind in {said.status: said.data, **said.also}.items():
             made[str(status) if status else "default"] = self._success(status, kind)
+        made |= {str(status): _page(status) for status in said.pages}
         for status in sorted(self._refusals()):
             if str(status) not in made:
                 form = "Refused" if self._plane.envelope or self._said.envelope else "Detail"
@@ -282,7 +283,9 @@ class _Operation:
             return {"description": kind if isinstance(kind, str) else "nothing to say"}
         if said.media != JSON:
             event = {"x-event-data": self._models.of(kind, "serialization")} if kind is not None else {}
-            return {"description": "as it comes", "content": {said.media: {"schema": {"type": "string"}, **event}}}
+            kinds = (said.media,) if isinstance(said.media, str) else said.media
+            content = {media: {"schema": {"type": "string"}, **event} for media in kinds}
+            return {"description": "as it comes", "content": content}
         wraps, inner = self._wraps or _wraps(kind), _inside(kind)
         schema = {"type": "null"} if inner is None else self._models.of(inner, "serialization")
         return {"description": "done", "content": {JSON: {"schema": _wrapped(status, schema) if wraps else schema}}}
@@ -308,6 +311,13 @@ def _wrapped(status: int, data: Schema) -> Schema:
         "required": ["code", "message", "data"],
         "properties": {"code": {"const": status}, "message": {"type": "string"}, "data": data},
     }
+
+
+def _page(status: int) -> Schema:
+    document = _wrapped(status, {})
+    document["properties"]["reason"] = {"type": "string"}
+    contents = {HTML: {"schema": {"type": "string"}}, JSON: {"schema": document}}
+    return {"description": "says so to people, or to who accepts documents alone", "content": contents}
 
 
 def _refused(status: int, reasons: Sequence[str]) -> Schema:
