@@ -88,7 +88,7 @@ class PageRoutes:
         mode = request.query.get("mode")
         return _moved(f"/admin/nodes-admin.html?mode={mode}" if mode in _MODES else "/admin/nodes-admin.html")
 
-    @Answers("to the page", status=302)
+    @Answers("to the page", status=302, refuses=(404,))
     async def workspace(self, _request: web.Request) -> web.Response:
         """Workspace nodes."""
         return _moved("/admin/nodes-admin.html?mode=workspace")
