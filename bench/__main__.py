@@ -30,6 +30,7 @@ BENCHES = (
     "console",
     "logview",
     "forwarding",
+    "websockets",
     "workspaces",
 )
 

@@ -5,7 +5,7 @@ from enum import IntEnum, StrEnum
 from hashlib import sha256
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, AwareDatetime, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
 from protocol.base import Wire
 from protocol.configuration import GivenConfig
@@ -22,6 +22,7 @@ from protocol.names import (
     UserId,
 )
 from protocol.running import AppLogQuery
+from protocol.workspace_runs import RunView
 
 _JOB_ID: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?")
 _REPOSITORY: Final = re.compile(r"\*|[a-z0-9][a-z0-9_-]{0,63}/[a-z0-9][a-z0-9._-]{0,99}")
@@ -81,6 +82,15 @@ class AppState(IntEnum):
     READY = 3
     FAILED = 4
     DISABLED = 5
+
+
+class RepoStatus(StrEnum):
+    """`repoStatus`: whether an app's repository is set up. FAILED: the last attempt was in vain, as `repoReason` says,
+    and it is tried again without another call."""
+
+    PENDING = "PENDING"
+    READY = "READY"
+    FAILED = "FAILED"
 
 
 class UserInfo(Wire):
@@ -160,6 +170,8 @@ class AppInfo(Wire):
     status_as_of: AwareDatetime | None = None
     stop_pending: bool = False
     repo_ssh_url: str
+    repo_status: RepoStatus = RepoStatus.PENDING
+    repo_reason: str | None = None
     create_time: AwareDatetime
     update_time: AwareDatetime
 
@@ -170,6 +182,21 @@ class UpdateApp(OfApp):
     app_name: Line | None = None
     app_description: Annotated[str, StringConstraints(max_length=255)] | None = None
     app_type: Annotated[str, StringConstraints(max_length=64)] | None = None
+
+
+class OpenedEditor(Wire):
+    """Answer of `POST /api/fun-ai/app/open-editor`: the app's folder is there and its owner's container runs; nothing
+    of the app was started. `app` is null while nobody knows how its deployments stand, `runStatus` while the node does
+    not say how its run goes. `runStatus` has a `previewUrl` only if the run is this app's. `message` says what of this
+    is missing, and what to do next."""
+
+    user_id: int
+    app_id: str
+    app: AppInfo | None = None
+    project_dir: str
+    has_package_json: bool
+    run_status: RunView | None = None
+    message: str = ""
 
 
 class AppPart(StrEnum):
@@ -286,6 +313,21 @@ def loan_file(fingerprint: str) -> str:
     return f"{sha256(fingerprint.encode()).hexdigest()}.json"
 
 
+class GitTemplate(Wire):
+    """A file that a new repository begins with."""
+
+    path: RepositoryPath
+    content: Annotated[str, StringConstraints(max_length=65_536)]
+
+
+class GitCreation(Wire):
+    """An order to make a repository, unless it is there; while it has no branch, one with these files is made. The git
+    server puts `.done` behind the file's name once it is there."""
+
+    repository: Annotated[str, AfterValidator(_one_repository)]
+    templates: Annotated[tuple[GitTemplate, ...], Field(max_length=16)] = ()
+
+
 class GitRemoval(Wire):
     """An order to remove a repository, with all that was ever pushed to it. The git server puts `.done` behind the
     file's name once the repository is gone."""
@@ -293,8 +335,8 @@ class GitRemoval(Wire):
     repository: Annotated[str, AfterValidator(_one_repository)]
 
 
-def removal_file(repository: str) -> str:
-    """The name of the file of an order to remove a repository."""
+def order_file(repository: str) -> str:
+    """The name of the file of an order about a repository, in the folder of orders of its kind."""
     return f"{sha256(repository.encode()).hexdigest()}.json"
 
 

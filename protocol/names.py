@@ -8,10 +8,21 @@ Grammar of git references: `git check-ref-format`, less the characters a shell o
 
 import re
 from collections.abc import Collection
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    StringConstraints,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import no_info_after_validator_function
 
 _APP_ID = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _USER_ID = re.compile(r"[1-9][0-9]{0,18}")
@@ -43,13 +54,24 @@ def _number_as_text(value: object) -> object:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def _matching(pattern: re.Pattern[str], rule: str) -> AfterValidator:
-    def check(value: str) -> str:
-        if not pattern.fullmatch(value):
-            raise ValueError(rule)
-        return value
+@dataclass(frozen=True, slots=True)
+class _Matching:
+    """Refuses what is not wholly of the pattern, which contracts show."""
 
-    return AfterValidator(check)
+    pattern: re.Pattern[str]
+    rule: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        shown = handler(schema)
+        return {**shown, "pattern": f"^(?:{self.pattern.pattern})$"} if shown.get("type") == "string" else shown
+
+    def _check(self, value: str) -> str:
+        if not self.pattern.fullmatch(value):
+            raise ValueError(self.rule)
+        return value
 
 
 def _once_each(values: tuple[str, ...]) -> tuple[str, ...]:
@@ -115,22 +137,18 @@ def _port(value: int) -> int:
     return value
 
 
-AppId = Annotated[
-    str,
-    BeforeValidator(_number_as_text),
-    _matching(_APP_ID, "must be 1 to 40 lower-case letters, digits or '-', with a letter or digit at both ends"),
+_AppText = Annotated[
+    str, _Matching(_APP_ID, "must be 1 to 40 lower-case letters, digits or '-', with a letter or digit at both ends")
 ]
-UserId = Annotated[
-    str,
-    BeforeValidator(_number_as_text),
-    _matching(_USER_ID, "must be a positive whole number of at most 19 digits"),
-]
-NodeName = Annotated[str, _matching(_NAME, "must be 1 to 128 letters, digits, '.', '_' or '-'")]
-RunnerId = Annotated[str, _matching(_NAME, "must be 1 to 128 letters, digits, '.', '_' or '-'")]
+_UserText = Annotated[str, _Matching(_USER_ID, "must be a positive whole number of at most 19 digits")]
+AppId = Annotated[_AppText, BeforeValidator(_number_as_text, json_schema_input_type=_AppText | int)]
+UserId = Annotated[_UserText, BeforeValidator(_number_as_text, json_schema_input_type=_UserText | int)]
+NodeName = Annotated[str, _Matching(_NAME, "must be 1 to 128 letters, digits, '.', '_' or '-'")]
+RunnerId = Annotated[str, _Matching(_NAME, "must be 1 to 128 letters, digits, '.', '_' or '-'")]
 #: One process: chosen anew at each start.
-InstanceId = Annotated[str, _matching(_INSTANCE, "must be 8 to 64 letters, digits, '_' or '-'")]
+InstanceId = Annotated[str, _Matching(_INSTANCE, "must be 8 to 64 letters, digits, '_' or '-'")]
 Label = Annotated[
-    str, _matching(_LABEL, "must be 1 to 32 lower-case letters, digits, '.', '_' or '-', not '.', '_' or '-' at an end")
+    str, _Matching(_LABEL, "must be 1 to 32 lower-case letters, digits, '.', '_' or '-', not '.', '_' or '-' at an end")
 ]
 #: What a runner offers or a job requires; each once, in the order of the alphabet.
 Labels = Annotated[tuple[Label, ...], Field(max_length=16), AfterValidator(_once_each)]
@@ -139,13 +157,13 @@ GitRef = Annotated[str, AfterValidator(_git_ref)]
 RepositoryPath = Annotated[str, AfterValidator(_repository_path)]
 RepoUrl = Annotated[str, AfterValidator(_repo_url)]
 ImageRef = Annotated[str, AfterValidator(_image)]
-ImageTag = Annotated[str, _matching(_TAG, "must be an image tag of at most 128 letters, digits, '.', '_' or '-'")]
-ImageDigest = Annotated[str, _matching(_DIGEST, "must be sha256: and 64 hexadecimal digits")]
-RegistryHost = Annotated[str, _matching(_REGISTRY, "must be a registry's host[:port]")]
-GitHost = Annotated[str, _matching(_REGISTRY, "must be a git host: host or host:port")]
-Namespace = Annotated[str, _matching(re.compile(_PATH_PART), "must be a registry project in lower case")]
+ImageTag = Annotated[str, _Matching(_TAG, "must be an image tag of at most 128 letters, digits, '.', '_' or '-'")]
+ImageDigest = Annotated[str, _Matching(_DIGEST, "must be sha256: and 64 hexadecimal digits")]
+RegistryHost = Annotated[str, _Matching(_REGISTRY, "must be a registry's host[:port]")]
+GitHost = Annotated[str, _Matching(_REGISTRY, "must be a git host: host or host:port")]
+Namespace = Annotated[str, _Matching(re.compile(_PATH_PART), "must be a registry project in lower case")]
 CollectionName = Annotated[
-    str, _matching(_COLLECTION, "must be 1 to 120 letters, digits, '_', '.' or '-', starting with a letter or digit")
+    str, _Matching(_COLLECTION, "must be 1 to 120 letters, digits, '_', '.' or '-', starting with a letter or digit")
 ]
 HttpPath = Annotated[str, AfterValidator(_http_path)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]

@@ -23,14 +23,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """`bin/test tests/model --schedules 10000`: as many schedules as continuous integration plays. `bin/test
     tests/system/test_disk.py --deploys 1000`: until a small disk was filled many times over. `bin/test
     tests/system/test_drain.py --drained 20`: a node with so many apps. `bin/test tests/engine --all-engines`: Podman
-    and the swarm pass every case, as Docker does in every run. `bin/test tests/system/test_preview_frameworks.py
-    --frameworks`: projects as the generators of Vite and Next make them today, with packages from their registries."""
+    and the swarm pass every case, as Docker does in every run. `bin/test tests/http -k openapi --fuzzed 500`: hundreds
+    of made up requests for each operation of the four daemons that serve a contract. `bin/test
+    tests/system/test_preview_frameworks.py --frameworks`: projects as the generators of Vite and Next make them today,
+    with packages from their registries."""
     parser.addoption("--schedules", type=int, default=1000, help="how many schedules tests/model plays")
     parser.addoption("--deploys", type=int, default=30, help="how many images tests/system/test_disk.py deploys")
     parser.addoption("--drained", type=int, default=4, help="how many apps tests/system/test_drain.py moves")
     parser.addoption(
         "--frameworks", action="store_true", help="test_preview_frameworks.py makes projects and runs them"
     )
+    parser.addoption("--fuzzed", type=int, default=5, help="how many requests test_openapi.py makes up per operation")
     parser.addoption("--all-trees", action="store_true", help="test_hostile_trees.py takes every tree it knows")
     parser.addoption("--all-engines", action="store_true", help="tests/engine passes every case on every engine")
 

@@ -25,8 +25,7 @@ from protocol.events import AnyEvent, AppEvent, JobEvent, OperationEvent, Placem
 from protocol.jobs import JobView
 
 _LOOK_SECONDS: Final = 0.5
-#: What follows the event stream is read again so soon, and never so often that reading is what most time goes into.
-_FOLLOW_SECONDS: Final = 1.0
+#: What follows the event stream is never read so often that reading is what most time goes into.
 _REST_FACTOR: Final = 4.0
 _KEPT_TOPICS: Final = 64
 _STIRRING: Final = (JobEvent, AppEvent, PlacementEvent, OperationEvent)
@@ -119,10 +118,9 @@ class Library:
         if known is None or known.tried_at is None:
             return True
         how, rested = reader(topic), self._clock.monotonic() - known.tried_at
-        if how.follows and known.asked_at is not None and self._stirred_at >= known.asked_at:
-            took = known.tried_at - known.asked_at
-            return rested >= max(_FOLLOW_SECONDS, _REST_FACTOR * took)
-        return rested >= how.seconds
+        if how.follows is None or known.asked_at is None or self._stirred_at < known.asked_at:
+            return rested >= how.seconds
+        return rested >= min(how.seconds, max(how.follows, _REST_FACTOR * (known.tried_at - known.asked_at)))
 
     async def _read(self, topic: str, cursor: str | None) -> None:
         self._put(topic, replace(self._known(topic), reading=True, asked_at=self._clock.monotonic()))

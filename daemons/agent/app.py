@@ -18,11 +18,12 @@ from daemons.agent.http.usage import UsageRoutes
 from daemons.agent.http.visits import VisitRoutes
 from daemons.agent.http.warming import WarmingRoutes
 from daemons.agent.settings import AgentSettings
-from daemons.kit.auth import Access, Gate
+from daemons.kit.auth import ACCESS, Access, Gate
 from daemons.kit.clock import SystemClock
 from daemons.kit.daemon import MAX_BODY_BYTES
 from daemons.kit.health import HealthRoutes as ReadyRoutes
 from daemons.kit.metrics import Metrics
+from daemons.kit.openapi import ContractRoutes, check_described
 from daemons.kit.problems import as_detail, problem_middleware
 from daemons.kit.settings import revealed
 from daemons.kit.tasks import background
@@ -63,7 +64,7 @@ def _serve(app: web.Application, settings: AgentSettings, parts: Parts, services
     async def recovered() -> None:
         services.recovery.check()
 
-    access = Access()
+    app[ACCESS] = access = Access()
     app.middlewares.append(access.middleware())
     runtime = Gate("runtime", headers.AGENT_TOKEN, revealed(settings.tokens))
     isolated = services.keeper.check
@@ -72,6 +73,8 @@ def _serve(app: web.Application, settings: AgentSettings, parts: Parts, services
     app.add_routes(access.routes(HealthRoutes().table()))
     app.add_routes(access.routes([web.get("/internal/ready", ready.ready)]))
     app.add_routes(access.routes(metrics.table()))
+    app.add_routes(access.routes(ContractRoutes("daemons.agent").table()))
+    check_described(app.router)
 
 
 def _routes(settings: AgentSettings, parts: Parts, services: Services) -> list[web.RouteDef]:

@@ -1,16 +1,23 @@
-"""`python -m daemons.api`: serve; `python -m daemons.api users add NAME`: make an account, as the first admin's."""
+"""`python -m daemons.api`: serve; `python -m daemons.api users add NAME`: make an account, as the first admin's;
+`python -m daemons.api openapi`: print the contract."""
 
 import argparse
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from daemons.api.app import build
 from daemons.api.composition.accounts import account_parts
-from daemons.api.composition.first_account import add_account, read_password
+from daemons.api.composition.first_account import add_account
 from daemons.api.settings import ApiSettings
-from daemons.kit.daemon import serve, settings_or_exit
+from daemons.kit.daemon import open_more_files, serve, settings_or_exit
+from daemons.kit.openapi import print_contract_if_asked
+from daemons.kit.secret_input import read_password
 from protocol.accounts import Role
+
+#: Each line that is passed on is two sockets; as many as the unit allows.
+_FILES: Final = 65_536
 
 
 def _arguments() -> argparse.Namespace:
@@ -31,9 +38,11 @@ def _arguments() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
+    print_contract_if_asked("daemons.api")
     given = _arguments()
     settings = settings_or_exit(ApiSettings)
     if given.what is None:
+        open_more_files(_FILES)
         serve(partial(build, settings), host=settings.host, port=settings.port, service=settings.service)
     else:
         password = read_password(given.password_file)

@@ -1,9 +1,8 @@
 """Composition root of the API entry: what it is made of, and which exception is which answer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 from aiohttp import web
@@ -11,12 +10,14 @@ from aiohttp import web
 from daemons.api import ports
 from daemons.api.adapters.access_file import DiskGitAccess
 from daemons.api.adapters.deploy_plane import HttpDeployPlane
+from daemons.api.adapters.git_orders import FolderHost
 from daemons.api.adapters.node_moves import HttpMovingNodes
 from daemons.api.adapters.sql.results import SqlResults
 from daemons.api.adapters.sql.stores import COMPONENT, MIGRATIONS, QUERIES, SqlApps, SqlKeys, SqlUsers
 from daemons.api.adapters.workspace_calls import HttpNodeCalls
 from daemons.api.composition.accounts import ACCOUNT_PROBLEMS, AccountParts, AccountsOfApi, account_parts
 from daemons.api.composition.deletions import PartHolders, add_deletions
+from daemons.api.composition.repositories import REPOSITORY_PROBLEMS, Around, RepositoriesOfApi, RepositoryParts
 from daemons.api.composition.workspaces import (
     WORKSPACE_PROBLEMS,
     Known,
@@ -74,6 +75,7 @@ PROBLEMS: Final[Problems] = {
     **AUTH_PROBLEMS,
     **WORKSPACE_PROBLEMS,
     **ACCOUNT_PROBLEMS,
+    **REPOSITORY_PROBLEMS,
     SignatureRefused: (401, ErrorReason.UNAUTHORIZED),
     WrongUser: (403, ErrorReason.FORBIDDEN),
     NotFound: (404, ErrorReason.NOT_FOUND),
@@ -113,7 +115,7 @@ class Parts:
     user_tokens: Mapping[int, Sequence[str]] = field(repr=False)
     admin_tokens: Sequence[str] = field(repr=False)
     webhook_secrets: Sequence[str] = field(default=(), repr=False)
-    removals: Path | None = None
+    repositories: RepositoryParts = field(default_factory=RepositoryParts)
     admin_networks: Sequence[Network] = ()
     trusted_proxies: Sequence[Network] = ()
     accounts: AccountParts = field(default_factory=AccountParts)
@@ -128,25 +130,35 @@ async def build_app(parts: Parts) -> web.Application:
     keys = KeyRing(SqlKeys(parts.database), apps, parts.access, parts.hosting)
     ownership = Ownership(apps, parts.plane)
     places, told = Places(apps, parts.plane), SqlResults(parts.database)
-    results = Results(told, apps, places)
     deployments = Deployments(apps, parts.plane, ownership, places, parts.hosting)
     who = AccountsOfApi(parts.database, parts.accounts, parts.clock)
-    app_routes = AppRoutes(Apps(apps, parts.plane, ownership, keys, told), parts.hosting)
+    repositories = RepositoriesOfApi(parts.database, parts.repositories, parts.hosting)
+    owned = Apps(apps, parts.plane, ownership, keys, told, repositories.service)
+    app_routes = AppRoutes(owned, parts.hosting)
     await keys.publish()
 
     metrics, admin = Metrics(), admin_gate(parts.admin_tokens, parts.admin_networks)
     app = _behind_doors(parts, who, metrics, admin)
     checks = {"database": parts.database.check, "deploy": parts.plane.check}
-    health, others = HealthRoutes("fun-ai-studio-api", parts.clock, checks), AppOperatorRoutes(deployments, ownership)
-    told_of, logs = ResultRoutes(results, parts.webhook_secrets, parts.clock), LogRoutes(Logs(parts.plane, ownership))
+    health = HealthRoutes("fun-ai-studio-api", parts.clock, checks)
+    results, logs = Results(told, apps, places), LogRoutes(Logs(parts.plane, ownership))
+    told_of = ResultRoutes(results, parts.webhook_secrets, parts.clock)
     for routes in (UserRoutes(users), app_routes, DeploymentRoutes(deployments), KeyRoutes(keys), logs, who, told_of):
         app.add_routes(routes.table())
     app.on_shutdown.append(logs.close)
-    app.add_routes([*app_routes.admin_table(), *others.table(), *health.table(), *metrics.table()])
-    add_workspaces(app, Known(parts.database, users, apps, ownership, admin), parts.workspaces)
-    holders = PartHolders(keys, parts.plane, parts.workspaces.calls, parts.hosting, parts.removals)
+    for_others = AppOperatorRoutes(deployments, ownership)
+    app.add_routes([*app_routes.admin_table(), *for_others.table(), *health.table(), *metrics.table()])
+    add_workspaces(app, Known(parts.database, users, apps, ownership, owned, app_routes, admin), parts.workspaces)
+    holders = PartHolders(keys, parts.plane, parts.workspaces.calls, parts.hosting, repositories.host)
     add_deletions(app, parts.database, holders)
+    repositories.add_to(app, Around(apps, ownership, parts.plane, deployments))
     check_routes(app.router)
+    app.cleanup_ctx.append(_upkeep(keys, results, who))
+    return app
+
+
+def _upkeep(keys: KeyRing, results: Results, who: AccountsOfApi) -> Callable[[web.Application], AsyncIterator[None]]:
+    """What goes on beside the calls."""
 
     async def republish() -> None:
         """Also mends an access file that was deleted, or that could not be written at its time."""
@@ -158,8 +170,7 @@ async def build_app(parts: Parts) -> web.Application:
     async def forget_sessions() -> None:
         await every(_FORGET_SECONDS, who.sessions.tidy, expected=(DatabaseUnavailable,))
 
-    app.cleanup_ctx.append(background(republish, forget, forget_sessions))
-    return app
+    return background(republish, forget, forget_sessions)
 
 
 def _behind_doors(parts: Parts, who: AccountsOfApi, metrics: Metrics, admin: Gate) -> web.Application:
@@ -195,7 +206,7 @@ async def build(settings: ApiSettings) -> web.Application:
                 user_tokens={DEMO_USER: revealed(settings.user_tokens)},
                 admin_tokens=revealed(settings.admin_tokens),
                 webhook_secrets=revealed(settings.webhook_secrets),
-                removals=settings.removals_dir,
+                repositories=_repositories(settings),
                 admin_networks=settings.admin_networks,
                 trusted_proxies=settings.trusted_proxies,
                 accounts=account_parts(settings),
@@ -215,11 +226,17 @@ def _distinct(settings: ApiSettings) -> None:
         API_JWT_SECRET=settings.jwt_secrets,
         DEPLOY_PROXY_AUTH_SHARED_SECRET=settings.deploy_secret,
         API_DEPLOY_WEBHOOK_SECRET=settings.webhook_secrets,
+        API_GIT_WEBHOOK_SECRET=settings.push_secrets,
         WORKSPACE_NODE_INTERNAL_SHARED_SECRET=settings.workspace_secrets,
         FUNAI_WORKSPACE_NODE_REGISTRY_SHARED_SECRET=settings.workspace_node_tokens,
         FUNAI_WORKSPACE_NODE_REGISTRY_NODE_TOKENS=tuple(token for _, token in settings.workspace_own_tokens),
         FUNAI_WORKSPACE_NODE_REGISTRY_GATEWAY_TOKEN=settings.workspace_gateway_tokens,
     )
+
+
+def _repositories(settings: ApiSettings) -> RepositoryParts:
+    host = FolderHost(settings.creations_dir, settings.removals_dir)
+    return RepositoryParts(host, {}, revealed(settings.push_secrets))
 
 
 def _workspaces(settings: ApiSettings, stack: AsyncExitStack) -> WorkspaceParts:
@@ -231,10 +248,21 @@ def _workspaces(settings: ApiSettings, stack: AsyncExitStack) -> WorkspaceParts:
         holdings=calls,
         node_tokens=NodeTokens(revealed(settings.workspace_node_tokens), own, settings.workspace_node_networks),
         gateway_tokens=revealed(settings.workspace_gateway_tokens),
-        policy=PlacementPolicy(settings.workspace_stale_seconds, settings.workspace_disk_min_pct),
+        policy=policy_of(settings),
         moving=HttpMovingNodes(calls),
         pace=Pace(settings.workspace_moves_at_once, settings.workspace_keep_seconds),
     )
+
+
+def policy_of(settings: ApiSettings) -> PlacementPolicy:
+    """What nodes take new users and new runs. Raises Misconfigured for a limit without a number."""
+    if settings.limits_enabled and not settings.most_running:
+        raise Misconfigured(
+            "FUNAI_WORKSPACE_NODE_LIMITS_ENABLED is on: FUNAI_WORKSPACE_NODE_LIMITS_MAX_RUNNING_PER_NODE must say how "
+            "many runs a node carries, at least 1"
+        )
+    most = settings.most_running if settings.limits_enabled else None
+    return PlacementPolicy(settings.workspace_stale_seconds, settings.workspace_disk_min_pct, most)
 
 
 def hosting_of(settings: ApiSettings) -> Hosting:

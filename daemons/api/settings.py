@@ -106,6 +106,12 @@ class ApiSettings(Settings):
     access_file: Annotated[Path | None, Optional] = Field(None, alias="GIT_ACCESS_FILE")
     #: Where repositories are removed: the folder that the git server knows by the same name.
     removals_dir: Annotated[Path | None, Optional] = Field(None, alias="GIT_REMOVALS_DIR")
+    #: Where they are made.
+    creations_dir: Annotated[Path | None, Optional] = Field(None, alias="GIT_CREATIONS_DIR")
+    #: What tellings of pushes are signed with, all of them while one replaces another; none: they are refused.
+    push_secrets: OptionalTokens = Field(
+        (), validation_alias=AliasChoices("API_GIT_WEBHOOK_SECRET", "GIT_WEBHOOK_SECRET")
+    )
     bot_key_path: Annotated[Path | None, Optional] = Field(None, alias="RUNNER_GIT_PUBLIC_KEY_PATH")
 
     #: What calls to workspace nodes are signed with: the first of them; none: no node is called.
@@ -119,6 +125,9 @@ class ApiSettings(Settings):
     workspace_node_networks: Networks = Field((), alias="FUNAI_WORKSPACE_NODE_REGISTRY_ALLOWED_IPS")
     workspace_stale_seconds: int = Field(60, alias="FUNAI_WORKSPACE_NODE_REGISTRY_HEARTBEAT_STALE_SECONDS", ge=5)
     workspace_disk_min_pct: float = Field(15.0, alias="FUNAI_WORKSPACE_NODE_REGISTRY_DISK_MIN_PCT", ge=0, le=100)
+    #: How many runs a node carries; who asks for one more is told to come again. 0: not said.
+    limits_enabled: bool = Field(False, alias="FUNAI_WORKSPACE_NODE_LIMITS_ENABLED")
+    most_running: int = Field(0, alias="FUNAI_WORKSPACE_NODE_LIMITS_MAX_RUNNING_PER_NODE", ge=0, le=100_000)
     #: How many workspaces are on their way between nodes at once, and how long the node that one left keeps its files.
     workspace_moves_at_once: int = Field(2, alias="FUNAI_WORKSPACE_MOVES_AT_ONCE", ge=1, le=64)
     workspace_keep_seconds: int = Field(3600, alias="FUNAI_WORKSPACE_MOVES_KEEP_SECONDS", ge=0, le=2_592_000)

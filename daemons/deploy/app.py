@@ -7,16 +7,15 @@ import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Final
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from daemons.deploy.adapters.agent import HttpAgent
 from daemons.deploy.adapters.agent_streams import HttpRunningApps
 from daemons.deploy.adapters.grouped import grouped
-from daemons.deploy.adapters.registry import HarborRegistry, OciRegistry
 from daemons.deploy.adapters.store import open_store, promote_store
 from daemons.deploy.adapters.webhook import open_receiver
+from daemons.deploy.composition.registries import image_registry, registry_place
 from daemons.deploy.domain.addresses import PRIVATE, AgentAddresses, AgentAddressRefused
 from daemons.deploy.domain.apps import AppNotFound
 from daemons.deploy.domain.capacity import DoesNotFit
@@ -24,7 +23,6 @@ from daemons.deploy.domain.drains import DrainLive, DrainNotFound, DrainOver
 from daemons.deploy.domain.expected import ChangedMeanwhile
 from daemons.deploy.domain.failover import FailoverRules
 from daemons.deploy.domain.idempotency import IdempotencyMismatch
-from daemons.deploy.domain.images import RegistryPlace
 from daemons.deploy.domain.inventory import InventoryRefused, TooManyOrphans
 from daemons.deploy.domain.jobs import AppBusy, IllegalTransition, JobNotFound, LeaseLost, TooLate
 from daemons.deploy.domain.late_logs import LogLater
@@ -96,12 +94,13 @@ from daemons.deploy.services.ways import Ways
 from daemons.deploy.services.webhooks import LOOK_SECONDS as RESULT_SECONDS
 from daemons.deploy.services.webhooks import Webhooks
 from daemons.deploy.settings import DeploySettings
-from daemons.kit.auth import AUTH_PROBLEMS, Access, Gate
+from daemons.kit.auth import ACCESS, AUTH_PROBLEMS, Access, Gate
 from daemons.kit.clock import SystemClock
 from daemons.kit.daemon import MAX_BODY_BYTES
 from daemons.kit.database import DatabaseMisconfigured
 from daemons.kit.health import HealthRoutes
 from daemons.kit.metrics import Metrics
+from daemons.kit.openapi import ContractRoutes, check_described
 from daemons.kit.problems import Problems, problem_middleware
 from daemons.kit.seats import NoSeat
 from daemons.kit.settings import revealed
@@ -110,7 +109,6 @@ from protocol.errors import ErrorReason
 
 SERVICE: Final = "fun-ai-studio-deploy"
 _DAY_MS: Final = 24 * 3600 * 1000
-ACCESS: Final = web.AppKey("access", Access)
 
 PROBLEMS: Final[Problems] = {
     **AUTH_PROBLEMS,
@@ -190,7 +188,7 @@ class Plane:
         self.nodes = NodeRegistry(urgent, self.bells, policy, settings.node_group_seconds, _addresses(settings))
         self.runners = RunnerRegistry(urgent, self.bells, stale_ms)
         self.placements = Placements(store, self.bells, policy)
-        place = _place(settings)
+        place = registry_place(settings)
         self.retention = Retention(store, registry, place)
         self.operations = Operations(store, self.bells)
         patience = Patience(policy, settings.agent_timeout_seconds, self.retention.enabled)
@@ -274,7 +272,7 @@ async def open_app(settings: DeploySettings) -> web.Application:
         if told:
             opening = open_receiver(told, revealed(settings.webhook_secrets), SystemClock())
             receiver = await stack.enter_async_context(opening)
-        registry = _registry(settings)
+        registry = image_registry(settings)
         app = build_app(settings, store=store, urgent=store.urgent, agent=agent, registry=registry, receiver=receiver)
         opened = stack.pop_all()
 
@@ -318,6 +316,7 @@ def build_app(
     app[ACCESS] = access
     for table, gates in _routes(plane, metrics, gates_of(settings), tokenless=not settings.runner_enabled):
         app.add_routes(access.routes(table, *gates))
+    check_described(app.router)
     app.cleanup_ctx.append(background(*plane.loops()))
     app.on_shutdown.append(plane.close)
     return app
@@ -357,6 +356,7 @@ def _routes(
         (WebhookRoutes(plane.webhooks).table(), (gates.admin,)),
         (HealthRoutes(SERVICE, plane.clock, {"store": plane.urgent.check}).table(), ()),
         (metrics.table(), ()),
+        (ContractRoutes("daemons.deploy").table(), ()),
     )
 
 
@@ -377,17 +377,3 @@ def _policy(settings: DeploySettings) -> NodePolicy:
 def _replica() -> str:
     """A name for this process that no other one has, and by which operators find it."""
     return f"{socket.gethostname()[:64]}:{os.getpid()}:{secrets.token_hex(4)}"
-
-
-def _registry(settings: DeploySettings) -> ImageRegistry | None:
-    if not settings.registry_base_url:
-        return None
-    kind = HarborRegistry if settings.registry_kind == "harbor" else OciRegistry
-    return kind(settings.registry_base_url, settings.registry_login, settings.registry_timeout_seconds)
-
-
-def _place(settings: DeploySettings) -> RegistryPlace | None:
-    if not settings.registry_base_url:
-        return None
-    host = urlsplit(settings.registry_base_url).netloc
-    return RegistryPlace(host, settings.registry_project, settings.registry_cleanup_enabled)

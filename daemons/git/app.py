@@ -12,17 +12,21 @@ import uvloop
 
 from daemons.git.adapters.access_file import FileAccessBook
 from daemons.git.adapters.host_key import load_or_make
+from daemons.git.adapters.journals import FolderJournals
 from daemons.git.adapters.loans import Books, LoanFolder
-from daemons.git.adapters.removals import FolderOrders
+from daemons.git.adapters.orders import FolderOrders
 from daemons.git.adapters.repositories import DiskRepositories
 from daemons.git.adapters.ssh import Door
+from daemons.git.adapters.webhook import new_id, webhook
 from daemons.git.services.gatekeeper import Gatekeeper
-from daemons.git.services.removals import Removals
+from daemons.git.services.orders import OrderBook
+from daemons.git.services.pushes import Pushes, Unwatched, Watch
 from daemons.git.settings import GitSettings
 from daemons.kit.clock import SystemClock
 from daemons.kit.daemon import EX_CONFIG
-from daemons.kit.settings import Misconfigured
+from daemons.kit.settings import Misconfigured, revealed
 from daemons.kit.tasks import running
+from protocol.api import GitCreation, GitRemoval
 
 logger = logging.getLogger(__name__)
 
@@ -36,17 +40,34 @@ async def listening(settings: GitSettings) -> AsyncIterator[int]:
     await asyncio.to_thread(settings.data_dir.mkdir, parents=True, exist_ok=True)
     repositories = DiskRepositories(settings.data_dir)
     book = Books(FileAccessBook(settings.access_file), LoanFolder(settings.loans_dir, SystemClock()))
-    removals = Removals(FolderOrders(settings.removals_dir), repositories)
     await repositories.sweep()
     gatekeeper = Gatekeeper(book, repositories)
-    door = Door(gatekeeper, repositories, settings)
-    acceptor = await door.listen(host_key)
-    try:
-        async with running(removals.run):
-            yield acceptor.get_port()
-    finally:
-        acceptor.close()
-        await door.close(_CLOSE_SECONDS)
+    async with _watched(settings, repositories) as pushes:
+        creations = FolderOrders(settings.creations_dir, GitCreation)
+        removals = FolderOrders(settings.removals_dir, GitRemoval)
+        orders = OrderBook(creations, removals, repositories, pushes)
+        door = Door(gatekeeper, repositories, settings, pushes)
+        acceptor = await door.listen(host_key)
+        try:
+            async with running(orders.run):
+                yield acceptor.get_port()
+        finally:
+            acceptor.close()
+            await door.close(_CLOSE_SECONDS)
+
+
+@asynccontextmanager
+async def _watched(settings: GitSettings, repositories: DiskRepositories) -> AsyncIterator[Watch]:
+    """Raises Misconfigured when somebody is to be told of pushes and nothing is there to sign with."""
+    if settings.webhook_url is None:
+        yield Unwatched()
+        return
+    settings.require(GIT_WEBHOOK_SECRET=settings.webhook_secrets)
+    await asyncio.to_thread(settings.pushes_dir.mkdir, parents=True, exist_ok=True)
+    async with webhook(settings.webhook_url, revealed(settings.webhook_secrets)[0]) as receiver:
+        pushes = Pushes(FolderJournals(settings.pushes_dir), repositories, receiver, new_id)
+        async with running(pushes.run):
+            yield pushes
 
 
 def run(settings: GitSettings) -> None:

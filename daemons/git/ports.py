@@ -1,10 +1,13 @@
 """What the git server needs from the outside."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Protocol, TypeVar
 
 from daemons.git.domain.access import Holder
+from daemons.git.domain.pushes import Journal, Push
+from protocol.api import GitCreation, GitRemoval
+
+Order = TypeVar("Order", GitCreation, GitRemoval)
 
 
 class AccessBook(Protocol):
@@ -27,28 +30,66 @@ class Repositories(Protocol):
         ...
 
 
-class Removable(Protocol):
-    """Repositories that can be removed."""
+class OrderedRepositories(Protocol):
+    """Repositories that are made and removed by order."""
+
+    async def ensure(self, repository: str, files: Mapping[str, bytes]) -> bool:
+        """It is there afterwards, and unless it had a branch before, its `main` has these files by path: whether it was
+        made. Raises OSError."""
+        ...
 
     async def remove(self, repository: str) -> None:
         """There is none afterwards; harmless when there was none. Raises OSError."""
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class RemovalOrder:
-    """A repository that is to go."""
+class Branches(Protocol):
+    """What repositories have."""
 
-    repository: str
+    async def branches(self, repository: str) -> Mapping[str, str] | None:
+        """The commit of each branch; None when there is no such repository. Raises OSError."""
+        ...
 
 
-class RemovalOrders(Protocol):
-    """What is to be removed."""
+class Orders(Protocol[Order]):
+    """What is to be done, of one kind."""
 
-    async def pending(self) -> Sequence[RemovalOrder]:
+    async def pending(self) -> Sequence[Order]:
         """Orders that were not carried out. Raises OSError."""
         ...
 
-    async def done(self, order: RemovalOrder) -> None:
-        """It was carried out. Raises OSError."""
+    async def done(self, order: Order) -> None:
+        """It was carried out; harmless when it was withdrawn meanwhile. Raises OSError."""
+        ...
+
+
+class PushJournals(Protocol):
+    """A journal of pushes for each repository. All raise OSError."""
+
+    async def every(self) -> Sequence[str]:
+        """The repositories that have one."""
+        ...
+
+    async def load(self, repository: str) -> Journal | None:
+        """Its journal, if it has one."""
+        ...
+
+    async def save(self, repository: str, journal: Journal) -> None:
+        """Replace it, whole and durably."""
+        ...
+
+    async def forget(self, repository: str) -> None:
+        """It has none any more."""
+        ...
+
+
+class Untold(Exception):
+    """Nobody took the push; the words say why, and no secret."""
+
+
+class PushReceiver(Protocol):
+    """Whoever is told of pushes."""
+
+    async def tell(self, repository: str, push: Push) -> None:
+        """Tell, and wait until it was taken. Raises Untold."""
         ...

@@ -91,6 +91,10 @@ class Access:
         """Whether the table names this route; tests walk the router with it."""
         return (method, path) in self._open_to
 
+    def gates(self, method: str, path: str) -> tuple[Gate, ...]:
+        """The gates of a route that the table names; none: anyone may call it."""
+        return self._open_to[(method, path)]
+
     def _admit(self, request: web.Request, method: str, path: str) -> None:
         gates = self._open_to.get((method, path))
         if gates is None and method == "HEAD":
@@ -129,6 +133,10 @@ class Access:
     def _inside(self, request: web.Request, networks: Sequence[Network]) -> bool:
         address = client_address(request, self._proxies)
         return address is not None and any(address in network for network in networks)
+
+
+#: Where an application has its table.
+ACCESS: Final = web.AppKey("access", Access)
 
 
 def client_address(

@@ -6,6 +6,7 @@ Exit codes: 0 after SIGTERM or SIGINT, 78 (`EX_CONFIG`) for a configuration that
 import asyncio
 import gc
 import logging
+import resource
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Final, NoReturn, TypeVar
@@ -75,6 +76,17 @@ def serve(
                 "Free the port or choose another with --port."
             )
         raise
+
+
+def open_more_files(most: int) -> int:
+    """Let this process have as many files and sockets open, or as many as it may at most; how many that is. Shells and
+    systemd give 1,024 to begin with, for programs that use select(): no daemon does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        return wanted
+    return soft
 
 
 def collect_garbage_less_often(thresholds: tuple[int, int, int] = GARBAGE) -> None:

@@ -90,6 +90,9 @@ def _entry_options(parser: argparse.ArgumentParser) -> None:
     entry.add_argument("--key", type=Path, help="PEM file")
     entry.add_argument("--plain-port", type=int, default=80, help="with TLS: where visitors without it are sent on")
     entry.add_argument("--acme", type=Path, help="with TLS: the folder that answers for the host")
+    entry.add_argument(
+        "--resolver", action="append", default=[], help="nginx: ADDRESS:PORT of a name server, where nodes have names"
+    )
     entry.add_argument("--log", type=Path, help="nginx: the file of its access log")
     usual = Limits()
     entry.add_argument("--rate", type=int, default=usual.rate, help="requests a second of one address")
@@ -113,8 +116,6 @@ def _nginx(told: Told) -> None:
 
 
 def _nginx_entry(told: Told) -> NginxEntry:
-    if told.entrance:
-        raise Misconfigured("an entry by nginx is the first that visitors come to: leave out --entrance")
     if (told.certificate is None) is not (told.key is None):
         raise Misconfigured("TLS needs both --certificate and --key")
     tls = None if told.certificate is None else Tls(told.certificate, told.key, told.plain_port, told.acme)
@@ -132,6 +133,8 @@ def _nginx_entry(told: Told) -> NginxEntry:
         own=_own(told),
         limits=Limits(told.rate, told.burst, told.connections, told.body_megabytes),
         log_path=told.log,
+        entrances=tuple(told.entrance),
+        resolvers=tuple(map(gateway_values.place, told.resolver)),
     )
 
 
@@ -151,12 +154,12 @@ def _haproxy(told: Told) -> None:
 
 
 def _haproxy_entry(told: Told) -> None:
-    if told.key is not None or told.agent_origin or told.acme is not None:
-        raise Misconfigured("haproxy has the key in --certificate, and no --agent-origin and no --acme; nginx has")
+    if told.key is not None or told.acme is not None or told.resolver:
+        raise Misconfigured("haproxy has the key in --certificate, and no --acme and no --resolver; nginx has")
     agent = gateway_values.place(told.agent) if told.agent else None
     entry = HaproxyEntry(
         *gateway_values.place(told.listen),
-        Services(gateway_values.place(told.api), agent, told.body_megabytes),
+        Services(gateway_values.place(told.api), agent, told.body_megabytes, tuple(told.agent_origin)),
         gateway_values.place(told.deploy),
         told.folder,
         certificate=told.certificate,

@@ -23,12 +23,13 @@ _ASKING: Final = Template(_HERE.joinpath("ways.lua").read_text(encoding="utf-8")
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Addresses and ports of what is not on nodes: the API, and the service behind /fun-agent/. Bodies may have so many
-    megabytes."""
+    """Addresses and ports of what is not on nodes: the API, and the service behind /fun-agent/, which pages of
+    `agent_origins` may call. Bodies may have so many megabytes."""
 
     api: tuple[str, int]
     agent: tuple[str, int] | None = None
     body_megabytes: int = 200
+    agent_origins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +72,12 @@ def parts(services: Services, pages_path: str, tunnel_seconds: int) -> dict[str,
     pieces = re.split(r"^# --- (\w+)\n", _SHARED, flags=re.MULTILINE)
     found = dict(zip(pieces[1::2], pieces[2::2], strict=True))
     found["backends"] += found["agent"] if services.agent else found["noagent"]
+    found["backends"] = found["backends"].replace("$cors\n", found["cors"] if services.agent_origins else "")
     filled = {
         "pages": pages_path,
         "api": values.address(*services.api),
         "agent": values.address(*services.agent) if services.agent else "",
+        "agent_origins": " ".join(map(values.origin, services.agent_origins)),
         "body_bytes": values.positive(services.body_megabytes, "body_megabytes") * 2**20,
         "tunnel_seconds": f"{values.positive(tunnel_seconds, 'tunnel_seconds')}s",
     }

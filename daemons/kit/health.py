@@ -12,6 +12,7 @@ from aiohttp import web
 
 from daemons.kit.bodies import refuse, reply
 from daemons.kit.clock import Clock
+from daemons.kit.openapi import Answers
 from protocol.errors import ErrorReason
 from protocol.nodes import ServiceHealth
 
@@ -31,10 +32,12 @@ class HealthRoutes:
         """The routes, open to anyone."""
         return [web.get("/internal/health", self.health), web.get("/internal/ready", self.ready)]
 
+    @Answers(ServiceHealth, envelope=True)
     async def health(self, _request: web.Request) -> web.Response:
         """The process is alive."""
         return reply(ServiceHealth(service=self._service, timestamp=self._clock.now()))
 
+    @Answers(ServiceHealth, envelope=True, refuses=(503,))
     async def ready(self, _request: web.Request) -> web.Response:
         """Every check passes, or 503 that names those that do not."""
         failed = {name: problem for name, check in self._checks.items() if (problem := await _run(check))}

@@ -9,6 +9,8 @@ from aiohttp.hdrs import METH_ALL
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from daemons.kit.openapi import TEXT, Answers
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Refresh = Callable[[], Awaitable[None]]
 
@@ -40,6 +42,7 @@ class Metrics:
         """`GET /metrics`, open to anyone who reaches the port."""
         return [web.get("/metrics", self.expose)]
 
+    @Answers(media=TEXT)
     async def expose(self, _request: web.Request) -> web.Response:
         """The text format."""
         for refresh in self._refreshes:

@@ -1,7 +1,8 @@
 """The platform's entry, where nginx is it: one configuration file before several nodes of either kind, rendered once.
 
 What it does with each address is in the file itself (nginx_entry.conf); HAProxy's entry says the same in its words.
-Format: nginx 1.22, modules ngx_http_proxy, map, rewrite, auth_request, limit_req, limit_conn and ssl.
+Format: nginx 1.22, modules ngx_http_proxy, map, geo, rewrite, auth_request,
+limit_req, limit_conn, realip and ssl.
 TLS: Mozilla's server side guideline 5.7, intermediate.
 """
 
@@ -13,6 +14,7 @@ from string import Template
 from typing import Final
 
 from daemons.kit import gateway_values as values
+from daemons.kit import nginx_entrances
 from daemons.kit.gateway_hosts import OwnHosts
 from daemons.kit.gateway_pages import page
 from daemons.kit.nginx_pages import locations
@@ -74,6 +76,10 @@ class NginxEntry:
     own: OwnHosts | None = None
     limits: Limits = field(default_factory=Limits)
     log_path: Path | None = None
+    #: Addresses and networks of gateways before this one: what they say of a visitor's address and scheme is believed.
+    entrances: tuple[str, ...] = ()
+    #: Addresses and ports of name servers, for nodes that say a name where they are.
+    resolvers: tuple[tuple[str, int], ...] = ()
 
 
 def render(entry: NginxEntry) -> str:
@@ -125,9 +131,18 @@ def _values(entry: NginxEntry) -> dict[str, object]:
         "stripped": "".join(f'    proxy_set_header {name} "";\n' for name in STRIPPED),
         "page_locations": "".join(locations(page(name), "en", _NAMED) for name in _PAGES),
         "log_format": _log(entry.log_path),
+        "entrances": nginx_entrances.scheme(entry.entrances, "en"),
+        "believed": nginx_entrances.believed(entry.entrances),
+        "resolver": _resolver(entry.resolvers),
         **_agent(entry),
         **_tls(entry),
     }
+
+
+def _resolver(servers: tuple[tuple[str, int], ...]) -> str:
+    """Names are asked for again after ten seconds, whatever their servers say: a node that moved must be found."""
+    listed = " ".join(values.address(*each) for each in servers)
+    return f"    resolver {listed} valid=10s;\n    resolver_timeout 2s;\n" if listed else ""
 
 
 def _agent(entry: NginxEntry) -> dict[str, str]:

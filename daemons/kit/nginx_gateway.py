@@ -5,7 +5,6 @@ ngx_http_map, ngx_http_rewrite, ngx_http_auth_request and ngx_http_realip.
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -13,6 +12,7 @@ from string import Template
 from typing import Final
 
 from daemons.kit import gateway_values as values
+from daemons.kit import nginx_entrances
 from daemons.kit.gateway_hosts import OwnHosts
 from daemons.kit.gateway_pages import page
 from daemons.kit.nginx_pages import locations
@@ -53,7 +53,8 @@ def render(gateway: NginxGateway) -> str:
     return Template(text).substitute(
         # Elsewhere it is what a server's name says.
         no_own="" if gateway.own else 'map "" $ws_own {\n    default "";\n}\n',
-        **_entrances(gateway.entrances),
+        believed=nginx_entrances.believed(gateway.entrances),
+        entrances=nginx_entrances.scheme(gateway.entrances, "ws"),
         own_scheme=own.scheme,
         own_authority=own.authority,
         own_host=own.pattern,
@@ -68,16 +69,3 @@ def render(gateway: NginxGateway) -> str:
         upload_megabytes=values.positive(gateway.upload_megabytes, "upload_megabytes"),
         page_locations="".join(locations(page(name), "ws") for name in _PAGES),
     )
-
-
-def _entrances(networks: Sequence[str]) -> dict[str, str]:
-    listed = [values.network(each) for each in networks]
-    believed = "".join(f"    set_real_ip_from {each};\n" for each in listed)
-    known = "".join(f"    {each} 1;\n" for each in listed)
-    return {
-        "believed": f"{believed}    real_ip_header X-Forwarded-For;\n" if listed else "",
-        "entrances": (
-            f"geo $realip_remote_addr $ws_entrance {{\n    default 0;\n{known}}}\n"
-            'map "$ws_entrance:$http_x_forwarded_proto" $ws_scheme {\n    default $scheme;\n    1:https https;\n}\n'
-        ),
-    }

@@ -27,7 +27,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Problems = Mapping[type[Exception], tuple[int, ErrorReason]]
 Refusal = Callable[[int, str, ErrorReason, object], web.Response]
 
-_HTTP_REASONS: Final[Mapping[int, ErrorReason]] = {
+#: Of refusals that no table of problems names.
+HTTP_REASONS: Final[Mapping[int, ErrorReason]] = {
     400: ErrorReason.INVALID_REQUEST,
     401: ErrorReason.UNAUTHORIZED,
     403: ErrorReason.FORBIDDEN,
@@ -63,7 +64,7 @@ def problem_middleware(problems: Problems, refusal: Refusal = in_envelope) -> An
             except InvalidRequest as error:
                 response = refusal(400, str(error), ErrorReason.INVALID_REQUEST, {"fields": list(error.fields)})
             except web.HTTPException as error:
-                reason = _HTTP_REASONS.get(error.status, ErrorReason.INTERNAL)
+                reason = HTTP_REASONS.get(error.status, ErrorReason.INTERNAL)
                 response = refusal(error.status, _said(error), reason, None)
             except Exception as error:  # noqa: BLE001 - the edge: everything below is answered here
                 response = _mapped(request, error, problems, refusal)

@@ -77,7 +77,8 @@ def build_app(settings: WorkspaceSettings, parts: Parts) -> web.Application:
     gateway = Gate("gateway", "X-WS-Token", revealed(settings.gateway_tokens))
     previews = PreviewRoutes(services.previews, services.admission, seen_at(settings))
     wiring.serve_gateway(previews.table(), gate=gateway)
-    wiring.serve_anybody(HealthRoutes("workspace", parts.clock, parts.checks).table(), metrics.table())
+    checks = parts.checks | ({"api": services.heartbeat.check} if services.heartbeat else {})
+    wiring.serve_anybody(HealthRoutes("workspace", parts.clock, checks).table(), metrics.table())
     app.on_shutdown.append(lambda _app: services.execs.close())
     wiring.loop(*_loops(services, settings))
     app[SERVICES] = services

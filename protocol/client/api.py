@@ -14,6 +14,7 @@ from protocol.api import (
     AppInfo,
     CreateApp,
     GitKeyInfo,
+    OpenedEditor,
     StartDeployment,
     StoppedDeployment,
     UpdateApp,
@@ -25,6 +26,7 @@ from protocol.client.stream import payloads
 from protocol.client.transport import Transport
 from protocol.jobs import JobView
 from protocol.nodes import ServiceHealth
+from protocol.pushes import PushToDeployView, SetPushToDeploy
 from protocol.releases import ReleasePage, RollbackJob
 from protocol.running import AppLogEvent, AppLogQuery
 
@@ -35,7 +37,10 @@ _APPS: Final = TypeAdapter(tuple[AppInfo, ...], config=LATE)
 _JOBS: Final = TypeAdapter(tuple[JobView, ...], config=LATE)
 _KEYS: Final = TypeAdapter(tuple[GitKeyInfo, ...], config=LATE)
 _NOTHING: Final[TypeAdapter[None]] = TypeAdapter(None, config=LATE)
+_PUSHES: Final = "/api/fun-ai/app/push-to-deploy"
 _STOP_SECONDS: Final = 70.0
+#: An image may be pulled for the first container of a user.
+_OPEN_SECONDS: Final = 360.0
 _QUIET_BUILD_SECONDS: Final = 1800.0
 
 Query = Mapping[str, str | int | None]
@@ -81,6 +86,19 @@ class ApiClient:
         """The app is gone, and what it has elsewhere is taken away; asked again, how far that came. Raises Refused
         404."""
         return await self.transport.call("POST", "/api/fun-ai/app/delete", AppDeletionView, query={"appId": app_id})
+
+    async def open_editor(self, app_id: str) -> OpenedEditor:
+        """The app's folder is there and one's container runs; nothing of the app is started. Raises Refused 404."""
+        path, asked = "/api/fun-ai/app/open-editor", {"appId": app_id}
+        return await self.transport.call("POST", path, OpenedEditor, query=asked, seconds=_OPEN_SECONDS)
+
+    async def push_to_deploy(self, app_id: str) -> PushToDeployView:
+        """Which pushes of an app are deployed, and what became of the newest. Raises Refused 404."""
+        return await self.transport.call("GET", _PUSHES, PushToDeployView, query={"appId": app_id})
+
+    async def set_push_to_deploy(self, order: SetPushToDeploy) -> PushToDeployView:
+        """Change which are. Raises Refused 404."""
+        return await self.transport.call("POST", _PUSHES, PushToDeployView, body=order)
 
     async def apps(self) -> tuple[AppInfo, ...]:
         """All one's apps."""

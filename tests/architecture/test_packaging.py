@@ -41,7 +41,7 @@ def test_an_example_names_only_variables_that_are_read(name: str) -> None:
     assert set(example(name)) - variables(settings_of(name)) == set()
 
 
-@pytest.mark.parametrize("name", [name for name in DAEMONS if name != "git"])
+@pytest.mark.parametrize("name", DAEMONS)
 def test_an_example_does_not_start_until_its_secrets_are_set(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable, value in example(name).items():
         monkeypatch.setenv(variable, value)

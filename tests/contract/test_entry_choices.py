@@ -2,11 +2,14 @@
 
 import asyncio
 import io
+import socket
 import ssl
+import struct
 import subprocess
 import warnings
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import cast
 
 import aiohttp
 import httpx
@@ -49,12 +52,13 @@ async def test_too_many_requests_of_one_address_are_left_out(tmp_path: Path) -> 
         assert {answer.headers["retry-after"] for answer in refused} == {"5"}
 
 
-async def test_pages_of_listed_origins_may_call_the_agent_service(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", entries.ENTRIES)
+async def test_pages_of_listed_origins_may_call_the_agent_service(tmp_path: Path, kind: str) -> None:
     origin = "https://funar.example.com"
-    async with entries.world(entries.nginx, tmp_path, agent_origins=(origin,)) as world:
+    async with entries.world(entries.ENTRIES[kind], tmp_path, agent_origins=(origin,)) as world:
         asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
         allowed = await world.visitor.options("/fun-agent/chat", headers={"Origin": origin, **asked})
-        assert allowed.status_code == 204
+        assert (allowed.status_code, len(allowed.headers["x-request-id"])) == (204, 32)
         assert allowed.headers["access-control-allow-origin"] == origin
         assert allowed.headers["access-control-allow-credentials"] == "true"
         assert "Authorization" in allowed.headers["access-control-allow-headers"]
@@ -68,9 +72,10 @@ async def test_pages_of_listed_origins_may_call_the_agent_service(tmp_path: Path
             assert (await world.visitor.options("/fun-agent/chat", headers={"Origin": other})).status_code == 200
 
 
-async def test_hosts_of_previews_own_lead_to_their_node(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", entries.ENTRIES)
+async def test_hosts_of_previews_own_lead_to_their_node(tmp_path: Path, kind: str) -> None:
     own = OwnHosts.of("http://preview.example.com")
-    async with entries.world(entries.nginx, tmp_path, own=own) as world:
+    async with entries.world(entries.ENTRIES[kind], tmp_path, own=own) as world:
         world.api.nodes = {"appId=1": f"http://127.0.0.1:{world.services['w1']}"}
         for path in ("/", "/api/fun-ai/x", "/runtime/7/", "/preview/2/", "/_en_preview"):
             found = await world.seen(path, Host="1.preview.example.com")
@@ -78,6 +83,66 @@ async def test_hosts_of_previews_own_lead_to_their_node(tmp_path: Path) -> None:
             assert found["headers"]["host"] == "1.preview.example.com"
         unknown = await world.visitor.get("/", headers={"Host": "2.preview.example.com"})
         assert unknown.status_code == 404
+
+
+@pytest.mark.parametrize("kind", entries.ENTRIES)
+async def test_who_is_before_the_entry_says_who_visits_and_nobody_else_does(tmp_path: Path, kind: str) -> None:
+    said = {"X-Forwarded-For": "6.6.6.6, 203.0.113.7", "X-Forwarded-Proto": "https"}
+    async with entries.world(entries.ENTRIES[kind], tmp_path, entrances=("127.0.0.2",)) as world:
+        await world.deployed("7", on="n1")
+        for address, visitor, scheme in (("127.0.0.2", "203.0.113.7", "https"), ("127.0.0.3", "127.0.0.3", "http")):
+            way = httpx.AsyncHTTPTransport(local_address=address)
+            async with httpx.AsyncClient(base_url=world.url, transport=way, timeout=60) as client:
+                for path in ("/fun-agent/x", "/runtime/7/"):
+                    told = (await client.get(path, headers=said)).json()["headers"]
+                    assert (told["x-forwarded-for"], told["x-forwarded-proto"]) == (visitor, scheme), path
+
+
+async def test_nodes_that_have_names_are_found_by_a_name_server(tmp_path: Path) -> None:
+    names = Names({"ws-node-01.internal": "127.0.0.1"})
+    loop = asyncio.get_running_loop()
+    server, _ = await loop.create_datagram_endpoint(lambda: names, local_addr=("127.0.0.1", 0))
+    resolvers = (("127.0.0.1", server.get_extra_info("sockname")[1]),)
+    try:
+        async with entries.world(entries.nginx, tmp_path, resolvers=resolvers) as world:
+            world.api.nodes = {
+                "appId=1": f"http://ws-node-01.internal:{world.services['w1']}",
+                "appId=2": f"http://ws-node-02.internal:{world.services['w1']}",
+            }
+            assert (await world.seen("/preview/1/x"))["name"] == "w1"
+            assert (await world.visitor.get("/preview/2/x")).status_code == 502
+    finally:
+        server.close()
+
+
+class Names(asyncio.DatagramProtocol):
+    """A name server: addresses by name, and no such name for everything else. (RFC 1035, sections 4.1.1 to 4.1.3.)"""
+
+    def __init__(self, addresses: dict[str, str]) -> None:
+        self._addresses = addresses
+        self._transport: asyncio.DatagramTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        assert self._transport is not None
+        end = data.index(b"\0", 12)
+        question = data[12 : end + 5]
+        found = self._addresses.get(_name(data[12:end]))
+        of_address = question[-4:-2] == b"\0\x01"
+        answer = b"\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04" + socket.inet_aton(found) if found and of_address else b""
+        code = b"\x81\x80" if found else b"\x81\x83"
+        counts = struct.pack("!4H", 1, bool(answer), 0, 0)
+        self._transport.sendto(data[:2] + code + counts + question + answer, addr)
+
+
+def _name(labels: bytes) -> str:
+    parts = []
+    while labels:
+        parts.append(labels[1 : labels[0] + 1].decode())
+        labels = labels[labels[0] + 1 :]
+    return ".".join(parts)
 
 
 async def test_tls_is_what_browsers_of_today_accept_and_no_less(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The port `ImageRegistry`: one suite over the twin, a real registry and a server with Harbor's API."""
+"""The port `ImageRegistry`: one suite over the twin, a real registry, and Harbor's contract as it was recorded."""
 
 import asyncio
 import socket
@@ -7,11 +7,17 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from uuid import uuid4
 
+import httpx
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
-from daemons.deploy.adapters.registry import HarborRegistry, OciRegistry
+from daemons.deploy.adapters.harbor import HarborRegistry
+from daemons.deploy.adapters.registry import OciRegistry
+from daemons.deploy.domain.images import PushedImage
 from daemons.deploy.ports import ImageRegistry, RegistryFailed
-from tests.support.registries import LOGIN, RegistryTwin, harbor, push
+from tests.support.harbor import HarborTwin, harbor
+from tests.support.registries import LOGIN, RegistryTwin, push
 
 ABSENT = "sha256:" + "0" * 64
 Put = Callable[[str, str, str], Awaitable[str]]
@@ -24,16 +30,17 @@ class Bench:
     registry: ImageRegistry
     put: Put
     repository: str
+    lists: bool = True
 
 
 @pytest.fixture(params=["twin", "harbor", pytest.param("real", marks=pytest.mark.real)])
 async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
-    repository, twin = f"reg{uuid4().hex[:8]}/u1-app1", RegistryTwin()
+    repository, twin = f"reg{uuid4().hex[:8]}/{request.param}/u1-app1", RegistryTwin()
     async with AsyncExitStack() as stack:
         if request.param == "twin":
             yield Bench(twin, twin.put, repository)
         elif request.param == "harbor":
-            url = await stack.enter_async_context(harbor(twin))
+            url = await stack.enter_async_context(harbor(HarborTwin(twin)))
             yield Bench(HarborRegistry(url, LOGIN, 5), twin.put, repository)
         else:
             host: str = request.getfixturevalue("registry_host")
@@ -41,7 +48,7 @@ async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
             async def put(repository: str, tag: str, text: str) -> str:
                 return await push(host, repository, tag, text)
 
-            yield Bench(OciRegistry(f"http://{host}", None, 5), put, repository)
+            yield Bench(OciRegistry(f"http://{host}", None, 5), put, repository, lists=False)
 
 
 async def test_what_was_pushed_is_there_until_it_is_deleted(bench: Bench) -> None:
@@ -79,9 +86,44 @@ async def test_a_repository_goes_with_all_its_images_and_no_other_does(bench: Be
     assert await bench.registry.has(bench.repository, again)
 
 
+async def test_pushes_are_listed_newest_first_where_a_registry_tells_them(bench: Bench) -> None:
+    digests = [await bench.put(bench.repository, tag, text) for tag, text in (("a", "1"), ("b", "2"), ("b", "3"))]
+    listed = await bench.registry.pushed(bench.repository)
+    there = [PushedImage(digests[2], ("b",)), PushedImage(digests[1]), PushedImage(digests[0], ("a",))]
+    assert list(listed) == (there if bench.lists else [])
+    assert list(await bench.registry.pushed(f"{bench.repository}-nobody")) == []
+
+
+async def test_every_page_of_harbor_is_read() -> None:
+    twin = HarborTwin(per_page=2)
+    digests = [await twin.images.put("funaistudio/deep/u1-app1", f"t{number}", str(number)) for number in range(5)]
+    async with harbor(twin) as url:
+        listed = await HarborRegistry(url, LOGIN, 5).pushed("funaistudio/deep/u1-app1")
+    assert [image.digest for image in listed] == digests[::-1] and twin.calls == ["artifacts"] * 3
+
+
+async def test_a_next_page_at_another_address_gets_no_account() -> None:
+    async def elsewhere(_request: web.Request) -> web.Response:
+        return web.json_response([], headers={"Link": '<http://127.0.0.1:9/api/v2.0/x>; rel="next"'})
+
+    app = web.Application()
+    app.router.add_get("/{anything:.*}", elsewhere)
+    async with TestServer(app) as server:
+        with pytest.raises(RegistryFailed, match="another address"):
+            await HarborRegistry(str(server.make_url("")), LOGIN, 5).pushed("a/b")
+
+
+async def test_what_the_recorded_contract_does_not_have_is_refused() -> None:
+    twin = HarborTwin()
+    with pytest.raises(AssertionError, match="does not have"):
+        async with harbor(twin) as url, httpx.AsyncClient(base_url=url, auth=LOGIN) as client:
+            assert (await client.get("/api/v2.0/projects/p/repositories/a/artifacts?page=1")).status_code == 501
+            assert (await client.delete("/api/v2.0/projects/p")).status_code == 501
+
+
 async def test_a_wrong_login_and_a_rule_of_harbor_are_told_in_words() -> None:
-    twin = RegistryTwin()
-    digest = await twin.put("funaistudio/u1-app1", "protected", "one")
+    twin = HarborTwin()
+    digest = await twin.images.put("funaistudio/u1-app1", "protected", "one")
     async with harbor(twin) as url:
         for login in (None, ("robot-of-tests", "wrong")):
             with pytest.raises(RegistryFailed, match=r"HTTP 401.*DEPLOY_REGISTRY_CLEANUP_USERNAME") as caught:
@@ -89,7 +131,7 @@ async def test_a_wrong_login_and_a_rule_of_harbor_are_told_in_words() -> None:
             assert "wrong" not in str(caught.value)
         with pytest.raises(RegistryFailed, match=r"HTTP 412.*in the words of Harbor"):
             await HarborRegistry(url, LOGIN, 5).delete("funaistudio/u1-app1", digest)
-    assert await twin.has("funaistudio/u1-app1", digest)
+    assert await twin.images.has("funaistudio/u1-app1", digest)
 
 
 @pytest.mark.parametrize("kind", [OciRegistry, HarborRegistry])

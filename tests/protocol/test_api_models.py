@@ -16,11 +16,15 @@ from protocol.api import (
     CreateApp,
     GitAccess,
     GitAccessFile,
+    GitCreation,
     GitGrant,
     GitKey,
     GitKeyInfo,
     GitLoan,
     GitRemoval,
+    GitTemplate,
+    OpenedEditor,
+    RepoStatus,
     StartDeployment,
     StoppedDeployment,
     UpdateApp,
@@ -28,6 +32,7 @@ from protocol.api import (
 )
 from protocol.base import Wire
 from protocol.configuration import AppConfig
+from protocol.workspace_runs import RunState, RunType, RunView
 
 GOLDEN = Path(__file__).parent / "golden"
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, 678000, UTC)
@@ -48,10 +53,20 @@ MODELS: dict[str, Wire] = {
         deploy_access_url=URL,
         access_url=URL,
         repo_ssh_url="ssh://git@127.0.0.1:2222/funai/u1-app20001.git",
+        repo_status=RepoStatus.FAILED,
+        repo_reason="the git server has the order, and has not carried it out yet; does it run?",
         create_time=MOMENT,
         update_time=MOMENT,
     ),
     "update_app": UpdateApp(app_id="20001", app_name="store", app_description="sells", app_type="web"),
+    "opened_editor": OpenedEditor(
+        user_id=1,
+        app_id="20001",
+        project_dir="/workspace/apps/20001",
+        has_package_json=True,
+        run_status=RunView(user_id="1", state=RunState.RUNNING, type=RunType.START, app_id="20001", preview_url=URL),
+        message="how the app's deployments stand is not known now; look again in a minute",
+    ),
     "app_deletion": AppDeletionView(
         app_id=20001,
         user_id=1,
@@ -63,6 +78,9 @@ MODELS: dict[str, Wire] = {
         asked_at=MOMENT,
         next_attempt_at=MOMENT,
         message="shop is gone; what is left elsewhere is taken away without another call: workspace, repository",
+    ),
+    "git_creation": GitCreation(
+        repository="funai/u1-app20001", templates=(GitTemplate(path="Dockerfile", content="FROM scratch\n"),)
     ),
     "git_removal": GitRemoval(repository="funai/u1-app20001"),
     "app_ids": AppIds(app_ids=(20001, 20002), count=2),

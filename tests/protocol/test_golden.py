@@ -16,6 +16,7 @@ from tests.protocol.samples_files import FILE_SAMPLES
 from tests.protocol.samples_git import GIT_SAMPLES
 from tests.protocol.samples_moves import MOVE_SAMPLES
 from tests.protocol.samples_operators import OPERATOR_SAMPLES
+from tests.protocol.samples_pushes import PUSH_SAMPLES
 from tests.protocol.samples_workspace import WORKSPACE_SAMPLES
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -28,6 +29,7 @@ MODULES = (
     "protocol.audit",
     "protocol.events",
     "protocol.drains",
+    "protocol.pushes",
     "protocol.releases",
     "protocol.replicas",
     "protocol.operations",
@@ -49,7 +51,16 @@ MODULES = (
     "protocol.workspace_upkeep",
     "protocol.workspaces",
 )
-ALL = (*SAMPLES, *ACCOUNT_SAMPLES, *FILE_SAMPLES, *GIT_SAMPLES, *MOVE_SAMPLES, *OPERATOR_SAMPLES, *WORKSPACE_SAMPLES)
+ALL = (
+    *SAMPLES,
+    *ACCOUNT_SAMPLES,
+    *FILE_SAMPLES,
+    *GIT_SAMPLES,
+    *MOVE_SAMPLES,
+    *OPERATOR_SAMPLES,
+    *PUSH_SAMPLES,
+    *WORKSPACE_SAMPLES,
+)
 
 
 def name_of(kind: type[Wire]) -> str:

@@ -28,6 +28,7 @@ from tests.support.agent_twins import (
     TwinStore,
 )
 from tests.support.eventually import eventually
+from tests.support.openapi.watching import contracted
 from tests.support.output_twins import TwinOutputs, TwinUsages
 from tests.support.terminal_twins import TwinTerminals
 
@@ -94,18 +95,20 @@ def twin_parts(engine: TwinEngine, **others: Any) -> Parts:
 @asynccontextmanager
 async def listening(settings: AgentSettings, parts: Parts) -> AsyncIterator[tuple[web.AppRunner, str]]:
     """The application, once it has recovered, and its URL."""
-    runner = web.AppRunner(build_app(settings, parts), shutdown_timeout=0.5)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
-        async with aiohttp.ClientSession(url) as session:
+    app = build_app(settings, parts)
+    runner = web.AppRunner(app, shutdown_timeout=0.5)
+    with contracted(app, "agent"):
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        try:
+            async with aiohttp.ClientSession(url) as session:
 
-            async def ready() -> bool:
-                async with session.get("/internal/ready") as response:
-                    return response.status == 200
+                async def ready() -> bool:
+                    async with session.get("/internal/ready") as response:
+                        return response.status == 200
 
-            await eventually(ready)
-        yield runner, url
-    finally:
-        await runner.cleanup()
+                await eventually(ready)
+            yield runner, url
+        finally:
+            await runner.cleanup()

@@ -8,7 +8,7 @@ from datetime import timedelta
 from daemons.api import ports
 from daemons.api.ports.deletions import PartLeft
 from daemons.kit.clock import Clock
-from protocol.jobs import JobPayload, JobStatus, JobType, JobView, StoredPayload
+from protocol.jobs import JobPayload, JobStatus, JobType, JobView, OnConflict, StoredPayload
 from protocol.names import public_path
 from protocol.releases import PresentIn, ReleasePage, ReleaseView, RollbackJob
 from protocol.running import AppLogQuery
@@ -30,7 +30,9 @@ class MemoryDeployPlane:
         self.logs: dict[str, bytes] = {}
         self.outputs: dict[int, bytes] = {}
 
-    async def create(self, payload: JobPayload, idempotency_key: str | None) -> JobView:
+    async def create(
+        self, payload: JobPayload, idempotency_key: str | None, on_conflict: OnConflict = OnConflict.REJECT
+    ) -> JobView:
         """Queue a deployment."""
         self._fail()
         key = (payload.user_id, payload.app_id, idempotency_key) if idempotency_key else None
@@ -39,7 +41,12 @@ class MemoryDeployPlane:
             if first != payload:
                 raise ports.KeyUsed(f"this Idempotency-Key was used for another request, which made job {job_id}")
             return self._jobs[job_id]
-        if any(job.app_id == payload.app_id and not job.status.terminal for job in self._jobs.values()):
+        active = [job for job in self._jobs.values() if job.app_id == payload.app_id and not job.status.terminal]
+        if on_conflict is OnConflict.SUPERSEDE:
+            for job in active:
+                if job.status is JobStatus.PENDING:
+                    self.move(job.id, JobStatus.CANCELLED)
+        elif active:
             raise ports.AppBusy(f"app {payload.app_id} has an active job")
         number = len(self._jobs) + 1
         now = self._clock.now() + timedelta(milliseconds=number)

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from yarl import URL
 
 from daemons.kit import haproxy_entry, nginx_entry
 from daemons.kit.haproxy_entry import HaproxyEntry, Services
-from daemons.kit.nginx_entry import NginxEntry
+from daemons.kit.nginx_entry import Limits, NginxEntry
 from protocol.jobs import ClaimedJob, JobStatus, ReportJob
 from tests.http.deploy.plane import TOKENS, Plane, serving
 from tests.support import real
@@ -162,7 +162,29 @@ async def nginx(world: World, folder: Path, **changes: Any) -> AsyncIterator[str
         TOKENS["gateway"],
         agent=("127.0.0.1", world.services["agent"]),
     )
-    entry = replace(entry, **changes)
+    async with _nginx(replace(entry, **changes), folder) as url:
+        yield url
+
+
+@asynccontextmanager
+async def before(
+    ready: Mapping[str, str], credentials: Mapping[str, str], folder: Path, agent_service: int
+) -> AsyncIterator[str]:
+    """The entry before a platform that bin/up started, by nginx; its address."""
+    api, deploy = (("127.0.0.1", URL(ready[name]).port or 0) for name in ("api", "deploy"))
+    tokens = credentials["FUNAI_WORKSPACE_NODE_REGISTRY_GATEWAY_TOKEN"], credentials["DEPLOY_GATEWAY_TOKEN"]
+    agent = "127.0.0.1", agent_service
+    # Tests ask again and again, from one address.
+    limits = Limits(rate=1000, burst=10_000)
+    entry = NginxEntry(
+        "127.0.0.1", real.free_port(), api, deploy, folder / "cache", *tokens, agent=agent, limits=limits
+    )
+    async with _nginx(entry, folder) as url:
+        yield url
+
+
+@asynccontextmanager
+async def _nginx(entry: NginxEntry, folder: Path) -> AsyncIterator[str]:
     await asyncio.to_thread(_configure, folder, entry)
     argv = [real.program("nginx", "nginx"), "-p", str(folder), "-c", str(folder / "nginx.conf")]
     with real.process([*argv, "-e", str(folder / "error.log"), "-g", "daemon off;"], folder / "nginx.log"):
@@ -173,7 +195,8 @@ async def nginx(world: World, folder: Path, **changes: Any) -> AsyncIterator[str
 @asynccontextmanager
 async def haproxy(world: World, folder: Path, **changes: Any) -> AsyncIterator[str]:
     """The entry by HAProxy; its address."""
-    services = Services(("127.0.0.1", world.api.port), ("127.0.0.1", world.services["agent"]))
+    agent, origins = ("127.0.0.1", world.services["agent"]), changes.pop("agent_origins", ())
+    services = Services(("127.0.0.1", world.api.port), agent, agent_origins=origins)
     deploy = ("127.0.0.1", URL(world.plane.url).port or 0)
     entry = replace(HaproxyEntry("127.0.0.1", real.free_port(), services, deploy, folder), **changes)
     await asyncio.to_thread(haproxy_entry.install, entry, folder / "haproxy.cfg")

@@ -14,6 +14,7 @@ from daemons.api.adapters.workspace_calls import HttpNodeCalls
 from daemons.api.app import Parts, build_app
 from daemons.api.composition.workspaces import NodeTokens, WorkspaceParts
 from daemons.api.domain.deployments import Hosting
+from daemons.api.domain.workspaces import PlacementPolicy
 from daemons.api.ports import DeployPlane
 from daemons.api.services.moving import Pace
 from daemons.kit.auth import Network
@@ -23,6 +24,7 @@ from protocol.headers import WORKSPACE_NODE_TOKEN
 from tests.support.deploy_plane import MemoryDeployPlane
 
 ADMIN, NODE_TOKEN = "admin-token-0123456789", "node-token-0123456789"
+POLICY = PlacementPolicy()
 QUICK = Pace(at_once=2, keep_seconds=0, pause_seconds=0.05)
 
 
@@ -35,6 +37,7 @@ async def served_api(
     networks: Sequence[Network] = (),
     pace: Pace = QUICK,
     plane: DeployPlane | None = None,
+    policy: PlacementPolicy = POLICY,
 ) -> AsyncIterator[str]:
     """Its address; `secret` is what it signs calls to nodes with, `tokens` are those of its users, `networks` where
     nodes and operators may call from, `plane` is the control plane, else one in memory."""
@@ -53,6 +56,7 @@ async def served_api(
                     NodeTokens([NODE_TOKEN], networks=networks),
                     moving=HttpMovingNodes(calls),
                     pace=pace,
+                    policy=policy,
                 ),
                 user_tokens={user: [token] for user, token in tokens.items()},
                 admin_tokens=[ADMIN],

@@ -1,4 +1,8 @@
-"""A user's day over the whole platform: write, install, run, look, change, commit, push, deploy, visit, delete."""
+"""A user's day over the whole platform, as the user lives it: an ordinary account, and one address for everything.
+
+The two paths of the system: develop (open the workspace, write, install, look at it live, commit and push) and publish
+(order a deployment, visit what it made). After that come a move to another node, and the app's end.
+"""
 
 import asyncio
 import io
@@ -10,14 +14,18 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import aiohttp
 import httpx
 import pytest
+from pydantic import TypeAdapter
 
 from daemons.supervisor.domain.credentials import parse
+from protocol.accounts import AccountView, CreateAccount
 from protocol.client.api import ApiClient, bearer
 from protocol.client.transport import ClientError, Transport
 from protocol.client.workspace import WorkspaceClient
@@ -27,13 +35,16 @@ from protocol.jobs import JobStatus
 from protocol.workspace_git import CommitMessage, GitResult
 from protocol.workspace_moves import WorkspaceMoveState
 from protocol.workspace_runs import RunState, RunType
-from tests.support import engines, git_image, node_image, preview_gateway, real, workspace_node
+from tests.support import engines, entries, git_image, node_image, preview_gateway, real, workspace_node
 from tests.support.eventually import eventually
+from tests.support.gateways import Backends
 from tests.support.platform import Up, free_base
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(800)]
 SECOND = "ws-node-02"
-FILES = "/api/fun-ai/workspace/files"
+WORKSPACE = "/api/fun-ai/workspace"
+FILES = f"{WORKSPACE}/files"
+NAME, PASSWORD = "somebody", "correct horse battery staple"
 _MOVED = (WorkspaceMoveState.KEEPING, WorkspaceMoveState.DONE)
 _STAYED = (WorkspaceMoveState.FAILED, WorkspaceMoveState.CANCELLED)
 _SERVER = """import { createServer } from 'node:http';
@@ -67,12 +78,13 @@ def up(docker_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up
 
 @dataclass
 class User:
-    """Somebody in front of the API with an app of their own."""
+    """Somebody in front of the gateway who has logged in and has an app of their own. `visitor` has no account."""
 
     api: ApiClient
     workspace: WorkspaceClient
     raw: httpx.AsyncClient
     visitor: httpx.AsyncClient
+    user_id: str
     app_id: str
 
     async def preview(self) -> str:
@@ -104,16 +116,36 @@ class User:
         (await self.raw.post(f"{FILES}/content", json=order)).raise_for_status()
 
     async def ended(self, kind: RunType) -> None:
-        """A run of this kind, to its end."""
-        await self.workspace.run(kind, self.app_id)
-
-        async def over() -> bool:
-            return (await self.workspace.run_status()).finished_at_ms is not None
-
-        await eventually(over)
+        """A run of this kind, to its end, which its events tell as it comes."""
+        query = {"appId": self.app_id}
+        async with self.raw.stream("GET", f"{WORKSPACE}/realtime/events", params=query) as events:
+            assert events.headers["Content-Type"].startswith("text/event-stream")
+            told = (json.loads(line[5:])["state"] async for line in events.aiter_lines() if line.startswith("data:"))
+            async with asyncio.timeout(120):
+                assert await anext(told)
+                await self.workspace.run(kind, self.app_id)
+                assert "SUCCESS" in [state async for state in until(told, {"SUCCESS", "FAILED"})]
         found = await self.workspace.run_status()
         log = await self.workspace.run_log(self.app_id, kind)
         assert (found.type, found.exit_code) == (kind, 0), log
+
+    async def types(self, command: str, answer: str) -> None:
+        """A command in the app's terminal says so."""
+        url = str(self.raw.base_url.join(f"{WORKSPACE}/terminal?appId={self.app_id}"))
+        headers = {"Authorization": self.raw.headers["Authorization"]}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.ws_connect(url, headers=headers) as socket,
+            asyncio.timeout(60),
+        ):
+            assert json.loads((await socket.receive()).data)["type"] == "ready"
+            await socket.send_bytes(f"{command}\n".encode())
+            said = b""
+            while answer.encode() not in said:
+                message = await socket.receive()
+                assert message.type is aiohttp.WSMsgType.BINARY, message
+                said += message.data
+            await socket.send_str('{"type":"close"}')
 
 
 @pytest.fixture
@@ -121,18 +153,52 @@ def credentials(up: Up) -> dict[str, str]:
     return parse(Path(up.ready["credentials"]).read_text())
 
 
+async def until(told: AsyncIterator[str], last: set[str]) -> AsyncIterator[str]:
+    """What is told, to the first of these and with it."""
+    async for word in told:
+        yield word
+        if word in last:
+            return
+
+
 @pytest.fixture
-async def user(up: Up, credentials: dict[str, str]) -> AsyncIterator[User]:
-    token = credentials["API_USER_TOKEN"]
-    options: dict[str, Any] = {"timeout": 60, "trust_env": False, "verify": False}
-    async with (
-        Transport(up.ready["api"], bearer(token)) as transport,
-        httpx.AsyncClient(base_url=up.ready["api"], headers=bearer(token), **options) as raw,
-        httpx.AsyncClient(base_url=up.ready["gateway"], **options) as visitor,
-    ):
-        api = ApiClient(transport)
-        app, me = await api.create_app(), await api.me()
-        yield User(api, WorkspaceClient(transport, str(me.user_id)), raw, visitor, str(app.id))
+async def account(up: Up, credentials: dict[str, str]) -> str:
+    """The id of an account that an admin has made."""
+    async with Transport(up.ready["api"], {ADMIN_TOKEN: credentials["API_ADMIN_TOKEN"]}) as transport:
+        order = CreateAccount(user_name=NAME, password=PASSWORD)
+        made = await transport.call("POST", "/api/fun-ai/admin/users/create", TypeAdapter(AccountView), body=order)
+    return str(made.user_id)
+
+
+@pytest.fixture
+async def entry(up: Up, credentials: dict[str, str], tmp_path: Path) -> AsyncIterator[str]:
+    """The platform's one public address."""
+    backends = Backends()
+    try:
+        async with entries.before(up.ready, credentials, tmp_path / "entry", await backends.serve("agent")) as url:
+            yield url
+    finally:
+        await backends.close()
+
+
+@pytest.fixture
+async def user(up: Up, entry: str, account: str) -> AsyncIterator[User]:
+    options: dict[str, Any] = {"timeout": 60, "trust_env": False}
+    async with httpx.AsyncClient(base_url=entry, **options) as visitor:
+        login = {"userName": NAME, "password": PASSWORD}
+        session = (await visitor.post("/api/fun-ai/auth/login", json=login)).raise_for_status().json()["data"]
+        headers = bearer(session["accessToken"])
+        async with (
+            Transport(entry, headers) as transport,
+            httpx.AsyncClient(base_url=entry, headers=headers, **options) as raw,
+        ):
+            api = ApiClient(transport)
+            app, me = await api.create_app(), await api.me()
+            assert (str(me.user_id), session["role"]) == (account, "user")
+            yield User(api, WorkspaceClient(transport, account), raw, visitor, account, str(app.id))
+    argv = f"docker -H {up.docker_url} ps -aq --filter name=^rt-u-{account}-"
+    for container in (await said(*argv.split())).split():
+        await said("docker", "-H", up.docker_url, "rm", "-f", container)
 
 
 @pytest.fixture
@@ -196,10 +262,12 @@ async def test_a_users_day(up: Up, user: User, second: str, credentials: dict[st
     tree = (await user.raw.get(f"{FILES}/tree", params={"appId": user.app_id})).json()["data"]["nodes"]
     assert {"package.json", "server.mjs", "text.mjs", "vendor"} <= {node["name"] for node in tree}
 
-    # Install, run, look, change, look again.
+    # Install, look around, run, look, change, look again.
     await user.ended(RunType.INSTALL)
+    await user.types("ls; echo $((6 * 7))=$FUNAI_USER_ID", f"42={user.user_id}")
     await user.workspace.run(RunType.DEV, user.app_id)
     await user.sees("first of a package")
+    assert (await user.visitor.get(f"/ws/{user.user_id}/")).text == "first of a package"
     await user.write("text.mjs", "export const text = 'second';\n")
     await user.sees("second of a package")
     assert (await user.workspace.run_status()).state is RunState.RUNNING
@@ -221,17 +289,21 @@ async def test_a_users_day(up: Up, user: User, second: str, credentials: dict[st
     assert (await user.api.job(job.id)).status is JobStatus.SUCCEEDED
     published = await user.visitor.get(f"/runtime/{user.app_id}/")
     assert (published.status_code, published.text) == (200, "second of a package")
+    assert (await user.visitor.get(f"/apps/{user.app_id}/")).text == "second of a package"
+    ready = await user.api.app(user.app_id)
+    assert (ready.app_status, urlsplit(ready.deploy_access_url or "").path) == (3, f"/runtime/{user.app_id}/")
     assert await user.preview() == "second of a package"
 
     # The workspace moves to another node, and everything goes on there.
     await moved(up, user, credentials["API_ADMIN_TOKEN"])
-    where = await user.raw.get("/api/fun-ai/workspace/internal/gateway/node", params={"appId": user.app_id})
+    lookup = f"{WORKSPACE}/internal/gateway/node?appId={user.app_id}"
+    assert (await user.raw.get(lookup)).status_code in (403, 404)
+    token = {"X-WS-Token": credentials["FUNAI_WORKSPACE_NODE_REGISTRY_GATEWAY_TOKEN"]}
+    where = await user.visitor.get(up.ready["api"] + lookup, headers=token)
     assert where.headers["X-WS-Node"] == second
-    async with httpx.AsyncClient(base_url=second, timeout=60, trust_env=False, verify=False) as visitor:
-        there = replace(user, visitor=visitor)
-        await there.sees("second of a package")
-        await there.write("text.mjs", "export const text = 'third';\n")
-        await there.sees("third of a package")
+    await user.sees("second of a package")
+    await user.write("text.mjs", "export const text = 'third';\n")
+    await user.sees("third of a package")
     assert (await user.workspace.git_status(user.app_id)).dirty
     pushed = await user.workspace.git(user.app_id, "commit-push", CommitMessage(message="Third"))
     assert pushed.result is GitResult.SUCCESS, pushed
@@ -241,9 +313,9 @@ async def test_a_users_day(up: Up, user: User, second: str, credentials: dict[st
 
 async def deleted(up: Up, user: User) -> None:
     """The app is gone everywhere, although parts of the platform die meanwhile."""
-    repository = up.folder / "git" / "repositories" / "funai" / f"u1-app{user.app_id}.git"
-    containers = ("docker", "-H", up.docker_url, "ps", "-aq", "--filter", f"name=^rt-u-1-{user.app_id}")
-    folders = ("docker", "-H", up.docker_url, "exec", "ws-u-1", "ls", "-A", "/workspace/apps")
+    repository = up.folder / "git" / "repositories" / "funai" / f"u{user.user_id}-app{user.app_id}.git"
+    containers = ("docker", "-H", up.docker_url, "ps", "-aq", "--filter", f"name=^rt-u-{user.user_id}-{user.app_id}")
+    folders = ("docker", "-H", up.docker_url, "exec", f"ws-u-{user.user_id}", "ls", "-A", "/workspace/apps")
     assert await asyncio.to_thread(repository.is_dir) and await said(*containers)
     assert user.app_id in await said(*folders)
     kill(up, "deploy")
@@ -288,7 +360,7 @@ async def moved(up: Up, user: User, admin_token: str) -> None:
 
         await eventually(known)
         target = next(node.node_id for node in (await admin.nodes()).nodes if node.name == SECOND)
-        move = await admin.start_move(str((await user.api.me()).user_id), target)
+        move = await admin.start_move(user.user_id, target)
 
         async def over() -> bool:
             return (await admin.move(move.move_id)).state in (*_MOVED, *_STAYED)

@@ -5,14 +5,17 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import httpx
 import pytest
 
+from daemons.api.domain.workspaces import PlacementPolicy
 from protocol.client.api import bearer
 from protocol.headers import ADMIN_TOKEN
 from tests.support import workspace_node
+from tests.support.eventually import eventually
 from tests.support.served_api import ADMIN, hear, served_api
 from tests.support.workspace_node import SECRET, Node, new_user
 
@@ -53,6 +56,44 @@ async def test_the_first_call_makes_the_workspace_and_its_epoch(person: Person) 
     assert (made["containerStatus"], made["epoch"]) == ("RUNNING", 1)
     after = (await person.calls.get(f"{PREFIX}/container/status")).json()["data"]
     assert after["containerStatus"] == "RUNNING"
+
+
+async def test_an_editor_opens_with_a_container_and_starts_nothing(person: Person) -> None:
+    async def opened() -> dict[str, Any]:
+        answer = await person.calls.post(f"/api/fun-ai/app/open-editor?userId={person.user_id}&appId={person.app_id}")
+        assert answer.status_code == 200, answer.text
+        told: dict[str, Any] = answer.json()["data"]
+        return told
+
+    first = await opened()
+    assert (first["userId"], first["appId"], first["app"]["id"]) == (
+        int(person.user_id),
+        person.app_id,
+        int(person.app_id),
+    )
+    assert (first["projectDir"], first["hasPackageJson"]) == (f"/workspace/apps/{person.app_id}", False)
+    assert (first["runStatus"]["state"], "no package.json" in first["message"]) == ("IDLE", True)
+    status = (await person.calls.get(f"{PREFIX}/container/status")).json()["data"]
+    assert status["containerStatus"] == "RUNNING"
+
+    body = {"appId": person.app_id, "path": "web/package.json", "content": "{}"}
+    assert (await person.calls.post(f"{PREFIX}/files/content", json=body)).is_success
+    other = str((await person.calls.post("/api/fun-ai/app/create")).json()["data"]["id"])
+    await person.calls.post(f"{PREFIX}/files/ensure-dir?appId={other}")
+    page = {"appId": other, "path": "index.html", "content": "<p>hi"}
+    assert (await person.calls.post(f"{PREFIX}/files/content", json=page)).is_success
+    assert (await person.calls.post(f"{PREFIX}/run/preview?appId={other}")).is_success
+
+    async def serves() -> bool:
+        return bool((await person.calls.get(f"{PREFIX}/run/status")).json()["data"]["previewUrl"])
+
+    await eventually(serves, 60)
+    second = await opened()
+    assert (second["hasPackageJson"], second["runStatus"]["appId"]) == (True, other)
+    assert second["runStatus"]["previewUrl"] is None
+    assert f"app {other} runs" in second["message"]
+    own = (await person.calls.post(f"/api/fun-ai/app/open-editor?appId={other}")).json()["data"]
+    assert own["runStatus"]["previewUrl"].endswith(f"/preview/{other}/")
 
 
 async def test_who_has_a_workspace_stays_and_who_has_none_moves(person: Person) -> None:
@@ -120,3 +161,36 @@ async def test_a_terminal_of_an_existing_client_makes_its_workspace(person: Pers
         async with aiohttp.ClientSession() as other, other.ws_connect(person.url + stranger, headers=bearer(TOKEN)):
             pass
     assert refusal.value.status in (403, 404)
+
+
+async def test_a_node_carries_as_many_runs_as_it_may(docker_url: str, tmp_path: Path) -> None:
+    users, policy = [new_user(), new_user()], PlacementPolicy(most_running=1)
+    tokens = {int(user): f"{TOKEN}-{user}" for user in users}
+    async with (
+        workspace_node.node(docker_url, tmp_path) as node,
+        served_api(tmp_path, SECRET, tokens, policy=policy) as url,
+        httpx.AsyncClient(base_url=url, timeout=60, trust_env=False, verify=False) as calls,
+    ):
+        await hear(url, node.url)
+
+        async def call(user: str, path: str, **more: Any) -> httpx.Response:
+            return await calls.post(path, headers=bearer(tokens[int(user)]), **more)
+
+        async def preview(user: str, kind: str = "preview") -> httpx.Response:
+            app_id = apps[user]
+            return await call(user, f"{PREFIX}/run/{kind}?appId={app_id}")
+
+        apps = {user: str((await call(user, "/api/fun-ai/app/create")).json()["data"]["id"]) for user in users}
+        for user, app_id in apps.items():
+            assert (await call(user, f"{PREFIX}/files/ensure-dir?appId={app_id}")).is_success
+            body = {"appId": app_id, "path": "index.html", "content": "<p>hi"}
+            assert (await call(user, f"{PREFIX}/files/content", json=body)).is_success
+        first, second = users
+        assert (await preview(first)).is_success
+        for kind in ("preview", "start", "build", "install"):
+            refused = await preview(second, kind)
+            assert (refused.status_code, refused.json()["reason"]) == (503, "node_full"), refused.text
+            assert int(refused.headers["Retry-After"]) > 0
+        assert (await preview(first)).is_success
+        assert (await call(first, f"{PREFIX}/run/stop")).is_success
+        assert (await preview(second)).is_success

@@ -1,7 +1,7 @@
 """What runners and the control plane ask of this node."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Literal
 
 from aiohttp import web
 
@@ -14,6 +14,7 @@ from daemons.agent.services.heartbeat import Heartbeat
 from daemons.agent.services.recovery import Recovery
 from daemons.agent.services.rollout import Order, Rollout, Wishes
 from daemons.kit.bodies import bare, number, query, read
+from daemons.kit.openapi import TEXT, Answers
 from protocol.apps import (
     AppRef,
     AppStatus,
@@ -67,6 +68,7 @@ class AppRoutes:
             web.get("/agent/apps/containers", self.containers),
         ]
 
+    @Answers(DeployedApp, refuses=(403, 409, 500, 503))
     async def deploy(self, request: web.Request) -> web.Response:
         """Answered when the app is live, or why it is not."""
         body = await read(request, DeployApp)
@@ -78,6 +80,7 @@ class AppRoutes:
             self._heartbeat.soon()
         return bare(self._deployed(body, instance))
 
+    @Answers(StoppedApp, refuses=(404, 409, 500, 503))
     async def stop(self, request: web.Request) -> web.Response:
         """Answered when the engine confirmed it."""
         body = await read(request, AppRef)
@@ -85,6 +88,7 @@ class AppRoutes:
         await self._apps.stop(body.user_id, body.app_id, body.fence)
         return bare(StoppedApp(app_id=body.app_id))
 
+    @Answers(DeletedApp, refuses=(404, 409, 500, 503))
     async def delete(self, request: web.Request) -> web.Response:
         """Answered when the engine confirmed it."""
         body = await read(request, AppRef)
@@ -92,12 +96,14 @@ class AppRoutes:
         removal = await self._apps.delete(body.user_id, body.app_id, body.fence)
         return bare(_deleted(body.app_id, removal))
 
+    @Answers(AppStatus, refuses=(500, 503))
     async def status(self, request: web.Request) -> web.Response:
         """What the engine says."""
         asked = query(request, AppRef)
         self._recovery.check()
         return bare(_status(await self._apps.status(asked.user_id, asked.app_id)))
 
+    @Answers(media=TEXT, refuses=(404, 500, 503))
     async def logs(self, request: web.Request) -> web.Response:
         """The app's own output, as text."""
         asked = query(request, AppRef)
@@ -107,6 +113,7 @@ class AppRoutes:
         headers = {"X-Content-Type-Options": "nosniff"}
         return web.Response(text=text, content_type="text/plain", charset="utf-8", headers=headers)
 
+    @Answers(LocalImages, refuses=(500, 503))
     async def images(self, request: web.Request) -> web.Response:
         """What the engine has in the app's own repositories."""
         asked = query(request, AppRef)
@@ -114,6 +121,7 @@ class AppRoutes:
         references = await self._apps.images(asked.user_id, asked.app_id)
         return bare(LocalImages(app_id=asked.app_id, images=tuple(references)))
 
+    @Answers(NodeContainers, refuses=(500, 503))
     async def containers(self, _request: web.Request) -> web.Response:
         """What the engine has of ours."""
         self._recovery.check()
@@ -123,6 +131,7 @@ class AppRoutes:
         ]
         return bare(NodeContainers(containers=tuple(found)))
 
+    @Answers(AppStatusList, refuses=(500,))
     async def every(self, _request: web.Request) -> web.Response:
         """How every app of the node stands, for operators."""
         standings = await self._apps.every()
@@ -146,6 +155,7 @@ class HealthRoutes:
         """Open to anyone."""
         return [web.get("/internal", self.alive), web.get("/internal/health", self.alive)]
 
+    @Answers(dict[str, Literal[True]])
     async def alive(self, _request: web.Request) -> web.Response:
         """The process answers."""
         return bare({"ok": True})

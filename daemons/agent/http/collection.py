@@ -8,6 +8,7 @@ from aiohttp import web
 from daemons.agent.services.collection import Collector
 from daemons.agent.services.recovery import Recovery
 from daemons.kit.bodies import bare
+from daemons.kit.openapi import Answers
 from protocol.nodes import NodeCollected
 
 #: How long the answer waits for the end; a collection goes on without it.
@@ -26,6 +27,7 @@ class CollectionRoutes:
         """The routes, for callers with the runtime token."""
         return [web.post("/agent/disk/collect", self.collect)]
 
+    @Answers(NodeCollected, refuses=(503,))
     async def collect(self, _request: web.Request) -> web.Response:
         """Remove everything that nobody needs; asked again meanwhile, both get the same answer."""
         self._recovery.check()

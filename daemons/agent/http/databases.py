@@ -8,14 +8,22 @@ from aiohttp import web
 from daemons.kit.bodies import bare, query, read
 from daemons.kit.mongo.calls import Calls
 from daemons.kit.mongo.explorer import Explorer, NoDatabaseServer
-from protocol.base import Wire
+from daemons.kit.openapi import Answers
+from protocol.base import Envelope, Wire
 from protocol.databases import (
+    CollectionList,
     CreateCollection,
+    CreatedCollection,
     DatabaseRef,
+    DeletedDocument,
     DeleteDocument,
     DocumentRef,
     FindDocuments,
+    FoundDocument,
+    FoundDocuments,
     InsertDocument,
+    InsertedDocument,
+    UpdatedDocument,
     UpdateDocument,
 )
 
@@ -42,31 +50,38 @@ class ExplorerRoutes:
             web.post(f"{PREFIX}/create-collection", self.create),
         ]
 
+    @Answers(Envelope[CollectionList], refuses=(403, 404, 422, 429, 503))
     async def collections(self, request: web.Request) -> web.Response:
         """The app's own collections."""
         return _success(await self._calls(request).collections())
 
+    @Answers(Envelope[FoundDocuments], refuses=(403, 404, 422, 429, 503))
     async def find(self, request: web.Request) -> web.Response:
         """Documents that fit a filter."""
         return _success(await self._calls(request).find(await read(request, FindDocuments)))
 
+    @Answers(Envelope[FoundDocument], refuses=(403, 404, 422, 429, 503))
     async def doc(self, request: web.Request) -> web.Response:
         """One document."""
         asked = query(request, DocumentRef)
         return _success(await self._calls(request).doc(asked.collection, asked.id))
 
+    @Answers(Envelope[InsertedDocument], refuses=(403, 404, 422, 429, 503))
     async def insert(self, request: web.Request) -> web.Response:
         """A new document."""
         return _success(await self._calls(request).insert(await read(request, InsertDocument)))
 
+    @Answers(Envelope[UpdatedDocument], refuses=(403, 404, 422, 429, 503))
     async def update(self, request: web.Request) -> web.Response:
         """A changed document."""
         return _success(await self._calls(request).update(await read(request, UpdateDocument)))
 
+    @Answers(Envelope[DeletedDocument], refuses=(403, 404, 422, 429, 503))
     async def delete(self, request: web.Request) -> web.Response:
         """A document less."""
         return _success(await self._calls(request).delete(await read(request, DeleteDocument)))
 
+    @Answers(Envelope[CreatedCollection], refuses=(403, 404, 409, 422, 429, 503))
     async def create(self, request: web.Request) -> web.Response:
         """A collection, with or without rules."""
         return _success(await self._calls(request).create(await read(request, CreateCollection)))

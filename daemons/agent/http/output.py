@@ -9,8 +9,9 @@ from aiohttp import web
 from daemons.agent.services.output import AppOutput
 from daemons.agent.services.recovery import Recovery
 from daemons.kit.bodies import query
+from daemons.kit.openapi import EVENTS, Answers
 from daemons.kit.sse import Frame, stream
-from protocol.running import AppOutputQuery
+from protocol.running import AppLogEvent, AppOutputQuery
 
 _BEAT: Final = b": beat\n\n"
 _QUIET_LOOKS: Final = 5
@@ -27,6 +28,7 @@ class OutputRoutes:
         """The routes, for callers with the runtime token."""
         return [web.get("/agent/apps/output", self.read, allow_head=False)]
 
+    @Answers(AppLogEvent, media=EVENTS, endless=True, refuses=(404, 409, 429, 503))
     async def read(self, request: web.Request) -> web.StreamResponse:
         """The app's output; a beat every five seconds while it is silent."""
         asked = query(request, AppOutputQuery)

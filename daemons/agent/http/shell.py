@@ -6,6 +6,7 @@ from daemons.agent.services.recovery import Recovery
 from daemons.agent.services.shells import Shells
 from daemons.kit.bodies import query
 from daemons.kit.lines import answered
+from daemons.kit.openapi import SOCKET, Answers
 from protocol.shell import ShellQuery
 
 
@@ -20,6 +21,7 @@ class ShellRoutes:
         """The routes, for callers with the runtime token."""
         return [web.get("/agent/apps/shell", self.open, allow_head=False)]
 
+    @Answers(media=SOCKET, status=101, refuses=(404, 409, 429, 503))
     async def open(self, request: web.Request) -> web.StreamResponse:
         """A WebSocket that carries one shell."""
         asked = query(request, ShellQuery)

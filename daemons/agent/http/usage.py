@@ -5,6 +5,7 @@ from aiohttp import web
 from daemons.agent.services.recovery import Recovery
 from daemons.agent.services.usage import AppUsage
 from daemons.kit.bodies import InvalidRequest, bare, query
+from daemons.kit.openapi import Answers
 from protocol.running import AppStatsQuery, NodeStats
 
 
@@ -19,6 +20,7 @@ class UsageRoutes:
         """The routes, for callers with the runtime token."""
         return [web.get("/agent/apps/stats", self.stats)]
 
+    @Answers(NodeStats, refuses=(404, 500, 503))
     async def stats(self, request: web.Request) -> web.Response:
         """One app's figures, or those of all."""
         asked = query(request, AppStatsQuery)

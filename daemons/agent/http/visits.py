@@ -5,6 +5,7 @@ from aiohttp import web
 from daemons.agent.services.recovery import Recovery
 from daemons.agent.services.visits import Visits
 from daemons.kit.bodies import number, query
+from daemons.kit.openapi import Answers
 from protocol.apps import AppRef
 
 
@@ -19,6 +20,7 @@ class VisitRoutes:
         """The route, for callers with the runtime token."""
         return [web.get("/agent/apps/access", self.access)]
 
+    @Answers(media="application/x-ndjson", refuses=(404, 503))
     async def access(self, request: web.Request) -> web.Response:
         """The newest requests, one JSON document a line, oldest first."""
         asked = query(request, AppRef)

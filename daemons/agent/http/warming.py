@@ -8,6 +8,7 @@ from daemons.agent.domain.images import require_allowed
 from daemons.agent.services.recovery import Recovery
 from daemons.agent.services.warming import Warming
 from daemons.kit.bodies import bare, query, read
+from daemons.kit.openapi import Answers
 from protocol.apps import AppRef, WarmedImage, WarmImage, WarmState
 
 
@@ -23,6 +24,7 @@ class WarmingRoutes:
         """The routes, for callers with the runtime token."""
         return [web.post("/agent/images/warm", self.warm), web.delete("/agent/images/warm", self.cool)]
 
+    @Answers(WarmedImage, refuses=(403, 503))
     async def warm(self, request: web.Request) -> web.Response:
         """Answered at once; saying it again changes nothing."""
         body = await read(request, WarmImage)
@@ -32,6 +34,7 @@ class WarmingRoutes:
         state = WarmState.PULLING if begun else WarmState.HERE if why is None else WarmState.SKIPPED
         return bare(WarmedImage(app_id=body.app_id, state=state, reason=why))
 
+    @Answers(WarmedImage)
     async def cool(self, request: web.Request) -> web.Response:
         """Give it up; nothing to give up is no error."""
         asked = query(request, AppRef)

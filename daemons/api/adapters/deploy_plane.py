@@ -11,7 +11,7 @@ from protocol.apps import AppCommand
 from protocol.client.deploy import JobsClient
 from protocol.client.transport import ClientError, Refused, Unintelligible
 from protocol.errors import ErrorReason
-from protocol.jobs import CreateJob, JobPayload, JobType, JobView
+from protocol.jobs import CreateJob, JobPayload, JobType, JobView, OnConflict
 from protocol.operations import OperationState
 from protocol.releases import ReleasePage, RollbackApp, RollbackJob
 from protocol.running import AppLogQuery
@@ -55,9 +55,11 @@ class HttpDeployPlane:
         self._client = client
         self._turns = asyncio.Semaphore(_AT_ONCE)
 
-    async def create(self, payload: JobPayload, idempotency_key: str | None) -> JobView:
+    async def create(
+        self, payload: JobPayload, idempotency_key: str | None, on_conflict: OnConflict = OnConflict.REJECT
+    ) -> JobView:
         """Queue a deployment."""
-        order = CreateJob(type=JobType.BUILD_AND_DEPLOY, payload=payload)
+        order = CreateJob(type=JobType.BUILD_AND_DEPLOY, payload=payload, on_conflict=on_conflict)
         async with self._asking():
             return await self._client.create(order, idempotency_key=idempotency_key)
 

@@ -1,18 +1,17 @@
 """The deletion of apps, over the API's parts."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from aiohttp import web
 
 from daemons.api.adapters.node_upkeep import NodeUpkeep
-from daemons.api.adapters.removals import FolderRemovals
 from daemons.api.adapters.sql.deletions import SqlDeletions
 from daemons.api.adapters.sql.workspaces import SqlWorkspaces
 from daemons.api.domain.deployments import Hosting
 from daemons.api.http.deletions import DeletionRoutes
 from daemons.api.ports import DeployPlane
+from daemons.api.ports.repositories import RepositoryHost
 from daemons.api.ports.workspaces import NodeCalls
 from daemons.api.services.deletions import Deletions, Holders
 from daemons.api.services.keys import KeyRing
@@ -24,19 +23,19 @@ _TIDY_SECONDS: Final = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class PartHolders:
-    """Who holds parts of apps; `removals` is the folder of orders to the git server, none: there is none of ours."""
+    """Who holds parts of apps."""
 
     keys: KeyRing
     plane: DeployPlane
     calls: NodeCalls
     hosting: Hosting
-    removals: Path | None
+    repositories: RepositoryHost
 
 
 def add_deletions(app: web.Application, database: Database, parts: PartHolders) -> None:
     """The routes of deletions, and who carries them out."""
     workspaces = NodeUpkeep(SqlWorkspaces(database), parts.calls)
-    holders = Holders(parts.keys, workspaces, parts.plane, FolderRemovals(parts.removals), parts.hosting)
+    holders = Holders(parts.keys, workspaces, parts.plane, parts.repositories, parts.hosting)
     deletions = Deletions(SqlDeletions(database), holders)
     routes = DeletionRoutes(deletions)
     app.add_routes([*routes.table(), *routes.admin_table()])

@@ -1,9 +1,7 @@
 """The command that makes an account without anybody who could let one in: for the first admin."""
 
 import asyncio
-import getpass
 import sys
-from pathlib import Path
 
 from daemons.api.adapters.passwords import Argon2Passwords, Hardness
 from daemons.api.adapters.sql.accounts import SqlAccounts
@@ -13,15 +11,6 @@ from daemons.api.services.accounts import Accounts
 from daemons.api.settings import DEMO_USER
 from daemons.kit.sql import DatabaseMisconfigured, DatabaseUnavailable, migrate, open_database
 from protocol.accounts import Role, user_name
-
-
-def read_password(path: Path | None) -> str:
-    """The first line of the file or of standard input; a terminal is asked without an echo. Never an argument, which
-    everybody can see."""
-    if path is None and sys.stdin.isatty():
-        return getpass.getpass("Password: ")
-    text = path.read_text(encoding="utf-8") if path is not None else sys.stdin.readline()
-    return text.split("\n", 1)[0].removesuffix("\r")
 
 
 def add_account(url: str, hardness: Hardness, name: str, password: str, role: Role, user_id: int | None) -> int:

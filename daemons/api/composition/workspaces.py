@@ -6,8 +6,11 @@ from typing import Final
 
 from aiohttp import web
 
+from daemons.api.adapters.node_busy import NodeBusy
+from daemons.api.adapters.node_editing import NodeEditing
 from daemons.api.adapters.sql.moves import SqlMoves
 from daemons.api.adapters.sql.workspaces import SqlWorkspaces
+from daemons.api.domain.capacity import NodeFull
 from daemons.api.domain.forwarding import Ambiguous, NotForwarded
 from daemons.api.domain.moves import MoveExists, MoveLost, TooLateToCancel, UnknownMove
 from daemons.api.domain.workspaces import (
@@ -21,6 +24,8 @@ from daemons.api.domain.workspaces import (
     WorkspaceNodeDisabled,
     WorkspaceNodeNameTaken,
 )
+from daemons.api.http.apps import AppRoutes
+from daemons.api.http.editors import EditorRoutes
 from daemons.api.http.workspace_backups import WorkspaceBackupRoutes
 from daemons.api.http.workspace_gateway import WorkspaceGatewayRoutes, gateway_gate
 from daemons.api.http.workspace_moves import WorkspaceMoveRoutes
@@ -31,15 +36,19 @@ from daemons.api.ports import AppStore, UserStore
 from daemons.api.ports.moves import MovingNodes, OrderRefused
 from daemons.api.ports.workspaces import (
     BodyRefused,
+    CallRefused,
     Holdings,
     Movers,
     NodeCalls,
     NodeRefusedSocket,
     NodeUnreachable,
 )
+from daemons.api.services.apps import Apps
 from daemons.api.services.backups import Backups
+from daemons.api.services.editors import Editors
 from daemons.api.services.moves import Moves
 from daemons.api.services.moving import Around, Moving, Pace
+from daemons.api.services.node_room import NodeRoom
 from daemons.api.services.ownership import Ownership
 from daemons.api.services.workspace_nodes import OnlyWithoutFiles, WorkspaceNodes
 from daemons.api.services.workspace_operators import OperatedWorkspaces
@@ -67,7 +76,9 @@ WORKSPACE_PROBLEMS: Final[Problems] = {
     BodyRefused: (415, ErrorReason.UNSUPPORTED_MEDIA_TYPE),
     TooManyCalls: (429, ErrorReason.RATE_LIMITED),
     NodeUnreachable: (502, ErrorReason.PEER_FAILED),
+    CallRefused: (502, ErrorReason.PEER_FAILED),
     NodeRefusedSocket: (502, ErrorReason.PEER_FAILED),
+    NodeFull: (503, ErrorReason.NODE_FULL),
     NoWorkspaceNode: (503, ErrorReason.NO_NODE),
     WorkspaceNodeDisabled: (503, ErrorReason.NODE_DISABLED),
 }
@@ -105,6 +116,8 @@ class Known:
     users: UserStore
     apps: AppStore
     ownership: Ownership
+    editable: Apps
+    views: AppRoutes
     admin: Gate
 
 
@@ -121,12 +134,15 @@ def add_workspaces(app: web.Application, known: Known, parts: WorkspaceParts) ->
     registry = WorkspaceNodes(store, movers, known.users, parts.policy, frozenset(parts.node_tokens.own))
     nodes = WorkspaceNodeRoutes(registry)
     ways = Ways(store, known.apps, known.ownership, parts.policy)
-    workspaces = WorkspaceRoutes(ways, parts.calls, known.admin)
+    room = NodeRoom(NodeBusy(parts.calls), parts.policy.most_running)
+    workspaces = WorkspaceRoutes(ways, parts.calls, room, known.admin)
     app.add_routes(nodes.node_table())
     app.add_routes(nodes.admin_table())
     _add_moves(app, known, parts, store)
     app.add_routes(WorkspaceGatewayRoutes(ways).table())
     app.add_routes(workspaces.table())
+    editors = Editors(ways, known.ownership, known.editable, NodeEditing(parts.calls))
+    app.add_routes(EditorRoutes(editors, known.views.view).table())
     operators = WorkspaceOperatorRoutes(OperatedWorkspaces(store, parts.calls), parts.calls)
     app.add_routes(operators.table())
     app.on_shutdown.append(workspaces.close)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
-from protocol.api import AppState
+from protocol.api import AppState, RepoStatus
 from protocol.jobs import JobStatus
 
 FIRST_APP_ID: Final = 20001
@@ -49,6 +49,8 @@ class App:
     stopped_job: str | None
     created_at: int
     updated_at: int
+    repo_status: RepoStatus = RepoStatus.PENDING
+    repo_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ class Deletion:
     """A deleted app; times are epoch milliseconds.
 
     A deployment that was ordered before the app was gone may reach the control plane until `settled_at`: what was done
-    there earlier has to be done once more.
+    there earlier has to be done once more. Whoever sets up its repository may do so until `repo_held_until`.
     """
 
     app_id: int
@@ -35,6 +35,7 @@ class Deletion:
     problem: str | None = None
     next_at: int | None = None
     done_at: int | None = None
+    repo_held_until: int | None = None
 
 
 def doable(deletion: Deletion, done: Collection[AppPart] = ()) -> tuple[AppPart, ...]:

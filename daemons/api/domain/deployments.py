@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+_PLACES: Final = {"{userId}": "user", "{appId}": "app"}
 _OF_AN_APP: Final = re.compile(r"u[1-9][0-9]*-app[a-z0-9-]+")
 
 
@@ -31,6 +32,20 @@ class Hosting:
         """`owner/name` of the app's repository."""
         name = self.repository_template.replace("{userId}", str(user_id)).replace("{appId}", str(app_id))
         return f"{self.git_owner}/{name}"
+
+    def app_of(self, repository: str) -> tuple[int, int] | None:
+        """The user id and app id in `owner/name`, if it is an app's repository."""
+        parts = re.split(r"(\{userId\}|\{appId\})", self.repository_template)
+        pattern, seen = re.escape(f"{self.git_owner}/"), set[str]()
+        for part in parts:
+            name = _PLACES.get(part)
+            if name is None:
+                pattern += re.escape(part)
+            else:
+                pattern += f"(?P={name})" if name in seen else f"(?P<{name}>[1-9][0-9]{{0,17}})"
+                seen.add(name)
+        found = re.fullmatch(pattern, repository)
+        return None if found is None else (int(found["user"]), int(found["app"]))
 
     def repository_url(self, user_id: int, app_id: int) -> str:
         """Where the app's source is pushed to and cloned from."""

@@ -25,14 +25,12 @@ _SPELLED: Final = {name.casefold(): name for name in _NAMES}
 _INTERNAL: Final = "internal"
 _FILES_AS_BODIES: Final = ("/files/upload-file", "/files/upload-zip", "/files/uploads/")
 _DOCUMENTS: Final = ("application/json", "text/plain", "application/x-www-form-urlencoded", "application/octet-stream")
+#: These begin a run, of which a node carries only so many.
+_RUNS: Final = frozenset({"/run/start", "/run/preview", "/run/build", "/run/install"})
 #: The first calls of a user: what they ask for is made on a node, so the user needs one.
-_MAKING: Final = frozenset(
+_MAKING: Final = _RUNS | frozenset(
     {
         "/container/ensure",
-        "/run/start",
-        "/run/preview",
-        "/run/build",
-        "/run/install",
         "/files/ensure-dir",
         "/files/content",
         "/files/mkdir",
@@ -136,6 +134,11 @@ class Call:
         if self.path in _TERMINALS:
             return self.upgrades
         return self.method == "POST" and self.path in _MAKING
+
+    @property
+    def runs(self) -> bool:
+        """Whether it begins a run."""
+        return self.method == "POST" and self.path in _RUNS
 
     @property
     def patience(self) -> float:

@@ -11,6 +11,7 @@ from enum import Enum, auto
 from typing import Final
 
 from daemons.api.domain.forwarding import PREFIX
+from protocol.pushes import PUSHES_PATH
 from protocol.webhooks import RESULTS_PATH
 
 
@@ -67,6 +68,7 @@ RULES: Final[Mapping[tuple[str, str], Row]] = {
     ("GET", "/internal/ready"): Row(Rule.ANYONE),
     ("GET", "/metrics"): Row(Rule.ANYONE),
     ("POST", RESULTS_PATH): Row(Rule.SIGNED),
+    ("POST", PUSHES_PATH): Row(Rule.SIGNED),
     ("POST", f"{_API}/auth/login"): Row(Rule.ANYONE),
     ("POST", f"{_API}/auth/refresh"): Row(Rule.ANYONE),
     ("POST", f"{_API}/auth/logout"): _SESSION,
@@ -80,6 +82,9 @@ RULES: Final[Mapping[tuple[str, str], Row]] = {
     ("GET", f"{_API}/app/list"): _USER,
     ("GET", f"{_API}/app/info"): _USER,
     ("POST", f"{_API}/app/update-basic"): _USER,
+    ("POST", f"{_API}/app/open-editor"): _DEAR,
+    ("GET", f"{_API}/app/push-to-deploy"): _USER,
+    ("POST", f"{_API}/app/push-to-deploy"): _USER,
     ("GET", f"{_API}/app/delete"): _DEAR,
     ("POST", f"{_API}/app/delete"): _DEAR,
     ("GET", f"{_API}/deploy/app/list"): _USER,

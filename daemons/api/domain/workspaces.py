@@ -2,7 +2,8 @@
 
 A user stays on the node that has the files. New users go to nodes that are enabled, were heard of of late, said both
 addresses and have more of their disk free than the line; among them the greatest weight per load wins, where users who
-came since a node's last heartbeat count as load that its figures cannot show yet, so that a burst spreads.
+came since a node's last heartbeat count as load that its figures cannot show yet, so that a burst spreads. Nodes that
+carry as many as they may come last, whatever their weight: who edits files alone finds room there still.
 """
 
 from collections.abc import Mapping, Sequence
@@ -114,10 +115,11 @@ class Users:
 @dataclass(frozen=True, slots=True)
 class PlacementPolicy:
     """`stale_seconds` without a heartbeat a node takes no new users, nor with less of its disk free than
-    `disk_min_pct`."""
+    `disk_min_pct`. A node carries `most_running` runs; None: as many as come."""
 
     stale_seconds: int = 60
     disk_min_pct: float = 15.0
+    most_running: int | None = None
 
 
 def health(node: WorkspaceNode, policy: PlacementPolicy, now: int) -> WorkspaceNodeHealth:
@@ -155,18 +157,22 @@ def choose(
     if not fit:
         raise NoWorkspaceNode([f"{node.name}: {problem}" for node, problem in checked])
 
-    def rank(node: WorkspaceNode) -> tuple[float, int, int]:
-        return _room(node, users.get(node.id, Users())), node.load.disk_free_bytes or 0, -node.id
+    def rank(node: WorkspaceNode) -> tuple[bool, float, int, int]:
+        awake, busy = _busy(node, users.get(node.id, Users()))
+        room = policy.most_running is None or awake < policy.most_running
+        return room, node.weight / (1 + busy), node.load.disk_free_bytes or 0, -node.id
 
     return max(fit, key=rank)
 
 
-def _room(node: WorkspaceNode, users: Users) -> float:
+def _busy(node: WorkspaceNode, users: Users) -> tuple[float, float]:
+    """How many workspaces are awake there, and that with those which sleep at their lower price. A node that tells
+    nothing of its load is judged by how many live there."""
     load = node.load
-    told = None if load.running is None else load.running + _FROZEN_LOAD * (load.frozen or 0)
-    # A node that tells nothing of its load is judged by how many live there.
-    busy = users.assigned if told is None else told + users.unseen
-    return node.weight / (1 + busy)
+    if load.running is None:
+        return users.assigned, users.assigned
+    awake = load.running + users.unseen
+    return awake, awake + _FROZEN_LOAD * (load.frozen or 0)
 
 
 def _silence(heard_at: int, now: int) -> str:

@@ -43,44 +43,45 @@ class AppRoutes:
         order = await read(request, CreateApp)
         draft = Draft(order.app_name, order.app_description, order.app_type)
         app, standing = await self._apps.create(subject(request), draft, idempotency_key(request))
-        return reply(self._view(app, standing))
+        return reply(self.view(app, standing))
 
     async def update(self, request: web.Request) -> web.Response:
         """Another name, description or type."""
         order = await read(request, UpdateApp)
         draft = Draft(order.app_name, order.app_description, order.app_type)
         app, standing = await self._apps.update(subject(request), order.app_id, draft)
-        return reply(self._view(app, standing))
+        return reply(self.view(app, standing))
 
     async def list(self, request: web.Request) -> web.Response:
         """All the caller's apps."""
         query(request, OfUser)
         found = await self._apps.of(subject(request))
-        return reply([self._view(app, standing) for app, standing in found])
+        return reply([self.view(app, standing) for app, standing in found])
 
     async def info(self, request: web.Request) -> web.Response:
         """One app."""
         named = query(request, OfApp)
         app, standing = await self._apps.one(subject(request), named.app_id)
-        return reply(self._view(app, standing))
+        return reply(self.view(app, standing))
 
     async def deployed(self, request: web.Request) -> web.Response:
         """The caller's apps that are deploying, ready or failed."""
         named = query(request, OfApp if "appId" in request.query else OfUser)
         app_id = named.app_id if isinstance(named, OfApp) else None
         found = await self._apps.deployed(subject(request), app_id)
-        return reply([self._view(app, standing) for app, standing in found])
+        return reply([self.view(app, standing) for app, standing in found])
 
     async def every(self, _request: web.Request) -> web.Response:
         """All apps of all users."""
-        return reply([self._view(app, standing) for app, standing in await self._apps.every()])
+        return reply([self.view(app, standing) for app, standing in await self._apps.every()])
 
     async def ids(self, _request: web.Request) -> web.Response:
         """The ids of all apps."""
         ids = tuple(await self._apps.ids())
         return reply(AppIds(app_ids=ids, count=len(ids)))
 
-    def _view(self, app: App, standing: Standing) -> AppInfo:
+    def view(self, app: App, standing: Standing) -> AppInfo:
+        """An app as its owner sees it."""
         ready = standing.url if standing.status is AppState.READY else None
         return AppInfo(
             id=app.id,
@@ -97,6 +98,8 @@ class AppRoutes:
             status_as_of=None if standing.as_of is None else moment(standing.as_of),
             stop_pending=standing.stop_pending,
             repo_ssh_url=self._hosting.repository_url(app.user_id, app.id),
+            repo_status=app.repo_status,
+            repo_reason=app.repo_reason,
             create_time=moment(app.created_at),
             update_time=moment(app.updated_at),
         )

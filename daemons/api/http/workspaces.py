@@ -22,7 +22,8 @@ from daemons.api.domain.forwarding import (
 from daemons.api.domain.workspaces import NoWorkspace, Placement, WorkspaceNode
 from daemons.api.http.callers import subject
 from daemons.api.ports.workspaces import NodeAnswer, NodeCall, NodeCalls, NodeRefusedSocket, NodeUnreachable, NotTheNode
-from daemons.api.services.workspace_ways import Ways
+from daemons.api.services.node_room import NodeRoom
+from daemons.api.services.workspace_ways import Way, Ways
 from daemons.kit.auth import Gate
 from daemons.kit.bodies import InvalidRequest, refuse, reply
 from daemons.kit.sockets import RESTARTING, End, Ended, bridge
@@ -56,9 +57,10 @@ REFUSED_LINES: Final = {
 class WorkspaceRoutes:
     """`/api/fun-ai/workspace/**` but for `internal`."""
 
-    def __init__(self, ways: Ways, calls: NodeCalls, admin: Gate) -> None:
+    def __init__(self, ways: Ways, calls: NodeCalls, room: NodeRoom, admin: Gate) -> None:
         """Whoever also passes `admin` is told which node answered."""
         self._ways = ways
+        self._room = room
         self._calls = calls
         self._admin = admin
         self._lines: set[End] = set()
@@ -95,12 +97,18 @@ class WorkspaceRoutes:
                 elif document:
                     order = _with(order, document, None)
                 try:
-                    return await (self._opened if upgrades else self._passed)(request, way[1], order)
+                    return await self._sent(request, call, way, order)
                 except NotTheNode:
                     # A body in pieces is gone; everything else waits for the switch, and goes to who has it then.
                     if how is Carriage.STREAM or asyncio.get_running_loop().time() > until:
-                        return _later()
+                        return later()
                     await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _sent(self, request: web.Request, call: Call, way: Way, order: NodeCall) -> web.StreamResponse:
+        if not call.runs:
+            return await (self._opened if call.upgrades else self._passed)(request, way[1], order)
+        async with self._room.taken(*way):
+            return await self._passed(request, way[1], order)
 
     async def _document(self, request: web.Request, call: Call, who: Subject) -> tuple[bytes, str | None]:
         body = await _read(request)
@@ -163,7 +171,8 @@ def _with(order: NodeCall, body: bytes | AsyncIterator[bytes], length: int | Non
     return NodeCall(order.method, order.path, order.query, order.headers, body, length, order.patience)
 
 
-def _later() -> web.Response:
+def later() -> web.Response:
+    """The workspace is on its way between nodes."""
     answer = refuse(
         503, "your workspace is being moved to another node; try again in a moment", ErrorReason.UNAVAILABLE.value
     )

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from daemons.api.domain.access import KeyGrants
 from daemons.api.domain.apps import App, Draft, Result
-from protocol.jobs import JobPayload, JobView
+from protocol.jobs import JobPayload, JobView, OnConflict
 from protocol.releases import ReleasePage, RollbackJob
 from protocol.running import AppLogQuery
 
@@ -78,8 +78,11 @@ class AccessUnwritten(Exception):
 class DeployPlane(Protocol):
     """The deploy control plane. Every call raises PlaneError."""
 
-    async def create(self, payload: JobPayload, idempotency_key: str | None) -> JobView:
-        """Queue a deployment; the same key and payload again answer its job. Raises AppBusy, KeyUsed."""
+    async def create(
+        self, payload: JobPayload, idempotency_key: str | None, on_conflict: OnConflict = OnConflict.REJECT
+    ) -> JobView:
+        """Queue a deployment; the same key and payload again answer its job. SUPERSEDE takes the place of a job of the
+        app that waits, and waits behind one that runs. Raises AppBusy, KeyUsed."""
         ...
 
     async def job(self, job_id: str) -> JobView:

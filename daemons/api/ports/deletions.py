@@ -49,11 +49,3 @@ class Workspaces(Protocol):
     async def remove(self, user_id: int, app_id: int) -> None:
         """Nothing of the app is in its owner's workspace. Raises PartLeft."""
         ...
-
-
-class Repositories(Protocol):
-    """The git server, as far as repositories are taken off it."""
-
-    async def remove(self, repository: str) -> None:
-        """There is no such repository. Raises PartLeft."""
-        ...

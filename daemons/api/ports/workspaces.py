@@ -5,9 +5,11 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from daemons.api.domain.capacity import Busy
 from daemons.api.domain.workspaces import Beat, Placement, Users, WorkspaceNode
 from daemons.kit.sockets import End
 from protocol.workspace_operators import WorkspaceFigures
+from protocol.workspace_runs import RunView
 
 #: A pure choice of a node, over all of them, their users and the database's time in epoch milliseconds.
 Choice = Callable[[Sequence[WorkspaceNode], Mapping[int, Users], int], WorkspaceNode]
@@ -29,6 +31,15 @@ class NodeRefusedSocket(Exception):
 
 class NotTheNode(Exception):
     """The node says that the workspace is another's, or on its way there; nothing was done."""
+
+
+class CallRefused(Exception):
+    """The node said no to what the API asked it for a user: its status, its words, its reason if it gave one."""
+
+    def __init__(self, status: int, message: str, reason: str | None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
 
 
 class BodyRefused(Exception):
@@ -159,4 +170,33 @@ class NodeCalls(NodeFigures, Protocol):
 
     def socket(self, node: WorkspaceNode, call: NodeCall) -> AbstractAsyncContextManager[End]:
         """A WebSocket. Also raises NodeRefusedSocket."""
+        ...
+
+
+class BusyNodes(Protocol):
+    """How many runs nodes carry."""
+
+    @property
+    def patience(self) -> float:
+        """After so many seconds an answer does not come any more."""
+        ...
+
+    async def busy(self, placement: Placement, node: WorkspaceNode) -> Busy:
+        """Raises NodeUnreachable, NotTheNode, CallRefused by a node that does not know the question."""
+        ...
+
+
+class Editing(Protocol):
+    """What an editor needs of a user's workspace. All raise NodeUnreachable, CallRefused, NotTheNode."""
+
+    async def folder(self, placement: Placement, node: WorkspaceNode, app_id: int) -> str:
+        """The app's folder as programs in the workspace see it; it is there, and the container runs."""
+        ...
+
+    async def has_package(self, placement: Placement, node: WorkspaceNode, app_id: int) -> bool:
+        """Whether there is a `package.json` in the folder, or in a folder of it."""
+        ...
+
+    async def run(self, placement: Placement, node: WorkspaceNode) -> RunView:
+        """How the user's run goes; nothing is started."""
         ...

@@ -11,6 +11,7 @@ from daemons.api.ports import AppBusy, AppStore, DeployPlane, PlaneUnreachable, 
 from daemons.api.services.attempts import attempts
 from daemons.api.services.keys import KeyRing
 from daemons.api.services.ownership import Ownership
+from daemons.api.services.repositories import Repositories
 from protocol.api import MOST_APPS, AppState
 
 #: All that the control plane keeps of an app, also after a burst of orders that superseded each other.
@@ -24,20 +25,29 @@ class Apps:
     """Create, change, list, look up."""
 
     def __init__(
-        self, store: AppStore, plane: DeployPlane, ownership: Ownership, keys: KeyRing, results: ResultStore
+        self,
+        store: AppStore,
+        plane: DeployPlane,
+        ownership: Ownership,
+        keys: KeyRing,
+        results: ResultStore,
+        repositories: Repositories,
     ) -> None:
         self._store = store
         self._plane = plane
         self._ownership = ownership
         self._keys = keys
         self._results = results
+        self._repositories = repositories
 
     async def create(self, subject: Subject, draft: Draft, idempotency_key: str | None) -> AppWithStanding:
-        """A new app, whose repository its owner may push to as soon as this answers.
+        """A new app, whose repository its owner may push to as soon as this answers; with a git server of others, as
+        soon as that has set it up.
 
         Raises AppLimit, NameTaken, AccessUnwritten (the app is there; repeat with the same idempotency key).
         """
         app = await self._store.create(subject.user_id, draft, idempotency_key, MOST_APPS)
+        self._repositories.ask()
         await self._keys.publish()
         return app, Standing(AppState.CREATED)
 

@@ -14,21 +14,24 @@ from daemons.api.domain.access import NotFound, Subject
 from daemons.api.domain.deletions import Deletion, attempted, doable
 from daemons.api.domain.deployments import Hosting
 from daemons.api.ports import AccessUnwritten, DeployPlane, PlaneError
-from daemons.api.ports.deletions import DeletionStore, PartLeft, Repositories, Workspaces
+from daemons.api.ports.deletions import DeletionStore, PartLeft, Workspaces
+from daemons.api.ports.repositories import RepositoryRemover, RepositoryTrouble
 from daemons.api.services.keys import KeyRing
+from daemons.api.services.turns import Turns
 from daemons.kit.sql import DatabaseUnavailable
 from protocol.api import AppPart
 
 logger = logging.getLogger(__name__)
 
-_LOOK_SECONDS: Final = 1.0
 _HOLD_MS: Final = 180_000
 _ATTEMPT_SECONDS: Final = 120.0
-_AT_ONCE: Final = 4
 #: Most deletions are done by then; whoever asked need not wait for the others.
 _ANSWER_SECONDS: Final = 5.0
 _KEPT_MS: Final = 30 * 24 * 3600 * 1000
-_EXPECTED: Final = (PartLeft, AccessUnwritten, PlaneError)
+_EXPECTED: Final = (PartLeft, RepositoryTrouble, AccessUnwritten, PlaneError)
+#: How long an attempt waits for whoever sets a repository up, and how often it looks.
+_LET_GO_SECONDS: Final = 3.0
+_LET_GO_LOOK_SECONDS: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class Holders:
     keys: KeyRing
     workspaces: Workspaces
     plane: DeployPlane
-    repositories: Repositories
+    repositories: RepositoryRemover
     hosting: Hosting
 
 
@@ -49,8 +52,7 @@ class Deletions:
         """`hold_ms` is for how long whoever dies keeps others from a deletion: longer than any attempt lasts."""
         self._store = store
         self._holders = holders
-        self._hold_ms = hold_ms
-        self._asked = asyncio.Event()
+        self._turns: Turns[Deletion] = Turns("deletion", lambda: store.claim(hold_ms), self._attempt, self._over)
         self._news = asyncio.Condition()
 
     async def delete(self, subject: Subject, app_id: str) -> Deletion:
@@ -61,7 +63,7 @@ class Deletions:
         begun = await self._store.begin(subject.user_id, int(app_id))
         if begun.done_at is None:
             logger.info("app_deleted", extra={"app_id": begun.app_id, "user_id": begun.user_id})
-            self._asked.set()
+            self._turns.ask()
             await self._attempted(begun)
         return await self._store.find(begun.app_id) or begun
 
@@ -71,43 +73,15 @@ class Deletions:
 
     async def run(self) -> None:
         """Carry out what was ordered, here or by a process that is gone."""
-        async with asyncio.TaskGroup() as group:
-            turns = asyncio.Semaphore(_AT_ONCE)
-            while True:
-                await turns.acquire()
-                claimed = await self._next()
-                group.create_task(self._in_turn(claimed, turns))
+        await self._turns.run()
 
     async def tidy(self) -> None:
         """Forget what was done a month ago."""
         await self._store.forget(_KEPT_MS)
 
-    async def _next(self) -> Deletion:
-        while True:
-            self._asked.clear()
-            try:
-                claimed = await self._store.claim(self._hold_ms)
-            except DatabaseUnavailable as error:
-                logger.warning("deletions are looked at later", extra={"error": str(error)})
-                claimed = None
-            if claimed is not None:
-                return claimed
-            try:
-                async with asyncio.timeout(_LOOK_SECONDS):
-                    await self._asked.wait()
-            except TimeoutError:
-                continue
-
-    async def _in_turn(self, claimed: Deletion, turns: asyncio.Semaphore) -> None:
-        try:
-            await self._attempt(claimed)
-        except DatabaseUnavailable as error:
-            # The hold ends by itself, and the steps are repeated.
-            logger.warning("a deletion is looked at later", extra={"app_id": claimed.app_id, "error": str(error)})
-        finally:
-            turns.release()
-            async with self._news:
-                self._news.notify_all()
+    async def _over(self) -> None:
+        async with self._news:
+            self._news.notify_all()
 
     async def _attempt(self, claimed: Deletion) -> None:
         problems: dict[AppPart, str] = {}
@@ -156,7 +130,22 @@ class Deletions:
                 if began < deletion.settled_at:
                     raise PartLeft("a deployment may have been on its way; it is looked for once more")
             case AppPart.REPOSITORY:
+                await self._let_go(app_id)
                 await holders.repositories.remove(holders.hosting.repository(user_id, app_id))
+
+    async def _let_go(self, app_id: int) -> None:
+        """Returns when nobody sets the repository up any more. Raises PartLeft when that takes long."""
+        try:
+            async with asyncio.timeout(_LET_GO_SECONDS):
+                while await self._held(app_id):  # noqa: ASYNC110 - another process gives no event
+                    await asyncio.sleep(_LET_GO_LOOK_SECONDS)
+        except TimeoutError:
+            raise PartLeft("it is being set up; it is removed when that is over") from None
+
+    async def _held(self, app_id: int) -> bool:
+        found = await self._store.find(app_id)
+        held_until = found.repo_held_until if found is not None else None
+        return held_until is not None and await self._store.now() < held_until
 
     async def _attempted(self, begun: Deletion) -> None:
         """Returns when an attempt ended that began after the order, or when that takes too long."""

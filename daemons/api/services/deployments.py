@@ -13,7 +13,7 @@ from daemons.api.ports import AppStore, DeployPlane, PlaneNotFound, PlaneRefused
 from daemons.api.services.ownership import Ownership
 from daemons.api.services.places import Places
 from protocol.api import StartDeployment
-from protocol.jobs import JobPayload, JobView
+from protocol.jobs import JobPayload, JobView, OnConflict
 from protocol.names import own_base_path, public_path
 from protocol.releases import ReleasePage, RollbackJob
 
@@ -48,14 +48,20 @@ class Deployments:
         self._hosting = hosting
 
     async def start(
-        self, subject: Subject, app_id: str, order: StartDeployment, idempotency_key: str | None
+        self,
+        subject: Subject,
+        app_id: str,
+        order: StartDeployment,
+        idempotency_key: str | None,
+        *,
+        on_conflict: OnConflict = OnConflict.REJECT,
     ) -> JobView:
-        """Queue a deployment. Raises NotFound, InvalidDeployment, AppLimit, AppBusy, KeyUsed and every other
-        PlaneError."""
+        """Queue a deployment; `on_conflict` is about an active job of the app. Raises NotFound, InvalidDeployment,
+        AppLimit, AppBusy, KeyUsed and every other PlaneError."""
         app = await self._ownership.app(subject, app_id)
         payload = self._payload(app, order)
         key = _key(app, idempotency_key)
-        return await self._in_place(app, lambda: self._plane.create(payload, key))
+        return await self._in_place(app, lambda: self._plane.create(payload, key, on_conflict))
 
     async def retry(self, subject: Subject, job_id: str, idempotency_key: str | None) -> JobView:
         """Queue the order of a job that failed or was cancelled once more. Raises NotFound, AppLimit, AppBusy, JobEnded

@@ -5,6 +5,7 @@ registry and project of the settings and the ids of the app, and an image counts
 """
 
 import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,6 +32,14 @@ class Artifact:
 
     repository: str
     digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class PushedImage:
+    """One image as a registry lists it."""
+
+    digest: str
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +91,17 @@ def removable(place: RegistryPlace | None, image: str, user_id: str, app_id: str
     if place is None or not place.cleans or found is None:
         return None
     return found if found.repository == own_repository(place.project, user_id, app_id) else None
+
+
+def unneeded(
+    newest_first: Sequence[PushedImage], kept: int, digests: Collection[str], references: Collection[str]
+) -> Sequence[PushedImage]:
+    """Images of an app's own repository that were pushed and are not needed: not one of the newest pushes, none of
+    these digests, and not what one of these references names by digest or tag, whatever its registry."""
+    named = [parsed(reference) for reference in references]
+    by_digest = {*digests, *(reference.digest for reference in named if reference.digest)}
+    by_tag = {reference.tag for reference in named if reference.tag and not reference.digest}
+    return [image for image in newest_first[kept:] if image.digest not in by_digest and by_tag.isdisjoint(image.tags)]
 
 
 def held_locally(image: str, references: tuple[str, ...]) -> bool:

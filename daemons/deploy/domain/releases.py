@@ -9,13 +9,14 @@ from typing import Final
 from daemons.deploy.domain.images import immutable_reference
 from daemons.deploy.domain.jobs import Job
 from protocol.configuration import AppConfig, without_secrets
-from protocol.jobs import JobPayload
+from protocol.jobs import JobPayload, JobPhase
 from protocol.names import public_path
 
 #: `held_until` of a release whose image is being removed: nobody may go back to it or pin it.
 BEING_REMOVED: Final = -1
 #: So many different images of an app stay in the registry beside the pinned ones.
 KEPT: Final = 3
+_AFTER_BUILD: Final = (JobPhase.PUSH.value, JobPhase.DEPLOY.value)
 _DEFAULT_PORT: Final = 3000
 _DEFAULT_TAG: Final = "latest"
 _DEFAULT_NAMESPACE: Final = "funaistudio"
@@ -168,6 +169,13 @@ def image_of(job: Job) -> str:
     registry, namespace = job.payload.get("acrRegistry"), job.payload.get("acrNamespace") or _DEFAULT_NAMESPACE
     prefix = f"{registry}/{namespace}" if registry else str(namespace)
     return f"{prefix}/u{job.user_id}-app{job.app_id}:{job.payload.get('imageTag') or _DEFAULT_TAG}"
+
+
+def may_have_pushed(job: Job) -> bool:
+    """Whether the registry may hold an image that this job built; existing runners tell only what they are doing."""
+    if "image" in job.payload:
+        return False
+    return job.phase in _AFTER_BUILD or any(stage.phase == JobPhase.PUSH.value for stage in job.stages)
 
 
 def previous(app_id: str, newest_first: Sequence[Release]) -> Release:

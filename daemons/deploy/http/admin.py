@@ -1,5 +1,7 @@
 """What operators call."""
 
+from typing import Literal
+
 from aiohttp import web
 
 from daemons.deploy.domain.views import node_view, placement_view, runner_view
@@ -10,9 +12,22 @@ from daemons.deploy.services.placements import Placements
 from daemons.deploy.services.reading import Reader, Thresholds
 from daemons.deploy.services.registry import NodeRegistry, RunnerRegistry
 from daemons.kit.bodies import number, query, read, reply
+from daemons.kit.openapi import Answers
 from protocol.base import Wire
+from protocol.events import Snapshot
 from protocol.names import NodeName, RunnerId
-from protocol.nodes import CollectNode, DrainNode, DrainResult, NodeNumber, PlacementPage, ReassignApp, UpsertNode
+from protocol.nodes import (
+    CollectNode,
+    DrainNode,
+    DrainResult,
+    NodeCollected,
+    NodeNumber,
+    NodeView,
+    PlacementPage,
+    ReassignApp,
+    RunnerView,
+    UpsertNode,
+)
 
 
 class _SetEnabled(Wire):
@@ -65,22 +80,26 @@ class AdminRoutes:
             web.post("/admin/runners/set-drained", self.set_drained),
         ]
 
+    @Answers(Snapshot)
     async def snapshot(self, _request: web.Request) -> web.Response:
         """Everything a console shows."""
         await self._runners.write()
         return reply(await self._reader.snapshot(await self._feed.place()))
 
+    @Answers(list[NodeView])
     async def list_nodes(self, _request: web.Request) -> web.Response:
         """All nodes."""
         found, policy = await self._nodes.nodes(), self._thresholds.policy
         return reply([node_view(node, policy, found.now, found.placements.get(node.id, 0)) for node in found.nodes])
 
+    @Answers(NodeView, refuses=(409,))
     async def upsert(self, request: web.Request) -> web.Response:
         """Register or edit a node."""
         node = await self._nodes.upsert(await read(request, UpsertNode), caller(request))
         found = await self._nodes.nodes()
         return reply(node_view(node, self._thresholds.policy, found.now, found.placements.get(node.id, 0)))
 
+    @Answers(Literal["enabled", "disabled"], refuses=(404, 409))
     async def set_enabled(self, request: web.Request) -> web.Response:
         """Cordon or uncordon a node."""
         order = query(request, _SetEnabled)
@@ -89,6 +108,7 @@ class AdminRoutes:
         )
         return reply("enabled" if node.enabled else "disabled")
 
+    @Answers(PlacementPage, refuses=(404,))
     async def page(self, request: web.Request) -> web.Response:
         """One page of a node's placements."""
         node_id = query(request, _OfNode).node_id
@@ -96,12 +116,14 @@ class AdminRoutes:
         page = await self._placements.page(node_id, offset, number(request, "limit", default=200, low=1, high=2000))
         return reply(PlacementPage(node_id=node_id, total=page.total, items=tuple(map(placement_view, page.items))))
 
+    @Answers(Literal["ok"], refuses=(404, 409))
     async def reassign(self, request: web.Request) -> web.Response:
         """Move one app's placement."""
         order = await read(request, ReassignApp)
         await self._placements.reassign(order.app_id, order.target_node_id, caller(request), expected(request))
         return reply("ok")
 
+    @Answers(DrainResult, refuses=(404, 409))
     async def drain(self, request: web.Request) -> web.Response:
         """Move placements from one node to another."""
         order = await read(request, DrainNode)
@@ -109,11 +131,13 @@ class AdminRoutes:
         moved = await self._placements.drain(source, target, order.limit, caller(request))
         return reply(DrainResult(moved=moved, source_node_id=source, target_node_id=target))
 
+    @Answers(NodeCollected, refuses=(404, 409, 502))
     async def collect(self, request: web.Request) -> web.Response:
         """Have a node remove what nobody needs."""
         name = (await read(request, CollectNode)).name
         return reply(await self._housekeeping.collect(name, caller(request), expected(request)))
 
+    @Answers(RunnerView, refuses=(404, 409))
     async def set_drained(self, request: web.Request) -> web.Response:
         """Let a runner take no more work, or take work again."""
         order, who = query(request, _SetDrained), caller(request)
@@ -122,6 +146,7 @@ class AdminRoutes:
         )
         return reply(runner_view(runner, self._thresholds.runner_stale_ms, now))
 
+    @Answers(list[RunnerView])
     async def list_runners(self, _request: web.Request) -> web.Response:
         """All runners, healthy ones first."""
         now, runners = await self._runners.runners()

@@ -13,7 +13,8 @@ from daemons.deploy.services.catalogue import Catalogue
 from daemons.deploy.services.outbox import Attempt
 from daemons.deploy.services.retention import RepositoryRemoval
 from daemons.kit.bodies import number, query, read, reply
-from protocol.apps import AppCleaned, AppCommand, AppPage, AppPurged, AppStopped
+from daemons.kit.openapi import Answers
+from protocol.apps import AppCleaned, AppCommand, AppPage, AppPurged, AppStopped, AppView
 from protocol.base import Wire
 from protocol.names import AppId, UserId
 from protocol.nodes import NodeNumber
@@ -43,6 +44,7 @@ class AppRoutes:
             web.post("/deploy/apps/cleanup", self.cleanup),
         ]
 
+    @Answers(AppPage)
     async def page(self, request: web.Request) -> web.Response:
         """A page of apps, by id."""
         asked = query(request, _AppQuery)
@@ -51,11 +53,13 @@ class AppRoutes:
         items = tuple(app_view(facts, found.now) for facts in found.items)
         return reply(AppPage(items=items, next_cursor=items[-1].app_id if found.more else None))
 
+    @Answers(AppView, refuses=(404,))
     async def one(self, request: web.Request) -> web.Response:
         """One app."""
         found = await self._catalogue.one(app_in_path(request))
         return reply(app_view(found.items[0], found.now))
 
+    @Answers(AppStopped, refuses=(404, 409))
     async def stop(self, request: web.Request) -> web.Response:
         """Stop an app on its node."""
         order = await read(request, AppCommand)
@@ -73,11 +77,13 @@ class AppRoutes:
             )
         )
 
+    @Answers(AppPurged, refuses=(409,))
     async def purge(self, request: web.Request) -> web.Response:
         """Forget an app."""
         order = await read(request, AppCommand)
         return reply(_purged(order, await self._apps.purge(order.user_id, order.app_id, caller(request))))
 
+    @Answers(AppCleaned, refuses=(409,))
     async def cleanup(self, request: web.Request) -> web.Response:
         """Delete an app on its node and forget it; the answer tells what became of each step."""
         order = await read(request, AppCommand)

@@ -7,6 +7,7 @@ from daemons.deploy.domain.events import Event, Search
 from daemons.deploy.domain.views import when
 from daemons.deploy.services.audit import NEWEST, Audit
 from daemons.kit.bodies import number, query, reply
+from daemons.kit.openapi import Answers
 from protocol.audit import AuditEntry, AuditPage, AuditQuery
 
 
@@ -20,6 +21,7 @@ class AuditRoutes:
         """The routes."""
         return [web.get("/admin/audit", self.page)]
 
+    @Answers(AuditPage)
     async def page(self, request: web.Request) -> web.Response:
         """A page of changes, newest first."""
         asked, limit = query(request, AuditQuery), number(request, "limit", default=50, low=1, high=200)

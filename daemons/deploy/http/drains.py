@@ -9,7 +9,8 @@ from daemons.deploy.domain.events import Actor
 from daemons.deploy.http.requests import caller, expected
 from daemons.deploy.services.drains import Drains
 from daemons.kit.bodies import InvalidRequest, number, read, reply
-from protocol.drains import DrainDetail, DrainPage, PreviewDrain, StartDrain
+from daemons.kit.openapi import Answers
+from protocol.drains import DrainDetail, DrainPage, DrainPreview, PreviewDrain, StartDrain
 
 _ABOVE_ALL: Final = 2**62
 _LONGEST_NUMBER: Final = 18
@@ -40,15 +41,18 @@ class DrainRoutes:
             web.post("/admin/drains/{drain_id}/cancel", self.cancel),
         ]
 
+    @Answers(DrainPreview, refuses=(404,))
     async def preview(self, request: web.Request) -> web.Response:
         """What a drain would do now."""
         outlook = await self._drains.preview((await read(request, PreviewDrain)).node)
         return reply(preview_view(outlook.node, outlook.forecast))
 
+    @Answers(DrainDetail, refuses=(404, 409))
     async def start(self, request: web.Request) -> web.Response:
         """Cordon a node and move its apps away."""
         return reply(await self._drains.start(await read(request, StartDrain), caller(request), seen=expected(request)))
 
+    @Answers(DrainPage)
     async def page(self, request: web.Request) -> web.Response:
         """Plans, newest first."""
         limit = number(request, "limit", default=50, low=1, high=200)
@@ -57,22 +61,27 @@ class DrainRoutes:
         cursor = str(found.items[-1].id) if found.more else None
         return reply(DrainPage(items=tuple(found.items), next_cursor=cursor))
 
+    @Answers(DrainDetail, refuses=(404,))
     async def show(self, request: web.Request) -> web.Response:
         """One plan with its moves."""
         return reply(await self._drains.get(_drain_id(request)))
 
+    @Answers(DrainDetail, refuses=(404, 409))
     async def pause(self, request: web.Request) -> web.Response:
         """Start no further move."""
         return await self._do(request, self._drains.pause)
 
+    @Answers(DrainDetail, refuses=(404, 409))
     async def resume(self, request: web.Request) -> web.Response:
         """Go on."""
         return await self._do(request, self._drains.resume)
 
+    @Answers(DrainDetail, refuses=(404, 409))
     async def undo(self, request: web.Request) -> web.Response:
         """Bring everything back."""
         return await self._do(request, self._drains.undo)
 
+    @Answers(DrainDetail, refuses=(404, 409))
     async def cancel(self, request: web.Request) -> web.Response:
         """Leave out what has not begun."""
         return await self._do(request, self._drains.cancel)

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from daemons.deploy.services.feed import Feed
 from daemons.kit.bodies import InvalidRequest
+from daemons.kit.openapi import EVENTS, Answers
 from daemons.kit.sse import stream
 from protocol.headers import LAST_EVENT_ID
 
@@ -23,6 +24,7 @@ class EventRoutes:
         """The routes."""
         return [web.get("/admin/events", self.follow, allow_head=False)]
 
+    @Answers(media=EVENTS, endless=True)
     async def follow(self, request: web.Request) -> web.StreamResponse:
         """Events after `Last-Event-ID` (or `?after=`; the header wins), or from now on."""
         return await stream(request, self._feed.follow(_position(request)))

@@ -4,6 +4,7 @@ from aiohttp import web
 
 from daemons.deploy.services.ways import Ways
 from daemons.kit.bodies import InvalidRequest, query
+from daemons.kit.openapi import Answers
 from protocol import headers
 from protocol.apps import ServedApp
 
@@ -18,6 +19,7 @@ class GatewayRoutes:
         """The routes."""
         return [web.get("/internal/gateway/runtime", self.runtime)]
 
+    @Answers(status=204, refuses=(404, 502))
     async def runtime(self, request: web.Request) -> web.Response:
         """204 with `X-Runtime-Upstream` and `X-Runtime-Node`, or 404."""
         if len(request.query.getall("appId", [])) > 1:

@@ -9,6 +9,7 @@ from daemons.deploy.domain.inventory import Inventory, Verdict
 from daemons.deploy.http.requests import caller
 from daemons.deploy.services.inventory import Inventories
 from daemons.kit.bodies import read, reply
+from daemons.kit.openapi import Answers
 from protocol.inventory import AppInventory, InventoryResult, UnlistedApp
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -24,6 +25,7 @@ class InventoryRoutes:
         """The routes."""
         return [web.post("/deploy/apps/inventory", self.take)]
 
+    @Answers(InventoryResult, refuses=(409, 422))
     async def take(self, request: web.Request) -> web.Response:
         """Compare, and unless it is a dry run have what is not listed deleted."""
         order = await read(request, AppInventory)

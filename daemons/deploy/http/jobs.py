@@ -12,8 +12,9 @@ from daemons.deploy.services.orders import Ordered, Orders
 from daemons.deploy.services.queue import JobQueue
 from daemons.deploy.services.reading import Reader
 from daemons.kit.bodies import InvalidRequest, number, query, read, reply
+from daemons.kit.openapi import Answers
 from protocol.base import Wire
-from protocol.jobs import CreateJob, JobPage, JobStatus, RetryJob, TransitionJob
+from protocol.jobs import CreateJob, JobPage, JobStatus, JobView, RetryJob, TransitionJob
 from protocol.names import AppId, UserId, is_git_host
 
 _REPO_URL: Final = "payload.repoSshUrl"
@@ -46,6 +47,7 @@ class JobRoutes:
             web.post("/deploy/jobs/{job_id}/retry", self.retry),
         ]
 
+    @Answers(JobView, refuses=(404, 409))
     async def create(self, request: web.Request) -> web.Response:
         """A new job."""
         order = await read(request, CreateJob)
@@ -55,16 +57,19 @@ class JobRoutes:
             raise InvalidRequest(f"payload.repoSshUrl: must be on a git host of this platform: {hosts}", [_REPO_URL])
         return await self._ordered(await self._orders.create(order, orderer(request)))
 
+    @Answers(JobView, refuses=(404, 409))
     async def retry(self, request: web.Request) -> web.Response:
         """A new job with the order of one that failed or was cancelled."""
         order = await read(request, RetryJob)
         seen = expected(request)
         return await self._ordered(await self._orders.retry(job_id(request), order, orderer(request), seen))
 
+    @Answers(JobView, refuses=(404,))
     async def get(self, request: web.Request) -> web.Response:
         """One job."""
         return reply(await self._reader.view(await self._queue.get(job_id(request))))
 
+    @Answers(JobPage | list[JobView])
     async def newest(self, request: web.Request) -> web.Response:
         """Newest created first: the list that existing clients know or, with `cursor`, a page of any list."""
         limit = number(request, "limit", default=50, low=1, high=200)
@@ -73,6 +78,7 @@ class JobRoutes:
             return reply(JobPage(items=await self._reader.views(jobs), next_cursor=cursor))
         return reply(await self._reader.views(await self._queue.newest(limit)))
 
+    @Answers(list[JobView])
     async def of_app(self, request: web.Request) -> web.Response:
         """One app's jobs; a blank id has none."""
         if "appId" not in request.query:
@@ -81,6 +87,7 @@ class JobRoutes:
         app_id = request.query["appId"].strip()
         return reply(await self._reader.views(await self._queue.of_app(app_id, limit) if app_id else ()))
 
+    @Answers(JobView, refuses=(404, 409))
     async def transition(self, request: web.Request) -> web.Response:
         """Move a job by hand."""
         order = await read(request, TransitionJob)
@@ -89,6 +96,7 @@ class JobRoutes:
         job = await self._queue.transition(job_id(request), order, caller(request), expected(request))
         return reply(job_view(job))
 
+    @Answers(JobView, refuses=(404, 409))
     async def cancel(self, request: web.Request) -> web.Response:
         """Cancel a job."""
         return reply(job_view(await self._queue.cancel(job_id(request), caller(request), expected(request))))

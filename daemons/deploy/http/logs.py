@@ -9,6 +9,7 @@ from daemons.deploy.http.requests import job_id
 from daemons.deploy.ports import StoreUnavailable
 from daemons.deploy.services.logs import Logs
 from daemons.kit.bodies import number
+from daemons.kit.openapi import BYTES, Answers
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +24,7 @@ class LogRoutes:
         """The routes."""
         return [web.get("/deploy/jobs/{job_id}/log", self.read, allow_head=False)]
 
+    @Answers(media=BYTES, refuses=(404,))
     async def read(self, request: web.Request) -> web.StreamResponse:
         """The log's bytes from `offset`, with `follow=1` until the job ended."""
         wanted = job_id(request)

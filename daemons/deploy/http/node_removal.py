@@ -11,6 +11,7 @@ from daemons.deploy.http.requests import caller
 from daemons.deploy.services.node_removal import NodeRemoval
 from daemons.deploy.services.reading import Thresholds
 from daemons.kit.bodies import query, reply
+from daemons.kit.openapi import Answers
 from protocol.base import Wire
 from protocol.names import NodeName
 from protocol.nodes import NodeRemoved
@@ -34,6 +35,7 @@ class NodeRemovalRoutes:
         """The routes."""
         return [web.delete("/admin/runtime-nodes/{name}", self.delete)]
 
+    @Answers(NodeRemoved, refuses=(404, 409))
     async def delete(self, request: web.Request) -> web.Response:
         """Delete a node that nothing hangs on, or with `force` what hangs on it, too."""
         terms = query(request, _Terms)

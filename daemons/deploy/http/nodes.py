@@ -10,9 +10,10 @@ from daemons.deploy.services.kept_images import KeptImages
 from daemons.deploy.services.leases import Leases
 from daemons.deploy.services.registry import NodeRegistry
 from daemons.kit.bodies import read, reply
+from daemons.kit.openapi import Answers
 from protocol.apps import ConfirmFence, FenceConfirmed
 from protocol.errors import ErrorReason
-from protocol.nodes import AppImages, ImagesInUse, ImagesKept, NodeHeartbeat
+from protocol.nodes import AppImages, ImagesInUse, ImagesKept, NodeHeartbeat, RawNode
 
 
 class NodeRoutes:
@@ -31,12 +32,14 @@ class NodeRoutes:
             web.post("/internal/fences/confirm", self.confirm),
         ]
 
+    @Answers(RawNode, refuses=(409,))
     async def heartbeat(self, request: web.Request) -> web.Response:
         """Register or refresh a node."""
         return reply(
             raw_node(await self._registry.heartbeat(await read(request, NodeHeartbeat), caller(request).address))
         )
 
+    @Answers(ImagesKept)
     async def images(self, request: web.Request) -> web.Response:
         """Which images of these apps must stay on a node."""
         order = await read(request, ImagesInUse)
@@ -44,6 +47,7 @@ class NodeRoutes:
         apps = [AppImages(app_id=each.app_id, known=each.known, kept=each.always, recent=each.recent) for each in found]
         return reply(ImagesKept(apps=tuple(apps)))
 
+    @Answers(FenceConfirmed)
     async def confirm(self, request: web.Request) -> web.Response:
         """Whether an attempt may go live."""
         order = await read(request, ConfirmFence)

@@ -10,10 +10,11 @@ from daemons.deploy.http.requests import caller
 from daemons.deploy.ports import OperationFilter
 from daemons.deploy.services.operations import Operations
 from daemons.kit.bodies import InvalidRequest, number, query, reply
+from daemons.kit.openapi import Answers
 from protocol.base import Wire
 from protocol.names import AppId, UserId
 from protocol.nodes import NodeNumber
-from protocol.operations import OperationPage, OperationState
+from protocol.operations import OperationPage, OperationState, OperationView
 
 _ABOVE_ALL: Final = 2**63 - 1
 _LONGEST_NUMBER: Final = 18
@@ -45,6 +46,7 @@ class OperationRoutes:
             web.post("/admin/operations/{number}/abandon", self.abandon),
         ]
 
+    @Answers(OperationPage)
     async def page(self, request: web.Request) -> web.Response:
         """A page of operations, newest first."""
         asked, limit = query(request, _OperationQuery), number(request, "limit", default=50, low=1, high=200)
@@ -54,14 +56,17 @@ class OperationRoutes:
         items = tuple(operation_view(each, found.now) for each in found.items)
         return reply(OperationPage(items=items, next_cursor=str(items[-1].id) if found.more else None))
 
+    @Answers(OperationView, refuses=(404,))
     async def one(self, request: web.Request) -> web.Response:
         """One operation."""
         return reply(operation_view(*await self._operations.get(_number(request))))
 
+    @Answers(OperationView, refuses=(404, 409))
     async def retry(self, request: web.Request) -> web.Response:
         """Try it now."""
         return reply(operation_view(*await self._operations.retry(_number(request), caller(request))))
 
+    @Answers(OperationView, refuses=(404, 409))
     async def abandon(self, request: web.Request) -> web.Response:
         """Give it up."""
         return reply(operation_view(*await self._operations.abandon(_number(request), caller(request))))

@@ -11,6 +11,7 @@ from daemons.deploy.services.reading import Reader
 from daemons.deploy.services.releases import ABOVE_ALL, Releases
 from daemons.deploy.services.rollback import Rollback
 from daemons.kit.bodies import InvalidRequest, number, read, reply
+from daemons.kit.openapi import Answers
 from protocol.jobs import JobView
 from protocol.releases import CleanupView, ReleasePage, ReleaseView, RollbackApp, RollbackJob
 
@@ -34,6 +35,7 @@ class ReleaseRoutes:
             web.post("/deploy/apps/{app_id}/releases/{number}/unpin", self.unpin),
         ]
 
+    @Answers(ReleasePage, refuses=(404,))
     async def page(self, request: web.Request) -> web.Response:
         """A page of releases, newest first."""
         app_id, limit = app_in_path(request), number(request, "limit", default=50, low=1, high=200)
@@ -43,6 +45,7 @@ class ReleaseRoutes:
         cursor = str(items[-1].number) if ledger.more else None
         return reply(ReleasePage(app_id=app_id, items=items, next_cursor=cursor, cleanup=_cleanup(ledger.review)))
 
+    @Answers(RollbackJob, refuses=(404, 409, 502))
     async def rollback(self, request: web.Request) -> web.Response:
         """A job that deploys an earlier release without a build."""
         app_id = app_in_path(request)
@@ -52,10 +55,12 @@ class ReleaseRoutes:
         known = {name: getattr(view, name) for name in JobView.model_fields}
         return reply(RollbackJob(**known, release=done.release.number, present_in=done.present_in))
 
+    @Answers(ReleaseView, refuses=(404,))
     async def pin(self, request: web.Request) -> web.Response:
         """Keep a release's image for good."""
         return await self._pin(request, pinned=True)
 
+    @Answers(ReleaseView, refuses=(404,))
     async def unpin(self, request: web.Request) -> web.Response:
         """Keep a release's image only as long as it is one of the newest."""
         return await self._pin(request, pinned=False)

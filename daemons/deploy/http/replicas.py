@@ -6,6 +6,8 @@ from prometheus_client import CollectorRegistry, Gauge
 from daemons.deploy.domain.views import singleton_view
 from daemons.deploy.services.singletons import Singletons
 from daemons.kit.bodies import reply
+from daemons.kit.openapi import Answers
+from protocol.replicas import SingletonView
 
 
 class ReplicaRoutes:
@@ -21,6 +23,7 @@ class ReplicaRoutes:
         """The routes."""
         return [web.get("/admin/singletons", self.list_singletons)]
 
+    @Answers(list[SingletonView])
     async def list_singletons(self, _request: web.Request) -> web.Response:
         """Who does what."""
         now, holdings = await self._singletons.holdings()

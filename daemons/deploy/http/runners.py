@@ -15,9 +15,10 @@ from daemons.deploy.services.leases import Leases
 from daemons.deploy.services.logs import Logs
 from daemons.deploy.services.registry import RunnerRegistry
 from daemons.kit.bodies import InvalidRequest, number, parse, read, reply
+from daemons.kit.openapi import BYTES, Answers
 from protocol.base import Wire
 from protocol.headers import LEASE_TOKEN
-from protocol.jobs import ClaimJob, RenewLease, ReportJob
+from protocol.jobs import ClaimedJob, ClaimJob, JobView, RenewLease, ReportJob
 from protocol.logs import LogPosition
 from protocol.names import InstanceId, RunnerId
 from protocol.nodes import RunnerHeartbeat
@@ -59,6 +60,7 @@ class RunnerRoutes:
             web.put("/deploy/jobs/{job_id}/log", self.append_log),
         ]
 
+    @Answers()
     async def hear(self, request: web.Request) -> web.Response:
         """How a runner is."""
         told = await read(request, RunnerHeartbeat)
@@ -72,6 +74,7 @@ class RunnerRoutes:
         )
         return reply(None)
 
+    @Answers(ClaimedJob | None)
     async def claim(self, request: web.Request) -> web.Response:
         """A job for this runner, or null; parked for `waitSeconds` until there is one."""
         order = await read(request, ClaimJob)
@@ -90,6 +93,7 @@ class RunnerRoutes:
             return reply(None)
         return reply(claimed_view(handed.job, handed.node, order.lease_seconds))
 
+    @Answers(JobView, refuses=(404, 409))
     async def heartbeat(self, request: web.Request) -> web.Response:
         """Renew the lease; parked for `waitSeconds` until the job is no longer the runner's."""
         order = await read(request, RenewLease)
@@ -99,6 +103,7 @@ class RunnerRoutes:
         job = await self._leases.renew(job_id(request), proof, order.extend_seconds, order.wait_seconds, progress)
         return reply(job_view(job))
 
+    @Answers(JobView, refuses=(404, 409))
     async def report(self, request: web.Request) -> web.Response:
         """The attempt's one end."""
         order = await read(request, ReportJob)
@@ -120,6 +125,7 @@ class RunnerRoutes:
         job, node = await self._leases.report(job_id(request), proof, outcome)
         return reply(job_view(job, node))
 
+    @Answers(JobView, refuses=(404, 409))
     async def hand_back(self, request: web.Request) -> web.Response:
         """The attempt ends without an outcome, because its runner is being stopped: another one may have the job."""
         order = await read(request, ReturnJob)
@@ -128,6 +134,7 @@ class RunnerRoutes:
         job, node = await self._leases.hand_back(job_id(request), proof, order.log_length, order.stages)
         return reply(job_view(job, node))
 
+    @Answers(LogPosition, query=(_Holder, "last", "late"), body=BYTES, refuses=(404, 409))
     async def append_log(self, request: web.Request) -> web.Response:
         """Raw bytes at `offset` of the attempt's log; what is stored already is not stored twice. With `last=1` a
         runner that was stopped before it could report says that this is all. With `late=1` a runner brings what it has

@@ -9,8 +9,9 @@ from daemons.deploy.http.requests import app_in_path
 from daemons.deploy.ports import AgentFailed
 from daemons.deploy.services.running import Running
 from daemons.kit.bodies import query, reply
+from daemons.kit.openapi import EVENTS, Answers
 from daemons.kit.sse import Frame, stream
-from protocol.running import AppLogEvent, AppLogKind, AppLogQuery
+from protocol.running import AppLogEvent, AppLogKind, AppLogQuery, NodeStats
 
 logger = logging.getLogger(__name__)
 
@@ -33,14 +34,17 @@ class RunningRoutes:
         """The output of an app for the API, which shows it to the app's owner alone."""
         return [web.get("/deploy/apps/{app_id}/log", self.log, allow_head=False)]
 
+    @Answers(NodeStats, refuses=(404, 409, 502))
     async def app_stats(self, request: web.Request) -> web.Response:
         """What one app uses."""
         return reply(await self._running.app_stats(app_in_path(request)))
 
+    @Answers(NodeStats, refuses=(404, 502))
     async def node_stats(self, request: web.Request) -> web.Response:
         """What every app of a node uses."""
         return reply(await self._running.node_stats(request.match_info["name"][:128]))
 
+    @Answers(AppLogEvent, media=EVENTS, endless=True, refuses=(404, 409, 429, 502))
     async def log(self, request: web.Request) -> web.StreamResponse:
         """The app's output, of whichever node has it."""
         asked, app_id = query(request, AppLogQuery), app_in_path(request)

@@ -5,6 +5,7 @@ from aiohttp import web
 from daemons.deploy.domain.views import when
 from daemons.deploy.services.strays import Looked, Strays
 from daemons.kit.bodies import query, reply
+from daemons.kit.openapi import Answers
 from protocol.base import Wire
 from protocol.inventory import StrayContainer, StrayReport, UnaskedNode
 from protocol.names import NodeName
@@ -24,6 +25,7 @@ class StrayRoutes:
         """The routes."""
         return [web.get("/admin/strays", self.look)]
 
+    @Answers(StrayReport, refuses=(404,))
     async def look(self, request: web.Request) -> web.Response:
         """Ask the nodes."""
         now, found = await self._strays.look(query(request, _OnNode).node)

@@ -9,9 +9,10 @@ from daemons.deploy.http.requests import caller
 from daemons.deploy.ports import DeliveryFilter
 from daemons.deploy.services.webhooks import Webhooks
 from daemons.kit.bodies import InvalidRequest, number, query, reply
+from daemons.kit.openapi import Answers
 from protocol.base import Wire
 from protocol.names import AppId
-from protocol.webhooks import DeliveryPage, DeliveryState
+from protocol.webhooks import DeliveryPage, DeliveryState, DeliveryView
 
 _ABOVE_ALL: Final = 2**63 - 1
 _LONGEST_NUMBER: Final = 18
@@ -34,6 +35,7 @@ class WebhookRoutes:
             web.post("/admin/webhooks/{number}/retry", self.retry),
         ]
 
+    @Answers(DeliveryPage)
     async def page(self, request: web.Request) -> web.Response:
         """A page of deliveries, newest first."""
         asked, limit = query(request, _DeliveryQuery), number(request, "limit", default=50, low=1, high=200)
@@ -43,6 +45,7 @@ class WebhookRoutes:
         cursor = str(items[-1].id) if found.more else None
         return reply(DeliveryPage(items=items, next_cursor=cursor, configured=self._webhooks.configured))
 
+    @Answers(DeliveryView, refuses=(404, 409))
     async def retry(self, request: web.Request) -> web.Response:
         """Send it now."""
         return reply(delivery_view(await self._webhooks.retry(_number(request), caller(request))))

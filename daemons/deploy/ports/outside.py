@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from daemons.deploy.domain.images import PushedImage
 from daemons.deploy.domain.strays import Container
 from protocol.nodes import NodeCollected
 
@@ -55,6 +56,11 @@ class ImageRegistry(Protocol):
 
     async def delete_repository(self, repository: str) -> None:
         """Remove every tagged image of a repository; an absent one is no error."""
+        ...
+
+    async def pushed(self, repository: str) -> Sequence[PushedImage]:
+        """The images of a repository, the newest push first; none where the registry does not tell what was pushed
+        when."""
         ...
 
 

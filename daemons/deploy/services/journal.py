@@ -10,6 +10,7 @@ from daemons.deploy.domain.events import CONTROL_PLANE, Actor, NewEvent
 from daemons.deploy.domain.jobs import Job
 from daemons.deploy.domain.nodes import AppRun, NodePolicy, Placement, RuntimeNode
 from daemons.deploy.domain.operations import Operation, Request, asked, shown
+from daemons.deploy.domain.releases import may_have_pushed
 from daemons.deploy.domain.views import app_run_view, job_changes, job_view, node_view, operation_view, placement_view
 from daemons.deploy.ports import EventRows, LogRows, NodeRows, PlacementRows, StoreUnavailable, Transaction
 from daemons.deploy.services.releases import record_release
@@ -50,18 +51,24 @@ async def write_job(tx: Transaction, job: Job, was: Job, change: str | None, act
         raise RowMoved(job.id)
     job = await _mark_interruption(tx, job, was)
     if job.status.terminal and job.attempt > 0:
-        succeeded, move = job.status is JobStatus.SUCCEEDED, job.type is JobType.MIGRATE_APP
-        if succeeded:
-            await _move(tx, job, actor)
-        node_id = await _record_run(tx, job)
-        if succeeded and was.status is not JobStatus.SUCCEEDED and not move:
-            await record_release(tx, job, node_id)
+        await _record_end(tx, job, was, actor)
     if change is not None:
         node = await node_of(tx, job.app_id)
         await tell_of_job(tx, job, node, change, actor, was)
         if tx.delivers and job.status.terminal and not was.status.terminal:
             await tx.insert_delivery(webhooks.ended(job, node))
     return job
+
+
+async def _record_end(tx: Transaction, job: Job, was: Job, actor: Actor) -> None:
+    succeeded, move = job.status is JobStatus.SUCCEEDED, job.type is JobType.MIGRATE_APP
+    if succeeded:
+        await _move(tx, job, actor)
+    node_id = await _record_run(tx, job)
+    if succeeded and was.status is not JobStatus.SUCCEEDED and not move:
+        await record_release(tx, job, node_id)
+    elif not succeeded and may_have_pushed(job):
+        await tx.ask_review(job.app_id, None, job.updated_at)
 
 
 async def _mark_interruption(tx: LogRows, job: Job, was: Job) -> Job:

@@ -1,4 +1,5 @@
-"""Removes from the registry what no app needs any more, until it is done.
+"""Removes from the registry what no app needs any more, until it is done: images of releases that newer ones took the
+place of and, where the registry tells what was pushed when, those that were pushed and never became a release.
 
 Every app that may have superfluous images stands in a table; several replicas may work on it, each on rows of its own.
 What may go is decided anew for every image just before it goes, so that one which became wanted meanwhile stays. An
@@ -9,10 +10,11 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
-from daemons.deploy.domain.images import Artifact, RegistryPlace, own_repository, removable
-from daemons.deploy.domain.releases import BEING_REMOVED, Release, Review, superfluous
+from daemons.deploy.domain.images import Artifact, PushedImage, RegistryPlace, own_repository, removable, unneeded
+from daemons.deploy.domain.releases import BEING_REMOVED, KEPT, Release, Review, superfluous
 from daemons.deploy.ports import ImageRegistry, RegistryFailed, Store, Transaction
 from protocol.jobs import JobStatus
 
@@ -100,6 +102,20 @@ class Retention:
             artifact, releases = found
             await registry.delete(artifact.repository, artifact.digest)
             await self._removed(releases)
+        await self._remove_unreleased(review.app_id, registry, place)
+
+    async def _remove_unreleased(self, app_id: str, registry: ImageRegistry, place: RegistryPlace) -> None:
+        """Pushes of attempts that failed afterwards, except the newest few. Raises RegistryFailed and _Busy."""
+        user_id = await self._store.transact(lambda tx: _owner(tx, app_id))
+        if user_id is None:
+            return
+        repository = own_repository(place.project, user_id, app_id)
+        listed = await registry.pushed(repository)
+        for image in listed[KEPT:]:
+            if await self._store.transact(partial(_unneeded, app_id=app_id, image=image)):
+                await registry.delete(repository, image.digest)
+                extra = {"app_id": app_id, "image": f"{repository}@{image.digest}"}
+                logger.info("an image that never became a release was removed from the registry", extra=extra)
 
     async def _next(self, app_id: str, place: RegistryPlace) -> tuple[Artifact, Sequence[Release]] | None:
         """An image that may go, as of now, and the releases that share it; from here on nobody can go back to them.
@@ -180,6 +196,25 @@ async def _take(tx: Transaction) -> list[Review]:
         if await tx.save_review(mine, review):
             taken.append(mine)
     return taken
+
+
+async def _owner(tx: Transaction, app_id: str) -> str | None:
+    """Whose repository the app's images are in; None once nothing is known of it."""
+    newest = await tx.jobs_of_app(app_id, 1) or await tx.releases(app_id, 2**31, 1)
+    return newest[0].user_id if newest else None
+
+
+async def _unneeded(tx: Transaction, app_id: str, image: PushedImage) -> bool:
+    """Whether no release and no active job has it, as of now. Raises _Busy."""
+    await tx.lock_app(app_id)
+    active = await tx.active_jobs(app_id)
+    if any(job.status is JobStatus.RUNNING for job in active):
+        raise _Busy
+    present = await tx.releases_with_images(app_id)
+    released, building = [each.image_digest for each in present], [job.image_digest for job in active]
+    digests = [digest for digest in (*released, *building) if digest]
+    named = [str(name) for job in active for name in (job.image, job.payload.get("image")) if name]
+    return bool(unneeded([image], 0, digests, [*named, *(release.image for release in present)]))
 
 
 async def _forgotten(tx: Transaction, app_id: str) -> bool:

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
 import asyncssh
@@ -13,6 +13,7 @@ from daemons.git.adapters.transfer import transfer
 from daemons.git.domain.access import AccessDenied
 from daemons.git.domain.commands import Command, CommandRefused, protocol_version
 from daemons.git.services.gatekeeper import Gatekeeper
+from daemons.git.services.pushes import Watch
 from daemons.git.settings import GitSettings
 from daemons.kit.tasks import first
 
@@ -32,8 +33,11 @@ _LOOK_SECONDS: Final = 0.5
 class Door:
     """What all connections share: who is inside, and the way in."""
 
-    def __init__(self, gatekeeper: Gatekeeper, repositories: DiskRepositories, settings: GitSettings) -> None:
+    def __init__(
+        self, gatekeeper: Gatekeeper, repositories: DiskRepositories, settings: GitSettings, pushes: Watch
+    ) -> None:
         self.gatekeeper = gatekeeper
+        self._pushes = pushes
         self.settings = settings
         self.inside: set[_Visitor] = set()
         self.sessions: set[asyncio.Task[object]] = set()
@@ -104,11 +108,24 @@ class Door:
         command = await self.gatekeeper.admit(visitor.fingerprint, process.command)
         argv = self._repositories.argv(command.service, command.repository)
         clean = environment(protocol_version(process.env.get("GIT_PROTOCOL")))
-        work = transfer(process, argv, clean, seconds=self.settings.transfer_seconds)
-        code = await first(work, self._until_refused(visitor.fingerprint, command))
+        async with self._told(command):
+            work = transfer(process, argv, clean, seconds=self.settings.transfer_seconds)
+            code = await first(work, self._until_refused(visitor.fingerprint, command))
         served = {"key": visitor.fingerprint, "command": command.service.value, "repository": command.repository}
         logger.info("served a command", extra=served | {"exit": str(code)})
         return code
+
+    @asynccontextmanager
+    async def _told(self, command: Command) -> AsyncIterator[None]:
+        """Whatever is pushed in between is told, however the transfer ends."""
+        if not command.service.writes:
+            yield
+            return
+        await self._pushes.expect(command.repository)
+        try:
+            yield
+        finally:
+            self._pushes.look_at(command.repository)
 
     async def _until_refused(self, fingerprint: str, command: Command) -> int:
         """Raises AccessDenied within a second after the key lost the right to what is being served."""

@@ -10,12 +10,16 @@ NAMES: Final = (
     "DEPLOY_NODE_TOKEN",
     "RUNTIME_AGENT_TOKEN",
     "DEPLOY_WEBHOOK_SECRET",
+    "GIT_WEBHOOK_SECRET",
     "API_ADMIN_TOKEN",
     "API_USER_TOKEN",
     "API_JWT_SECRET",
     "WORKSPACE_NODE_INTERNAL_SHARED_SECRET",
     "FUNAI_WORKSPACE_NGINXAUTHTOKEN",
     "FUNAI_WORKSPACE_NODE_REGISTRY_SHARED_SECRET",
+    # Of an entry that somebody puts before the platform (`funai gateway render --role entry`).
+    "FUNAI_WORKSPACE_NODE_REGISTRY_GATEWAY_TOKEN",
+    "DEPLOY_GATEWAY_TOKEN",
 )
 
 #: A child's environment carries these and no others.
@@ -27,6 +31,7 @@ NEEDED_BY: Final[Mapping[str, tuple[str, ...]]] = {
         "DEPLOY_NODE_TOKEN",
         "RUNTIME_AGENT_TOKEN",
         "DEPLOY_WEBHOOK_SECRET",
+        "DEPLOY_GATEWAY_TOKEN",
     ),
     "runner": ("DEPLOY_RUNNER_TOKEN", "RUNTIME_AGENT_TOKEN"),
     "agent": ("DEPLOY_NODE_TOKEN", "RUNTIME_AGENT_TOKEN"),
@@ -36,10 +41,12 @@ NEEDED_BY: Final[Mapping[str, tuple[str, ...]]] = {
         "API_JWT_SECRET",
         "DEPLOY_PROXY_AUTH_SHARED_SECRET",
         "DEPLOY_WEBHOOK_SECRET",
+        "GIT_WEBHOOK_SECRET",
         "WORKSPACE_NODE_INTERNAL_SHARED_SECRET",
         "FUNAI_WORKSPACE_NODE_REGISTRY_SHARED_SECRET",
+        "FUNAI_WORKSPACE_NODE_REGISTRY_GATEWAY_TOKEN",
     ),
-    "git": (),
+    "git": ("GIT_WEBHOOK_SECRET",),
     "workspace": (
         "WORKSPACE_NODE_INTERNAL_SHARED_SECRET",
         "FUNAI_WORKSPACE_NGINXAUTHTOKEN",

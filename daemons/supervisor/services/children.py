@@ -10,6 +10,7 @@ from daemons.supervisor.domain import credentials
 from daemons.supervisor.domain.network import HOST, Ports
 from daemons.supervisor.ports import Child
 from daemons.supervisor.settings import Layout
+from protocol.pushes import PUSHES_PATH
 from protocol.webhooks import RESULTS_PATH
 
 #: Settings of the caller's environment that reach a child, by prefix.
@@ -101,7 +102,10 @@ class Plan:
             "GIT_HOST_KEY_PATH": str(self.layout.git_host_key),
             "GIT_LOANS_DIR": str(self.layout.git / "loans"),
             "GIT_REMOVALS_DIR": str(self.layout.git / "removals"),
+            "GIT_CREATIONS_DIR": str(self.layout.git / "creations"),
+            "GIT_PUSHES_DIR": str(self.layout.git / "pushes"),
             "GIT_ACCESS_FILE": str(self.layout.git / "access.json"),
+            "GIT_WEBHOOK_URL": f"{self.ports.url('api')}{PUSHES_PATH}",
         }
 
     def _api(self) -> dict[str, str]:
@@ -118,6 +122,9 @@ class Plan:
             "DEPLOY_GIT_SSH_PORT": str(self.ports.git),
             "GIT_ACCESS_FILE": str(self.layout.git / "access.json"),
             "GIT_REMOVALS_DIR": str(self.layout.git / "removals"),
+            "GIT_CREATIONS_DIR": str(self.layout.git / "creations"),
+            # By the name that comes first, as above.
+            "API_GIT_WEBHOOK_SECRET": self.credentials["GIT_WEBHOOK_SECRET"],
             "RUNNER_GIT_PUBLIC_KEY_PATH": f"{self.layout.runner_key}.pub",
         }
 

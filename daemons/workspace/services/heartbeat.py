@@ -15,6 +15,8 @@ from protocol.workspace_nodes import WorkspaceNodeHeartbeat
 logger = logging.getLogger(__name__)
 
 _LEAST_SECONDS: Final = 5
+#: Until the API knows the node, nobody can be sent to it.
+_UNKNOWN_SECONDS: Final = 0.5
 #: Nodes that started together do not report together.
 _JITTER: Final = 0.1
 _RUNNING: Final = (Phase.RUNNING, Phase.STARTING, Phase.STOPPING)
@@ -39,8 +41,12 @@ class Known(Protocol):
         ...
 
 
+class Unknown(Exception):
+    """The API has not heard of this node yet; the message says why."""
+
+
 class Heartbeat:
-    """One beat every `interval_seconds`, five at least."""
+    """One beat every `interval_seconds`, five at least; two a second until the first is heard."""
 
     def __init__(self, registry: Registry, workspaces: Known, machine: Machine, node: Self) -> None:
         self._registry = registry
@@ -49,18 +55,26 @@ class Heartbeat:
         self._node = node
         self._seconds = max(_LEAST_SECONDS, node.interval_seconds)
         self._problem: str | None = None
+        self._known = False
+
+    async def check(self) -> None:
+        """The API has heard of this node. Raises Unknown. What comes later is no reason to send it no work."""
+        if not self._known:
+            raise Unknown(f"the API has not heard of this node yet: {self._problem or 'it was not asked'}")
 
     async def run(self) -> None:
         """For ever."""
         while True:
             await self.beat()
-            await asyncio.sleep(self._seconds * (1 + _JITTER * (2 * random.random() - 1)))  # noqa: S311
+            seconds = self._seconds if self._known else _UNKNOWN_SECONDS
+            await asyncio.sleep(seconds * (1 + _JITTER * (2 * random.random() - 1)))  # noqa: S311
 
     async def beat(self) -> None:
         """Report once. A failure is logged when it begins, changes and ends."""
         problem = None
         try:
             await self._registry.heartbeat(await self.report())
+            self._known = True
         except RegistryError as error:
             problem = str(error)
         if problem != self._problem and problem is not None:

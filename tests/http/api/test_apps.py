@@ -4,11 +4,12 @@ import httpx
 import pytest
 
 from daemons.api import ports
-from protocol.api import AppState, CreateApp, StartDeployment
+from protocol.api import AppInfo, AppState, CreateApp, RepoStatus, StartDeployment
 from protocol.client.api import bearer
 from protocol.client.transport import Refused
 from protocol.jobs import JobStatus
 from tests.http.api.conftest import OWNER, Api
+from tests.support.eventually import eventually
 
 
 async def test_the_token_says_who_one_is(api: Api) -> None:
@@ -20,12 +21,23 @@ async def test_the_first_app_is_20001_with_a_repository(api: Api) -> None:
     app = await api.owner.create_app()
     assert (app.id, app.user_id, app.app_name, app.app_status) == (20001, 1, "Untitled app 1", AppState.CREATED)
     assert app.repo_ssh_url == "ssh://git@git.example.org:2222/funai/u1-app20001.git"
-    assert await api.owner.app("20001") == app
+    assert app.repo_status is RepoStatus.PENDING
+    assert await _set_up(api) == app.model_copy(update={"repo_status": RepoStatus.READY})
+
+
+async def _set_up(api: Api) -> AppInfo:
+    """The app, once its repository is there."""
+
+    async def ready() -> bool:
+        return (await api.owner.app("20001")).repo_status is RepoStatus.READY
+
+    await eventually(ready)
+    return await api.owner.app("20001")
 
 
 async def test_the_same_idempotency_key_makes_one_app(api: Api) -> None:
     first = await api.owner.create_app(CreateApp(app_name="shop"), idempotency_key="k1")
-    assert await api.owner.create_app(CreateApp(app_name="shop"), idempotency_key="k1") == first
+    assert (await api.owner.create_app(CreateApp(app_name="shop"), idempotency_key="k1")).id == first.id
     assert (await api.other.create_app(idempotency_key="k1")).id != first.id
     with pytest.raises(Refused, match="already have an app called shop") as refused:
         await api.owner.create_app(CreateApp(app_name="shop"))

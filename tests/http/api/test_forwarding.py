@@ -120,12 +120,15 @@ async def heard(api: Api, url: str) -> None:
     ).is_success
 
 
-async def placed(api: Api, url: str) -> None:
-    """The owner lives on the node at that address."""
+async def placed(api: Api, url: str, *users: int) -> None:
+    """These users, by default the owner, live on the node at that address."""
     await heard(api, url)
-    body = {"userId": 1, "targetNodeId": 1}
-    answer = await api.raw.post("/api/fun-ai/admin/workspace-nodes/reassign", json=body, headers={ADMIN_TOKEN: ADMIN})
-    assert answer.is_success
+    for user in users or (1,):
+        body = {"userId": user, "targetNodeId": 1}
+        order = await api.raw.post(
+            "/api/fun-ai/admin/workspace-nodes/reassign", json=body, headers={ADMIN_TOKEN: ADMIN}
+        )
+        assert order.is_success
 
 
 async def own_app(api: Api) -> str:

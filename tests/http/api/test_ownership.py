@@ -5,6 +5,7 @@ import pytest
 from daemons.api.domain.forwarding import PREFIX
 from protocol.client.api import bearer
 from protocol.headers import ADMIN_TOKEN
+from protocol.pushes import PUSHES_PATH
 from protocol.webhooks import RESULTS_PATH
 from tests.http.api.conftest import ADMIN, OTHER, OWNER, Api
 
@@ -27,6 +28,12 @@ ROUTES = [
     ("POST", "/api/fun-ai/app/create?userId=1", "", 200, 403, 401),
     ("POST", "/api/fun-ai/app/update-basic", '{"appId": "20001", "appName": "store"}', 409, 404, 401),
     ("POST", "/api/fun-ai/app/update-basic", '{"userId": "1", "appId": "20001", "appName": "store"}', 409, 403, 401),
+    ("POST", "/api/fun-ai/app/open-editor?appId=20001", "", 503, 404, 401),
+    ("POST", "/api/fun-ai/app/open-editor?userId=1&appId=20001", "", 503, 403, 401),
+    ("GET", "/api/fun-ai/app/push-to-deploy?appId=20001", "", 200, 404, 401),
+    ("GET", "/api/fun-ai/app/push-to-deploy?userId=1&appId=20001", "", 200, 403, 401),
+    ("POST", "/api/fun-ai/app/push-to-deploy", '{"appId": "20001", "enabled": true}', 200, 404, 401),
+    ("POST", "/api/fun-ai/app/push-to-deploy", '{"userId": "1", "appId": "20001", "enabled": true}', 200, 403, 401),
     ("GET", "/api/fun-ai/app/delete?appId=20001", "", 200, 404, 401),
     ("POST", "/api/fun-ai/app/delete?appId=20001", "", 200, 404, 401),
     ("POST", "/api/fun-ai/app/delete?userId=1&appId=20001", "", 200, 403, 401),
@@ -62,6 +69,7 @@ ROUTES = [
     ("GET", "/api/fun-ai/admin/app-deletions", "", 403, 403, 200),
     ("GET", "/api/fun-ai/internal/apps/ids", "", 403, 403, 200),
     ("POST", RESULTS_PATH, "{}", 401, 401, 401),
+    ("POST", PUSHES_PATH, "{}", 401, 401, 401),
     ("POST", f"{NODES}/heartbeat", "{}", 401, 401, 401),
     ("GET", f"{NODES}/list", "", 403, 403, 200),
     ("POST", f"{NODES}/upsert", "{}", 403, 403, 400),

@@ -22,6 +22,7 @@ from protocol.client.runner import RunnerClient
 from protocol.client.transport import Transport
 from protocol.jobs import ClaimedJob, ClaimJob, CreateJob, JobPayload, JobType, JobView
 from protocol.nodes import NodeCollected, NodeHeartbeat, RawNode
+from tests.support.openapi.watching import contracted
 
 TOKENS = {
     "admin": "admin-token-of-the-tests",
@@ -200,6 +201,7 @@ async def serving(
             kept = await stack.enter_async_context(open_store(MEMORY, delivers=receiver is not None))
         agent = AgentTwin()
         app = build_app(settings(**changes), store=kept, agent=agent, registry=registry, receiver=receiver)
+        stack.enter_context(contracted(app, "deploy"))
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=2)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)

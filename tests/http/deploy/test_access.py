@@ -3,7 +3,7 @@
 import pytest
 from aiohttp import web
 
-from daemons.deploy.app import ACCESS
+from daemons.kit.auth import ACCESS
 from tests.http.deploy.plane import HEADERS, TOKENS, Plane, serving
 
 ID = "00000000-0000-0000-0000-000000000000"
@@ -73,6 +73,7 @@ OPEN_TO = {
     "GET /internal/health": {"anyone"},
     "GET /internal/ready": {"anyone"},
     "GET /metrics": {"anyone"},
+    "GET /openapi.json": {"anyone"},
 }
 
 

@@ -10,7 +10,7 @@ from daemons.deploy.domain.releases import KEPT
 from daemons.deploy.ports import Transaction
 from protocol.apps import AppCommand
 from protocol.client.transport import Refused
-from protocol.jobs import JobStatus, JobView, OnConflict, ReportJob
+from protocol.jobs import JobStatus, JobView, OnConflict, RenewLease, ReportJob
 from protocol.nodes import ImagesInUse
 from protocol.releases import PresentIn, RollbackApp, RollbackJob
 from tests.http.deploy.plane import Plane, serving
@@ -243,6 +243,27 @@ async def test_agents_are_told_which_images_must_stay() -> None:
         with pytest.raises(Refused) as caught:
             await plane.nodes.images(ImagesInUse.model_construct(node_name="n1", app_ids=("../x",)))
         assert caught.value.status == 400
+
+
+@pytest.mark.parametrize("phase", ["BUILD", "DEPLOY"])
+async def test_a_repository_is_looked_at_after_a_failure_that_came_after_the_push(phase: str) -> None:
+    registry = RegistryTwin()
+    async with planes(registry) as plane:
+        for number in range(KEPT + 2):
+            await registry.put(REPOSITORY, f"fffffff-{number}", str(number))
+        newest = {*list(registry.images[REPOSITORY])[-KEPT:]}
+        await plane.create()
+        job = await plane.claim()
+        assert job is not None
+        proof = {"runnerId": job.runner_id, "leaseToken": job.lease_token}
+        await plane.runners.renew(job.id, RenewLease.model_validate({**proof, "phase": phase}))
+        report = ReportJob.model_validate({**proof, "status": JobStatus.FAILED, "errorMessage": "no"})
+        await plane.runners.report(job.id, report)
+        if phase == "BUILD":
+            assert await plane.store.transact(lambda tx: tx.review(APP)) is None
+            assert len(registry.images[REPOSITORY]) == KEPT + 2
+        else:
+            await eventually(lambda: have(registry, newest))
 
 
 async def have(registry: RegistryTwin, digests: set[str]) -> bool:

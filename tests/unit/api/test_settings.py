@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 
 from daemons.api.adapters.passwords import Hardness
-from daemons.api.app import build, hosting_of
+from daemons.api.app import build, hosting_of, policy_of
 from daemons.api.composition.accounts import AccountParts, account_parts
 from daemons.api.domain.accounts import Lives
 from daemons.api.domain.deployments import Hosting, InvalidDeployment, check_image
@@ -160,3 +160,14 @@ def test_settings_of_accounts_reach_what_they_set(environment: pytest.MonkeyPatc
 
 def test_without_settings_accounts_are_as_the_documentation_says(environment: pytest.MonkeyPatch) -> None:
     assert account_parts(load(ApiSettings)) == AccountParts()
+
+
+def test_a_limit_of_runs_says_how_many(environment: pytest.MonkeyPatch) -> None:
+    number = "FUNAI_WORKSPACE_NODE_LIMITS_MAX_RUNNING_PER_NODE"
+    environment.setenv(number, "30")
+    assert policy_of(load(ApiSettings)).most_running is None
+    environment.setenv("FUNAI_WORKSPACE_NODE_LIMITS_ENABLED", "true")
+    assert policy_of(load(ApiSettings)).most_running == 30
+    environment.setenv(number, "0")
+    with pytest.raises(Misconfigured, match=number):
+        policy_of(load(ApiSettings))

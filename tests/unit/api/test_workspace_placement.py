@@ -80,6 +80,27 @@ def test_the_lines_are_where_they_are_said_to_be() -> None:
     assert health(slow, POLICY, NOW) is WorkspaceNodeHealth.HEALTHY
 
 
+FULL = PlacementPolicy(most_running=10)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "users", "wins"),
+    [
+        ([node(1, 10, weight=10_000), node(2, 9)], {}, 2),
+        ([node(1, 9, weight=10_000), node(2, 0)], {}, 1),
+        ([node(1, 9, weight=10_000), node(2, 5)], {1: Users(9, 1)}, 2),
+        ([node(1, None, load=Load(), weight=10_000), node(2, 5)], {1: Users(10, 0)}, 2),
+        # What sleeps takes no room for a run.
+        ([node(1, load=Load(running=0, frozen=50)), node(2, 10)], {}, 1),
+        # Nobody is turned away who may only want to edit files.
+        ([node(1, 30), node(2, 12)], {}, 2),
+    ],
+)
+def test_nodes_without_room_for_a_run_come_last(nodes: list[WorkspaceNode], users: dict[int, Users], wins: int) -> None:
+    assert choose(nodes, users, FULL, NOW).id == wins
+    assert choose([replace(each, enabled=each.id != wins) for each in nodes], users, FULL, NOW).id != wins
+
+
 def test_without_nodes_the_reason_is_that() -> None:
     with pytest.raises(NoWorkspaceNode, match="none is registered"):
         choose([], {}, POLICY, NOW)

@@ -10,7 +10,7 @@ from daemons.deploy.adapters.store import open_store
 from daemons.deploy.domain.events import Actor
 from daemons.deploy.domain.images import RegistryPlace
 from daemons.deploy.domain.jobs import Job
-from daemons.deploy.domain.releases import BEING_REMOVED, ImageGone, Release, Review
+from daemons.deploy.domain.releases import BEING_REMOVED, KEPT, ImageGone, Release, Review
 from daemons.deploy.ports import Store, Transaction
 from daemons.deploy.services.bells import Bells
 from daemons.deploy.services.releases import Releases
@@ -192,6 +192,33 @@ async def test_a_deleted_app_loses_its_repository(world: World) -> None:
     await world.ask(USER)
     await world.retention().step()
     assert REPOSITORY not in world.registry.images and await world.review() is None
+
+
+async def test_pushes_that_never_became_a_release_go_except_the_newest(world: World) -> None:
+    await world.mark(1, pinned=True)
+    failed = [await world.registry.put(REPOSITORY, f"fffffff-{number}", f"failed {number}") for number in range(1, 6)]
+    await world.retention().step()
+    there = list(world.registry.images[REPOSITORY])
+    assert there == [world.digests[0], *world.digests[2:], *failed[-KEPT:]], "the pinned one was pushed first of all"
+    assert await world.review() is None
+
+
+async def test_three_failures_do_not_take_the_image_that_serves(world: World) -> None:
+    for number in range(2, 6):
+        await world.mark(number, image_removed_at=1)
+    for number in range(KEPT + 1):
+        await world.registry.put(REPOSITORY, f"fffffff-{number}", f"failed {number}")
+    await world.retention().step()
+    assert world.left == [1]
+
+
+async def test_what_a_waiting_job_names_by_its_tag_stays(world: World) -> None:
+    wanted = await world.registry.put(REPOSITORY, "fffffff-0", "wanted")
+    for number in range(1, 6):
+        await world.registry.put(REPOSITORY, f"fffffff-{number}", f"failed {number}")
+    await world.add_job(JobStatus.PENDING, image=f"{HOST}/{REPOSITORY}:fffffff-0")
+    await world.retention().step()
+    assert wanted in world.registry.images[REPOSITORY] and len(world.registry.images[REPOSITORY]) == KEPT * 2 + 1
 
 
 async def test_without_leave_to_clean_nothing_is_removed(world: World) -> None:

@@ -96,7 +96,8 @@ def test_haproxy_gets_everything_beside_its_file_and_no_token(tmp_path: Path) ->
         ["--rate", "0"],
         ["--connections", "65536"],
         ["--log", "relative"],
-        ["--entrance", "10.0.0.1"],
+        ["--entrance", "everybody"],
+        ["--resolver", "10.0.0.53"],
     ],
 )
 def test_what_an_operator_gets_wrong_changes_nothing(

@@ -7,7 +7,7 @@ import pytest
 
 from daemons.workspace.domain.workspaces import Phase, Workspace
 from daemons.workspace.ports.registry import RegistryError
-from daemons.workspace.services.heartbeat import Heartbeat, Self
+from daemons.workspace.services.heartbeat import Heartbeat, Self, Unknown
 from protocol.workspace_nodes import WorkspaceNodeHeartbeat
 
 
@@ -83,3 +83,19 @@ async def test_a_failure_is_logged_once_until_it_ends(caplog: pytest.LogCaptureF
         await heart.beat()
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING", "INFO"]
     assert len(registry.beats) == 2
+
+
+async def test_a_node_is_ready_when_it_was_heard_of_once() -> None:
+    registry = Heard(away="refused")
+    heart = beating(registry, Disk(None))
+    with pytest.raises(Unknown, match="not heard of this node yet: it was not asked"):
+        await heart.check()
+    await heart.beat()
+    with pytest.raises(Unknown, match="not heard of this node yet: refused"):
+        await heart.check()
+    registry.away = ""
+    await heart.beat()
+    await heart.check()
+    registry.away = "away again"
+    await heart.beat()
+    await heart.check()

@@ -21,14 +21,16 @@ class SqlDeletions:
         async def work(session: Session) -> Deletion:
             # Whoever takes a place for a deployment holds the same lock.
             await session.row("lock_user", id=user_id)
-            app = await session.row("app", id=app_id)
+            # Whoever sets up its repository locks the app's row.
+            await session.row("lock_app", id=app_id)
+            app = await session.row("app_to_delete", id=app_id)
             if app is None or int(app["user_id"]) != user_id:
                 begun = await session.row("deletion", app_id=app_id)
                 if begun is None or int(begun["user_id"]) != user_id:
                     raise NotFound(f"there is no app {app_id}")
                 return _deletion(begun)
             now = await session.now()
-            placed = app["live_since"]
+            placed, held = app["live_since"], _moment(app["repo_held_until"])
             settled = now if placed is None else max(now, int(placed) + FRESH_PLACE_MS)
             await session.change(
                 "begin_deletion",
@@ -38,10 +40,12 @@ class SqlDeletions:
                 asked_at=now,
                 settled_at=settled,
                 parts_left=_words(EVERYTHING),
+                repo_held_until=held,
             )
+            await session.change("delete_push", app_id=app_id)
             await session.change("delete_result", app_id=app_id)
             await session.change("delete_app", app_id=app_id, user_id=user_id)
-            return Deletion(app_id, user_id, str(app["app_name"]), now, settled, next_at=now)
+            return Deletion(app_id, user_id, str(app["app_name"]), now, settled, next_at=now, repo_held_until=held)
 
         return await self._database.transact(work)
 
@@ -128,6 +132,7 @@ def _deletion(row: Row) -> Deletion:
         problem=row["problem"],
         next_at=_moment(row["next_at"]),
         done_at=_moment(row["done_at"]),
+        repo_held_until=_moment(row["repo_held_until"]),
     )
 
 

@@ -1,8 +1,11 @@
 -- begin_deletion --
 -- Refused by the primary key when it was begun before.
 INSERT INTO fun_ai_app_deletion
-    (app_id, user_id, app_name, asked_at, settled_at, parts_left, attempts, problem, next_at, done_at)
-VALUES (:app_id, :user_id, :app_name, :asked_at, :settled_at, :parts_left, 0, NULL, :asked_at, NULL);
+    (app_id, user_id, app_name, asked_at, settled_at, parts_left, attempts, problem, next_at, done_at, repo_held_until)
+VALUES (:app_id, :user_id, :app_name, :asked_at, :settled_at, :parts_left, 0, NULL, :asked_at, NULL, :repo_held_until);
+
+-- app_to_delete --
+SELECT user_id, app_name, live_since, repo_held_until FROM fun_ai_app WHERE id = :id;
 
 -- delete_result --
 DELETE FROM fun_ai_app_result WHERE app_id = :app_id;
@@ -11,15 +14,18 @@ DELETE FROM fun_ai_app_result WHERE app_id = :app_id;
 DELETE FROM fun_ai_app WHERE id = :app_id AND user_id = :user_id;
 
 -- deletion --
-SELECT app_id, user_id, app_name, asked_at, settled_at, parts_left, attempts, problem, next_at, done_at
+SELECT app_id, user_id, app_name, asked_at, settled_at, parts_left, attempts, problem, next_at, done_at,
+    repo_held_until
 FROM fun_ai_app_deletion WHERE app_id = :app_id;
 
 -- unfinished_deletions --
-SELECT app_id, user_id, app_name, asked_at, settled_at, parts_left, attempts, problem, next_at, done_at
+SELECT app_id, user_id, app_name, asked_at, settled_at, parts_left, attempts, problem, next_at, done_at,
+    repo_held_until
 FROM fun_ai_app_deletion WHERE done_at IS NULL ORDER BY app_id;
 
 -- due_deletions --
-SELECT app_id, user_id, app_name, asked_at, settled_at, parts_left, attempts, problem, next_at, done_at
+SELECT app_id, user_id, app_name, asked_at, settled_at, parts_left, attempts, problem, next_at, done_at,
+    repo_held_until
 FROM fun_ai_app_deletion WHERE next_at <= :now ORDER BY next_at LIMIT 8;
 
 -- hold_deletion --

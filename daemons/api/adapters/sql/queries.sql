@@ -22,20 +22,24 @@ SET app_name = :app_name, app_description = :app_description, app_type = :app_ty
 WHERE id = :id;
 
 -- app --
-SELECT id, user_id, app_name, app_description, app_type, live_since, stopped_job, create_time, update_time
+SELECT id, user_id, app_name, app_description, app_type, live_since, stopped_job, create_time, update_time,
+    repo_status, repo_reason
 FROM fun_ai_app WHERE id = :id;
 
 -- app_by_key --
 -- The app that an earlier request with the same idempotency key made.
-SELECT id, user_id, app_name, app_description, app_type, live_since, stopped_job, create_time, update_time
+SELECT id, user_id, app_name, app_description, app_type, live_since, stopped_job, create_time, update_time,
+    repo_status, repo_reason
 FROM fun_ai_app WHERE user_id = :user_id AND create_key = :create_key;
 
 -- apps_of_user --
-SELECT id, user_id, app_name, app_description, app_type, live_since, stopped_job, create_time, update_time
+SELECT id, user_id, app_name, app_description, app_type, live_since, stopped_job, create_time, update_time,
+    repo_status, repo_reason
 FROM fun_ai_app WHERE user_id = :user_id ORDER BY id;
 
 -- all_apps --
-SELECT id, user_id, app_name, app_description, app_type, live_since, stopped_job, create_time, update_time
+SELECT id, user_id, app_name, app_description, app_type, live_since, stopped_job, create_time, update_time,
+    repo_status, repo_reason
 FROM fun_ai_app ORDER BY id;
 
 -- count_live --

@@ -8,6 +8,7 @@ from daemons.api.domain.access import NotFound
 from daemons.api.domain.apps import App, AppLimit, Draft, NameTaken, untitled
 from daemons.api.ports import KeyLimit, KeyTaken, StoredKey, User
 from daemons.kit.sql import Database, Duplicate, Row, Session, load_queries
+from protocol.api import RepoStatus
 
 QUERIES: Final = load_queries(Path(__file__).parent)
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -227,6 +228,8 @@ def _app(row: Row) -> App:
         stopped_job=row["stopped_job"],
         created_at=int(row["create_time"]),
         updated_at=int(row["update_time"]),
+        repo_status=RepoStatus(row["repo_status"]),
+        repo_reason=row["repo_reason"],
     )
 
 

@@ -1,57 +1,63 @@
-"""Orders to remove repositories, a file each in a folder; one that was carried out gets `.done` behind its name."""
+"""Orders about repositories, a file each in a folder of their kind; one that was carried out gets `.done` behind its
+name."""
 
 import asyncio
 import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from pydantic import ValidationError
 
-from daemons.git.ports import RemovalOrder
-from protocol.api import GitRemoval, removal_file
+from protocol.api import GitCreation, GitRemoval, order_file
 
 logger = logging.getLogger(__name__)
 
-_MOST_BYTES: Final = 4096
+_MOST_BYTES: Final = 2 * 1024 * 1024
+
+Order = TypeVar("Order", GitCreation, GitRemoval)
 
 
-class FolderOrders:
-    """The port `RemovalOrders`. What is no order is left alone and told once."""
+class FolderOrders(Generic[Order]):
+    """The port `Orders`. What is no order is left alone and told once."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kind: type[Order]) -> None:
         self._folder = folder
+        self._kind: type[Order] = kind
         self._told: set[str] = set()
 
-    async def pending(self) -> Sequence[RemovalOrder]:
+    async def pending(self) -> Sequence[Order]:
         """Raises OSError."""
         names = await asyncio.to_thread(_names, self._folder)
         self._told.intersection_update(names)
         return [order for name in names if (order := await asyncio.to_thread(self._order, name)) is not None]
 
-    async def done(self, order: RemovalOrder) -> None:
-        """Raises OSError."""
-        place = self._folder / removal_file(order.repository)
-        await asyncio.to_thread(place.rename, place.with_name(f"{place.name}.done"))
-
-    def _order(self, name: str) -> RemovalOrder | None:
+    async def done(self, order: Order) -> None:
+        """Raises OSError; harmless when the order was withdrawn meanwhile."""
+        place = self._folder / order_file(order.repository)
         try:
-            found = GitRemoval.model_validate_json(_content(self._folder / name))
+            await asyncio.to_thread(place.rename, place.with_name(f"{place.name}.done"))
+        except FileNotFoundError:
+            logger.info("order_withdrawn", extra={"repository": order.repository, "kind": self._kind.__name__})
+
+    def _order(self, name: str) -> Order | None:
+        try:
+            found: Order = self._kind.model_validate_json(_content(self._folder / name))
         except FileNotFoundError:
             return None
         except (OSError, ValidationError) as error:
             self._tell(name, type(error).__name__)
             return None
-        if removal_file(found.repository) != name:
+        if order_file(found.repository) != name:
             self._tell(name, "another repository's name")
             return None
-        return RemovalOrder(found.repository)
+        return found
 
     def _tell(self, name: str, problem: str) -> None:
         if name not in self._told:
             self._told.add(name)
-            logger.warning("removal_order_not_understood", extra={"file": name, "problem": problem})
+            logger.warning("order_not_understood", extra={"file": name, "problem": problem})
 
 
 def _names(folder: Path) -> Sequence[str]:

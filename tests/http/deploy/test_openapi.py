@@ -1,0 +1,21 @@
+"""The control plane's contract: checked in, served, and kept whatever is sent."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.openapi import cases
+
+
+async def test_the_contract_changes_only_on_purpose() -> None:
+    await cases.unchanged("deploy")
+
+
+async def test_the_contract_is_served_and_what_it_guards_is_closed(tmp_path: Path) -> None:
+    await cases.shown("deploy", tmp_path)
+
+
+async def test_no_request_gets_an_answer_that_the_contract_lacks(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    await cases.kept("deploy", tmp_path, request.config.getoption("--fuzzed"))

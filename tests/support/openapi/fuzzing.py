@@ -1,0 +1,76 @@
+"""Schemathesis against a daemon that is really served: whatever it sends, no 5xx, no answer that its contract lacks."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from tests.support.openapi.places import ROOT, checked_in
+from tests.support.openapi.planes import ServedPlane
+
+CHECKS: Final = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_schema_conformance",
+    "ignored_auth",
+)
+_SEED: Final = "20260101"
+_HOOKS: Final = "tests.support.openapi.hooks"
+
+
+async def findings(served: ServedPlane, folder: Path, examples: int) -> str:
+    """What it finds wrong, in its own words; nothing when there is nothing. `examples` are made for each operation
+    beside those that cover its parameters one by one. Streams without an end are left out."""
+    settings = folder / "schemathesis.toml"
+    await asyncio.to_thread(settings.write_text, _settings(served), "utf-8")
+    bounds = ("--seed", _SEED, "--max-examples", str(examples), "--workers", "2", "--request-timeout", "30")
+    options = ("--phases", "examples,coverage,fuzzing", "--exclude-by", "/x-endless == true", "--warnings", "off")
+    argv = (
+        "run",
+        str(checked_in(served.plane.name)),
+        "--url",
+        served.url,
+        "--checks",
+        ",".join(CHECKS),
+        *bounds,
+        *options,
+    )
+    running = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        "from schemathesis.cli import schemathesis; schemathesis()",
+        "--config-file",
+        str(settings),
+        *argv,
+        cwd=folder,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "SCHEMATHESIS_HOOKS": _HOOKS,
+            "FUNAI_KNOWN": orjson.dumps(served.known).decode(),
+            "FUNAI_SIGNED_WITH": served.secret,
+        },
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        said, _ = await running.communicate()
+    finally:
+        if running.returncode is None:
+            running.kill()
+    return said.decode() if running.returncode else ""
+
+
+def _settings(served: ServedPlane) -> str:
+    """Proofs stand in a file, as secrets should."""
+    expected = ["2xx", "3xx", "4xx", *(str(status) for status in served.unreachable)]
+    lines = ["[headers]", *(f"{_quoted(name)} = {_quoted(text)}" for name, text in served.proofs.items())]
+    return "\n".join([*lines, "[checks.not_a_server_error]", f"expected-statuses = {_quoted(expected)}", ""])
+
+
+def _quoted(value: object) -> str:
+    return orjson.dumps(value).decode()

@@ -1,0 +1,91 @@
+"""Every answer that a daemon gives in a test, held against its contract as it was checked in."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from typing import Any, Final
+
+import jsonschema_rs
+import orjson
+from aiohttp import web
+
+from daemons.kit.openapi import JSON
+from tests.support.openapi.places import checked_in
+
+#: Of every route: it answers for aiohttp, before anything of ours is asked.
+_ANYWHERE: Final = (404, 405)
+
+
+_MAKING: Final = ContextVar("making", default=False)
+
+
+@contextmanager
+def unwatched() -> Iterator[None]:
+    """While contracts are made anew, answers are not held against the old ones."""
+    before = _MAKING.set(True)
+    try:
+        yield
+    finally:
+        _MAKING.reset(before)
+
+
+@contextmanager
+def contracted(app: web.Application, name: str) -> Iterator[None]:
+    """While it lasts, answers are looked at; at its end the first that the contract lacks fails the test."""
+    if _MAKING.get():
+        yield
+        return
+    found: list[str] = []
+    _contract(name)
+
+    async def look(request: web.Request, response: web.StreamResponse) -> None:
+        resource = request.match_info.route.resource
+        if resource is not None:
+            found.extend(_wrong(name, request.method, resource.canonical, response))
+
+    app.on_response_prepare.append(look)
+    yield
+    assert not found, f"answers that the contract of {name} lacks:\n" + "\n".join(dict.fromkeys(found))
+
+
+def _wrong(name: str, method: str, path: str, response: web.StreamResponse) -> Iterator[str]:
+    operations = _contract(name)["paths"].get(path, {})
+    operation = operations.get(method.lower()) or (operations.get("get") if method == "HEAD" else None)
+    if operation is None:
+        if response.status not in _ANYWHERE:
+            yield f"{method} {path}: is in no contract; run `python -m tests.openapi`"
+        return
+    documented = operation["responses"].get(str(response.status))
+    if documented is None:
+        given = getattr(response, "text", None) if isinstance(response, web.Response) else ""
+        yield f"{method} {path}: {response.status} is not documented: {(given or '')[:300]}"
+        return
+    documented = _resolved(name, documented)
+    contents = documented.get("content", {})
+    if isinstance(response, web.Response) and contents and method != "HEAD":
+        if response.content_type not in contents:
+            yield f"{method} {path}: {response.status} of type {response.content_type}, documented {list(contents)}"
+        elif response.content_type == JSON and isinstance(response.body, bytes):
+            schema = orjson.dumps(contents[JSON]["schema"]).decode()
+            for error in _validator(name, schema).iter_errors(orjson.loads(response.body)):
+                yield f"{method} {path}: {response.status}: {error.message[:300]} at {error.instance_path}"
+
+
+@cache
+def _contract(name: str) -> dict[str, Any]:
+    contract: dict[str, Any] = orjson.loads(checked_in(name).read_bytes())
+    return contract
+
+
+def _resolved(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    if (reference := schema.get("$ref")) is None:
+        return schema
+    resolved: dict[str, Any] = _contract(name)["components"]["responses"][reference.rsplit("/", 1)[1]]
+    return resolved
+
+
+@cache
+def _validator(name: str, schema: str) -> jsonschema_rs.Draft202012Validator:
+    whole = {**orjson.loads(schema), "components": _contract(name)["components"]}
+    return jsonschema_rs.Draft202012Validator(whole)
