@@ -10,6 +10,7 @@ from protocol.api import AppDeletionView, AppInfo
 from protocol.apps import AppPage, AppView
 from protocol.audit import AuditPage, AuditQuery
 from protocol.base import Wire
+from protocol.client.transport import Refused
 from protocol.drains import DrainDetail, DrainPage, DrainPreview, PreviewDrain
 from protocol.jobs import JobPage, JobStatus
 from protocol.operations import OperationPage, OperationState
@@ -22,6 +23,7 @@ from protocol.workspace_nodes import WorkspaceNodes, WorkspacePlacements
 from protocol.workspace_operators import MOST_ASKED, WorkspaceStanding, WorkspaceStandings
 
 PAGE: Final = 200
+_NOT_FOUND: Final = 404
 _MOST_APPS: Final = 20_000
 _MOST_WORKSPACES: Final = 20_000
 _MOST_ACCOUNTS: Final = 20_000
@@ -225,6 +227,13 @@ class Reader:
     spare: bool = False
 
 
+def _absent(refusal: Refused) -> Portion:
+    """Nothing, where that is what was refused. Raises the refusal where it is another."""
+    if refusal.status != _NOT_FOUND:
+        raise refusal
+    return Portion({}, whole=True)
+
+
 async def _operations(books: Books, _: str, cursor: str | None) -> Portion:
     page = await books.operations(cursor=cursor, limit=PAGE)
     return Portion({str(each.id): each for each in page.items}, page.next_cursor)
@@ -256,7 +265,11 @@ async def _apps(books: Books, _: str, cursor: str | None) -> Portion:
 
 
 async def _app(books: Books, app_id: str, _: str | None) -> Portion:
-    return Portion({app_id: await books.app(app_id)}, whole=True)
+    """Nothing of an app that never ran: that is an answer, too."""
+    try:
+        return Portion({app_id: await books.app(app_id)}, whole=True)
+    except Refused as refusal:
+        return _absent(refusal)
 
 
 async def _releases(books: Books, app_id: str, cursor: str | None) -> Portion:
@@ -284,7 +297,11 @@ async def _node_stats(books: Books, name: str, _: str | None) -> Portion:
 
 
 async def _app_stats(books: Books, app_id: str, _: str | None) -> Portion:
-    return Portion({each.app_id: each for each in (await books.app_stats(app_id)).items}, whole=True)
+    """Nothing of an app that does not run."""
+    try:
+        return Portion({each.app_id: each for each in (await books.app_stats(app_id)).items}, whole=True)
+    except Refused as refusal:
+        return _absent(refusal)
 
 
 async def _workspace_nodes(books: Books, _: str, __: str | None) -> Portion:

@@ -21,8 +21,9 @@ from console.live.reduce import load
 from console.live.trail import Place
 from console.live.trends import Trends, spark
 from protocol.accounts import Role
+from protocol.apps import AppView
 from protocol.base import Wire
-from protocol.client.transport import Unreachable
+from protocol.client.transport import Refused, Unreachable
 from protocol.events import DrainEvent, JobEvent, OperationEvent
 from protocol.jobs import JobStatus, JobView
 from tests.console.samples import NOW, ago, job, node, snapshot
@@ -191,6 +192,18 @@ async def test_what_follows_changes_is_read_again_soon_and_else_when_it_is_its_t
     assert not await read_after(1) and await read_after(1)
     assert not await read_after(14), "what was changed is known"
     assert await read_after(1)
+
+
+async def test_of_an_app_that_never_ran_nothing_is_known_and_nothing_is_wrong() -> None:
+    class Bare(Plane):
+        async def app(self, app_id: str) -> AppView:
+            raise Refused(404, f"nothing is known of app {app_id}", "not_found")
+
+    library = Library(Bare(), SetClock(), lambda: None)
+    library.want((topics.app("20011"),))
+    await one_turn(library)
+    known = library.beside.fetched[topics.app("20011")]
+    assert known.problem is None and known.read_at is not None and not known.objects
 
 
 async def test_lists_do_without_what_they_can_spare_and_tell_why() -> None:
