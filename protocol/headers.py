@@ -31,9 +31,9 @@ WORKSPACE_PROXIED = "X-WS-Proxied"
 WORKSPACE_UPSTREAM = "X-WS-Upstream"
 #: Of a workspace node: why it let nobody through (`stale`, `moved`, `moving`).
 WORKSPACE_FENCE = "X-WS-Fence"
-#: What API keys of people begin with, so that they are found where they should not be.
-API_KEY_PREFIX = "fuk_"
 #: Of a push as Gitea tells it: what happened, the delivery's id, and the signature of the body.
 GITEA_EVENT = "X-Gitea-Event"
 GITEA_DELIVERY = "X-Gitea-Delivery"
 GITEA_SIGNATURE = "X-Gitea-Signature"
+#: What API keys of people begin with, so that they are found where they should not be.
+API_KEY_PREFIX = "fuk_"

@@ -10,7 +10,6 @@ from protocol.api import AppDeletionView, AppInfo
 from protocol.apps import AppPage, AppView
 from protocol.audit import AuditPage, AuditQuery
 from protocol.base import Wire
-from protocol.client.transport import Refused
 from protocol.drains import DrainDetail, DrainPage, DrainPreview, PreviewDrain
 from protocol.jobs import JobPage, JobStatus
 from protocol.operations import OperationPage, OperationState
@@ -23,7 +22,6 @@ from protocol.workspace_nodes import WorkspaceNodes, WorkspacePlacements
 from protocol.workspace_operators import MOST_ASKED, WorkspaceStanding, WorkspaceStandings
 
 PAGE: Final = 200
-_NOT_FOUND: Final = 404
 _MOST_APPS: Final = 20_000
 _MOST_WORKSPACES: Final = 20_000
 _MOST_ACCOUNTS: Final = 20_000
@@ -219,19 +217,13 @@ Read = Callable[[Books, str, str | None], Awaitable[Portion]]
 class Reader:
     """How a topic is read, and after how many seconds again while it is shown. `follows`: sooner when the event stream
     tells of apps, or something was changed from here: after so many. `spare`: who wants it has something to say
-    without it, too."""
+    without it, too. `may_lack`: that there is nothing is an answer, as of an app that never ran."""
 
     read: Read
     seconds: float
     follows: float | None = None
+    may_lack: bool = False
     spare: bool = False
-
-
-def _absent(refusal: Refused) -> Portion:
-    """Nothing, where that is what was refused. Raises the refusal where it is another."""
-    if refusal.status != _NOT_FOUND:
-        raise refusal
-    return Portion({}, whole=True)
 
 
 async def _operations(books: Books, _: str, cursor: str | None) -> Portion:
@@ -265,11 +257,7 @@ async def _apps(books: Books, _: str, cursor: str | None) -> Portion:
 
 
 async def _app(books: Books, app_id: str, _: str | None) -> Portion:
-    """Nothing of an app that never ran: that is an answer, too."""
-    try:
-        return Portion({app_id: await books.app(app_id)}, whole=True)
-    except Refused as refusal:
-        return _absent(refusal)
+    return Portion({app_id: await books.app(app_id)}, whole=True)
 
 
 async def _releases(books: Books, app_id: str, cursor: str | None) -> Portion:
@@ -297,11 +285,7 @@ async def _node_stats(books: Books, name: str, _: str | None) -> Portion:
 
 
 async def _app_stats(books: Books, app_id: str, _: str | None) -> Portion:
-    """Nothing of an app that does not run."""
-    try:
-        return Portion({each.app_id: each for each in (await books.app_stats(app_id)).items}, whole=True)
-    except Refused as refusal:
-        return _absent(refusal)
+    return Portion({each.app_id: each for each in (await books.app_stats(app_id)).items}, whole=True)
 
 
 async def _workspace_nodes(books: Books, _: str, __: str | None) -> Portion:
@@ -378,13 +362,13 @@ _READERS: Final[Mapping[str, Reader]] = {
     topics.WORKSPACES: Reader(_workspaces, 5),
     topics.WORKSPACE_NODES: Reader(_workspace_nodes, 5),
     topics.WORKSPACE_MOVES: Reader(_workspace_moves, 5),
-    "app": Reader(_app, 5),
+    "app": Reader(_app, 5, may_lack=True),
     "releases": Reader(_releases, 15),
     "jobs": Reader(_jobs, 30),
     "moves": Reader(_moves, 10),
     "plan": Reader(_plan, 30),
     "node-stats": Reader(_node_stats, 5),
-    "app-stats": Reader(_app_stats, 5),
+    "app-stats": Reader(_app_stats, 5, may_lack=True),
 }
 
 

@@ -15,6 +15,7 @@ from protocol.api import (
     CreateApp,
     GitKeyInfo,
     OpenedEditor,
+    SlugAnswer,
     StartDeployment,
     StoppedDeployment,
     UpdateApp,
@@ -79,8 +80,13 @@ class ApiClient:
         return await self.transport.call("POST", path, AppInfo, body=body, headers=_once(idempotency_key))
 
     async def update_app(self, order: UpdateApp) -> AppInfo:
-        """Another name, description or type. Raises Refused 409 `already_exists`, `app_busy`."""
+        """Another name, description, type or slug. Raises Refused 409 `already_exists`, `app_busy`."""
         return await self.transport.call("POST", "/api/fun-ai/app/update-basic", AppInfo, body=order)
+
+    async def check_slug(self, slug: str, app_id: str | None = None) -> SlugAnswer:
+        """Whether an app may have the slug; this app, if it is named."""
+        query = {"appSlug": slug, "appId": app_id}
+        return await self.transport.call("GET", "/api/fun-ai/app/slug/check", SlugAnswer, query=query)
 
     async def delete_app(self, app_id: str) -> AppDeletionView:
         """The app is gone, and what it has elsewhere is taken away; asked again, how far that came. Raises Refused

@@ -25,11 +25,12 @@ class NameTaken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An app as its owner asks for it."""
+    """An app as its owner asks for it; an empty `slug` gives up the one it has."""
 
     name: str | None = None
     description: str | None = None
     type: str | None = None
+    slug: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class App:
     updated_at: int
     repo_status: RepoStatus = RepoStatus.PENDING
     repo_reason: str | None = None
+    slug: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,11 @@ class ApiKeys:
 
     async def holder(self, key: str) -> tuple[Account, Role]:
         """Whose key this is and what it may do: never more than its holder may by now. Raises NotLoggedIn."""
-        found = await self._keys.holder(digest(key))
+        return await self.holder_of(digest(key))
+
+    async def holder_of(self, key_hash: str) -> tuple[Account, Role]:
+        """The same by what is kept of the key. Raises NotLoggedIn."""
+        found = await self._keys.holder(key_hash)
         if found is None or not found[0].enabled:
             raise NotLoggedIn("the API key is not valid")
         account, kept = found
