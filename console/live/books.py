@@ -216,11 +216,13 @@ Read = Callable[[Books, str, str | None], Awaitable[Portion]]
 @dataclass(frozen=True, slots=True)
 class Reader:
     """How a topic is read, and after how many seconds again while it is shown. `follows`: sooner when the event stream
-    tells of apps, or something was changed from here. `spare`: who wants it has something to say without it, too."""
+    tells of apps, or something was changed from here: after so many. `spare`: who wants it has something to say
+    without it, too. `may_lack`: that there is nothing is an answer, as of an app that never ran."""
 
     read: Read
     seconds: float
-    follows: bool = False
+    follows: float | None = None
+    may_lack: bool = False
     spare: bool = False
 
 
@@ -351,22 +353,22 @@ _READERS: Final[Mapping[str, Reader]] = {
     topics.WEBHOOKS: Reader(_webhooks, 10),
     topics.DRAINS: Reader(_drains, 15),
     topics.EVENTS: Reader(_events, 60),
-    topics.APPS: Reader(_apps, 15, follows=True),
-    topics.OWNED_APPS: Reader(_owned_apps, 15, follows=True, spare=True),
+    topics.APPS: Reader(_apps, 15, follows=2),
+    topics.OWNED_APPS: Reader(_owned_apps, 15, follows=3, spare=True),
     topics.DELETIONS: Reader(_deletions, 5, spare=True),
-    topics.ACCOUNTS: Reader(_accounts, 15, follows=True, spare=True),
+    topics.ACCOUNTS: Reader(_accounts, 15, follows=1, spare=True),
     topics.HOMES: Reader(_homes, 15, spare=True),
     topics.REPLICAS: Reader(_replicas, 5),
     topics.WORKSPACES: Reader(_workspaces, 5),
     topics.WORKSPACE_NODES: Reader(_workspace_nodes, 5),
     topics.WORKSPACE_MOVES: Reader(_workspace_moves, 5),
-    "app": Reader(_app, 5),
+    "app": Reader(_app, 5, may_lack=True),
     "releases": Reader(_releases, 15),
     "jobs": Reader(_jobs, 30),
     "moves": Reader(_moves, 10),
     "plan": Reader(_plan, 30),
     "node-stats": Reader(_node_stats, 5),
-    "app-stats": Reader(_app_stats, 5),
+    "app-stats": Reader(_app_stats, 5, may_lack=True),
 }
 
 

@@ -20,15 +20,15 @@ from console.live.model import Clock, Live
 from console.live.refusals import explain
 from console.live.topics import parts
 from console.live.words import t
-from protocol.client.transport import ClientError, Unreachable
+from protocol.client.transport import ClientError, Refused, Unreachable
 from protocol.events import AnyEvent, AppEvent, JobEvent, OperationEvent, PlacementEvent, Snapshot
 from protocol.jobs import JobView
 
 _LOOK_SECONDS: Final = 0.5
-#: What follows the event stream is read again so soon, and never so often that reading is what most time goes into.
-_FOLLOW_SECONDS: Final = 1.0
+#: What follows the event stream is never read so often that reading is what most time goes into.
 _REST_FACTOR: Final = 4.0
 _KEPT_TOPICS: Final = 64
+_NOT_FOUND: Final = 404
 _STIRRING: Final = (JobEvent, AppEvent, PlacementEvent, OperationEvent)
 
 
@@ -119,16 +119,14 @@ class Library:
         if known is None or known.tried_at is None:
             return True
         how, rested = reader(topic), self._clock.monotonic() - known.tried_at
-        if how.follows and known.asked_at is not None and self._stirred_at >= known.asked_at:
-            took = known.tried_at - known.asked_at
-            return rested >= max(_FOLLOW_SECONDS, _REST_FACTOR * took)
-        return rested >= how.seconds
+        if how.follows is None or known.asked_at is None or self._stirred_at < known.asked_at:
+            return rested >= how.seconds
+        return rested >= min(how.seconds, max(how.follows, _REST_FACTOR * (known.tried_at - known.asked_at)))
 
     async def _read(self, topic: str, cursor: str | None) -> None:
         self._put(topic, replace(self._known(topic), reading=True, asked_at=self._clock.monotonic()))
-        _, subject = parts(topic)
         try:
-            portion = await reader(topic).read(self._books, subject, cursor)
+            portion = await _portion(self._books, topic, cursor)
         except ClientError as error:
             tried_at, sentence = self._clock.monotonic(), explain(error, t("This could not be read"))
             self._put(topic, replace(self._known(topic), reading=False, tried_at=tried_at, problem=sentence))
@@ -147,14 +145,24 @@ class Library:
         self._changed()
 
 
+async def _portion(books: Books, topic: str, cursor: str | None) -> Portion:
+    """A part of a topic. Raises ClientError."""
+    how, (_, subject) = reader(topic), parts(topic)
+    try:
+        return await how.read(books, subject, cursor)
+    except Refused as refusal:
+        if not how.may_lack or refusal.status != _NOT_FOUND:
+            raise
+        return Portion({}, whole=True)
+
+
 async def read_once(books: Books, wanted: Iterable[str], most: int) -> Beside:
     """What topics hold, each read once and as far back as `most` objects; of what can be spared, why it is not there.
     Raises ClientError."""
     beside = Beside()
     for topic in wanted:
-        _, subject = parts(topic)
         try:
-            portion = await reader(topic).read(books, subject, None)
+            portion = await _portion(books, topic, None)
         except ClientError as error:
             if not reader(topic).spare or isinstance(error, Unreachable):
                 raise
@@ -163,7 +171,7 @@ async def read_once(books: Books, wanted: Iterable[str], most: int) -> Beside:
             continue
         known = _merged(Fetched(read_at=0, tried_at=0), portion, further=True)
         while known.older is not None and len(known.objects) < most:
-            portion = await reader(topic).read(books, subject, known.older)
+            portion = await _portion(books, topic, known.older)
             known = _merged(known, portion, further=True)
         beside = beside.with_topic(topic, known)
     return beside

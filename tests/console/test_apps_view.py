@@ -34,6 +34,7 @@ async def test_each_app_says_whose_it_is_how_it_stands_and_what_runs(console: Op
         assert "2 deploying" in shown and "3 ready" in shown and "4 failed" in shown and "0 created" in shown
         assert "4 01234567" in shown, "the release that runs, and its commit"
         assert "is being deleted; left: workspace, repository" in shown
+        assert "its repository is not set up: the git server does not answer" in shown
         await pilot.press("slash", *"status:ready", "enter")
         assert "quiz" in painted(app) and "weather" not in painted(app)
         assert "http://127.0.0.1:8088/runtime/20007/ · ssh://git@git.example.org" in words(app, Details)
@@ -148,7 +149,7 @@ async def test_a_stop_frees_the_owners_place_and_is_seen_at_once(console: Open, 
         await pilot.press("slash", *"quiz", "enter", "x", "right", "enter")
         await until(pilot, lambda: plane.calls == [("stop_for_owner", "20007")])
         await until(pilot, lambda: "App 20007 is stopped" in words(app, Status))
-        clock.seconds += 1.5
+        clock.seconds += 3.5
         await until(pilot, lambda: "1 uploaded" in painted(app))
         assert plane.entry.owned[20007].app_status is AppState.UPLOADED
 

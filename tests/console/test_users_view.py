@@ -4,10 +4,12 @@ import pytest
 from textual.widgets import Input, Static
 
 from console.screens.account_forms import AccountForm, PasswordForm
+from console.screens.deploy_form import DeployForm
 from console.widgets.choose import Choose
 from console.widgets.confirm import Confirm
 from console.widgets.text_lines import Details, Status
 from protocol.accounts import Role
+from protocol.client.operator import NoApi
 from protocol.client.transport import Unreachable
 from tests.console.conftest import Open
 from tests.console.test_flows import painted, until, words
@@ -149,3 +151,18 @@ async def test_an_api_entry_that_is_gone_leaves_what_was_read(console: Open, pla
         plane.beat(20)
         await until(pilot, lambda: "connection refused" in app.export_screenshot().replace("&#160;", " "))
         assert "alice" in painted(app)
+
+
+async def test_without_an_api_entry_there_are_users_all_the_same(console: Open, plane: Plane) -> None:
+    def unknown() -> None:
+        raise NoApi("the API entry's address is not known: set FUNAI_API_URL, or api-url of the context")
+
+    plane.entry.reached = unknown
+    async with console((120, 40)) as (app, pilot):
+        await pilot.press("U")
+        await until(pilot, lambda: "set FUNAI_API_URL" in app.export_screenshot().replace("&#160;", " "))
+        assert "shop-frontend" in painted(app)
+        await pilot.press("5")
+        await until(pilot, lambda: "CRASHED" in painted(app))
+        await pilot.press("n")
+        assert isinstance(app.screen, DeployForm)

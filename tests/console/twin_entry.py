@@ -10,7 +10,7 @@ from protocol.accounts import (
     SetAccountPassword,
     SetAccountRole,
 )
-from protocol.api import AppDeletionView, AppInfo, AppPart, AppState, StartDeployment, StoppedDeployment
+from protocol.api import AppDeletionView, AppInfo, AppPart, AppState, RepoStatus, StartDeployment, StoppedDeployment
 from protocol.client.transport import Refused
 from protocol.jobs import JobView
 from protocol.releases import PresentIn, RollbackJob
@@ -28,6 +28,7 @@ def owned(number: int, user_id: int, name: str, status: AppState = AppState.READ
         "app_status": status,
         "deploy_url": f"http://127.0.0.1:8088/runtime/{number}/" if live else None,
         "repo_ssh_url": f"{_GIT}/u{user_id}-app{number}.git",
+        "repo_status": RepoStatus.READY,
         "create_time": ago(900_000),
         "update_time": ago(900),
     }
@@ -71,7 +72,11 @@ class Entry:
             owned(20003, 2, "weather", AppState.FAILED, last_deploy_error="npm ci ended with exit code 1"),
             owned(20005, 2, "notes", AppState.UPLOADED),
             owned(20007, 3, "quiz"),
-            owned(20011, 1, "blog", AppState.CREATED),
+            owned(
+                *(20011, 1, "blog", AppState.CREATED),
+                repo_status=RepoStatus.FAILED,
+                repo_reason="the git server does not answer",
+            ),
         )
         self.owned = {each.id: each for each in every}
         left = (AppPart.WORKSPACE, AppPart.REPOSITORY)

@@ -16,7 +16,7 @@ from console.live.views.jobs import short
 from console.live.views.placements import since
 from console.live.views.spec import Field, ViewSpec, aged, by_number, signed, worded
 from console.live.words import later, t, tn
-from protocol.api import AppDeletionView, AppInfo, AppState
+from protocol.api import AppDeletionView, AppInfo, AppState, RepoStatus
 from protocol.apps import AppCondition, AppView
 from protocol.operations import OperationView
 
@@ -53,6 +53,8 @@ class AppRow(AppView):
     last_deploy_error: str | None = None
     url: str | None = None
     repo_ssh_url: str | None = None
+    repo_status: RepoStatus | None = None
+    repo_reason: str | None = None
     stop_pending: bool = False
     deletion: AppDeletionView | None = None
 
@@ -68,6 +70,8 @@ def row(view: AppView | None, info: AppInfo | None, deletion: AppDeletionView | 
             "last_deploy_error": info.last_deploy_error,
             "url": info.deploy_url,
             "repo_ssh_url": info.repo_ssh_url,
+            "repo_status": info.repo_status,
+            "repo_reason": info.repo_reason,
             "stop_pending": info.stop_pending,
         }
     elif deletion is not None:
@@ -125,7 +129,19 @@ def why(app: AppView) -> str:
     found = app.message or last
     if isinstance(app, AppRow):
         found = found or app.last_deploy_error or (t("its node has yet to stop it") if app.stop_pending else "")
+        found = " · ".join(filter(None, (found, unready(app))))
     return found
+
+
+def unready(app: AppRow) -> str:
+    """What is wrong with its repository."""
+    match app.repo_status:
+        case RepoStatus.PENDING:
+            return t("its repository is not set up yet")
+        case RepoStatus.FAILED:
+            return t("its repository is not set up: {why}", why=app.repo_reason or "?")
+        case _:
+            return ""
 
 
 def deleting(deletion: AppDeletionView) -> str:

@@ -14,13 +14,16 @@ from console.live.books import reader
 from console.live.derived import Derived
 from console.live.keyed import Keyed
 from console.live.ledger import after
-from console.live.library import Library
+from console.live.library import Library, read_once
 from console.live.model import Scene
 from console.live.pages import into, page_of
 from console.live.reduce import load
 from console.live.trail import Place
 from console.live.trends import Trends, spark
+from protocol.accounts import Role
+from protocol.apps import AppView
 from protocol.base import Wire
+from protocol.client.transport import Refused, Unreachable
 from protocol.events import DrainEvent, JobEvent, OperationEvent
 from protocol.jobs import JobStatus, JobView
 from tests.console.samples import NOW, ago, job, node, snapshot
@@ -172,9 +175,65 @@ async def test_apps_are_read_to_the_end() -> None:
     assert set(library.beside.of(topics.APPS)) == {each.app_id for each in plane.state.placements}
 
 
+async def test_what_follows_changes_is_read_again_soon_and_else_when_it_is_its_time() -> None:
+    plane, clock = Plane(), SetClock()
+    plane.furnish()
+    library = Library(plane, clock, lambda: None)
+    library.want((topics.APPS, topics.DELETIONS))
+    await one_turn(library)
+
+    async def read_after(seconds: float) -> bool:
+        before, asked = len(plane.asked), clock.seconds
+        clock.seconds = asked + seconds
+        await one_turn(library)
+        return len(plane.asked) > before
+
+    library.stir()
+    assert not await read_after(1) and await read_after(1)
+    assert not await read_after(14), "what was changed is known"
+    assert await read_after(1)
+
+
+async def test_of_an_app_that_never_ran_nothing_is_known_and_nothing_is_wrong() -> None:
+    class Bare(Plane):
+        async def app(self, app_id: str) -> AppView:
+            raise Refused(404, f"nothing is known of app {app_id}", "not_found")
+
+    library = Library(Bare(), SetClock(), lambda: None)
+    library.want((topics.app("20011"),))
+    await one_turn(library)
+    known = library.beside.fetched[topics.app("20011")]
+    assert known.problem is None and known.read_at is not None and not known.objects
+
+
+async def test_lists_do_without_what_they_can_spare_and_tell_why() -> None:
+    plane = Plane()
+    plane.furnish()
+    plane.entry.role = Role.OPERATOR
+    read = await read_once(plane, (topics.OWNED_APPS, topics.ACCOUNTS), 100)
+    assert len(read.of(topics.OWNED_APPS)) == 5 and not read.of(topics.ACCOUNTS)
+    assert "this needs the role admin" in (read.fetched[topics.ACCOUNTS].problem or "")
+    plane.down = True
+    with pytest.raises(Unreachable):
+        await read_once(plane, (topics.OWNED_APPS,), 100)
+
+
 def test_every_topic_of_every_page_can_be_read() -> None:
     model = load(snapshot(), 0.0)
-    for name in ("overview", "apps", "events", "drains", "operations", "webhooks", "job", "node", "app", "drain"):
+    for name in (
+        "user",
+        "users",
+        "overview",
+        "apps",
+        "events",
+        "drains",
+        "operations",
+        "webhooks",
+        "job",
+        "node",
+        "app",
+        "drain",
+    ):
         for topic in page_of(name).topics("1", model):
             assert reader(topic).seconds > 0
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from console.live.order import InvalidOrder, Wish, order, wish_of
+from console.live.order import InvalidOrder, Wish, order, owners_order, wish_of
 from protocol.configuration import AppConfig, without_secrets
 from tests.console.samples import payload
 
@@ -56,3 +56,34 @@ def test_a_configuration_stays_but_its_secrets_have_to_be_given_again() -> None:
         order(wish_of(hidden), hidden)
     assert refused.value.field == "config"
     assert order(wish_of(hidden), hidden, full).payload.config == full
+
+
+def test_an_owner_is_served_as_the_owner_ordered_last() -> None:
+    earlier = payload("20001", ref="v1", container_port=8080, base_path="/runtime/20001", image_tag="x", attempt=2)
+    again = owners_order(earlier, "", "")
+    assert (again.git_ref, again.container_port, again.base_path, again.image_tag) == (
+        "v1",
+        8080,
+        "/runtime/20001",
+        None,
+    )
+    other = owners_order(earlier, " v2 ", "")
+    assert (other.git_ref, other.container_port) == ("v2", 8080)
+    ready = owners_order(earlier, "", "busybox:1.36")
+    assert (ready.image, ready.git_ref, ready.container_port) == ("busybox:1.36", None, 8080)
+    assert not owners_order(None, "", "").model_dump(exclude_none=True)
+
+
+@pytest.mark.parametrize(("ref", "image", "field"), [("-x", "", "gitRef"), ("", "A B", "image"), ("a", "b", "image")])
+def test_what_an_owner_could_not_order_is_named(ref: str, image: str, field: str) -> None:
+    with pytest.raises(InvalidOrder) as refused:
+        owners_order(None, ref, image)
+    assert refused.value.field == field
+
+
+def test_secrets_that_nobody_is_shown_are_asked_for() -> None:
+    full = AppConfig(secrets={"API_KEY": "x"})
+    hidden = payload("20001", config=without_secrets(full))
+    with pytest.raises(InvalidOrder, match="API_KEY"):
+        owners_order(hidden, "main", "")
+    assert owners_order(hidden, "main", "", full).config == full

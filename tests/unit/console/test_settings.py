@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from console.settings import NotConfigured, read, recordings_file, records
+from console.connect import entry
+from console.settings import ConsoleSettings, NotConfigured, read, recordings_file, records
 
 TOKEN = "token-of-an-operator"
 
@@ -75,3 +76,12 @@ def test_recordings_have_their_place_and_can_be_turned_off(tmp_path: Path) -> No
     assert recordings_file({"XDG_STATE_HOME": str(tmp_path)}) == tmp_path / "funai" / "recordings.sqlite"
     assert recordings_file({"XDG_STATE_HOME": "relative"}).is_absolute()
     assert records({}) and not records({"FUNAI_RECORD": "Off"})
+
+
+async def test_an_operators_own_key_is_shown_as_a_persons(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = ConsoleSettings(tmp_path, "http://deploy", "http://api", "t")
+    for token, header in (("fuk_of-somebody", "Authorization"), ("of-all-operators", "X-Admin-Token")):
+        monkeypatch.setenv("API_ADMIN_TOKEN", token)
+        client = entry(settings)
+        async with client.transport:
+            assert list(client.transport.proof) == [header] and token in client.transport.proof[header]
