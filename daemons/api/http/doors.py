@@ -13,7 +13,7 @@ from aiohttp import web
 from daemons.api.domain.access import Subject, check_named
 from daemons.api.domain.rules import Named, Row, Rule, expensive, row_of
 from daemons.api.http.callers import HELD, PERSON, SCHEME, Person, person_of_gate
-from daemons.api.services.accounts import KEY_PREFIX, Accounts, ApiKeys
+from daemons.api.services.accounts import Accounts, ApiKeys
 from daemons.api.services.limits import Limits
 from daemons.api.services.sessions import Sessions, digest
 from daemons.api.services.watch import Held, Watch
@@ -21,7 +21,7 @@ from daemons.kit.auth import CALLER, SOURCE, Access, Forbidden, Gate, Unauthoriz
 from daemons.kit.bodies import InvalidRequest
 from daemons.kit.settings import Misconfigured
 from protocol.accounts import Role
-from protocol.headers import ADMIN_TOKEN, AUTHORIZATION
+from protocol.headers import ADMIN_TOKEN, API_KEY_PREFIX, AUTHORIZATION
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ class Doors:
         else:
             person = await self._person(request)
             if not person.role.covers(wanted):
-                raise Forbidden(f"this needs the role {wanted.value}")
+                raise Forbidden(f"this needs the role {wanted.value}; ask somebody who has it")
             self._access.require_inside(request, self._gates.admin.networks)
         if request.method not in ("GET", "HEAD"):
             said = {"caller": request[CALLER], "source_address": request[SOURCE], "path": request.path}
@@ -134,7 +134,7 @@ class Doors:
         self._access.note(request)
         given = request.headers.getall(AUTHORIZATION, [])
         token = given[0].removeprefix(SCHEME).strip() if len(given) == 1 and given[0].startswith(SCHEME) else ""
-        if token.startswith(KEY_PREFIX):
+        if token.startswith(API_KEY_PREFIX):
             account, role = await self._keys.holder(token)
             return Person(Subject(account.user_id), role, key=digest(token))
         if token.count(".") == 2 and not any(gate.proves(request) for gate in self._gates.people):

@@ -16,6 +16,7 @@ from daemons.api.adapters.sql.stores import COMPONENT, MIGRATIONS, QUERIES
 from daemons.api.adapters.workspace_calls import HttpNodeCalls
 from daemons.api.app import Parts, build_app
 from daemons.api.composition.accounts import AccountParts
+from daemons.api.composition.repositories import RepositoryParts
 from daemons.api.composition.workspaces import NodeTokens, WorkspaceParts
 from daemons.api.domain.deployments import Hosting
 from daemons.kit.auth import Network
@@ -36,6 +37,7 @@ PASSWORD = "correct horse battery staple"
 ACCOUNTS = AccountParts(["jwt-secret-of-the-tests-0123456789"])
 
 WEBHOOK_OLD, WEBHOOK_NEW = "webhook-secret-of-last-year", "webhook-secret-of-this-year"
+PUSH_OLD, PUSH_NEW = "push-secret-of-last-year", "push-secret-of-this-year"
 
 
 @dataclass
@@ -84,6 +86,7 @@ async def serving(
                 user_tokens={1: [OWNER], 2: [OTHER]},
                 admin_tokens=[ADMIN],
                 webhook_secrets=[WEBHOOK_NEW, WEBHOOK_OLD],
+                repositories=RepositoryParts(push_secrets=[PUSH_NEW, PUSH_OLD]),
                 admin_networks=networks,
                 trusted_proxies=proxies,
                 accounts=accounts,

@@ -9,14 +9,25 @@ PEOPLE = {Rule.USER, Rule.SESSION}
 AUTH = "/api/fun-ai/auth"
 PROVIDER = {f"{AUTH}/oidc/login", f"{AUTH}/oidc/callback"}
 #: The only ones that anybody may call.
-OPEN = {"/internal/health", "/internal/ready", "/metrics", f"{AUTH}/login", f"{AUTH}/refresh"} | PROVIDER
+OPEN = {
+    "/internal/health",
+    "/internal/ready",
+    "/metrics",
+    f"{AUTH}/login",
+    f"{AUTH}/refresh",
+    "/{slug}",
+}
+OPEN |= PROVIDER
+#: Files that are the same for everybody.
+OPEN |= {"/admin/nodes.html", "/admin/nodes-admin.html", "/admin/nodes-assets/{name}"}
+OPEN |= {"/nodes.html", "/nodes-admin.html", "/workspace-nodes{rest}.html", "/deploy-nodes.html"}
 
 
 @pytest.mark.parametrize("route", RULES, ids=" ".join)
 def test_a_row_fits_its_path(route: tuple[str, str]) -> None:
     path, row = route[1], RULES[route]
     assert (row.rule is Rule.ANYONE) == (path in OPEN)
-    if "/admin/" in path:
+    if path.startswith("/api/fun-ai/admin/"):
         assert row.rule in {Rule.OPERATOR, Rule.ADMIN, Rule.NODE}
     if "/internal/" in path:
         assert row.rule not in PEOPLE
