@@ -14,13 +14,13 @@ _SHAPE: Final = re.compile(SLUG_RULE)
 #: people take for the platform's own.
 RESERVED: Final = frozenset((
     "api", "apps", "doc", "fun-agent", "gateway", "internal", "metrics", "preview", "runtime", "src",
-    "workspace", "workspace-nodes", "ws", "about", "account", "accounts", "admin", "app", "assets", "auth", "billing", "blog",
+    "workspace", "ws", "about", "account", "accounts", "admin", "app", "assets", "auth", "billing", "blog",
     "cdn", "config", "console", "contact", "dashboard", "deploy", "docs", "download", "email", "favicon",
     "fonts", "git", "health", "help", "home", "images", "imprint", "index", "js", "legal", "login", "logout",
     "mail", "media", "news", "oauth", "password", "payment", "ping", "postmaster", "pricing", "privacy",
     "public", "ready", "register", "registry", "robots", "root", "security", "settings", "signin", "signup",
     "sitemap", "static", "status", "studio", "support", "swagger", "swagger-ui", "system", "terms", "tos",
-    "upload", "user", "users", "v1", "v2", "webhook", "well-known", "www",
+    "upload", "user", "users", "v1", "v2", "webhook", "well-known", "workspace-nodes", "www",
 ))  # fmt: skip
 
 
