@@ -1,15 +1,19 @@
 """What every test may use: the real parts, one of each per run, and a guard against blocking calls in the loop."""
 
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import pymysql
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 from hypothesis import HealthCheck, settings
 
 from tests.support import own_network, real
 
+_number = itertools.count(1)
 TESTS = Path(__file__).parent
 #: Whether each worker of this run has a network and an engine of its own.
 APART = os.environ.get("FUNAI_TEST_APART") == "1"
@@ -106,3 +110,17 @@ def mariadb_url(real_parts: Path) -> Iterator[str]:
     """A real MariaDB; append a database name of your own."""
     with real.mariadb(real_parts / "mariadb") as url:
         yield url
+
+
+@pytest.fixture
+def mysql_url(mariadb_url: str) -> Iterator[str]:
+    """An empty database on the real MariaDB."""
+    parts = urlsplit(mariadb_url)
+    name = f"empty_{next(_number)}"
+    server = pymysql.connect(
+        host=parts.hostname, port=parts.port or 0, user=parts.username, password=parts.password or "", autocommit=True
+    )
+    with server, server.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {name}")
+        yield f"{mariadb_url}/{name}"
+        cursor.execute(f"DROP DATABASE {name}")

@@ -19,7 +19,7 @@ _PASSED: Final[Mapping[str, tuple[str, ...]]] = {
     "runner": ("RUNNER_", "JOB_LEASE_", "POLL_", "ACR_", "REGISTRY_", "NPM_"),
     "agent": ("RUNTIME_", "REGISTRY_", "DEPLOY_HEARTBEAT_"),
     "api": (
-        *("API_", "DEPLOY_GIT_", "DEPLOY_ACR_", "DEPLOY_PROXY_", "GITEA_"),
+        *("API_", "DEPLOY_GIT_", "DEPLOY_ACR_", "DEPLOY_PROXY_", "GITEA_", "FUNAI_WORKSPACE_NODE_LIMITS_"),
         *(f"FUNAI_WORKSPACE_NODE_REGISTRY_{what}" for what in ("NODE_TOKENS", "ALLOWED_IPS", "HEARTBEAT_", "DISK_")),
     ),
     "git": ("GIT_",),

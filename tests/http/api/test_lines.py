@@ -126,9 +126,10 @@ class Replicas:
     terminals: Terminals
 
 
-@pytest.fixture
-async def replicas(tmp_path: Path) -> AsyncIterator[Replicas]:
-    url, accounts = f"sqlite:///{tmp_path}/api.db", replace(ACCOUNTS, recheck_seconds=0.05)
+@pytest.fixture(params=["file", pytest.param("mariadb", marks=pytest.mark.real)])
+async def replicas(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Replicas]:
+    url = f"sqlite:///{tmp_path}/api.db" if request.param == "file" else request.getfixturevalue("mysql_url")
+    accounts = replace(ACCOUNTS, recheck_seconds=0.05)
     async with (
         serving(tmp_path, accounts=accounts, database_url=url) as here,
         serving(tmp_path, accounts=accounts, database_url=url) as there,

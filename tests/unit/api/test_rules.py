@@ -13,12 +13,13 @@ OPEN = {
     "/internal/health",
     "/internal/ready",
     "/metrics",
-    "/api/fun-ai/auth/login",
-    "/api/fun-ai/auth/refresh",
+    f"{AUTH}/login",
+    f"{AUTH}/refresh",
     "/{slug}",
     "/openapi.json",
     *PROVIDER,
 }
+OPEN |= PROVIDER
 #: Files that are the same for everybody.
 OPEN |= {"/admin/nodes.html", "/admin/nodes-admin.html", "/admin/nodes-assets/{name}"}
 OPEN |= {"/nodes.html", "/nodes-admin.html", "/workspace-nodes{rest}.html", "/deploy-nodes.html"}

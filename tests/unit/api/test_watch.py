@@ -65,14 +65,14 @@ async def test_what_has_ended_itself_is_left_alone() -> None:
     watch = Watch(known, 1, 900)
     lines = Lines(watch)
     with ExitStack() as stack, ExitStack() as short:
-        lines.open(stack, ALICE)
         known.during = short
         for _ in range(2):
             lines.open(short, BOB)
+        lines.open(stack, ALICE)
         await watch.look()
         known.over = {ALICE, BOB}
         await watch.look()
-        assert lines.ended == [ALICE]
+        assert (known.asked, lines.ended) == ([BOB, ALICE], [ALICE])
     known.asked.clear()
     await watch.look()
     assert known.asked == []

@@ -120,3 +120,8 @@ def test_a_long_or_odd_data_folder_has_a_short_plain_name_for_sockets() -> None:
     for root in (Path("/srv") / ("x" * 90), Path("/srv/with space")):
         assert len(str(Layout(root).gateway_socket)) < 60
         assert " " not in str(Layout(root).gateway_socket)
+
+
+def test_limits_of_workspace_nodes_are_the_api_s_to_know() -> None:
+    limit = "FUNAI_WORKSPACE_NODE_LIMITS_MAX_RUNNING_PER_NODE"
+    assert children({limit: "30"})["api"].environment[limit] == "30"
