@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from protocol.base import Wire
 from protocol.names import AppId, UserId
@@ -40,7 +40,9 @@ class LogRef(AppRef):
 
 
 class RunLog(Wire):
-    """A log as one text; `isFinish` is told of builds."""
+    """A log as one text; `isFinish` is told of builds, and of nothing else is it there."""
+
+    model_config = ConfigDict(json_schema_extra={"required": ["log"]})
 
     log: str
     is_finish: bool | None = None

@@ -4,18 +4,18 @@ models have them. A change of these files is a change of the contract: it is rea
 import asyncio
 import sys
 
-from tests.support.openapi.made import written
-from tests.support.openapi.planes import DAEMONS
+from tests.support.openapi.made import contract_of
+from tests.support.openapi.places import checked_in
+from tests.support.openapi.planes import PLANES
 
 
-async def _main() -> int:
-    for name in DAEMONS:
-        path, text = await written(name)
+def _main() -> None:
+    for daemon in PLANES:
+        path, text = checked_in(daemon), asyncio.run(contract_of(daemon))
         changed = not path.exists() or path.read_text("utf-8") != text
         path.write_text(text, "utf-8")
-        sys.stdout.write(f"{path.name} of {name}: {'written' if changed else 'as it was'}\n")
-    return 0
+        sys.stdout.write(f"{path.parent.name}: {'written' if changed else 'as it was'}\n")
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(_main()))
+    _main()

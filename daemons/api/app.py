@@ -9,6 +9,7 @@ from aiohttp import web
 
 from daemons.api import ports
 from daemons.api.adapters.access_file import DiskGitAccess
+from daemons.api.adapters.deploy_operations import HttpDeployOperations, NoDeployOperations
 from daemons.api.adapters.deploy_plane import HttpDeployPlane
 from daemons.api.adapters.git_orders import FolderHost
 from daemons.api.adapters.gitea import Bot, GiteaHost, GiteaPolicy, gitea_transport
@@ -32,17 +33,22 @@ from daemons.api.domain.access import NotFound, WrongUser
 from daemons.api.domain.apps import AppLimit, NameTaken
 from daemons.api.domain.deployments import Hosting, InvalidDeployment
 from daemons.api.domain.keys import InvalidPublicKey
+from daemons.api.domain.slugs import SlugReserved, SlugTaken
 from daemons.api.domain.workspaces import PlacementPolicy
 from daemons.api.http.app_operators import AppOperatorRoutes
 from daemons.api.http.apps import AppRoutes
 from daemons.api.http.callers import admin_gate, user_gates
 from daemons.api.http.cors import Origins
+from daemons.api.http.deploy_nodes import DeployNodeRoutes
 from daemons.api.http.deployments import DeploymentRoutes
 from daemons.api.http.doors import Gates, check_routes
 from daemons.api.http.keys import KeyRoutes
 from daemons.api.http.logs import LogRoutes, TooManyLogs
+from daemons.api.http.pages import PageRoutes
 from daemons.api.http.results import ResultRoutes
+from daemons.api.http.slugs import SlugRoutes
 from daemons.api.http.users import UserRoutes
+from daemons.api.ports.deploy_operations import DeployOperations
 from daemons.api.services.apps import Apps
 from daemons.api.services.deployments import Deployments
 from daemons.api.services.keys import KeyRing
@@ -51,6 +57,7 @@ from daemons.api.services.moving import Pace
 from daemons.api.services.ownership import Ownership
 from daemons.api.services.places import Places
 from daemons.api.services.results import Results
+from daemons.api.services.slugs import Slugs
 from daemons.api.settings import DEMO_USER, ApiSettings
 from daemons.kit.auth import AUTH_PROBLEMS, Access, Gate, Network
 from daemons.kit.clock import Clock, SystemClock
@@ -83,6 +90,8 @@ PROBLEMS: Final[Problems] = {
     NotFound: (404, ErrorReason.NOT_FOUND),
     AppLimit: (409, ErrorReason.APP_LIMIT),
     NameTaken: (409, ErrorReason.ALREADY_EXISTS),
+    SlugTaken: (409, ErrorReason.ALREADY_EXISTS),
+    SlugReserved: (400, ErrorReason.INVALID_REQUEST),
     InvalidDeployment: (400, ErrorReason.INVALID_REQUEST),
     InvalidPublicKey: (400, ErrorReason.INVALID_REQUEST),
     ports.KeyTaken: (409, ErrorReason.ALREADY_EXISTS),
@@ -116,6 +125,7 @@ class Parts:
     workspaces: WorkspaceParts
     user_tokens: Mapping[int, Sequence[str]] = field(repr=False)
     admin_tokens: Sequence[str] = field(repr=False)
+    operations: DeployOperations = field(default_factory=NoDeployOperations)
     webhook_secrets: Sequence[str] = field(default=(), repr=False)
     repositories: RepositoryParts = field(default_factory=RepositoryParts)
     admin_networks: Sequence[Network] = ()
@@ -136,24 +146,26 @@ async def build_app(parts: Parts) -> web.Application:
     who = AccountsOfApi(parts.database, parts.accounts, parts.clock)
     repositories = RepositoriesOfApi(parts.database, parts.repositories, parts.hosting)
     owned = Apps(apps, parts.plane, ownership, keys, told, repositories.service)
-    app_routes = AppRoutes(owned, parts.hosting)
+    app_routes, slugs = AppRoutes(owned, parts.hosting), Slugs(apps, owned, ownership, parts.clock)
     await keys.publish()
 
     metrics, admin = Metrics(), admin_gate(parts.admin_tokens, parts.admin_networks)
     app = _behind_doors(parts, who, metrics, admin)
-    checks = {"database": parts.database.check, "deploy": parts.plane.check}
-    health = HealthRoutes("fun-ai-studio-api", parts.clock, checks)
+    health = _health(parts)
     results, logs = Results(told, apps, places), LogRoutes(Logs(parts.plane, ownership))
     told_of = ResultRoutes(results, parts.webhook_secrets, parts.clock)
     for routes in (UserRoutes(users), app_routes, DeploymentRoutes(deployments), KeyRoutes(keys), logs, who, told_of):
         app.add_routes(routes.table())
     app.on_shutdown.append(logs.close)
-    for_others = AppOperatorRoutes(deployments, ownership)
-    app.add_routes([*app_routes.admin_table(), *for_others.table(), *health.table(), *metrics.table()])
+    for of_operators in (AppOperatorRoutes(deployments, ownership), DeployNodeRoutes(parts.operations), PageRoutes()):
+        app.add_routes(of_operators.table())
+    app.add_routes([*app_routes.admin_table(), *health.table(), *metrics.table()])
     add_workspaces(app, Known(parts.database, users, apps, ownership, owned, app_routes, admin), parts.workspaces)
     holders = PartHolders(keys, parts.plane, parts.workspaces.calls, parts.hosting, repositories.host)
     add_deletions(app, parts.database, holders)
     repositories.add_to(app, Around(apps, ownership, deployments))
+    # The last of all: it takes what no other route does.
+    app.add_routes(SlugRoutes(slugs).table())
     check_routes(app.router)
     app.cleanup_ctx.append(_upkeep(keys, results, who))
     return app
@@ -169,10 +181,12 @@ def _upkeep(keys: KeyRing, results: Results, who: AccountsOfApi) -> Callable[[we
     async def forget() -> None:
         await every(_FORGET_SECONDS, results.tidy, expected=(DatabaseUnavailable,))
 
-    async def forget_sessions() -> None:
-        await every(_FORGET_SECONDS, who.sessions.tidy, expected=(DatabaseUnavailable,))
+    return background(republish, forget, *who.loops())
 
-    return background(republish, forget, forget_sessions)
+
+def _health(parts: Parts) -> HealthRoutes:
+    checks = {"database": parts.database.check, "deploy": parts.plane.check}
+    return HealthRoutes("fun-ai-studio-api", parts.clock, checks)
 
 
 def _behind_doors(parts: Parts, who: AccountsOfApi, metrics: Metrics, admin: Gate) -> web.Application:
@@ -202,6 +216,7 @@ async def build(settings: ApiSettings) -> web.Application:
             Parts(
                 database=database,
                 plane=HttpDeployPlane(JobsClient(transport)),
+                operations=await _operations(settings, stack),
                 access=DiskGitAccess(settings.access_file, settings.bot_key_path),
                 hosting=hosting,
                 workspaces=_workspaces(settings, stack),
@@ -221,12 +236,22 @@ async def build(settings: ApiSettings) -> web.Application:
     return app
 
 
+async def _operations(settings: ApiSettings, stack: AsyncExitStack) -> DeployOperations:
+    """Connections of their own: what waits for operators holds up nobody's deployment."""
+    tokens = revealed(settings.deploy_admin_tokens)
+    if not tokens:
+        return NoDeployOperations()
+    proof = {headers.DEPLOY_SECRET: revealed(settings.deploy_secret)[0], headers.ADMIN_TOKEN: tokens[0]}
+    return HttpDeployOperations(await stack.enter_async_context(Transport(settings.deploy_url, proof)))
+
+
 def _distinct(settings: ApiSettings) -> None:
     settings.distinct(
         API_ADMIN_TOKEN=settings.admin_tokens,
         API_USER_TOKEN=settings.user_tokens,
         API_JWT_SECRET=settings.jwt_secrets,
         DEPLOY_PROXY_AUTH_SHARED_SECRET=settings.deploy_secret,
+        API_DEPLOY_ADMIN_TOKEN=settings.deploy_admin_tokens,
         API_DEPLOY_WEBHOOK_SECRET=settings.webhook_secrets,
         API_GIT_WEBHOOK_SECRET=settings.push_secrets,
         GITEA_ADMIN_TOKEN=settings.gitea_tokens,

@@ -85,6 +85,8 @@ class ApiSettings(Settings):
     logins_of_address_per_minute: float = Field(20.0, alias="API_LOGINS_OF_ADDRESS_PER_MINUTE", gt=0, le=100_000)
     expensive_calls: int = Field(120, alias="API_EXPENSIVE_CALLS", ge=1, le=100_000)
     expensive_calls_per_minute: float = Field(60.0, alias="API_EXPENSIVE_CALLS_PER_MINUTE", gt=0, le=100_000)
+    #: How often is asked whether those who hold terminals and streams open may go on; twice that at most they do.
+    recheck_seconds: int = Field(5, alias="API_RECHECK_SECONDS", ge=1, le=60)
     #: Pages of which origins browsers let read answers; none: those of the API's own.
     cors_origins: Origins = Field((), alias="API_CORS_ORIGINS")
 
@@ -92,6 +94,10 @@ class ApiSettings(Settings):
     deploy_secret: Tokens = Field(
         validation_alias=AliasChoices("DEPLOY_PROXY_AUTH_SHARED_SECRET", "DEPLOY_PROXY_SHARED_SECRET")
     )
+
+    #: What the API proves itself with where operators order something of the control plane: one of its
+    #: DEPLOY_ADMIN_TOKEN, the first; none: they order nothing there by way of the API.
+    deploy_admin_tokens: OptionalTokens = Field((), alias="API_DEPLOY_ADMIN_TOKEN")
 
     #: What deliveries of job results are signed with, all of them while one replaces another; none: they are refused.
     webhook_secrets: OptionalTokens = Field(

@@ -34,6 +34,7 @@ HTTP_REASONS: Final[Mapping[int, ErrorReason]] = {
     403: ErrorReason.FORBIDDEN,
     404: ErrorReason.NOT_FOUND,
     405: ErrorReason.METHOD_NOT_ALLOWED,
+    412: ErrorReason.INVALID_REQUEST,
     413: ErrorReason.PAYLOAD_TOO_LARGE,
     415: ErrorReason.UNSUPPORTED_MEDIA_TYPE,
 }

@@ -6,9 +6,10 @@ from typing import Final
 
 from aiohttp import web
 
-from daemons.kit.auth import Access, Gate
+from daemons.kit.auth import ACCESS, Access, Gate
 from daemons.kit.health import HealthRoutes
 from daemons.kit.metrics import Metrics
+from daemons.kit.openapi import ContractRoutes, check_described
 from daemons.kit.problems import problem_middleware
 from daemons.kit.settings import revealed
 from daemons.kit.tasks import Loop, every
@@ -70,6 +71,7 @@ def build_app(settings: WorkspaceSettings, parts: Parts) -> web.Application:
         middlewares=[metrics.middleware(), problem_middleware(PROBLEMS), *proofs], client_max_size=WHOLE_BYTES
     )
     app.on_response_prepare.append(marked)
+    app[ACCESS] = access
     wiring = Wiring(app, access, signer, settings)
     _add_workspaces(wiring, parts, services)
     app.on_startup.append(services.recover)
@@ -79,6 +81,8 @@ def build_app(settings: WorkspaceSettings, parts: Parts) -> web.Application:
     wiring.serve_gateway(previews.table(), gate=gateway)
     checks = parts.checks | ({"api": services.heartbeat.check} if services.heartbeat else {})
     wiring.serve_anybody(HealthRoutes("workspace", parts.clock, checks).table(), metrics.table())
+    wiring.serve_anybody(ContractRoutes("daemons.workspace").table())
+    check_described(app.router)
     app.on_shutdown.append(lambda _app: services.execs.close())
     wiring.loop(*_loops(services, settings))
     app[SERVICES] = services

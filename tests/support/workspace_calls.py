@@ -31,6 +31,7 @@ from daemons.workspace.ports.files import Rooms
 from daemons.workspace.settings import WorkspaceSettings
 from protocol import signing
 from protocol.signing import Signable
+from tests.support.openapi.watching import contracted
 
 SECRET = "secret-of-the-tests-1234567890"
 USER, APP = "7", "5"
@@ -292,11 +293,12 @@ async def served(asked: WorkspaceSettings, add: Callable[[Wiring], object], port
     )
     add(Wiring(app, access, signer, asked))
     runner = web.AppRunner(app)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, "127.0.0.1", port)
-        await site.start()
-        host, port = runner.addresses[0][:2]
-        yield f"http://{host}:{port}"
-    finally:
-        await runner.cleanup()
+    with contracted(app, "workspace"):
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, "127.0.0.1", port)
+            await site.start()
+            host, port = runner.addresses[0][:2]
+            yield f"http://{host}:{port}"
+        finally:
+            await runner.cleanup()

@@ -26,6 +26,7 @@ from protocol.client.transport import Transport
 from protocol.client.workspace import WorkspaceClient
 from protocol.signing import EMPTY_DIGEST
 from tests.support import real
+from tests.support.openapi.watching import contracted
 
 SECRET = "workspace-secret-of-tests"
 GATEWAY_TOKEN = "gateway-token-of-tests-1"
@@ -107,15 +108,16 @@ async def node(
     settings = load(WorkspaceSettings, **{**known, **overrides})
     app = await build(settings)
     runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    port = runner.addresses[0][1]
-    try:
-        yield Node(f"http://127.0.0.1:{port}", docker_url, folder, settings, app[SERVICES], app[CACHES], app[MOVES])
-    finally:
-        await runner.cleanup()
-        if last:
-            await asyncio.to_thread(swept, docker_url, settings.node_name, folder)
+    with contracted(app, "workspace"):
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        port = runner.addresses[0][1]
+        try:
+            yield Node(f"http://127.0.0.1:{port}", docker_url, folder, settings, app[SERVICES], app[CACHES], app[MOVES])
+        finally:
+            await runner.cleanup()
+            if last:
+                await asyncio.to_thread(swept, docker_url, settings.node_name, folder)
 
 
 def swept(docker_url: str, node_name: str, folder: Path) -> None:

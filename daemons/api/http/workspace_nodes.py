@@ -7,6 +7,7 @@ from typing import Final
 from aiohttp import web
 
 from daemons.api.domain.workspaces import Beat, Load, Placement, WorkspaceNode
+from daemons.api.http.conditional import unless_known
 from daemons.api.services.workspace_nodes import Standing, WorkspaceNodes
 from daemons.kit.auth import CALLER, Gate, Network
 from daemons.kit.bodies import number, query, read, reply
@@ -65,12 +66,12 @@ class WorkspaceNodeRoutes:
         beat = await read(request, WorkspaceNodeHeartbeat)
         return reply(raw_node(await self._nodes.hear(_beat(beat), request[CALLER].removeprefix(_NODE) or None)))
 
-    async def all(self, _request: web.Request) -> web.Response:
+    async def all(self, request: web.Request) -> web.Response:
         """Every node."""
         standings, users = await self._nodes.all()
         views = tuple(_view(each) for each in standings)
         placed = sum(each.users.assigned for each in standings)
-        return reply(NodesView(total_users=users, total_placements=placed, nodes=views))
+        return unless_known(request, reply(NodesView(total_users=users, total_placements=placed, nodes=views)))
 
     async def save(self, request: web.Request) -> web.Response:
         """Add or change a node."""

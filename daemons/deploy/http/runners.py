@@ -134,7 +134,7 @@ class RunnerRoutes:
         job, node = await self._leases.hand_back(job_id(request), proof, order.log_length, order.stages)
         return reply(job_view(job, node))
 
-    @Answers(LogPosition, query=(_Holder, "last", "late"), body=BYTES, refuses=(404, 409))
+    @Answers(LogPosition, query=(_Holder,), body=BYTES, refuses=(404, 409))
     async def append_log(self, request: web.Request) -> web.Response:
         """Raw bytes at `offset` of the attempt's log; what is stored already is not stored twice. With `last=1` a
         runner that was stopped before it could report says that this is all. With `late=1` a runner brings what it has

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from daemons.kit.bodies import reply
 from daemons.kit.clock import Clock
+from daemons.kit.openapi import Answers
 from daemons.workspace.domain.containers import WORKDIR
 from daemons.workspace.domain.packages import NPM, PIP
 from daemons.workspace.domain.workspaces import Phase, Workspace, container_name
@@ -51,6 +52,7 @@ class ContainerRoutes:
             web.post(f"{_BASE}/remove", self.remove),
         ]
 
+    @Answers(WorkspaceView, refuses=(502,))
     async def ensure(self, request: web.Request) -> web.Response:
         """The container runs afterwards."""
         who = named(request, UserRef)
@@ -58,17 +60,20 @@ class ContainerRoutes:
         self._workspaces.touch(who.user_id, Use.CALL)
         return reply(self._view(who.user_id, workspace))
 
+    @Answers(WorkspaceView, refuses=(502,))
     async def status(self, request: web.Request) -> web.Response:
         """As it is."""
         who = named(request, UserRef)
         return reply(self._view(who.user_id, await self._workspaces.look(who.user_id)))
 
+    @Answers(Heartbeat, refuses=(404,))
     async def heartbeat(self, request: web.Request) -> web.Response:
         """The user is there."""
         who = named(request, UserRef)
         self._workspaces.touch(who.user_id, Use.CALL)
         return reply(Heartbeat(user_id=who.user_id, server_time_ms=int(self._clock.now().timestamp() * 1000)))
 
+    @Answers(WorkspaceView, refuses=(502,))
     async def remove(self, request: web.Request) -> web.Response:
         """The container is gone afterwards, the files are not."""
         who = named(request, UserRef)

@@ -10,14 +10,18 @@ from aiohttp import web
 from daemons.kit.bodies import read, reply
 from daemons.kit.mongo.calls import Calls
 from daemons.kit.mongo.explorer import NoDatabaseServer
+from daemons.kit.openapi import Answers
 from daemons.workspace.http.callers import named
 from daemons.workspace.ports import Activity, Use
 from daemons.workspace.services.databases import Development
 from protocol.databases import (
+    CollectionList,
     CreateCollection,
     DeleteDocument,
     DocumentRef,
     FindDocuments,
+    FoundDocument,
+    FoundDocuments,
     InsertDocument,
     UpdateDocument,
 )
@@ -68,40 +72,47 @@ class DatabaseRoutes:
             web.post(f"{_BASE}/op", self.operate),
         ]
 
+    @Answers(CollectionList, refuses=(403, 404, 422, 429, 503))
     async def collections(self, request: web.Request) -> web.Response:
         """The app's own collections."""
         async with self._calls(request) as calls:
             return reply(await calls.collections())
 
+    @Answers(FoundDocuments, refuses=(403, 404, 422, 429, 503))
     async def find(self, request: web.Request) -> web.Response:
         """Documents that fit a filter."""
         async with self._calls(request) as calls:
             return reply(await calls.find(await read(request, FindDocuments)))
 
+    @Answers(FoundDocument, refuses=(403, 404, 422, 429, 503))
     async def doc(self, request: web.Request) -> web.Response:
         """One document."""
         async with self._calls(request) as calls:
             asked = named(request, DocumentRef)
             return reply(await calls.doc(asked.collection, asked.id))
 
+    @Answers(DocumentInserted, refuses=(403, 404, 422, 429, 503))
     async def insert(self, request: web.Request) -> web.Response:
         """A new document."""
         async with self._calls(request) as calls:
             new = (await calls.insert(await read(request, InsertDocument))).model_dump()
             return reply(DocumentInserted(**{**new, "inserted_id": _text(new["inserted_id"])}))
 
+    @Answers(DocumentUpdated, refuses=(403, 404, 422, 429, 503))
     async def update(self, request: web.Request) -> web.Response:
         """A changed document."""
         async with self._calls(request) as calls:
             changed = (await calls.update(await read(request, UpdateDocument))).model_dump()
             return reply(DocumentUpdated(**{**changed, "upserted_id": _text(changed["upserted_id"])}))
 
+    @Answers(DocumentDeleted, refuses=(403, 404, 422, 429, 503))
     async def delete(self, request: web.Request) -> web.Response:
         """A document less."""
         async with self._calls(request) as calls:
             gone = await calls.delete(await read(request, DeleteDocument))
             return reply(DocumentDeleted(**gone.model_dump()))
 
+    @Answers(CollectionCreated, refuses=(403, 404, 422, 429, 503))
     async def create(self, request: web.Request) -> web.Response:
         """A collection, with or without rules."""
         async with self._calls(request) as calls:
@@ -110,6 +121,11 @@ class DatabaseRoutes:
             message = "ok" if made.created else "it was there already"
             return reply(CollectionCreated(**made.model_dump(), message=message))
 
+    @Answers(
+        FoundDocuments | FoundDocument | DocumentInserted | DocumentUpdated | DocumentDeleted | CollectionCreated,
+        query=(AppRef,),
+        refuses=(403, 404, 422, 429, 503),
+    )
     async def operate(self, request: web.Request) -> web.Response:
         """The same by name."""
         self._databases()

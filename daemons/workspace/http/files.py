@@ -1,11 +1,12 @@
 """Routes of files that are small enough to be handled whole."""
 
 import asyncio
-from typing import Final
+from typing import Final, Literal
 
 from aiohttp import web
 
 from daemons.kit.bodies import InvalidRequest, reply
+from daemons.kit.openapi import Answers
 from daemons.workspace.domain.files import Entry, Guard, Kind, tags_of
 from daemons.workspace.domain.paths import Parts, PathRefused, joined, named_parts, parts_of
 from daemons.workspace.domain.tree import Listing, Node, TreeLimits, nested
@@ -48,6 +49,7 @@ class FileRoutes:
             web.post(f"{PREFIX}/move", self.move),
         ]
 
+    @Answers(AppDirView, refuses=(403, 404, 409, 507))
     async def ensure_dir(self, request: web.Request) -> web.Response:
         """The app's folder and its user's container."""
         ref = named(request, AppRef)
@@ -61,6 +63,7 @@ class FileRoutes:
             )
         )
 
+    @Answers(TreeView, refuses=(403, 404))
     async def tree(self, request: web.Request) -> web.Response:
         """Part of the tree."""
         ref = named(request, TreeQuery)
@@ -69,6 +72,7 @@ class FileRoutes:
         # Twenty thousand entries take long enough to hold up everybody else.
         return await asyncio.to_thread(_tree, ref, root, limits, listing)
 
+    @Answers(FileView, also={304: "as it was"}, refuses=(403, 404, 413))
     async def content(self, request: web.Request) -> web.Response:
         """A text, or 304 for those who have it."""
         ref = named(request, FileRef)
@@ -78,6 +82,7 @@ class FileRoutes:
             return web.Response(status=304, headers={"ETag": entry.tag})
         return file_reply(ref, path, entry, text)
 
+    @Answers(FileView, refuses=(403, 404, 409, 412, 413, 507))
     async def write(self, request: web.Request) -> web.Response:
         """A text in its file's place."""
         order = await ordered(request, WriteFile)
@@ -88,6 +93,7 @@ class FileRoutes:
         )
         return file_reply(order, path, entry, None)
 
+    @Answers(Literal["ok"], refuses=(403, 404, 409, 507))
     async def mkdir(self, request: web.Request) -> web.Response:
         """A folder."""
         order = await ordered(request, MakeFolder)
@@ -95,12 +101,14 @@ class FileRoutes:
         await self._files.make_folder(order.user_id, order.app_id, path, parents=order.create_parents)
         return reply("ok")
 
+    @Answers(Literal["ok"], refuses=(403, 404, 409, 507))
     async def delete(self, request: web.Request) -> web.Response:
         """Gone, whether or not it was there."""
         order = await ordered(request, DeleteFile)
         await self._files.remove(order.user_id, order.app_id, asked_name(order.path))
         return reply("ok")
 
+    @Answers(Literal["ok"], refuses=(403, 404, 409, 507))
     async def move(self, request: web.Request) -> web.Response:
         """Under another name."""
         order = await ordered(request, MoveFile)

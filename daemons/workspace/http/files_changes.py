@@ -6,6 +6,7 @@ from typing import Final
 from aiohttp import web
 
 from daemons.kit.bodies import InvalidRequest, reply
+from daemons.kit.openapi import EVENTS, Answers
 from daemons.kit.sse import Frame, stream
 from daemons.workspace.domain.changes import Batch
 from daemons.workspace.domain.paths import joined
@@ -34,6 +35,7 @@ class ChangeRoutes:
             web.get(f"{PREFIX}/events", self.events, allow_head=False),
         ]
 
+    @Answers(SearchView, refuses=(403, 404))
     async def search(self, request: web.Request) -> web.Response:
         """Names and lines with a text."""
         ref = named(request, SearchQuery)
@@ -48,6 +50,7 @@ class ChangeRoutes:
         )
         return reply(SearchView(matches=matches, searched_files=found.files, truncated=not found.whole))
 
+    @Answers(FilesChanged, media=EVENTS, endless=True, refuses=(403, 404, 503))
     async def events(self, request: web.Request) -> web.StreamResponse:
         """What changes, as server-sent events: `ready` once everything that changes from then on is told, `changes`,
         and `reload` when the reader must look for itself."""

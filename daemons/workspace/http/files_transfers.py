@@ -3,19 +3,20 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import quote
 
 from aiohttp import web
 
 from daemons.kit.bodies import reply
+from daemons.kit.openapi import BYTES, Answers
 from daemons.workspace.domain.files import Entry, Guard
 from daemons.workspace.http.callers import named
 from daemons.workspace.http.files import PREFIX, asked_name, file_reply, if_match
 from daemons.workspace.http.files_bodies import Carriers
 from daemons.workspace.ports.files import Source
 from daemons.workspace.services.transfers import Transfers
-from protocol.workspace_files import DownloadArchive, FileRef, UploadArchive, UploadFile
+from protocol.workspace_files import DownloadArchive, FileRef, FileView, UploadArchive, UploadFile
 from protocol.workspaces import AppRef
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ class UploadRoutes:
             web.post(f"{PREFIX}/upload-zip", self.upload_archive),
         ]
 
+    @Answers(FileView, body=BYTES, headers=("Content-Type",), refuses=(403, 404, 409, 412, 413, 507))
     async def upload_file(self, request: web.Request) -> web.Response:
         """A file; its content is in the answer when editors can read it."""
         ref = named(request, UploadFile)
@@ -49,6 +51,7 @@ class UploadRoutes:
         )
         return file_reply(ref, path, entry, text)
 
+    @Answers(Literal["ok"], body=BYTES, refuses=(403, 404, 409, 413, 507))
     async def upload_archive(self, request: web.Request) -> web.Response:
         """An app's content."""
         ref = named(request, UploadArchive)
@@ -73,6 +76,7 @@ class DownloadRoutes:
             web.get(f"{PREFIX}/download-dist", self.download_dist, allow_head=False),
         ]
 
+    @Answers(media=BYTES, also={206: "a part", 416: "no such part"}, headers=("Range",), refuses=(403, 404))
     async def download_file(self, request: web.Request) -> web.StreamResponse:
         """A file or a range of it."""
         ref = named(request, FileRef)
@@ -90,6 +94,7 @@ class DownloadRoutes:
             response.content_length = len(part)
             return await _sent(request, response, _read(source, part))
 
+    @Answers(media="application/zip", refuses=(403, 404))
     async def download_zip(self, request: web.Request) -> web.StreamResponse:
         """The app."""
         ref = named(request, DownloadArchive)
@@ -99,6 +104,7 @@ class DownloadRoutes:
             response = web.StreamResponse(headers=_headers(f"app_{ref.app_id}.zip", "application/zip"))
             return await _sent(request, response, pieces)
 
+    @Answers(media="application/zip", refuses=(403, 404))
     async def download_dist(self, request: web.Request) -> web.StreamResponse:
         """What the app's build made."""
         ref = named(request, AppRef)

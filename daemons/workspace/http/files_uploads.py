@@ -10,6 +10,7 @@ from typing import Final
 from aiohttp import web
 
 from daemons.kit.bodies import InvalidRequest
+from daemons.kit.openapi import Answers
 from daemons.workspace.domain.uploads import ALGORITHMS, Checksum, Upload
 from daemons.workspace.http.callers import named
 from daemons.workspace.http.files import PREFIX, asked_name
@@ -43,6 +44,7 @@ class UploadPartRoutes:
         """Routes that read a body to its end before they act."""
         return [web.patch(_ONE, self.add)]
 
+    @Answers(status=204)
     async def options(self, _request: web.Request) -> web.Response:
         """What is understood."""
         headers = {
@@ -53,6 +55,7 @@ class UploadPartRoutes:
         }
         return _answer(204, headers)
 
+    @Answers("begun: its address is the Location", status=201, refuses=(403, 404, 409, 412, 413, 507))
     async def create(self, request: web.Request) -> web.Response:
         """A new upload; its address is the answer's Location, with the same query to follow."""
         _understood(request)
@@ -64,12 +67,14 @@ class UploadPartRoutes:
         location = f"{PREFIX}/uploads/{upload.id}?userId={ref.user_id}&appId={ref.app_id}"
         return _answer(201, {"Location": location} | _state(upload))
 
+    @Answers("how far it is", refuses=(404, 412))
     async def state(self, request: web.Request) -> web.Response:
         """Where the upload goes on."""
         _understood(request)
         upload = await self._uploads.find(*_who(request))
         return _answer(200, {"Cache-Control": "no-store"} | _state(upload))
 
+    @Answers(status=204, body="application/offset+octet-stream", refuses=(403, 404, 409, 412, 413, 415, 460, 507))
     async def add(self, request: web.Request) -> web.Response:
         """The next bytes."""
         _understood(request)
@@ -84,6 +89,7 @@ class UploadPartRoutes:
         pieces = self._carriers.file(request).pieces
         return _answer(204, _state(await self._uploads.add(*_who(request), offset, pieces, checksum)))
 
+    @Answers(status=204, refuses=(404, 409, 412))
     async def remove(self, request: web.Request) -> web.Response:
         """Given up."""
         _understood(request)

@@ -5,6 +5,7 @@ from typing import Final
 from aiohttp import web
 
 from daemons.kit.bodies import InvalidRequest, read, reply
+from daemons.kit.openapi import Answers
 from daemons.workspace.domain.git import Blob, Conflict
 from daemons.workspace.http.callers import named
 from daemons.workspace.services.git import Git, Report
@@ -52,6 +53,7 @@ class GitRoutes:
             web.post(f"{PREFIX}/merge/continue", self.carry_on),
         ]
 
+    @Answers(GitStatusView, refuses=(404, 409, 502, 504))
     async def status(self, request: web.Request) -> web.Response:
         """How the working copy stands."""
         which = named(request, AppRef)
@@ -71,6 +73,7 @@ class GitRoutes:
             )
         )
 
+    @Answers(GitLogView, refuses=(404, 409, 502, 504))
     async def log(self, request: web.Request) -> web.Response:
         """The newest commits."""
         which = named(request, LogOf)
@@ -89,26 +92,31 @@ class GitRoutes:
             )
         )
 
+    @Answers(GitConflictsView, refuses=(404, 409, 502, 504))
     async def conflicts(self, request: web.Request) -> web.Response:
         """What a merge left to the user, with both sides."""
         which = named(request, AppRef)
         return reply(_conflicts(which, await self._merges.conflicts(which.user_id, which.app_id, which.epoch)))
 
+    @Answers(GitReport, refuses=(404, 409, 502, 504))
     async def ensure(self, request: web.Request) -> web.Response:
         """The repository is there."""
         which = named(request, EnsureRepository)
         return reply(_view(which, await self._git.ensure(which.user_id, which.app_id, which.confirm, which.epoch)))
 
+    @Answers(GitReport, refuses=(404, 409, 502, 504))
     async def pull(self, request: web.Request) -> web.Response:
         """What the git server has comes in."""
         which = named(request, AppRef)
         return reply(_view(which, await self._git.pull(which.user_id, which.app_id, which.epoch)))
 
+    @Answers(GitReport, refuses=(404, 409, 502, 504))
     async def commit_push(self, request: web.Request) -> web.Response:
         """What changed goes out."""
         which, body = named(request, AppRef), await read(request, CommitMessage)
         return reply(_view(which, await self._git.commit_push(which.user_id, which.app_id, body.message, which.epoch)))
 
+    @Answers(GitReport, refuses=(404, 409, 502, 504))
     async def reset(self, request: web.Request) -> web.Response:
         """Back to a commit."""
         which = named(request, ResetTo)
@@ -117,6 +125,7 @@ class GitRoutes:
         )
         return reply(_view(which, report))
 
+    @Answers(GitReport, refuses=(404, 409, 502, 504))
     async def resolve(self, request: web.Request) -> web.Response:
         """One file of a merge."""
         which, body = named(request, AppRef), await read(request, ResolveConflict)
@@ -127,11 +136,13 @@ class GitRoutes:
         )
         return reply(_view(which, report))
 
+    @Answers(GitReport, refuses=(404, 409, 502, 504))
     async def abort(self, request: web.Request) -> web.Response:
         """The merge is given up."""
         which = named(request, AppRef)
         return reply(_view(which, await self._merges.abort(which.user_id, which.app_id, which.epoch)))
 
+    @Answers(GitReport, refuses=(404, 409, 502, 504))
     async def carry_on(self, request: web.Request) -> web.Response:
         """The merge is finished."""
         which = named(request, AppRef)

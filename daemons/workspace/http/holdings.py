@@ -5,6 +5,7 @@ from typing import Final
 from aiohttp import web
 
 from daemons.kit.bodies import reply
+from daemons.kit.openapi import Answers
 from daemons.workspace.domain.workspaces import Phase
 from daemons.workspace.http.callers import named
 from daemons.workspace.ports import Homes
@@ -26,6 +27,7 @@ class HoldingRoutes:
         """For the API entry itself, never for people through it."""
         return [web.get(_PATH, self.holds)]
 
+    @Answers(WorkspaceHeld)
     async def holds(self, request: web.Request) -> web.Response:
         """A container, a record of one, or files."""
         user_id = named(request, UserRef).user_id

@@ -1,11 +1,12 @@
 """What the API orders of a node when a workspace moves; never for people through it."""
 
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Final, Literal
 
 from aiohttp import web
 
 from daemons.kit.bodies import reply
+from daemons.kit.openapi import BYTES, Answers
 from daemons.workspace.domain.copying import CopyRefused
 from daemons.workspace.domain.passes import Rule, Rules
 from daemons.workspace.domain.workspaces import Phase, Workspace
@@ -55,6 +56,7 @@ class MoveRoutes:
         """Whose body proves itself at its end."""
         return [web.post(f"{_BASE}/receive", self.receive), web.post(f"{_BASE}/restore", self.restore)]
 
+    @Answers(media=BYTES, refuses=(404, 409))
     async def archive(self, request: web.Request) -> web.StreamResponse:
         """A backup."""
         order = named(request, BackupWorkspace)
@@ -62,6 +64,7 @@ class MoveRoutes:
         async with self._moves.archived(order.user_id, left_out) as pieces:
             return await _streamed(request, pieces)
 
+    @Answers(WorkspaceRestored, body=BYTES, refuses=(404, 409, 422))
     async def restore(self, request: web.Request) -> web.Response:
         """What a backup holds is the workspace; it is held."""
         order = named(request, OfWorkspaceHold)
@@ -79,44 +82,52 @@ class MoveRoutes:
             )
         )
 
+    @Answers(WorkspaceHold, refuses=(503,))
     async def usage(self, request: web.Request) -> web.Response:
         """How much the user's files take."""
         order = named(request, OfWorkspaceHold)
         used = (await self._homes.usage(order.user_id)).used_bytes if await self._homes.present(order.user_id) else 0
         return reply(WorkspaceHold(user_id=order.user_id, move_id=order.move_id, epoch=order.epoch, used_bytes=used))
 
+    @Answers(WorkspaceHold, refuses=(404, 409, 502, 503))
     async def hold(self, request: web.Request) -> web.Response:
         """It stands still afterwards."""
         order = named(request, OfWorkspaceHold)
         return self._told(order, await self._moves.hold(order.user_id, order.move_id, order.epoch))
 
+    @Answers(media=BYTES, refuses=(404, 409))
     async def send(self, request: web.Request) -> web.StreamResponse:
         """One pass over its files."""
         order = named(request, OfWorkspacePass)
         async with self._moves.sending(order.user_id, order.after) as pieces:
             return await _streamed(request, pieces)
 
+    @Answers(WorkspaceHold, refuses=(404, 409, 502, 503))
     async def release(self, request: web.Request) -> web.Response:
         """It goes on."""
         order = named(request, OfWorkspaceHold)
         return self._told(order, await self._moves.release(order.user_id, order.move_id))
 
+    @Answers(WorkspaceHold, refuses=(404, 409, 502, 503))
     async def leave(self, request: web.Request) -> web.Response:
         """It lives elsewhere."""
         order = named(request, OfWorkspaceHold)
         return self._told(order, await self._moves.leave(order.user_id, order.move_id))
 
+    @Answers(Literal["ok"], refuses=(404, 409))
     async def drop(self, request: web.Request) -> web.Response:
         """What was kept of it is gone."""
         order = named(request, OfWorkspaceHold)
         await self._moves.drop(order.user_id, order.move_id)
         return reply("ok")
 
+    @Answers(WorkspaceHold, refuses=(404, 409, 502, 503))
     async def arrive(self, request: web.Request) -> web.Response:
         """It may come; also says how far it has."""
         order = named(request, OfWorkspaceHold)
         return self._told(order, await self._moves.arrive(order.user_id, order.move_id, order.epoch))
 
+    @Answers(WorkspacePass, body=BYTES, refuses=(404, 409, 422))
     async def receive(self, request: web.Request) -> web.Response:
         """One pass."""
         order = named(request, OfWorkspacePass)
@@ -134,6 +145,7 @@ class MoveRoutes:
             )
         )
 
+    @Answers(WorkspaceHold, refuses=(404, 409, 502, 503))
     async def settle(self, request: web.Request) -> web.Response:
         """It is this node's."""
         order = await ordered(request, SettleWorkspace)
@@ -144,6 +156,7 @@ class MoveRoutes:
         found = await self._moves.settle(order.user_id, order.move_id, order.epoch, Brought(served, rules))
         return self._told(order, found)
 
+    @Answers(WorkspaceHold, refuses=(404, 409, 502, 503))
     async def abandon(self, request: web.Request) -> web.Response:
         """It never was here."""
         order = named(request, OfWorkspaceHold)

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from daemons.kit.bodies import read, reply
 from daemons.kit.lines import answered
+from daemons.kit.openapi import SOCKET, Answers
 from daemons.workspace.http.callers import named
 from daemons.workspace.http.containers import STATUS
 from daemons.workspace.services.execs import Execs
@@ -35,11 +36,13 @@ class OperatorRoutes:
             web.get(f"{_BASE}/exec", self.execute, allow_head=False),
         ]
 
+    @Answers(FiguresTold, refuses=(404,))
     async def figures(self, request: web.Request) -> web.Response:
         """How these users' workspaces stand; nothing is started or measured for it."""
         asked = await read(request, AskFigures)
         return reply(FiguresTold(items=tuple(self._view(each) for each in self._figures.told(asked.user_ids))))
 
+    @Answers(WorkspaceFigures, refuses=(502,))
     async def stop(self, request: web.Request) -> web.Response:
         """The container has ended; files stay, and the next use starts it again."""
         user_id = named(request, UserRef).user_id
@@ -47,6 +50,7 @@ class OperatorRoutes:
         (found,) = self._figures.told([user_id]) or (None,)
         return reply(self._view(found) if found is not None else WorkspaceFigures(user_id=user_id))
 
+    @Answers(media=SOCKET, status=101, refuses=(404, 409, 429, 502))
     async def execute(self, request: web.Request) -> web.StreamResponse:
         """A WebSocket that carries one run."""
         asked = named(request, ExecRef)

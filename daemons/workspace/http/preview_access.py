@@ -6,6 +6,7 @@ from aiohttp import web
 
 from daemons.kit.bodies import reply
 from daemons.kit.clock import Clock
+from daemons.kit.openapi import Answers
 from daemons.workspace.domain.addresses import Addresses
 from daemons.workspace.domain.passes import Rule
 from daemons.workspace.http.callers import named, ordered
@@ -34,21 +35,25 @@ class PreviewAccessRoutes:
             web.post(f"{_BASE}/link", self.link),
         ]
 
+    @Answers(PreviewAccess, refuses=(404,))
     async def access(self, request: web.Request) -> web.Response:
         """As it is."""
         which = named(request, AppRef)
         return reply(_view(which, self._admission.rule(which.user_id, which.app_id)))
 
+    @Answers(PreviewAccess, refuses=(404,))
     async def show(self, request: web.Request) -> web.Response:
         """Public or private from now on; whoever was let in before is not any more."""
         order = await ordered(request, SetPreviewAccess)
         return reply(_view(order, await self._admission.show(order.user_id, order.app_id, order.visibility)))
 
+    @Answers(PreviewAccess, refuses=(404,))
     async def revoke(self, request: web.Request) -> web.Response:
         """No link and no pass that was given out lets anybody in."""
         which = named(request, AppRef)
         return reply(_view(which, await self._admission.revoke(which.user_id, which.app_id)))
 
+    @Answers(PreviewLink, refuses=(404,))
     async def link(self, request: web.Request) -> web.Response:
         """What the owner opens; of a private preview, good once and for a minute."""
         which = named(request, AppRef)

@@ -6,6 +6,7 @@ from typing import Final
 from aiohttp import web
 from pydantic import Field
 
+from daemons.kit.openapi import Answers
 from daemons.workspace.domain.addresses import Addresses
 from daemons.workspace.domain.passes import GOOD_SECONDS, NotAdmitted
 from daemons.workspace.http.callers import named
@@ -50,6 +51,7 @@ class PreviewRoutes:
             web.get(f"{_BASE}/preview/enter", self.enter, allow_head=False),
         ]
 
+    @Answers(status=204, also={401: "private: no good pass", 404: "nothing serves it", 503: "it is being started"})
     async def port(self, request: web.Request) -> web.Response:
         """`X-WS-Port`, and `X-WS-Prefix: keep` for a server that wants the public path left on; `X-WS-Cookie` is what
         the visitor is to be given."""
@@ -71,6 +73,7 @@ class PreviewRoutes:
             told["X-WS-Cookie"] = self._cookie(found.app_id, visit.renewed)
         return web.Response(status=204, headers=told)
 
+    @Answers("on to the preview", status=303, also={401: "no link that is good"})
     async def enter(self, request: web.Request) -> web.Response:
         """On to the preview, with a pass, for whoever came by a link that is good."""
         entry = named(request, Entry)

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from typing import Final
+from typing import Final, Literal
 
 import orjson
 from aiohttp import web
 
 from daemons.kit.bodies import bare, number, reply
+from daemons.kit.openapi import EVENTS, Answers
 from daemons.kit.sse import Frame, stream
 from daemons.workspace.domain.addresses import Addresses
 from daemons.workspace.domain.sockets import way_in
@@ -16,7 +17,7 @@ from daemons.workspace.ports import Use
 from daemons.workspace.services.runlogs import LogKind, RunLogReader
 from daemons.workspace.services.runs import Runs, Seen
 from daemons.workspace.services.workspaces import Workspaces
-from protocol.workspace_runs import LogRef, RunState, RunType, RunView
+from protocol.workspace_runs import LogRef, RunLog, RunState, RunType, RunView
 from protocol.workspaces import AppRef, UserRef
 
 _BASE: Final = "/api/fun-ai/workspace/run"
@@ -54,22 +55,27 @@ class RunRoutes:
             web.get("/api/fun-ai/workspace/realtime/events", self.events),
         ]
 
+    @Answers(RunView, refuses=(404, 409, 502))
     async def start(self, request: web.Request) -> web.Response:
         """The development server."""
         return await self._begin(request, RunType.DEV)
 
+    @Answers(RunView, refuses=(404, 409, 502))
     async def preview(self, request: web.Request) -> web.Response:
         """The server that visitors see."""
         return await self._begin(request, RunType.START)
 
+    @Answers(RunView, refuses=(404, 409, 502))
     async def build(self, request: web.Request) -> web.Response:
         """A build."""
         return await self._begin(request, RunType.BUILD)
 
+    @Answers(RunView, refuses=(404, 409, 502))
     async def install(self, request: web.Request) -> web.Response:
         """The installation of dependencies."""
         return await self._begin(request, RunType.INSTALL)
 
+    @Answers(RunView, refuses=(502,))
     async def stop(self, request: web.Request) -> web.Response:
         """Nothing runs afterwards."""
         who = named(request, UserRef)
@@ -77,11 +83,13 @@ class RunRoutes:
         self._workspaces.touch(who.user_id, Use.CALL)
         return reply(self._view(who.user_id, await self._runs.look(who.user_id)))
 
+    @Answers(RunView, refuses=(502,))
     async def status(self, request: web.Request) -> web.Response:
         """As it is."""
         who = named(request, UserRef)
         return reply(self._view(who.user_id, await self._runs.look(who.user_id)))
 
+    @Answers(RunLog, envelope=False, refuses=(404,))
     async def log(self, request: web.Request) -> web.Response:
         """The log of the newest run of a kind, as one text, without an envelope."""
         which = named(request, LogRef)
@@ -97,12 +105,14 @@ class RunRoutes:
         response.headers.update(_HEADERS)
         return response
 
+    @Answers(media=EVENTS, endless=True, refuses=(404,))
     async def follow(self, request: web.Request) -> web.StreamResponse:
         """The same as server-sent events: each piece with its offset, from the one that was asked for."""
         which = named(request, LogRef)
         offset = number(request, "offset", default=0, low=0, high=2**53)
         return await stream(request, self._pieces(which, offset))
 
+    @Answers(Literal["ok"], refuses=(404,))
     async def clear(self, request: web.Request) -> web.Response:
         """What the logs of a kind said is gone; a program that writes goes on."""
         which = named(request, LogRef)
@@ -110,6 +120,7 @@ class RunRoutes:
         self._workspaces.touch(which.user_id, Use.CALL)
         return reply("ok")
 
+    @Answers(RunView, media=EVENTS, endless=True)
     async def events(self, request: web.Request) -> web.StreamResponse:
         """How the run goes, whenever that changes."""
         return await stream(request, self._changes(named(request, AppRef).user_id))

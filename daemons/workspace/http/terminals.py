@@ -16,6 +16,7 @@ from aiohttp import WSMsgType, web
 from pydantic import ValidationError
 
 from daemons.kit.auth import Forbidden
+from daemons.kit.openapi import SOCKET, Answers
 from daemons.workspace.http.callers import named
 from daemons.workspace.services.terminals import Session, Terminals, Viewer
 from protocol.workspace_terminals import TerminalOrder, TerminalRef
@@ -39,6 +40,7 @@ class TerminalRoutes:
         """The routes, for the API entry."""
         return [web.get(_PATH, self.attach)]
 
+    @Answers(media=SOCKET, status=101, refuses=(403, 404, 409, 502))
     async def attach(self, request: web.Request) -> web.WebSocketResponse:
         """A new terminal, or the one that is named, from the offset that the viewer has read up to."""
         check_origin(request, self._origins)

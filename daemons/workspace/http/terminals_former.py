@@ -18,6 +18,7 @@ from aiohttp import WSMsgType, web
 from pydantic import ValidationError
 
 from daemons.kit.engine.errors import EngineError
+from daemons.kit.openapi import SOCKET, Answers
 from daemons.workspace.domain.workspaces import IllegalStep
 from daemons.workspace.http.callers import named
 from daemons.workspace.http.terminals import check_origin
@@ -44,6 +45,7 @@ class FormerTerminalRoutes:
         """The routes, for the API entry."""
         return [web.get(_PATH, self.attach)]
 
+    @Answers(media=SOCKET, status=101, refuses=(403, 404, 409, 502))
     async def attach(self, request: web.Request) -> web.WebSocketResponse:
         """A shell for as long as the connection lasts."""
         check_origin(request, self._origins)

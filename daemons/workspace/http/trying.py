@@ -5,6 +5,7 @@ from typing import Final
 from aiohttp import web
 
 from daemons.kit.bodies import InvalidRequest, reply
+from daemons.kit.openapi import Answers
 from daemons.workspace.http.callers import named
 from daemons.workspace.services.trying import Tried, Trying
 from protocol.workspace_runs import ApiTried, TriedError, TryApi
@@ -24,6 +25,7 @@ class TryingRoutes:
         """The route, for the API entry."""
         return [web.post(_PATH, self.curl)]
 
+    @Answers(ApiTried, refuses=(404, 409, 502))
     async def curl(self, request: web.Request) -> web.Response:
         """How the command ended; that it failed is an answer, too."""
         asked = named(request, TryApi)

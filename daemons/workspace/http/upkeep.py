@@ -6,6 +6,7 @@ from aiohttp import web
 
 from daemons.kit.bodies import InvalidRequest, read, reply
 from daemons.kit.clock import Clock
+from daemons.kit.openapi import Answers
 from daemons.workspace.domain.idle import Patience
 from daemons.workspace.domain.leavings import existing
 from daemons.workspace.domain.workspaces import Phase
@@ -48,6 +49,7 @@ class UpkeepRoutes:
             web.post(f"{_BASE}/cleanup-orphaned", self.clean),
         ]
 
+    @Answers(BusyCount, refuses=(404,))
     async def busy(self, request: web.Request) -> web.Response:
         """Whose run lives in a container that is awake."""
         asked = named(request, PreviewRef)
@@ -55,6 +57,7 @@ class UpkeepRoutes:
         busy = {run.user_id for run in self._runs.living()} & awake
         return reply(BusyCount(busy_count=len(busy), user_busy=asked.user_id in busy))
 
+    @Answers(ActivityView, refuses=(404,))
     async def activity(self, request: web.Request) -> web.Response:
         """Of the user, or of whoever serves the app."""
         user_id = self._asked(named(request, PreviewRef))
@@ -73,6 +76,7 @@ class UpkeepRoutes:
             )
         )
 
+    @Answers(AppCleared, refuses=(404,))
     async def app_deleted(self, request: web.Request) -> web.Response:
         """The app is gone, other apps of the user go on."""
         which = named(request, AppRef)
@@ -93,6 +97,7 @@ class UpkeepRoutes:
             )
         )
 
+    @Answers(OrphansCleaned, refuses=(409,))
     async def clean(self, request: web.Request) -> web.Response:
         """What no app owns any more is gone, but for what somebody uses."""
         asked = await read(request, CleanOrphans)

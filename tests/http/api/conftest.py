@@ -67,13 +67,14 @@ async def serving(
     networks: Sequence[Network] = (),
     proxies: Sequence[Network] = (),
     moving: bool = False,
+    database_url: str = "sqlite:///:memory:",
 ) -> AsyncIterator[Api]:
     """A server; `networks` are where operators and nodes may call from, `proxies` are trusted."""
     plane = MemoryDeployPlane(SystemClock())
     calls = HttpNodeCalls(NODE_SECRET)
     nodes = NodeTokens([NODE_TOKEN], {"ws-own": OWN_NODE_TOKEN}, networks)
     workspaces = WorkspaceParts(calls, calls, nodes, [GATEWAY], moving=HttpMovingNodes(calls) if moving else None)
-    async with open_database("sqlite:///:memory:", QUERIES) as database:
+    async with open_database(database_url, QUERIES) as database:
         await migrate(database, COMPONENT, MIGRATIONS)
         app = await build_app(
             Parts(

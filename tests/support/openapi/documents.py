@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 from pydantic_core import core_schema
 
-from daemons.kit.openapi import JSON, SOCKET, Answers, check_described, said_of
+from daemons.kit.openapi import JSON, SOCKET, TEXT, Answers, check_described, said_of
 from daemons.kit.problems import HTTP_REASONS, Problems
 from protocol.base import Envelope
 from protocol.errors import ErrorReason
@@ -25,6 +25,8 @@ _REF: Final = "#/components/schemas/{model}"
 _METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 #: What a WebSocket is refused with that is none.
 _NO_UPGRADE: Final = 400
+#: What aiohttp's parser answers.
+_NO_HTTP: Final = 400
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,6 @@ class Plane:
     are the alternatives that open a route, each of the schemes that it takes; `always` are refusals that every guarded
     route may have."""
 
-    name: str
     title: str
     about: str
     app: web.Application
@@ -129,8 +130,11 @@ def _refusal(plane: Plane, form: str, status: int) -> Schema:
     given = {reason for code, reason in plane.problems.values() if code == status}
     given |= {HTTP_REASONS[status]} if status in HTTP_REASONS else set()
     reasons = sorted(reason.value for reason in given or set(ErrorReason))
-    schema = _refused(status, reasons) if form == "Refused" else _detail(reasons)
-    return {"description": f"refused: {', '.join(reasons)}", "content": {JSON: {"schema": schema}}}
+    content = {JSON: {"schema": _refused(status, reasons) if form == "Refused" else _detail(reasons)}}
+    if status == _NO_HTTP:
+        # What is no HTTP, or has a line of more than 8 KiB, is answered before anything of ours sees it.
+        content[TEXT] = {"schema": {"type": "string"}}
+    return {"description": f"refused: {', '.join(reasons)}", "content": content}
 
 
 def _routes(plane: Plane) -> Sequence[_Route]:

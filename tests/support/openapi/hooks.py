@@ -18,24 +18,34 @@ _SECRET: Final = os.environ.get("FUNAI_SIGNED_WITH", "")
 
 
 @schemathesis.hook
-def map_path_parameters(_context: HookContext, path_parameters: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Every second id is one that is there."""
-    for name, value in (path_parameters or {}).items():
-        if name in _KNOWN and path_parameters is not None and len(str(value)) % 2:
-            path_parameters[name] = _KNOWN[name][len(str(value)) % len(_KNOWN[name])]
-    return path_parameters
-
-
-@schemathesis.hook
 def before_call(_context: HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]) -> None:
-    """Nobody waits for what does not come; what proves itself by a signature is signed last."""
+    """Ids of somebody and something that is there, but for some in paths; nobody waits for what does not come; what
+    proves itself by a signature is signed last."""
+    for name, value in list(case.path_parameters.items()):
+        if len(str(value)) % 2:
+            case.path_parameters[name] = _known(name, value)
+    for name, value in list(case.query.items()):
+        case.query[name] = _known(name, value)
+    if isinstance(case.body, dict):
+        for name, value in list(case.body.items()):
+            case.body[name] = 0.01 if _waits(name, value) else _known(name, value)
     if _SECRET:
         kwargs["auth"] = _Signing()
-    body = case.body
-    if isinstance(body, dict):
-        seconds = body.get("waitSeconds")
-        if isinstance(seconds, int | float) and 0 < seconds <= _LONGEST_SECONDS:
-            case.body = {**body, "waitSeconds": 0.01}
+
+
+@schemathesis.serializer("application/offset+octet-stream")
+def offset_bytes(_context: schemathesis.SerializationContext, value: Any) -> bytes:
+    """A part of a file."""
+    return value if isinstance(value, bytes) else orjson.dumps(value, default=str)
+
+
+def _known(name: str, value: Any) -> Any:
+    there = _KNOWN.get(name, [])
+    return there[len(str(value)) % len(there)] if there and str(value).isalnum() else value
+
+
+def _waits(name: str, value: object) -> bool:
+    return name == "waitSeconds" and isinstance(value, int | float) and 0 < value <= _LONGEST_SECONDS
 
 
 class _Signing(requests.auth.AuthBase):

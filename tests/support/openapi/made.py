@@ -1,4 +1,4 @@
-"""The contract of each daemon as it is made now, and as it was checked in."""
+"""The contract of each daemon as it is made now."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -6,14 +6,12 @@ from tempfile import TemporaryDirectory
 import orjson
 
 from tests.support.openapi.documents import document
-from tests.support.openapi.places import checked_in
-from tests.support.openapi.planes import DAEMONS
-from tests.support.openapi.watching import unwatched
+from tests.support.openapi.planes import PLANES
 
 
-async def written(name: str) -> tuple[Path, str]:
-    """Where a daemon's contract is checked in, and its text as it is made now."""
-    with TemporaryDirectory() as folder, unwatched():
-        async with DAEMONS[name](Path(folder)) as served:
-            made = document(served.plane)
-    return checked_in(name), orjson.dumps(made, option=orjson.OPT_INDENT_2).decode() + "\n"
+async def contract_of(daemon: str) -> str:
+    """The text that is to be checked in."""
+    with TemporaryDirectory() as folder:
+        async with PLANES[daemon](Path(folder)) as plane:
+            made = document(plane)
+    return orjson.dumps(made, option=orjson.OPT_INDENT_2).decode() + "\n"

@@ -19,6 +19,8 @@ class Part(Enum):
     REQUEST = auto()
     QUERY = auto()
     HEADERS = auto()
+    #: Each name that the query has: no one of them is read.
+    EVERY = auto()
     UNKNOWN = auto()
 
 
@@ -55,6 +57,7 @@ def _follow(function: FunctionType, known: Mapping[str, object], owner: type, fo
     key = (function, tuple(sorted((name, str(value)) for name, value in known.items())))
     if key in seen:
         return
+    function = inspect.unwrap(function)
     seen.add(key)
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     _Walk(function, known, owner, found, seen).visit(tree.body[0])
@@ -86,6 +89,27 @@ class _Walk(ast.NodeVisitor):
                 if value is not Part.UNKNOWN:
                     self._known[target.id] = value
         self.generic_visit(node)
+
+    def visit_For(self, node: ast.For) -> None:
+        """A name that goes through constants stands for each of them."""
+        self._bind(node.target, node.iter)
+        self.generic_visit(node)
+
+    def visit_GeneratorExp(self, node: ast.GeneratorExp) -> None:
+        self._comprehension(node)
+
+    def visit_ListComp(self, node: ast.ListComp) -> None:
+        self._comprehension(node)
+
+    def _comprehension(self, node: ast.GeneratorExp | ast.ListComp) -> None:
+        for each in node.generators:
+            self._bind(each.target, each.iter)
+        self.generic_visit(node)
+
+    def _bind(self, target: ast.expr, source: ast.expr) -> None:
+        value = self._value(source)
+        if isinstance(target, ast.Name) and (value is Part.QUERY or isinstance(value, tuple)):
+            self._known[target.id] = Part.EVERY if value is Part.QUERY else value
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         if self._value(node.value) is Part.REQUEST and node.attr in _RAW:
@@ -139,15 +163,16 @@ class _Walk(ast.NodeVisitor):
             self._found.unclear.append(ast.unparse(node))
 
     def _named(self, part: object, expression: ast.expr, node: ast.AST) -> None:
-        name = self._value(expression)
-        if isinstance(name, str):
-            (self._found.parameters if part is Part.QUERY else self._found.headers).add(name)
-        else:
+        value = self._value(expression)
+        names = (value,) if isinstance(value, str) else value
+        if isinstance(names, tuple) and all(isinstance(name, str) for name in names):
+            (self._found.parameters if part is Part.QUERY else self._found.headers).update(names)
+        elif value is not Part.EVERY:
             self._found.unclear.append(ast.unparse(node))
 
     def _into(self, target: FunctionType, node: ast.Call) -> None:
         """Go on where the request is handed to."""
-        if target.__module__ == bodies.__name__:
+        if target.__module__ == bodies.__name__ and target is not bodies.expected:
             return
         names = list(inspect.signature(target).parameters)
         bound = isinstance(node.func, ast.Attribute) and names[:1] == ["self"]
@@ -167,21 +192,25 @@ class _Walk(ast.NodeVisitor):
         match node:
             case ast.Constant(value=value):
                 return value
-            case ast.Name(id="self"):
-                return self._owner
             case ast.Name(id=name):
-                return self._known.get(name, self._function.__globals__.get(name, Part.UNKNOWN))
+                known = self._owner if name == "self" else self._function.__globals__.get(name, Part.UNKNOWN)
+                return self._known.get(name, known)
             case ast.Attribute(value=inner, attr=name):
-                held = self._value(inner)
-                if held is Part.REQUEST:
-                    return {"query": Part.QUERY, "headers": Part.HEADERS}.get(name, Part.UNKNOWN)
-                return Part.UNKNOWN if isinstance(held, Part) else inspect.getattr_static(held, name, Part.UNKNOWN)
-            case ast.BinOp() | ast.UnaryOp():
-                return _computed(node)
+                return _attribute(self._value(inner), name)
+            case ast.Tuple(elts=parts):
+                return tuple(map(self._value, parts))
             case ast.Await(value=inner):
                 return self._value(inner)
             case _:
-                return Part.UNKNOWN
+                return _computed(node) if isinstance(node, ast.BinOp | ast.UnaryOp) else Part.UNKNOWN
+
+
+def _attribute(held: object, name: str) -> object:
+    if isinstance(held, Part):
+        parts = {"query": Part.QUERY, "headers": Part.HEADERS} if held is Part.REQUEST else {}
+        return parts.get(name, Part.UNKNOWN)
+    found = inspect.getattr_static(held, name, Part.UNKNOWN)
+    return found.__func__ if isinstance(found, staticmethod) else found
 
 
 def _computed(node: ast.expr) -> object:
