@@ -8,12 +8,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from daemons.api.domain.pauses import pause_ms
 from protocol.api import AppPart
 
 EVERYTHING: Final = tuple(AppPart)
 _MAKERS: Final = frozenset({AppPart.ACCESS, AppPart.WORKSPACE})
-_FIRST_PAUSE_MS: Final = 1_000
-_MOST_PAUSE_MS: Final = 300_000
 _MOST_WORDS: Final = 2_000
 
 
@@ -56,8 +55,3 @@ def attempted(deletion: Deletion, problems: Mapping[AppPart, str], now: int) -> 
     return replace(
         deletion, left=left, attempts=attempts, problem=words[:_MOST_WORDS], next_at=now + pause_ms(attempts)
     )
-
-
-def pause_ms(attempts: int) -> int:
-    """How long to wait after so many attempts: twice as long each time, at most five minutes."""
-    return int(min(_FIRST_PAUSE_MS * 2.0 ** min(attempts - 1, 30), _MOST_PAUSE_MS))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from daemons.api.domain.repositories import pause_ms
+from daemons.api.domain.pauses import pause_ms
 from protocol.jobs import JobType, JobView
 
 DEFAULT_BRANCHES: Final = ("main",)

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from typing import Final
 
+from daemons.api.domain.pauses import pause_ms
 from protocol.api import RepoStatus
 
-_FIRST_PAUSE_MS: Final = 1_000
-_MOST_PAUSE_MS: Final = 300_000
 _MOST_WORDS: Final = 2_000
 
 
@@ -40,8 +39,3 @@ def attempted(wanted: Wanted, problem: str | None, now: int) -> SetUp:
         return SetUp(RepoStatus.READY, begun=True, attempts=attempts)
     pause = pause_ms(attempts)
     return SetUp(RepoStatus.FAILED, wanted.begun, attempts, problem[:_MOST_WORDS], now + pause)
-
-
-def pause_ms(attempts: int) -> int:
-    """How long to wait after so many attempts: twice as long each time, at most five minutes."""
-    return int(min(_FIRST_PAUSE_MS * 2.0 ** min(attempts - 1, 30), _MOST_PAUSE_MS))

@@ -10,7 +10,7 @@ from protocol.api import GitCreation, GitRemoval
 
 logger = logging.getLogger(__name__)
 
-_LOOK_SECONDS: Final = 0.2
+_LOOK_SECONDS: Final = 0.5
 
 
 class OrderBook:

@@ -13,8 +13,9 @@ from daemons.api.adapters.sql.deletions import SqlDeletions
 from daemons.api.adapters.sql.stores import COMPONENT, MIGRATIONS, QUERIES, SqlApps, SqlKeys, SqlUsers
 from daemons.api.domain.access import Subject
 from daemons.api.domain.apps import Draft
-from daemons.api.domain.deletions import Deletion, attempted, doable, pause_ms
+from daemons.api.domain.deletions import Deletion, attempted, doable
 from daemons.api.domain.deployments import Hosting
+from daemons.api.domain.pauses import pause_ms
 from daemons.api.ports import PlaneUnreachable
 from daemons.api.ports.deletions import PartLeft
 from daemons.api.services.deletions import Deletions, Holders

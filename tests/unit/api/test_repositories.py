@@ -15,7 +15,7 @@ from daemons.api.adapters.sql.stores import COMPONENT, MIGRATIONS, QUERIES, SqlA
 from daemons.api.domain.access import Subject
 from daemons.api.domain.apps import App, Draft
 from daemons.api.domain.deployments import Hosting
-from daemons.api.domain.repositories import Wanted, attempted, pause_ms
+from daemons.api.domain.repositories import Wanted, attempted
 from daemons.api.services.deletions import Deletions, Holders
 from daemons.api.services.keys import KeyRing
 from daemons.api.services.repositories import Repositories
@@ -40,7 +40,6 @@ def test_what_was_in_vain_is_tried_later_and_later() -> None:
     assert not failed.begun
     ready = attempted(WANTED, None, now=100)
     assert (ready.status, ready.reason, ready.next_at, ready.begun) == (RepoStatus.READY, None, None, True)
-    assert [pause_ms(number) for number in (1, 2, 9, 10, 5_000)] == [1_000, 2_000, 256_000, 300_000, 300_000]
 
 
 @pytest.mark.parametrize(
@@ -214,9 +213,9 @@ async def test_creations_and_deletions_in_any_order_with_deaths_in_between(world
     chance = random.Random(seed)
     apps = [await world.app() for _ in range(4)]
     deleted: set[int] = set()
-    for _ in range(6):
+    for _ in range(4):
         world.host.still = chance.choice([None, "before", "made", "admitted", "announced"])
-        world.host.failing = chance.randrange(3)
+        world.host.failing = chance.randrange(2)
         world.host.entered.clear()
         async with running(world.service(100).run, world.remover(100).run, world.service(100).run):
             await first(world.host.entered.wait(), asyncio.sleep(chance.random() / 10, result=True))

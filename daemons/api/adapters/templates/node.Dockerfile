@@ -3,7 +3,7 @@ ARG BASE_IMAGE=@NODE_IMAGE@
 FROM ${BASE_IMAGE}
 WORKDIR /app
 
-# The registry of the build, as a variable of the steps that need it: it ends up in no layer and in no file.
+# The registry of the build, as a variable of the one step that needs it: it is written to no file of the image.
 ARG NPM_REGISTRY
 COPY package.json package-lock.json* npm-shrinkwrap.json* ./
 RUN if [ -n "$NPM_REGISTRY" ]; then export npm_config_registry="$NPM_REGISTRY"; fi; \
