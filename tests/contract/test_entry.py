@@ -76,6 +76,8 @@ async def test_root_files_of_a_preview_are_found_by_its_page_or_by_its_cookie(wo
         # An app's page may well have folders and files of these names, and links to them.
         *((path, {**page, **cookie}, "api") for path in entries.PAGES),
         ("/admin/login", page, "w1"),
+        ("/metrics", page, "w1"),
+        ("/internal/x", page, "w1"),
         ("/admin/nodes.html.js", page, "w1"),
     ):
         found = await world.seen(path, **headers)
@@ -178,6 +180,10 @@ async def test_an_app_behind_a_node_is_told_who_its_visitor_is(world: World) -> 
         "/api/fun-ai/workspace/internal/cleanup-orphaned",
         "/api/fun-ai/internal/apps/ids",
         "//api/fun-ai/internal/apps/ids",
+        "/metrics",
+        "/%6Detrics",
+        "/internal/health",
+        "//internal/ready",
     ],
 )
 async def test_what_daemons_say_to_each_other_is_closed(world: World, path: str) -> None:
