@@ -1,8 +1,10 @@
 """Users, apps and keys over every database, and their limits under many writers at once."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -364,3 +366,33 @@ async def test_the_newest_push_waits_for_whoever_is_at_the_one_before(database: 
         None,
     )
     assert await pushes.claim(60_000) is None
+
+
+async def test_apps_from_before_are_looked_at_once_more_and_get_no_first_files(
+    database_url: str, tmp_path: Path
+) -> None:
+    before = await asyncio.to_thread(_migrations_before, "pre_repositories", tmp_path / "before")
+    async with open_database(database_url, QUERIES) as database:
+        await migrate(database, COMPONENT, before)
+        await SqlUsers(database).ensure(1, "user1")
+        nothing = {"app_description": None, "app_type": None, "create_key": None}
+        number = await database.transact(
+            lambda session: session.insert("add_app", user_id=1, app_name="old", now=1, **nothing)
+        )
+        await migrate(database, COMPONENT, MIGRATIONS)
+        claimed = await SqlRepositories(database).claim(60_000)
+        assert claimed is not None and (claimed.app_id, claimed.begun) == (number, True)
+        (fresh,) = await made(database, 1)
+        claimed = await SqlRepositories(database).claim(60_000)
+        assert claimed is not None and (claimed.app_id, claimed.begun) == (fresh.id, False)
+
+
+def _migrations_before(name: str, folder: Path) -> Path:
+    """Those of an earlier release."""
+    folder.mkdir()
+    paths = sorted(MIGRATIONS.glob("*.sql"))
+    first = next(path.name[:4] for path in paths if name in path.name)
+    for path in paths:
+        if path.name[:4] < first:
+            shutil.copy(path, folder)
+    return folder
