@@ -39,7 +39,7 @@ class LocalMachine:
         self.quota = quota
 
     async def disk(self) -> tuple[int, int] | None:
-        """Bytes free and in all."""
+        """Bytes free and in all, without those that the file system keeps for root: as the agent counts, and df."""
         return await asyncio.to_thread(self._disk)
 
     def _disk(self) -> tuple[int, int] | None:
@@ -50,4 +50,5 @@ class LocalMachine:
             found = os.statvfs(folder)
         except OSError:
             return None
-        return found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
+        usable = found.f_blocks - found.f_bfree + found.f_bavail
+        return found.f_bavail * found.f_frsize, usable * found.f_frsize
