@@ -12,14 +12,13 @@ from typing import ClassVar, Final, Protocol
 
 from textual.app import App
 from textual.binding import Binding, BindingType
-from textual.theme import Theme
 
 from console.columns import ChosenColumns
 from console.connect import admin
 from console.live.actions.gate import NotSent, carry_out
 from console.live.actions.gate import failed as failure_of
 from console.live.actions.lookup import look_up
-from console.live.actions.orders import AttachTerminal, DeployApp, Order
+from console.live.actions.orders import AttachTerminal, Order
 from console.live.actions.registry import action_of
 from console.live.actions.spec import Permit
 from console.live.books import Books
@@ -35,12 +34,13 @@ from console.live.recorder.shelf import Shelf
 from console.live.reduce import MOST_JOBS
 from console.live.refusals import explain, explain_change
 from console.live.themes import DARK, THEMES, look_of, variables
+from console.live.trail import Place
 from console.live.words import later, t
 from console.messages import (
     ColumnsChosen,
     CommandDone,
     CopyWanted,
-    DeployWanted,
+    FormSent,
     LogEnded,
     LogPieces,
     LogWanted,
@@ -52,33 +52,12 @@ from console.messages import (
     WorldChanged,
 )
 from console.screens.attached import attach
-from console.screens.deploy_form import DeployForm
+from console.screens.form import Form
 from console.screens.main import MainScreen, default_keys
 from console.settings import ConsoleSettings, NotConfigured, columns_path, read_all, recordings_file, records
 from console.widgets import clipboard
+from console.widgets.theme import theme_of
 from protocol.client.transport import ClientError
-
-
-def theme_of(name: str) -> Theme:
-    """A palette as Textual wants it."""
-    palette = THEMES[name]
-    return Theme(
-        name=f"funai-{name}",
-        primary=palette.primary,
-        secondary=palette.secondary,
-        accent=palette.accent,
-        success=palette.good,
-        warning=palette.warn,
-        error=palette.bad,
-        foreground=palette.foreground,
-        background=palette.background,
-        surface=palette.background,
-        panel=palette.panel,
-        dark=palette.dark,
-        ansi=palette.ansi,
-        variables=dict(variables(palette)),
-    )
-
 
 #: Whatever is old by then is looked through once, and then left out of later searches for garbage: with 100,000
 #: objects each of those would stop the console for longer than a frame. What a control plane tells first, and the
@@ -311,7 +290,9 @@ class ConsoleApp(App[None], inherit_bindings=False):
         try:
             if isinstance(order, AttachTerminal):
                 return await attach(self, order)
-            return CommandDone(await carry_out(self.plane_of(plane), order, key))
+            done = await carry_out(self.plane_of(plane), order, key)
+            self._libraries[plane if plane in self._libraries else next(iter(self._libraries))].stir()
+            return CommandDone(done.sentence, follow=Place("job", done.job_id, plane) if done.job_id else None)
         except ClientError as error:
             return CommandDone(explain_change(error, failure_of(order)), problem=True)
         except NotSent as error:
@@ -334,25 +315,28 @@ class ConsoleApp(App[None], inherit_bindings=False):
         """Say how the console is left: ctrl+c ends nothing here."""
         self.main.say(t("Press q to leave the console."))
 
-    def on_deploy_wanted(self, event: DeployWanted) -> None:
-        """Create a job."""
-        self.run_worker(self._deploy(event), exit_on_error=False)
+    def on_form_sent(self, event: FormSent) -> None:
+        """Carry out what a form orders."""
+        self.run_worker(self._send_form(event), exit_on_error=False)
 
-    async def _deploy(self, wish: DeployWanted) -> None:
+    async def _send_form(self, wish: FormSent) -> None:
         form, why = self.screen, self.main.stand().why_not(wish.plane)
         if why:
-            self.post_message(CommandDone(t("Nothing was deployed: {why}.", why=why), problem=True))
+            said = t("{failed}: {why}.", failed=failure_of(wish.order), why=why)
+            self.post_message(CommandDone(said, problem=True))
             return
-        done = await self._sent(wish.plane, DeployApp(wish.order), wish.idempotency_key)
-        if not done.problem and isinstance(form, DeployForm) and form.is_current:
+        done = await self._sent(wish.plane, wish.order, wish.idempotency_key)
+        if not done.problem and isinstance(form, Form) and form.is_current:
             form.dismiss()
         self.post_message(done)
 
     def on_command_done(self, event: CommandDone) -> None:
         """Say how it went, in the form while it is open."""
-        if event.problem and isinstance(self.screen, DeployForm):
+        if event.problem and isinstance(self.screen, Form):
             self.screen.refuse(event.sentence)
         self.main.say(event.sentence, problem=event.problem)
+        if event.follow is not None:
+            self.main.await_job(event.follow)
 
 
 def run(look: str = "") -> int:

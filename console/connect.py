@@ -9,6 +9,7 @@ from protocol.client.jobs import JobReads
 from protocol.client.transport import Transport
 
 if TYPE_CHECKING:
+    from protocol.client.api import ApiAdminClient
     from protocol.client.operator import OperatorClient
     from protocol.client.workspace_admin import WorkspaceAdminClient
 
@@ -38,8 +39,17 @@ def workspaces(settings: ConsoleSettings) -> "WorkspaceAdminClient":
     return client
 
 
+def entry(settings: ConsoleSettings) -> "ApiAdminClient":
+    """A client of the API entry for what it knows of apps and users. Raises NotConfigured."""
+    client: ApiAdminClient = import_module("protocol.client.api").ApiAdminClient(_api(settings))
+    return client
+
+
 def _api(settings: ConsoleSettings) -> Transport:
+    """An operator may show an API key of their own in the place of the admin token: then that person's role counts."""
     url, token = read_operator(settings)
+    if token.startswith(headers.API_KEY_PREFIX):
+        return Transport(url, {headers.AUTHORIZATION: f"Bearer {token}"})
     return Transport(url, {headers.ADMIN_TOKEN: token})
 
 

@@ -9,7 +9,7 @@ from console.live.actions.orders import Order
 from console.live.actions.spec import Aim, Found
 from console.live.logs.book import Origin, Piece
 from console.live.model import World
-from protocol.jobs import CreateJob
+from console.live.trail import Place
 
 
 class WorldChanged(Message):
@@ -166,10 +166,10 @@ class CopyWanted(Message):
         self.what = what
 
 
-class DeployWanted(Message):
-    """The operator sent the deploy form."""
+class FormSent(Message):
+    """The operator sent a form."""
 
-    def __init__(self, order: CreateJob, idempotency_key: str, plane: str = "") -> None:
+    def __init__(self, order: Order, idempotency_key: str, plane: str = "") -> None:
         super().__init__()
         self.plane = plane
         self.order = order
@@ -177,9 +177,10 @@ class DeployWanted(Message):
 
 
 class CommandDone(Message):
-    """A command ended; `problem` tells whether it failed."""
+    """A command ended; `problem` tells whether it failed, `follow` which job it made that is looked at next."""
 
-    def __init__(self, sentence: str, *, problem: bool = False) -> None:
+    def __init__(self, sentence: str, *, problem: bool = False, follow: Place | None = None) -> None:
         super().__init__()
         self.sentence = sentence
         self.problem = problem
+        self.follow = follow

@@ -11,6 +11,7 @@ from protocol.base import Wire
 from protocol.configuration import GivenConfig
 from protocol.names import (
     AppId,
+    AppSlug,
     GitRef,
     HttpPath,
     ImageRef,
@@ -66,6 +67,9 @@ def _public_key(value: str) -> str:
     return value
 
 
+#: How many apps a user may have, and how many of them may deploy or run at a time.
+MOST_APPS: Final = 20
+MOST_LIVE_APPS: Final = 3
 JobId = Annotated[str, AfterValidator(_job_id)]
 Line = Annotated[str, StringConstraints(max_length=255), AfterValidator(_line)]
 
@@ -169,16 +173,34 @@ class AppInfo(Wire):
     repo_ssh_url: str
     repo_status: RepoStatus = RepoStatus.PENDING
     repo_reason: str | None = None
+    app_slug: str | None = None
     create_time: AwareDatetime
     update_time: AwareDatetime
 
 
 class UpdateApp(OfApp):
-    """Body of `POST /api/fun-ai/app/update-basic`; what is left out stays as it is."""
+    """Body of `POST /api/fun-ai/app/update-basic`; what is left out stays as it is. An empty `appSlug` gives up the one
+    that the app has."""
 
     app_name: Line | None = None
     app_description: Annotated[str, StringConstraints(max_length=255)] | None = None
     app_type: Annotated[str, StringConstraints(max_length=64)] | None = None
+    app_slug: AppSlug | None = None
+
+
+class SlugQuestion(OfUser):
+    """Query of `GET /api/fun-ai/app/slug/check`; with `appId`, whether that app may have it."""
+
+    app_slug: Annotated[str, StringConstraints(max_length=255)]
+    app_id: AppId | None = None
+
+
+class SlugAnswer(Wire):
+    """Whether an app may have the slug, as of now; `reason` is why not: invalid, reserved or taken."""
+
+    app_slug: str
+    available: bool
+    reason: str | None = None
 
 
 class OpenedEditor(Wire):

@@ -286,7 +286,8 @@ class AppCondition(StrEnum):
 
 class AppView(Wire):
     """One app. `message` says what it is waiting for or why it is in trouble; `operations` are those that its nodes
-    have yet to carry out, each with its own reason; `jobId` is its active job. `run` is its last known end."""
+    have yet to carry out, each with its own reason; `jobId` is its active job. `run` is its last known end. `release`
+    and `commit` are of its newest success, which is what runs where anything of it does."""
 
     app_id: str
     user_id: str | None = None
@@ -297,6 +298,8 @@ class AppView(Wire):
     job_id: str | None = None
     run: AppRunView | None = None
     operations: tuple[OperationView, ...] = ()
+    release: int | None = None
+    commit: str | None = None
 
 
 class AppPage(Wire):

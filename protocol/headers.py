@@ -35,3 +35,5 @@ WORKSPACE_FENCE = "X-WS-Fence"
 GITEA_EVENT = "X-Gitea-Event"
 GITEA_DELIVERY = "X-Gitea-Delivery"
 GITEA_SIGNATURE = "X-Gitea-Signature"
+#: What API keys of people begin with, so that they are found where they should not be.
+API_KEY_PREFIX = "fuk_"

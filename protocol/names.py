@@ -140,6 +140,15 @@ def _port(value: int) -> int:
 _AppText = Annotated[
     str, _Matching(_APP_ID, "must be 1 to 40 lower-case letters, digits or '-', with a letter or digit at both ends")
 ]
+#: Of a slug: lower-case letters and digits, single hyphens between them.
+SLUG_RULE = r"(?=.{3,40}$)[a-z0-9]+(?:-[a-z0-9]+)*"
+#: One, or an empty text that gives up what there was.
+AppSlug = Annotated[
+    str,
+    _Matching(
+        re.compile(f"(?:{SLUG_RULE})?"), "must be 3 to 40 lower-case letters and digits, with single '-' between them"
+    ),
+]
 _UserText = Annotated[str, _Matching(_USER_ID, "must be a positive whole number of at most 19 digits")]
 AppId = Annotated[_AppText, BeforeValidator(_number_as_text, json_schema_input_type=_AppText | int)]
 UserId = Annotated[_UserText, BeforeValidator(_number_as_text, json_schema_input_type=_UserText | int)]

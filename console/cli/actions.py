@@ -65,7 +65,7 @@ def deploy(
     if image and (ref or repo):
         raise typer.BadParameter("--image deploys without a build; leave out --ref and --repo")
     place = {"priority": priority, "requires": _labels(require or [])}
-    configured = _config(config) if config is not None else None
+    configured = config_of(config) if config is not None else None
 
     async def work(client: AdminClient) -> None:
         policy = policy_of(supersede=supersede, cancel_running=cancel_running)
@@ -125,8 +125,9 @@ def _labels(given: list[str]) -> tuple[str, ...]:
         raise typer.BadParameter(error.errors()[0]["msg"], param_hint="--require") from None
 
 
-def _config(path: Path) -> AppConfig:
-    """In a file, because what stands on a command line can be read by everyone on the machine."""
+def config_of(path: Path) -> AppConfig:
+    """A configuration in a file, because what stands on a command line can be read by everyone on the machine. Raises
+    BadParameter."""
     try:
         return AppConfig.model_validate_json(path.read_bytes())
     except OSError as error:

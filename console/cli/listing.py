@@ -1,5 +1,6 @@
 """`funai nodes|placements|runners` and every other view of the console: once, or with --watch as it changes."""
 
+import sys
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -82,9 +83,12 @@ def named(name: str) -> ViewSpec[Any]:
 
 
 async def seen(client: OperatorClient, view: ViewSpec[Any], most: int) -> Model:
-    """A snapshot with what the view needs beside it, as far back as `most` objects. Raises ClientError."""
+    """A snapshot with what the view needs beside it, as far back as `most` objects; what of it can be spared and is not
+    to be had is told on standard error. Raises ClientError."""
     model = load(await client.snapshot(), 0)
     beside = await read_once(client, topics_of(view), most)
+    for problem in dict.fromkeys(each.problem for each in beside.fetched.values() if each.problem):
+        sys.stderr.write(f"funai: {problem}\n")
     beside.backlog.follow(model.jobs)
     return replace(model, beside=beside)
 

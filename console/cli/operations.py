@@ -1,4 +1,4 @@
-"""`funai apps|operations`: how apps stand, and what their nodes have yet to do."""
+"""`funai operations`: what nodes have yet to do for apps."""
 
 from enum import StrEnum
 from typing import Annotated, Final
@@ -6,22 +6,13 @@ from typing import Annotated, Final
 import typer
 
 from console.cli.outcome import Failure, run
-from console.cli.output import LimitOption, Output, OutputOption, answered, listed
+from console.cli.output import Output, OutputOption, answered, listed
 from console.live.cells import Column, Row, cell
 from console.live.plain import line
-from protocol.apps import AppView
 from protocol.client.deploy import AdminClient
 from protocol.operations import OperationState, OperationView
 
 app = typer.Typer(rich_markup_mode=None)
-_PAGE: Final = 200
-_APPS: Final = (
-    Column("APP", 14),
-    Column("USER", 6),
-    Column("NODE", 16),
-    Column("STATE", 10),
-    Column("WHY", 0, flex=True),
-)
 _OPERATIONS: Final = (
     Column("NUMBER", 6, right=True),
     Column("WHAT", 6),
@@ -42,29 +33,6 @@ class Verb(StrEnum):
 
     RETRY = "retry"
     ABANDON = "abandon"
-
-
-@app.command()
-def apps(
-    output: OutputOption = Output.TABLE,
-    limit: LimitOption = 1000,
-    node: NodeOption = None,
-    user: Annotated[str | None, typer.Option(metavar="ID", help="Only those of this user.")] = None,
-) -> None:
-    """List apps: how each stands, and what it waits for."""
-
-    async def work(client: AdminClient) -> None:
-        found: list[AppView] = []
-        cursor: str | None = None
-        while len(found) < limit:
-            page = await client.apps(user_id=user, node_id=node, cursor=cursor, limit=min(_PAGE, limit - len(found)))
-            found.extend(page.items)
-            cursor = page.next_cursor
-            if cursor is None:
-                break
-        listed(output, found, _APPS, _app_row)
-
-    run(work, "apps cannot be listed")
 
 
 @app.command()
@@ -98,18 +66,6 @@ def operations(
         answered(output, asked, f"operation {asked.id} on app {asked.app_id} is tried now")
 
     run(work, f"operation {number} was not changed" if verb else "operations cannot be listed")
-
-
-def _app_row(view: AppView) -> Row:
-    node = view.node_name or (str(view.node_id) if view.node_id is not None else "")
-    cells = (
-        cell(view.app_id),
-        cell(view.user_id),
-        cell(node),
-        cell(view.condition.value),
-        cell(line(view.message or "")),
-    )
-    return Row(view.app_id, cells)
 
 
 def _operation_row(view: OperationView) -> Row:

@@ -16,8 +16,8 @@ from console.cli.output import say
 from console.cli.watching import WATCH_VERSION
 from console.live.catalog import VIEWS
 from console.live.views.alerts import Alert
+from console.live.views.apps import AppRow
 from console.live.views.users import UserRow
-from protocol.apps import AppView
 from protocol.audit import AuditEntry
 from protocol.base import Wire
 from protocol.drains import DrainView
@@ -36,7 +36,7 @@ FORMS: Final[Mapping[str, tuple[int, type[Wire]]]] = {
     "nodes": (1, NodeView),
     "placements": (1, PlacementView),
     "runners": (1, RunnerView),
-    "apps": (1, AppView),
+    "apps": (1, AppRow),
     "events": (1, AuditEntry),
     "drains": (1, DrainView),
     "operations": (1, OperationView),

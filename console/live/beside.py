@@ -15,9 +15,9 @@ _NOTHING: Final[Keyed[Any]] = Keyed()
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A collection that was asked for. `read_at` is when it was last read and `tried_at` when that was last tried
-    (seconds of the local clock), `problem` why the newest attempt failed, `older` where more of it begins, and
-    `reading` whether an answer is awaited."""
+    """A collection that was asked for. `read_at` is when it was last read, `tried_at` when that was last tried and
+    `asked_at` when that began (seconds of the local clock), `problem` why the newest attempt failed, `older` where more
+    of it begins, and `reading` whether an answer is awaited."""
 
     objects: Keyed[Any] = field(default_factory=Keyed)
     read_at: float | None = None
@@ -25,6 +25,7 @@ class Fetched:
     problem: str | None = None
     older: str | None = None
     reading: bool = False
+    asked_at: float | None = None
 
     def merged(self, found: Mapping[str, Wire], *, whole: bool) -> "Fetched":
         """With what was read; `whole`: what was not read is no more."""

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from console.live import topics
+from protocol.accounts import AccountView
+from protocol.api import AppDeletionView, AppInfo
 from protocol.apps import AppPage, AppView
 from protocol.audit import AuditPage, AuditQuery
 from protocol.base import Wire
@@ -16,12 +18,14 @@ from protocol.replicas import SingletonView
 from protocol.running import NodeStats
 from protocol.webhooks import DeliveryPage, DeliveryState
 from protocol.workspace_moves import WorkspaceMoves
-from protocol.workspace_nodes import WorkspaceNodes
+from protocol.workspace_nodes import WorkspaceNodes, WorkspacePlacements
 from protocol.workspace_operators import MOST_ASKED, WorkspaceStanding, WorkspaceStandings
 
 PAGE: Final = 200
 _MOST_APPS: Final = 20_000
 _MOST_WORKSPACES: Final = 20_000
+_MOST_ACCOUNTS: Final = 20_000
+_ACCOUNTS_PAGE: Final = 1000
 
 
 class Pending(Protocol):
@@ -126,8 +130,19 @@ class Catalogue(Histories, Protocol):
         ...
 
 
+class Home(Wire):
+    """On which workspace node a user lives."""
+
+    user_id: str
+    node: str
+
+
 class WorkspaceBooks(Protocol):
     """Users' workspaces and the nodes that they live on. Every call raises ClientError."""
+
+    async def placements(self, node_id: int, offset: int = 0, limit: int = 200) -> WorkspacePlacements:
+        """Who lives on a node, without asking it."""
+        ...
 
     async def nodes(self) -> WorkspaceNodes:
         """Every node."""
@@ -157,7 +172,32 @@ class Housed(Protocol):
         ...
 
 
-class Books(Ledgers, Drains, Catalogue, Housed, Protocol):
+class EntryBooks(Protocol):
+    """What the API entry knows of apps and users. Every call raises ClientError."""
+
+    async def apps(self) -> tuple[AppInfo, ...]:
+        """Every user's apps."""
+        ...
+
+    async def app_deletions(self) -> tuple[AppDeletionView, ...]:
+        """Deleted apps of which something is left."""
+        ...
+
+    async def accounts(self, offset: int = 0, limit: int = 200) -> tuple[AccountView, ...]:
+        """Some accounts, by their users' ids; for admins alone."""
+        ...
+
+
+class Entered(Protocol):
+    """Knows of apps and users as the API entry does, too."""
+
+    @property
+    def api_plane(self) -> EntryBooks:
+        """The API entry's operators' side. Raises ClientError where nothing is known of it."""
+        ...
+
+
+class Books(Ledgers, Drains, Catalogue, Housed, Entered, Protocol):
     """Everything that pages are read from."""
 
 
@@ -175,10 +215,13 @@ Read = Callable[[Books, str, str | None], Awaitable[Portion]]
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """How a topic is read, and after how many seconds again while it is shown."""
+    """How a topic is read, and after how many seconds again while it is shown. `follows`: sooner when the event stream
+    tells of apps, or something was changed from here. `spare`: who wants it has something to say without it, too."""
 
     read: Read
     seconds: float
+    follows: bool = False
+    spare: bool = False
 
 
 async def _operations(books: Books, _: str, cursor: str | None) -> Portion:
@@ -260,6 +303,35 @@ async def _workspaces(books: Books, node_id: str, _: str | None) -> Portion:
     return Portion(found, whole=True)
 
 
+async def _homes(books: Books, _: str, __: str | None) -> Portion:
+    """Where users live, as the API entry has it written down."""
+    plane, found = books.workspace_plane, dict[str, Wire]()
+    for node in (await plane.nodes()).nodes:
+        seen, total = 0, 1
+        while seen < total and len(found) < _MOST_WORKSPACES:
+            page = await plane.placements(node.node_id, seen, PAGE)
+            found.update({each.user_id: Home(user_id=each.user_id, node=node.name) for each in page.items})
+            seen, total = seen + len(page.items), page.total if page.items else 0
+    return Portion(found, whole=True)
+
+
+async def _owned_apps(books: Books, _: str, __: str | None) -> Portion:
+    return Portion({str(each.id): each for each in await books.api_plane.apps()}, whole=True)
+
+
+async def _deletions(books: Books, _: str, __: str | None) -> Portion:
+    return Portion({str(each.app_id): each for each in await books.api_plane.app_deletions()}, whole=True)
+
+
+async def _accounts(books: Books, _: str, __: str | None) -> Portion:
+    found: dict[str, Wire] = {}
+    while True:
+        page = await books.api_plane.accounts(len(found), _ACCOUNTS_PAGE)
+        found.update({str(each.user_id): each for each in page})
+        if len(page) < _ACCOUNTS_PAGE or len(found) >= _MOST_ACCOUNTS:
+            return Portion(found, whole=True)
+
+
 async def _workspace(books: Books, user_id: str, _: str | None) -> Portion:
     return Portion({user_id: await books.workspace_plane.workspace(user_id)}, whole=True)
 
@@ -279,7 +351,11 @@ _READERS: Final[Mapping[str, Reader]] = {
     topics.WEBHOOKS: Reader(_webhooks, 10),
     topics.DRAINS: Reader(_drains, 15),
     topics.EVENTS: Reader(_events, 60),
-    topics.APPS: Reader(_apps, 15),
+    topics.APPS: Reader(_apps, 15, follows=True),
+    topics.OWNED_APPS: Reader(_owned_apps, 15, follows=True, spare=True),
+    topics.DELETIONS: Reader(_deletions, 5, spare=True),
+    topics.ACCOUNTS: Reader(_accounts, 15, follows=True, spare=True),
+    topics.HOMES: Reader(_homes, 15, spare=True),
     topics.REPLICAS: Reader(_replicas, 5),
     topics.WORKSPACES: Reader(_workspaces, 5),
     topics.WORKSPACE_NODES: Reader(_workspace_nodes, 5),

@@ -2,7 +2,9 @@
 
 from typing import Protocol
 
-from console.live.books import Histories, Housed, Pending, Plans, WorkspaceBooks
+from console.live.books import Catalogue, EntryBooks, Housed, Pending, Plans, WorkspaceBooks
+from protocol.accounts import AccountView, CreateAccount, SetAccountEnabled, SetAccountPassword, SetAccountRole
+from protocol.api import StartDeployment, StoppedDeployment
 from protocol.apps import AppCommand, AppStopped
 from protocol.drains import DrainDetail, StartDrain
 from protocol.jobs import CreateJob, JobView, RetryJob
@@ -39,13 +41,55 @@ class WorkspaceCommands(WorkspaceBooks, Protocol):
         ...
 
 
-class Lookups(Pending, Plans, Histories, Housed, Protocol):
+class EntryCommands(EntryBooks, Protocol):
+    """The mutating calls about users and their apps; each raises ClientError. The API entry's admin client fits it by
+    shape."""
+
+    async def deploy_for_owner(
+        self, app_id: str, order: StartDeployment | None = None, *, idempotency_key: str | None = None
+    ) -> JobView:
+        """Deploy an app as its owner would."""
+        ...
+
+    async def roll_back_for_owner(
+        self, app_id: str, release: int | None = None, *, idempotency_key: str | None = None
+    ) -> RollbackJob:
+        """Deploy an earlier release of somebody's app again."""
+        ...
+
+    async def stop_for_owner(self, app_id: str) -> StoppedDeployment:
+        """Stop somebody's app, and free its owner's place."""
+        ...
+
+    async def create_account(self, order: CreateAccount) -> AccountView:
+        """A new account."""
+        ...
+
+    async def enable_account(self, order: SetAccountEnabled) -> AccountView:
+        """Switch an account on or off."""
+        ...
+
+    async def set_account_role(self, order: SetAccountRole) -> AccountView:
+        """Another role."""
+        ...
+
+    async def set_account_password(self, order: SetAccountPassword) -> AccountView:
+        """Another password."""
+        ...
+
+
+class Lookups(Pending, Plans, Catalogue, Housed, Protocol):
     """What is read before an action can be asked about; each raises ClientError."""
 
 
 class Commands(Lookups, Protocol):
     """The mutating calls of the console, called by `console.live.actions.gate` alone; each raises ClientError. The
     deploy control plane's admin client fits it by shape."""
+
+    @property
+    def api_plane(self) -> EntryCommands:
+        """What can be done with users and their apps. Raises ClientError where nothing is known of the API entry."""
+        ...
 
     @property
     def workspace_plane(self) -> WorkspaceCommands:

@@ -20,12 +20,16 @@ from console.live.model import Clock, Live
 from console.live.refusals import explain
 from console.live.topics import parts
 from console.live.words import t
-from protocol.client.transport import ClientError
-from protocol.events import AnyEvent, Snapshot
+from protocol.client.transport import ClientError, Unreachable
+from protocol.events import AnyEvent, AppEvent, JobEvent, OperationEvent, PlacementEvent, Snapshot
 from protocol.jobs import JobView
 
 _LOOK_SECONDS: Final = 0.5
+#: What follows the event stream is read again so soon, and never so often that reading is what most time goes into.
+_FOLLOW_SECONDS: Final = 1.0
+_REST_FACTOR: Final = 4.0
 _KEPT_TOPICS: Final = 64
+_STIRRING: Final = (JobEvent, AppEvent, PlacementEvent, OperationEvent)
 
 
 class Library:
@@ -40,6 +44,7 @@ class Library:
         self._older: set[str] = set()
         self._busy: set[str] = set()
         self._news: list[AnyEvent] = []
+        self._stirred_at = float("-inf")
         self._call = asyncio.Event()
 
     @property
@@ -61,6 +66,10 @@ class Library:
             self._older.add(topic)
             self._call.set()
 
+    def stir(self) -> None:
+        """Something was changed from here: what follows changes is read again soon."""
+        self._stirred_at = self._clock.monotonic()
+
     def furnish(self, live: Live) -> Live:
         """The same with what is known beside it."""
         if live.model is None:
@@ -79,6 +88,8 @@ class Library:
 
     def _news_came(self, event: AnyEvent) -> None:
         self._news.append(event)
+        if isinstance(event, _STIRRING):
+            self.stir()
 
     async def run(self) -> None:
         """Read until cancelled. A topic that answers slowly keeps no other one back."""
@@ -107,10 +118,14 @@ class Library:
         known = self._beside.fetched.get(topic)
         if known is None or known.tried_at is None:
             return True
-        return self._clock.monotonic() - known.tried_at >= reader(topic).seconds
+        how, rested = reader(topic), self._clock.monotonic() - known.tried_at
+        if how.follows and known.asked_at is not None and self._stirred_at >= known.asked_at:
+            took = known.tried_at - known.asked_at
+            return rested >= max(_FOLLOW_SECONDS, _REST_FACTOR * took)
+        return rested >= how.seconds
 
     async def _read(self, topic: str, cursor: str | None) -> None:
-        self._put(topic, replace(self._known(topic), reading=True))
+        self._put(topic, replace(self._known(topic), reading=True, asked_at=self._clock.monotonic()))
         _, subject = parts(topic)
         try:
             portion = await reader(topic).read(self._books, subject, cursor)
@@ -133,11 +148,19 @@ class Library:
 
 
 async def read_once(books: Books, wanted: Iterable[str], most: int) -> Beside:
-    """What topics hold, each read once and as far back as `most` objects. Raises ClientError."""
+    """What topics hold, each read once and as far back as `most` objects; of what can be spared, why it is not there.
+    Raises ClientError."""
     beside = Beside()
     for topic in wanted:
         _, subject = parts(topic)
-        portion = await reader(topic).read(books, subject, None)
+        try:
+            portion = await reader(topic).read(books, subject, None)
+        except ClientError as error:
+            if not reader(topic).spare or isinstance(error, Unreachable):
+                raise
+            problem = explain(error, t("This could not be read"))
+            beside = beside.with_topic(topic, Fetched(read_at=0, tried_at=0, problem=problem))
+            continue
         known = _merged(Fetched(read_at=0, tried_at=0), portion, further=True)
         while known.older is not None and len(known.objects) < most:
             portion = await reader(topic).read(books, subject, known.older)

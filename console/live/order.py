@@ -2,16 +2,24 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
 from console.live.words import t
+from protocol.api import StartDeployment
+from protocol.base import Wire
 from protocol.configuration import AppConfig
 from protocol.jobs import CreateJob, JobPayload, JobType, JobView, StoredPayload
 
 _OWN_FIELDS: Final = ("app_id", "user_id", "git_ref", "repo_ssh_url", "image")
+#: What an owner orders; all else of a payload is completed by the API entry.
+_OWNERS_FIELDS: Final = (
+    *("git_ref", "git_submodules", "container_port", "base_path", "health_check_path"),
+    *("dockerfile_path", "build_context", "config"),
+)
+Checked = TypeVar("Checked", bound=Wire)
 
 
 class InvalidOrder(Exception):
@@ -64,13 +72,37 @@ def order(wish: Wish, earlier: StoredPayload | None = None, config: AppConfig | 
         "image": image or None,
     }
     _complete(typed)
+    payload = _valid(JobPayload, kept | typed)
+    return CreateJob(type=JobType.BUILD_AND_DEPLOY, payload=payload)
+
+
+def owners_order(
+    earlier: StoredPayload | None, git_ref: str, image: str, config: AppConfig | None = None
+) -> StartDeployment:
+    """What an app's owner would order: all that was ordered last, with another source where one is named.
+
+    Raises InvalidOrder.
+    """
+    kept = {key: value for key in _OWNERS_FIELDS if (value := getattr(earlier, key, None)) is not None}
+    source, of_image = git_ref.strip(), image.strip()
+    if source and of_image:
+        raise InvalidOrder("image", t("is deployed without a build; leave out the branch, tag or commit"))
+    if of_image:
+        kept = {key: value for key, value in kept.items() if key != "git_ref"}
+    typed: dict[str, object] = {key: value for key, value in (("git_ref", source), ("image", of_image)) if value}
+    if config is not None:
+        typed["config"] = config
+    return _valid(StartDeployment, kept | typed)
+
+
+def _valid(kind: type[Checked], values: dict[str, object]) -> Checked:
+    """Raises InvalidOrder."""
     try:
-        payload = JobPayload.model_validate(kept | typed)
+        return kind.model_validate(values)
     except ValidationError as error:
         problem = error.errors(include_input=False, include_url=False)[0]
         field = to_camel(str(problem["loc"][0])) if problem["loc"] else "payload"
         raise InvalidOrder(field, t(problem["msg"].removeprefix("Value error, "))) from None
-    return CreateJob(type=JobType.BUILD_AND_DEPLOY, payload=payload)
 
 
 def _complete(typed: dict[str, str | None]) -> None:

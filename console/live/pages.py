@@ -12,6 +12,7 @@ from console.live.model import Model, Scene
 from console.live.trail import Place
 from console.live.views import panels, workspace_panels
 from console.live.views.alerts import Alert
+from console.live.views.apps import APPS, row_of
 from console.live.views.drains import moves_of
 from console.live.views.jobs import JOBS, short
 from console.live.views.panels import Lines
@@ -79,9 +80,11 @@ def _top(view: ViewSpec[Any], *fetched: str, panel: Callable[[Scene, str], Lines
     return PageSpec(view.name, lambda _: view, panel, lambda _, __: fetched, crumb=lambda _, __: view.title)
 
 
+_OF_APPS: Final = (topics.APPS, topics.OWNED_APPS, topics.DELETIONS)
 _FETCHED: Final[Mapping[str, tuple[str, ...]]] = {
     "overview": (topics.DRAINS, topics.OPERATIONS, topics.WEBHOOKS, topics.REPLICAS),
-    "apps": (topics.APPS,),
+    "apps": _OF_APPS,
+    "users": (topics.ACCOUNTS, topics.OWNED_APPS, topics.HOMES),
     "events": (topics.EVENTS,),
     "drains": (topics.DRAINS,),
     "operations": (topics.OPERATIONS,),
@@ -103,9 +106,12 @@ _DEEPER: Final = (
         "app",
         releases_of,
         panels.app,
-        lambda app, _: (topics.app(app), topics.releases(app), topics.app_jobs(app), topics.app_stats(app)),
+        lambda app, _: (
+            *(topics.app(app), topics.releases(app), topics.app_jobs(app), topics.app_stats(app)),
+            *(topics.OWNED_APPS, topics.DELETIONS),
+        ),
         crumb=lambda subject, _: t("app {app}", app=subject),
-        acts_as="placements",
+        acts_as="apps",
     ),
     PageSpec("runner", lambda _: JOBS, panels.runner, scope=lambda runner: lambda job: job.runner_id == runner),
     PageSpec(
@@ -117,9 +123,10 @@ _DEEPER: Final = (
     ),
     PageSpec(
         "user",
-        lambda _: JOBS,
+        lambda _: APPS,
         panels.user,
-        scope=lambda user: lambda job: job.user_id == user,
+        lambda _, __: (*_OF_APPS, topics.ACCOUNTS, topics.HOMES),
+        scope=lambda user: lambda app: app.user_id == user,
         crumb=lambda subject, _: t("user {user}", user=subject),
     ),
     PageSpec(
@@ -222,7 +229,7 @@ def subject_of(place: Place, model: Model) -> Wire | None:
         case "node":
             return model.nodes.get(place.subject)
         case "app":
-            return model.placements.get(place.subject)
+            return row_of(model, place.subject)
         case "workspace":
             return model.beside.of(topics.WORKSPACES).get(place.subject)
         case _:

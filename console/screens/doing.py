@@ -34,16 +34,14 @@ from console.live.actions.spec import (
 from console.live.catalog import VIEWS
 from console.live.keymap import Keymap
 from console.live.model import Clock, World
-from console.live.order import Wish, wish_of
 from console.live.words import t, tn
 from console.messages import CopyWanted, LookedUp, LookUpWanted, OrdersWanted
-from console.screens.deploy_form import DeployForm
+from console.screens.forms import form_of
 from console.screens.palette import Palette
 from console.widgets.choose import Choose
 from console.widgets.confirm import Confirm
 from console.widgets.live_table import LiveTable
 from console.widgets.text_lines import Status
-from protocol.jobs import JobView
 
 _GLANCE: Final = 100
 
@@ -178,7 +176,7 @@ class Doing(Screen[None]):
         if why:
             self._refuse(action, why)
         elif action.reads is Reads.FORM:
-            self._open_form()
+            self._open_form(action, aims)
         elif action.reads is Reads.NOTHING:
             self._ask(action, aims)
         else:
@@ -268,15 +266,13 @@ class Doing(Screen[None]):
         else:
             self._refuse(action, t("{name} is gone", name=entry.label))
 
-    def _open_form(self) -> None:
-        """The deploy form, filled from the selected job."""
-        aims = self._aims((self.acts_on.cursor.target,)) if self.acts_on.cursor.target is not None else ()
-        job = next((aim.value for aim in aims if isinstance(aim.value, JobView)), None)
-        plane = aims[0].plane if aims else next(iter(self.seen.planes), "")
-        live = self.seen.planes.get(plane)
-        jobs = tuple(live.model.jobs.values()) if live and live.model else ()
-        wish = wish_of(job.payload) if job else Wish()
-        self.app.push_screen(DeployForm(wish, job.payload if job else None, jobs, plane))
+    def _open_form(self, action: Action[Any], aims: tuple[Aim[Any], ...]) -> None:
+        """The form of an action, about what is meant, else about the selected object."""
+        self.app.push_screen(form_of(action, aims or self._form_aims(), self.seen))
+
+    def _form_aims(self) -> tuple[Aim[Any], ...]:
+        """What a form begins with that is meant for nothing: the selected object."""
+        return self._aims((self.acts_on.cursor.target,)) if self.acts_on.cursor.target is not None else ()
 
     # Copying
 

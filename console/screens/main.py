@@ -144,6 +144,9 @@ class MainScreen(Translated, Walking, Doing):
             return super().aims(action)
         return self._glance() if action.noun else ()
 
+    def _form_aims(self) -> tuple[Aim[Any], ...]:
+        return self._glance() if self.page.spec.acts_as else super()._form_aims()
+
     def _glance(self) -> tuple[Aim[Any], ...]:
         if not self.page.spec.acts_as:
             return super()._glance()
@@ -157,6 +160,7 @@ class MainScreen(Translated, Walking, Doing):
     def watch_world(self) -> None:
         """A feed has news."""
         self.draw()
+        self.follow_job()
 
     def watch_words(self) -> None:
         """The filter changed."""

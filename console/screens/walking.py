@@ -32,6 +32,7 @@ class Walking(Screen[None]):
 
     _wanted: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     _with_log: bool = False
+    _awaited: Place | None = None
 
     @cached_property
     def pages(self) -> Pages:
@@ -100,6 +101,20 @@ class Walking(Screen[None]):
         shown = [view for view in VIEWS if view.name == self.view or view.name not in _LAZY]
         sizes = {view.name: sum(len(view.objects(model)) for model in models) for view in shown}
         self.query_one(Views).show(self.view, sizes, self.pages.trail.here.crumbs, self._escape())
+
+    def await_job(self, place: Place) -> None:
+        """Look at a job that was just made, as soon as the event stream tells of it."""
+        self._awaited = place
+        self.follow_job()
+
+    def follow_job(self) -> None:
+        """Show the awaited job with its log, if it is known by now and nothing lies over the page."""
+        place = self._awaited
+        live = self.world.planes.get(place.plane) if place is not None else None
+        if place is not None and live is not None and live.model is not None and place.subject in live.model.jobs:
+            self._awaited = None
+            if self.is_current:
+                self.open(place)
 
     def want_topics(self) -> None:
         """Have read what the page needs, and no more."""

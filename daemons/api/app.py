@@ -9,11 +9,14 @@ from aiohttp import web
 
 from daemons.api import ports
 from daemons.api.adapters.access_file import DiskGitAccess
+from daemons.api.adapters.deploy_operations import HttpDeployOperations, NoDeployOperations
 from daemons.api.adapters.deploy_plane import HttpDeployPlane
 from daemons.api.adapters.git_orders import FolderHost
+from daemons.api.adapters.gitea import Bot, GiteaHost, GiteaPolicy, gitea_transport
 from daemons.api.adapters.node_moves import HttpMovingNodes
 from daemons.api.adapters.sql.results import SqlResults
 from daemons.api.adapters.sql.stores import COMPONENT, MIGRATIONS, QUERIES, SqlApps, SqlKeys, SqlUsers
+from daemons.api.adapters.templates import template_files
 from daemons.api.adapters.workspace_calls import HttpNodeCalls
 from daemons.api.composition.accounts import ACCOUNT_PROBLEMS, AccountParts, AccountsOfApi, account_parts
 from daemons.api.composition.deletions import PartHolders, add_deletions
@@ -30,17 +33,22 @@ from daemons.api.domain.access import NotFound, WrongUser
 from daemons.api.domain.apps import AppLimit, NameTaken
 from daemons.api.domain.deployments import Hosting, InvalidDeployment
 from daemons.api.domain.keys import InvalidPublicKey
+from daemons.api.domain.slugs import SlugReserved, SlugTaken
 from daemons.api.domain.workspaces import PlacementPolicy
 from daemons.api.http.app_operators import AppOperatorRoutes
 from daemons.api.http.apps import AppRoutes
 from daemons.api.http.callers import admin_gate, user_gates
 from daemons.api.http.cors import Origins
+from daemons.api.http.deploy_nodes import DeployNodeRoutes
 from daemons.api.http.deployments import DeploymentRoutes
 from daemons.api.http.doors import Gates, check_routes
 from daemons.api.http.keys import KeyRoutes
 from daemons.api.http.logs import LogRoutes, TooManyLogs
+from daemons.api.http.pages import PageRoutes
 from daemons.api.http.results import ResultRoutes
+from daemons.api.http.slugs import SlugRoutes
 from daemons.api.http.users import UserRoutes
+from daemons.api.ports.deploy_operations import DeployOperations
 from daemons.api.services.apps import Apps
 from daemons.api.services.deployments import Deployments
 from daemons.api.services.keys import KeyRing
@@ -49,6 +57,7 @@ from daemons.api.services.moving import Pace
 from daemons.api.services.ownership import Ownership
 from daemons.api.services.places import Places
 from daemons.api.services.results import Results
+from daemons.api.services.slugs import Slugs
 from daemons.api.settings import DEMO_USER, ApiSettings
 from daemons.kit.auth import AUTH_PROBLEMS, Access, Gate, Network
 from daemons.kit.clock import Clock, SystemClock
@@ -82,6 +91,8 @@ PROBLEMS: Final[Problems] = {
     NotFound: (404, ErrorReason.NOT_FOUND),
     AppLimit: (409, ErrorReason.APP_LIMIT),
     NameTaken: (409, ErrorReason.ALREADY_EXISTS),
+    SlugTaken: (409, ErrorReason.ALREADY_EXISTS),
+    SlugReserved: (400, ErrorReason.INVALID_REQUEST),
     InvalidDeployment: (400, ErrorReason.INVALID_REQUEST),
     InvalidPublicKey: (400, ErrorReason.INVALID_REQUEST),
     ports.KeyTaken: (409, ErrorReason.ALREADY_EXISTS),
@@ -115,6 +126,7 @@ class Parts:
     workspaces: WorkspaceParts
     user_tokens: Mapping[int, Sequence[str]] = field(repr=False)
     admin_tokens: Sequence[str] = field(repr=False)
+    operations: DeployOperations = field(default_factory=NoDeployOperations)
     webhook_secrets: Sequence[str] = field(default=(), repr=False)
     repositories: RepositoryParts = field(default_factory=RepositoryParts)
     admin_networks: Sequence[Network] = ()
@@ -135,25 +147,27 @@ async def build_app(parts: Parts) -> web.Application:
     who = AccountsOfApi(parts.database, parts.accounts, parts.clock)
     repositories = RepositoriesOfApi(parts.database, parts.repositories, parts.hosting)
     owned = Apps(apps, parts.plane, ownership, keys, told, repositories.service)
-    app_routes = AppRoutes(owned, parts.hosting)
+    app_routes, slugs = AppRoutes(owned, parts.hosting), Slugs(apps, owned, ownership, parts.clock)
     await keys.publish()
 
     metrics, admin = Metrics(), admin_gate(parts.admin_tokens, parts.admin_networks)
     app = _behind_doors(parts, who, metrics, admin)
-    checks = {"database": parts.database.check, "deploy": parts.plane.check}
-    health = HealthRoutes("fun-ai-studio-api", parts.clock, checks)
+    health = _health(parts)
     results, logs = Results(told, apps, places), LogRoutes(Logs(parts.plane, ownership))
     told_of = ResultRoutes(results, parts.webhook_secrets, parts.clock)
     for routes in (UserRoutes(users), app_routes, DeploymentRoutes(deployments), KeyRoutes(keys), logs, who, told_of):
         app.add_routes(routes.table())
     app.on_shutdown.append(logs.close)
+    for of_operators in (AppOperatorRoutes(deployments, ownership), DeployNodeRoutes(parts.operations), PageRoutes()):
+        app.add_routes(of_operators.table())
     open_to_all = (*health.table(), *metrics.table(), *ContractRoutes("daemons.api").table())
-    for_others = AppOperatorRoutes(deployments, ownership)
-    app.add_routes([*app_routes.admin_table(), *for_others.table(), *open_to_all])
+    app.add_routes([*app_routes.admin_table(), *open_to_all])
     add_workspaces(app, Known(parts.database, users, apps, ownership, owned, app_routes, admin), parts.workspaces)
     holders = PartHolders(keys, parts.plane, parts.workspaces.calls, parts.hosting, repositories.host)
     add_deletions(app, parts.database, holders)
     repositories.add_to(app, Around(apps, ownership, parts.plane, deployments))
+    # The last of all: it takes what no other route does.
+    app.add_routes(SlugRoutes(slugs).table())
     check_routes(app.router)
     app.cleanup_ctx.append(_upkeep(keys, results, who))
     return app
@@ -169,10 +183,12 @@ def _upkeep(keys: KeyRing, results: Results, who: AccountsOfApi) -> Callable[[we
     async def forget() -> None:
         await every(_FORGET_SECONDS, results.tidy, expected=(DatabaseUnavailable,))
 
-    async def forget_sessions() -> None:
-        await every(_FORGET_SECONDS, who.sessions.tidy, expected=(DatabaseUnavailable,))
+    return background(republish, forget, *who.loops())
 
-    return background(republish, forget, forget_sessions)
+
+def _health(parts: Parts) -> HealthRoutes:
+    checks = {"database": parts.database.check, "deploy": parts.plane.check}
+    return HealthRoutes("fun-ai-studio-api", parts.clock, checks)
 
 
 def _behind_doors(parts: Parts, who: AccountsOfApi, metrics: Metrics, admin: Gate) -> web.Application:
@@ -202,13 +218,14 @@ async def build(settings: ApiSettings) -> web.Application:
             Parts(
                 database=database,
                 plane=HttpDeployPlane(JobsClient(transport)),
+                operations=await _operations(settings, stack),
                 access=DiskGitAccess(settings.access_file, settings.bot_key_path),
                 hosting=hosting,
                 workspaces=_workspaces(settings, stack),
                 user_tokens={DEMO_USER: revealed(settings.user_tokens)},
                 admin_tokens=revealed(settings.admin_tokens),
                 webhook_secrets=revealed(settings.webhook_secrets),
-                repositories=_repositories(settings),
+                repositories=repository_parts(settings, stack),
                 admin_networks=settings.admin_networks,
                 trusted_proxies=settings.trusted_proxies,
                 accounts=account_parts(settings),
@@ -221,14 +238,25 @@ async def build(settings: ApiSettings) -> web.Application:
     return app
 
 
+async def _operations(settings: ApiSettings, stack: AsyncExitStack) -> DeployOperations:
+    """Connections of their own: what waits for operators holds up nobody's deployment."""
+    tokens = revealed(settings.deploy_admin_tokens)
+    if not tokens:
+        return NoDeployOperations()
+    proof = {headers.DEPLOY_SECRET: revealed(settings.deploy_secret)[0], headers.ADMIN_TOKEN: tokens[0]}
+    return HttpDeployOperations(await stack.enter_async_context(Transport(settings.deploy_url, proof)))
+
+
 def _distinct(settings: ApiSettings) -> None:
     settings.distinct(
         API_ADMIN_TOKEN=settings.admin_tokens,
         API_USER_TOKEN=settings.user_tokens,
         API_JWT_SECRET=settings.jwt_secrets,
         DEPLOY_PROXY_AUTH_SHARED_SECRET=settings.deploy_secret,
+        API_DEPLOY_ADMIN_TOKEN=settings.deploy_admin_tokens,
         API_DEPLOY_WEBHOOK_SECRET=settings.webhook_secrets,
         API_GIT_WEBHOOK_SECRET=settings.push_secrets,
+        GITEA_ADMIN_TOKEN=settings.gitea_tokens,
         WORKSPACE_NODE_INTERNAL_SHARED_SECRET=settings.workspace_secrets,
         FUNAI_WORKSPACE_NODE_REGISTRY_SHARED_SECRET=settings.workspace_node_tokens,
         FUNAI_WORKSPACE_NODE_REGISTRY_NODE_TOKENS=tuple(token for _, token in settings.workspace_own_tokens),
@@ -236,9 +264,30 @@ def _distinct(settings: ApiSettings) -> None:
     )
 
 
-def _repositories(settings: ApiSettings) -> RepositoryParts:
-    host = FolderHost(settings.creations_dir, settings.removals_dir)
-    return RepositoryParts(host, {}, revealed(settings.push_secrets))
+def repository_parts(settings: ApiSettings, stack: AsyncExitStack) -> RepositoryParts:
+    """Who hosts repositories. Raises Misconfigured when that is Gitea and it is not said where, or by whose leave."""
+    files, secrets = template_files(settings.template_image), revealed(settings.push_secrets)
+    if not settings.gitea_enabled:
+        host = FolderHost(settings.creations_dir, settings.removals_dir)
+        return RepositoryParts(host, files if settings.git_templates else {}, secrets)
+    settings.require(GITEA_ADMIN_TOKEN=settings.gitea_tokens)
+    if settings.gitea_url is None:
+        raise Misconfigured("GITEA_BASE_URL is not set; set it to Gitea's address, or GITEA_ENABLED to false")
+    if settings.gitea_webhook_url is not None:
+        settings.require(API_GIT_WEBHOOK_SECRET=settings.push_secrets)
+    policy = GiteaPolicy(
+        default_branch=settings.gitea_branch,
+        auto_init=settings.gitea_auto_init,
+        bots=(
+            Bot(settings.gitea_runner_team, settings.gitea_runner_bot, "read"),
+            Bot(settings.gitea_workspace_team, settings.gitea_workspace_bot, "write"),
+        ),
+        webhook_url=settings.gitea_webhook_url,
+        webhook_secret=next(iter(secrets), ""),
+    )
+    transport = gitea_transport(settings.gitea_url, revealed(settings.gitea_tokens)[0])
+    stack.push_async_callback(transport.close)
+    return RepositoryParts(GiteaHost(transport, policy), files if settings.gitea_auto_init else {}, secrets)
 
 
 def _workspaces(settings: ApiSettings, stack: AsyncExitStack) -> WorkspaceParts:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, Secre
 from pydantic_settings import NoDecode
 
 from daemons.kit.settings import Networks, OptionalToken, OptionalTokens, Settings, Tokens, Words
-from protocol.names import BaseUrl, GitRef, Namespace, NodeName, RegistryHost
+from protocol.names import BaseUrl, GitRef, ImageRef, Namespace, NodeName, RegistryHost
 
 #: Whose the token of the settings is.
 DEMO_USER: Final = 1
@@ -85,6 +85,8 @@ class ApiSettings(Settings):
     logins_of_address_per_minute: float = Field(20.0, alias="API_LOGINS_OF_ADDRESS_PER_MINUTE", gt=0, le=100_000)
     expensive_calls: int = Field(120, alias="API_EXPENSIVE_CALLS", ge=1, le=100_000)
     expensive_calls_per_minute: float = Field(60.0, alias="API_EXPENSIVE_CALLS_PER_MINUTE", gt=0, le=100_000)
+    #: How often is asked whether those who hold terminals and streams open may go on; twice that at most they do.
+    recheck_seconds: int = Field(5, alias="API_RECHECK_SECONDS", ge=1, le=60)
     #: Pages of which origins browsers let read answers; none: those of the API's own.
     cors_origins: Origins = Field((), alias="API_CORS_ORIGINS")
 
@@ -93,6 +95,10 @@ class ApiSettings(Settings):
         validation_alias=AliasChoices("DEPLOY_PROXY_AUTH_SHARED_SECRET", "DEPLOY_PROXY_SHARED_SECRET")
     )
 
+    #: What the API proves itself with where operators order something of the control plane: one of its
+    #: DEPLOY_ADMIN_TOKEN, the first; none: they order nothing there by way of the API.
+    deploy_admin_tokens: OptionalTokens = Field((), alias="API_DEPLOY_ADMIN_TOKEN")
+
     #: What deliveries of job results are signed with, all of them while one replaces another; none: they are refused.
     webhook_secrets: OptionalTokens = Field(
         (), validation_alias=AliasChoices("API_DEPLOY_WEBHOOK_SECRET", "DEPLOY_WEBHOOK_SECRET")
@@ -100,8 +106,11 @@ class ApiSettings(Settings):
 
     git_host: str = Field("127.0.0.1", alias="DEPLOY_GIT_SSH_HOST")
     git_port: int = Field(2222, alias="DEPLOY_GIT_SSH_PORT", ge=1, le=65535)
-    git_owner: str = Field("funai", alias="DEPLOY_GIT_REPO_OWNER")
-    repository_template: str = Field("u{userId}-app{appId}", alias="DEPLOY_GIT_REPO_NAME_TEMPLATE")
+    git_owner: str = Field("funai", validation_alias=AliasChoices("DEPLOY_GIT_REPO_OWNER", "GITEA_OWNER"))
+    repository_template: str = Field(
+        "u{userId}-app{appId}",
+        validation_alias=AliasChoices("DEPLOY_GIT_REPO_NAME_TEMPLATE", "GITEA_REPO_NAME_TEMPLATE"),
+    )
     git_ref: GitRef = Field("main", alias="DEPLOY_GIT_DEFAULT_REF")
     access_file: Annotated[Path | None, Optional] = Field(None, alias="GIT_ACCESS_FILE")
     #: Where repositories are removed: the folder that the git server knows by the same name.
@@ -112,6 +121,20 @@ class ApiSettings(Settings):
     push_secrets: OptionalTokens = Field(
         (), validation_alias=AliasChoices("API_GIT_WEBHOOK_SECRET", "GIT_WEBHOOK_SECRET")
     )
+    #: Whether repositories on the git server of ours begin with files, too; and over which image their app is built.
+    git_templates: bool = Field(False, alias="API_GIT_TEMPLATES")
+    template_image: ImageRef = Field("node:22-alpine", alias="API_GIT_TEMPLATE_IMAGE")
+    #: Repositories on Gitea in place of the git server of ours; its webhook is where Gitea reaches this API.
+    gitea_enabled: bool = Field(False, alias="GITEA_ENABLED")
+    gitea_url: Annotated[BaseUrl | None, Optional] = Field(None, alias="GITEA_BASE_URL")
+    gitea_tokens: OptionalTokens = Field((), alias="GITEA_ADMIN_TOKEN")
+    gitea_auto_init: bool = Field(True, alias="GITEA_AUTO_INIT")
+    gitea_branch: GitRef = Field("main", alias="GITEA_DEFAULT_BRANCH")
+    gitea_runner_team: str = Field("runner-readonly", alias="GITEA_RUNNER_TEAM", min_length=1)
+    gitea_runner_bot: str = Field("runner-bot", alias="GITEA_RUNNER_BOT", min_length=1)
+    gitea_workspace_team: str = Field("workspace-write", alias="GITEA_WORKSPACE_TEAM", min_length=1)
+    gitea_workspace_bot: str = Field("workspace-bot", alias="GITEA_WORKSPACE_BOT", min_length=1)
+    gitea_webhook_url: Annotated[BaseUrl | None, Optional] = Field(None, alias="GITEA_WEBHOOK_URL")
     bot_key_path: Annotated[Path | None, Optional] = Field(None, alias="RUNNER_GIT_PUBLIC_KEY_PATH")
 
     #: What calls to workspace nodes are signed with: the first of them; none: no node is called.

@@ -1,4 +1,4 @@
-"""The only reader of request bodies and the only writer of answers."""
+"""The only reader of request bodies and of what stands in for one, and the only writer of answers."""
 
 import re
 from collections.abc import Sequence
@@ -10,9 +10,12 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from protocol.base import Wire
+from protocol.headers import EXPECTED_VERSION
 
 Model = TypeVar("Model", bound=Wire)
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
+#: `protocol.versions`.
+_VERSION = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -76,6 +79,18 @@ def number(request: web.Request, name: str, *, default: int, low: int, high: int
     if not _INTEGER.fullmatch(text):
         raise InvalidRequest(f"{name}: must be a whole number", [name])
     return max(low, min(high, int(text)))
+
+
+def expected(request: web.Request) -> str | None:
+    """What the object of the change looked like to whoever decided it, if that was said. Raises InvalidRequest for what
+    is no version."""
+    given = request.headers.getall(EXPECTED_VERSION, [])
+    if not given:
+        return None
+    if len(given) > 1 or not _VERSION.fullmatch(given[0]):
+        rule = "must be given once and be 1 to 64 letters, digits, dots, dashes or underscores"
+        raise InvalidRequest(f"{EXPECTED_VERSION}: {rule}", [EXPECTED_VERSION])
+    return given[0]
 
 
 def reply(data: Wire | Sequence[Wire] | str | None, *, status: int = 200) -> web.Response:

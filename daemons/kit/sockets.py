@@ -11,6 +11,7 @@ from daemons.kit.tasks import first
 
 NORMAL: Final = 1000
 GOING_AWAY: Final = 1001
+REFUSED: Final = 1008
 BROKEN: Final = 1011
 RESTARTING: Final = 1012
 #: Nobody takes a frame for so long: whoever reads is gone.

@@ -6,6 +6,7 @@ from typing import Final
 from pydantic import TypeAdapter
 
 from protocol import headers
+from protocol.accounts import AccountView, CreateAccount, SetAccountEnabled, SetAccountPassword, SetAccountRole
 from protocol.api import (
     AddGitKey,
     AppDeletionView,
@@ -14,6 +15,7 @@ from protocol.api import (
     CreateApp,
     GitKeyInfo,
     OpenedEditor,
+    SlugAnswer,
     StartDeployment,
     StoppedDeployment,
     UpdateApp,
@@ -29,6 +31,8 @@ from protocol.pushes import PushToDeployView, SetPushToDeploy
 from protocol.releases import ReleasePage, RollbackJob
 from protocol.running import AppLogEvent, AppLogQuery
 
+_USERS: Final = "/api/fun-ai/admin/users"
+_ACCOUNTS: Final = TypeAdapter(tuple[AccountView, ...], config=LATE)
 _DELETIONS: Final = TypeAdapter(tuple[AppDeletionView, ...], config=LATE)
 _APPS: Final = TypeAdapter(tuple[AppInfo, ...], config=LATE)
 _JOBS: Final = TypeAdapter(tuple[JobView, ...], config=LATE)
@@ -76,8 +80,13 @@ class ApiClient:
         return await self.transport.call("POST", path, AppInfo, body=body, headers=_once(idempotency_key))
 
     async def update_app(self, order: UpdateApp) -> AppInfo:
-        """Another name, description or type. Raises Refused 409 `already_exists`, `app_busy`."""
+        """Another name, description, type or slug. Raises Refused 409 `already_exists`, `app_busy`."""
         return await self.transport.call("POST", "/api/fun-ai/app/update-basic", AppInfo, body=order)
+
+    async def check_slug(self, slug: str, app_id: str | None = None) -> SlugAnswer:
+        """Whether an app may have the slug; this app, if it is named."""
+        query = {"appSlug": slug, "appId": app_id}
+        return await self.transport.call("GET", "/api/fun-ai/app/slug/check", SlugAnswer, query=query)
 
     async def delete_app(self, app_id: str) -> AppDeletionView:
         """The app is gone, and what it has elsewhere is taken away; asked again, how far that came. Raises Refused
@@ -198,7 +207,7 @@ class ApiAdminClient:
         """All apps of all users."""
         return await self.transport.call("GET", "/api/fun-ai/admin/apps", _APPS)
 
-    async def deploy_app(
+    async def deploy_for_owner(
         self, app_id: str, order: StartDeployment | None = None, *, idempotency_key: str | None = None
     ) -> JobView:
         """Queue a deployment as the app's owner would: what the order leaves out is completed, and the owner's limits
@@ -206,14 +215,14 @@ class ApiAdminClient:
         path, body, given = "/api/fun-ai/admin/apps/deploy", order or StartDeployment(), _once(idempotency_key)
         return await self.transport.call("POST", path, JobView, body=body, query={"appId": app_id}, headers=given)
 
-    async def roll_back_app(
+    async def roll_back_for_owner(
         self, app_id: str, release: int | None = None, *, idempotency_key: str | None = None
     ) -> RollbackJob:
         """Deploy an earlier release of somebody's app again; without a number the newest that differs."""
         path, query = "/api/fun-ai/admin/apps/rollback", {"appId": app_id, "release": release}
         return await self.transport.call("POST", path, RollbackJob, query=query, headers=_once(idempotency_key))
 
-    async def stop_app(self, app_id: str) -> StoppedDeployment:
+    async def stop_for_owner(self, app_id: str) -> StoppedDeployment:
         """Stop somebody's app, and free its owner's place."""
         path, query = "/api/fun-ai/admin/apps/stop", {"appId": app_id}
         return await self.transport.call("POST", path, StoppedDeployment, query=query, seconds=_STOP_SECONDS)
@@ -225,3 +234,24 @@ class ApiAdminClient:
     async def app_ids(self) -> AppIds:
         """The ids of all apps."""
         return await self.transport.call("GET", "/api/fun-ai/internal/apps/ids", AppIds)
+
+    async def accounts(self, offset: int = 0, limit: int = 200) -> tuple[AccountView, ...]:
+        """Some accounts, by their ids, at most 1000. This and what follows is for admins alone."""
+        query: Query = {"offset": offset, "limit": limit}
+        return await self.transport.call("GET", f"{_USERS}/list", _ACCOUNTS, query=query)
+
+    async def create_account(self, order: CreateAccount) -> AccountView:
+        """A new account. Raises Refused 409 for a name, or a user, that has one; 400 for a weak password."""
+        return await self.transport.call("POST", f"{_USERS}/create", AccountView, body=order)
+
+    async def enable_account(self, order: SetAccountEnabled) -> AccountView:
+        """Switch an account on, or off: then its sessions end at once."""
+        return await self.transport.call("POST", f"{_USERS}/set-enabled", AccountView, body=order)
+
+    async def set_account_role(self, order: SetAccountRole) -> AccountView:
+        """Another role; the account's sessions end."""
+        return await self.transport.call("POST", f"{_USERS}/set-role", AccountView, body=order)
+
+    async def set_account_password(self, order: SetAccountPassword) -> AccountView:
+        """Another password; the account's sessions end."""
+        return await self.transport.call("POST", f"{_USERS}/set-password", AccountView, body=order)

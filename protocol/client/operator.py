@@ -1,7 +1,8 @@
-"""What an operator asks of a whole platform: its control plane, and its API entry about workspaces."""
+"""What an operator asks of a whole platform: its control plane, and its API entry about workspaces, apps and users."""
 
 from collections.abc import Callable
 
+from protocol.client.api import ApiAdminClient
 from protocol.client.deploy import AdminClient
 from protocol.client.transport import ClientError, Transport
 from protocol.client.workspace_admin import WorkspaceAdminClient
@@ -12,19 +13,26 @@ class NoApi(ClientError):
 
 
 class OperatorClient(AdminClient):
-    """The API entry is found with the first question about workspaces: `api` makes the way to it, or raises NoApi. Its
-    connections end with those to the control plane."""
+    """The API entry is found with the first question to it: `api` makes the way to it, or raises NoApi. Its connections
+    end with those to the control plane."""
 
     def __init__(self, transport: Transport, api: Callable[[], Transport]) -> None:
         super().__init__(transport)
         self._api = api
-        self._workspaces: WorkspaceAdminClient | None = None
+        self._found: Transport | None = None
 
     @property
     def workspace_plane(self) -> WorkspaceAdminClient:
         """Workspaces and their nodes. Raises NoApi."""
-        if self._workspaces is None:
-            way = self._api()
-            self.transport.closes(way)
-            self._workspaces = WorkspaceAdminClient(way)
-        return self._workspaces
+        return WorkspaceAdminClient(self._way())
+
+    @property
+    def api_plane(self) -> ApiAdminClient:
+        """Apps, whoever owns them, and accounts. Raises NoApi."""
+        return ApiAdminClient(self._way())
+
+    def _way(self) -> Transport:
+        if self._found is None:
+            self._found = self._api()
+            self.transport.closes(self._found)
+        return self._found

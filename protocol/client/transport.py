@@ -25,6 +25,7 @@ _SAFE_TRIES: Final = 3
 _SAFE_PAUSE_SECONDS: Final = 0.2
 _UNAVAILABLE: Final = 503
 DEFAULT_SECONDS: Final = 10.0
+CONNECT_SECONDS: Final = 3.0
 _ADAPTERS: Final[dict[object, TypeAdapter[Any]]] = {}
 
 
@@ -83,6 +84,7 @@ class Transport:
         headers: Mapping[str, str],
         *,
         timeout: float = DEFAULT_SECONDS,
+        connect: float = CONNECT_SECONDS,
         network: httpx.AsyncBaseTransport | None = None,
         auth: httpx.Auth | None = None,
     ) -> None:
@@ -94,7 +96,7 @@ class Transport:
             base_url=self.base_url,
             headers=dict(headers),
             auth=auth,
-            timeout=httpx.Timeout(timeout, connect=min(timeout, 3.0)),
+            timeout=httpx.Timeout(timeout, connect=min(timeout, connect)),
             transport=_Network(network or httpx.AsyncHTTPTransport(verify=_trust(self.base_url), trust_env=False)),
             trust_env=False,
         )

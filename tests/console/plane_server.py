@@ -60,6 +60,9 @@ class Served:
     def admin(self) -> OperatorClient:
         return OperatorClient(Transport(self.url, {headers.ADMIN_TOKEN: TOKEN}), _no_api)
 
+    def way_of_api(self) -> Transport:
+        return Transport(self.url, {headers.DEPLOY_SECRET: _OTHER})
+
     def runner(self) -> RunnerClient:
         return RunnerClient(Transport(self.url, {headers.RUNNER_TOKEN: _RUNNER}))
 

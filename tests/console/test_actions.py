@@ -16,7 +16,7 @@ from console.live.actions.palette import index, search
 from console.live.actions.registry import ACTIONS, action_of
 from console.live.actions.spec import Danger, Permit, Reads, shown_in
 from console.live.catalog import VIEWS
-from console.live.commands import Commands, Lookups, WorkspaceCommands
+from console.live.commands import Commands, EntryCommands, Lookups, WorkspaceCommands
 from console.live.keymap import RESERVED, checked
 from console.screens.deploy_form import DeployForm
 from console.screens.doing import Doing
@@ -27,6 +27,7 @@ from console.widgets.confirm import Confirm
 from console.widgets.live_table import LiveTable
 from console.widgets.log_pane import LogPane
 from console.widgets.text_lines import Headline, Status
+from protocol.client.api import ApiAdminClient
 from protocol.client.deploy import AdminClient
 from protocol.client.transport import Refused
 from protocol.client.workspace_admin import WorkspaceAdminClient
@@ -41,6 +42,7 @@ from tests.console.twin_changes import delivery, operation, plan
 PENDING, RUNNING, FAILED = "91b0d4c2-77aa", "7c1e09aa-11d0", "e8f7a630-2222"
 GATE = Path("live/actions/gate.py")
 WORKSPACE_GATE = Path("live/actions/workspace_gate.py")
+ENTRY_GATE = Path("live/actions/entry_gate.py")
 _ASKS = ("call", "stream")
 
 
@@ -54,6 +56,7 @@ def changing() -> set[str]:
     for name, method in (
         *inspect.getmembers(AdminClient, inspect.isfunction),
         *inspect.getmembers(WorkspaceAdminClient, inspect.isfunction),
+        *inspect.getmembers(ApiAdminClient, inspect.isfunction),
     ):
         text = inspect.getsource(method)
         if any(f'"{verb}"' in text for verb in ("POST", "PUT", "DELETE", "PATCH")) or "socket" in text:
@@ -70,9 +73,10 @@ def test_every_change_goes_through_the_gate() -> None:
     """No other module of the console (but for the one-shot commands) calls what changes something."""
     names, root = changing(), Path(console.__file__).parent
     assert {"create", "cancel", "set_enabled", "start_drain", "stop_app", "rollback"} <= names
-    plane = {name for name in vars(Commands) if not name.startswith("_") and name != "workspace_plane"}
+    plane = {name for name in vars(Commands) if not name.startswith("_") and not name.endswith("_plane")}
     there = {name for name in vars(WorkspaceCommands) if not name.startswith("_")}
-    own = plane | there
+    entry = {name for name in vars(EntryCommands) if not name.startswith("_")}
+    own = plane | there | entry
     assert own <= names and not {name for name in dir(Lookups) if not name.startswith("_")} & names
     calls: dict[str, set[str]] = {}
     for path in root.rglob("*.py"):
@@ -83,7 +87,7 @@ def test_every_change_goes_through_the_gate() -> None:
             for node in nodes:
                 if isinstance(node, ast.Attribute) and node.attr in own and id(node) not in ended:
                     calls.setdefault(str(place), set()).add(node.attr)
-    gates = {str(GATE): plane, str(WORKSPACE_GATE): there}
+    gates = {str(GATE): plane, str(WORKSPACE_GATE): there, str(ENTRY_GATE): entry}
     assert calls == gates, "what changes something is called by the gate, and the gate calls all of it"
 
 

@@ -52,6 +52,8 @@ OVER = {
     "filter": ["1", "slash", "f", "a", "i", "l"],
     "help": ["question_mark"],
     "deploy": ["1", "n"],
+    "deploy-for-owner": ["5", "n"],
+    "password": ["U", "p"],
     "cordon": ["2", "o"],
     "stop-workspace": ["W", "X"],
     "migrate": ["W", "M"],

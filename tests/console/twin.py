@@ -11,6 +11,7 @@ from protocol.nodes import NodeHealth
 from protocol.running import AppLogEvent, AppLogKind, AppLogQuery, OutputStream
 from tests.console.samples import NOW, job, snapshot
 from tests.console.twin_books import Shelves
+from tests.console.twin_entry import Entry
 from tests.console.twin_workspaces import Houses
 
 
@@ -40,6 +41,12 @@ class Plane(Shelves):
         self.watched = asyncio.Event()
         self._grown = asyncio.Condition()
         self.houses = Houses(self._reached, self.calls)
+        self.entry = Entry(self._reached, self.calls, self.publish)
+
+    @property
+    def api_plane(self) -> Entry:
+        """The API entry, as it knows users."""
+        return self.entry
 
     @property
     def workspace_plane(self) -> Houses:
@@ -50,6 +57,7 @@ class Plane(Shelves):
         """Something of everything."""
         super().furnish()
         self.houses.furnish()
+        self.entry.furnish()
 
     async def snapshot(self) -> Snapshot:
         self._reached()

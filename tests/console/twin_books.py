@@ -139,6 +139,8 @@ class Shelves(Changes):
                 message="its container ended with exit code 1" if each.app_id == "20003" else None,
                 node_id=each.node_id,
                 node_name=names.get(each.node_id),
+                release=4 if each.app_id == "20007" else None,
+                commit="0123456789ab" + "0" * 28 if each.app_id == "20007" else None,
             )
             for each in sorted(self.state.placements, key=lambda each: each.app_id)
             if cursor is None or each.app_id > cursor

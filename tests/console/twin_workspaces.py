@@ -4,7 +4,14 @@ from collections.abc import Callable
 
 from protocol.client.transport import Refused
 from protocol.workspace_moves import WorkspaceMove, WorkspaceMoves, WorkspaceMoveState, WorkspaceNodeDrain
-from protocol.workspace_nodes import RawWorkspaceNode, WorkspaceNodeHealth, WorkspaceNodes, WorkspaceNodeView
+from protocol.workspace_nodes import (
+    RawWorkspaceNode,
+    WorkspaceNodeHealth,
+    WorkspaceNodes,
+    WorkspaceNodeView,
+    WorkspacePlacements,
+    WorkspacePlacementView,
+)
 from protocol.workspace_operators import WorkspaceStanding, WorkspaceStandings
 from protocol.workspace_runs import RunState, RunType
 from protocol.workspaces import ContainerStatus
@@ -119,6 +126,15 @@ class Houses:
         self.reached()
         found = [each for each in self.lives.values() if each.node_id == node_id]
         return WorkspaceStandings(node_id=node_id, total=len(found), items=tuple(found[offset : offset + limit]))
+
+    async def placements(self, node_id: int, offset: int = 0, limit: int = 200) -> WorkspacePlacements:
+        self.reached()
+        found = [
+            WorkspacePlacementView(user_id=each.user_id, node_id=node_id, last_active_at=0, epoch=each.epoch)
+            for each in self.lives.values()
+            if each.node_id == node_id
+        ]
+        return WorkspacePlacements(node_id=node_id, total=len(found), items=tuple(found[offset : offset + limit]))
 
     async def workspace(self, user_id: str) -> WorkspaceStanding:
         self.reached()

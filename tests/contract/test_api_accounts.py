@@ -9,18 +9,22 @@ from pathlib import Path
 import pytest
 
 from daemons.api.adapters.sql.accounts import SqlAccounts, SqlApiKeys
+from daemons.api.adapters.sql.login_failures import SqlLoginFailures
 from daemons.api.adapters.sql.sessions import SqlSessions
 from daemons.api.adapters.sql.stores import COMPONENT, MIGRATIONS, QUERIES, SqlUsers
 from daemons.api.domain.accounts import Account, AccountExists, Lives, NotLoggedIn, Session, UnknownAccount
-from daemons.api.ports.accounts import AccountStore, ApiKeyLimit, ApiKeyStore, SessionStore
+from daemons.api.domain.rates import Rate
+from daemons.api.ports.accounts import AccountStore, ApiKeyLimit, ApiKeyStore, LoginFailures, SessionStore
 from daemons.kit.sql import migrate, open_database
 from protocol.accounts import Role
-from tests.support.memory_accounts import Memory, MemoryAccounts, MemoryApiKeys, MemorySessions
+from tests.support.memory_accounts import Memory, MemoryAccounts, MemoryApiKeys, MemoryLoginFailures, MemorySessions
 
 LIVES = Lives()
 #: What is made now has ended by the next look.
 OVER = Lives(access=0, idle=-1, session=-1)
 TWIN = "twin"
+#: Nothing is given back while a test runs.
+RATE = Rate(5, 0.001)
 
 
 @dataclass
@@ -28,6 +32,7 @@ class Stores:
     accounts: AccountStore
     sessions: SessionStore
     keys: ApiKeyStore
+    failures: LoginFailures
 
     async def account(self, name: str = "alice", role: Role = Role.USER) -> Account:
         return await self.accounts.add(name, f"hash of {name}", role, None)
@@ -41,7 +46,9 @@ async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     """User 1 is there, without an account."""
     if request.param == TWIN:
         memory = Memory(users={1})
-        yield Stores(MemoryAccounts(memory), MemorySessions(memory), MemoryApiKeys(memory))
+        yield Stores(
+            MemoryAccounts(memory), MemorySessions(memory), MemoryApiKeys(memory), MemoryLoginFailures(memory, RATE)
+        )
         return
     urls = {"memory": "sqlite:///:memory:", "file": f"sqlite:///{tmp_path}/accounts.db"}
     url = urls.get(request.param) or request.getfixturevalue("mysql_url")
@@ -49,7 +56,9 @@ async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
         database = await stack.enter_async_context(open_database(url, QUERIES))
         await migrate(database, COMPONENT, MIGRATIONS)
         await SqlUsers(database).ensure(1, "demo")
-        yield Stores(SqlAccounts(database), SqlSessions(database), SqlApiKeys(database))
+        yield Stores(
+            SqlAccounts(database), SqlSessions(database), SqlApiKeys(database), SqlLoginFailures(database, RATE)
+        )
 
 
 async def test_accounts_are_found_by_id_and_name(stores: Stores) -> None:
@@ -209,3 +218,26 @@ async def test_the_last_login_is_known_when_its_session_is_forgotten(stores: Sto
     await stores.sessions.end(session.id)
     (found,) = await stores.accounts.page(0, 10)
     assert found.logged_in_at is not None and found == session.account == await stores.accounts.account(found.user_id)
+
+
+async def test_failures_are_counted_together_however_many_come_at_once(stores: Stores) -> None:
+    one, other = "a" * 64, "b" * 64
+    waits = await asyncio.gather(*(stores.failures.take(one) for _ in range(12)))
+    assert sum(not wait for wait in waits) == 5
+    assert all(wait > 1000 for wait in waits if wait)
+    assert await stores.failures.take(other) == 0.0
+    for _ in range(2):
+        await stores.failures.give_back(one)
+    assert [bool(await stores.failures.take(one)) for _ in range(3)] == [False, False, True]
+    await stores.failures.give_back("c" * 64)
+    assert await stores.failures.tidy() == 0
+    await stores.failures.give_back(other)
+    assert await stores.failures.take(one) > 0
+
+
+async def test_failures_that_nothing_is_owed_for_are_forgotten(stores: Stores) -> None:
+    name = "a" * 64
+    await stores.failures.take(name)
+    for _ in range(2):
+        await stores.failures.give_back(name)
+    assert (await stores.failures.tidy(), await stores.failures.tidy()) == (1, 0)

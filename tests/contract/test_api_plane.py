@@ -14,7 +14,7 @@ from daemons.kit.clock import SystemClock
 from protocol import headers
 from protocol.client.deploy import JobsClient
 from protocol.client.transport import Transport
-from protocol.jobs import JobPayload, JobStatus
+from protocol.jobs import JobPayload, JobStatus, OnConflict
 from protocol.running import AppLogQuery
 from tests.support.deploy_plane import MemoryDeployPlane
 
@@ -82,6 +82,16 @@ async def test_an_app_has_one_active_job(plane: ports.DeployPlane) -> None:
     newer = await plane.create(payload(), None)
     assert [found.id for found in (await plane.jobs_of([20001], 5))[20001]] == [newer.id, job.id]
     assert [found.id for found in (await plane.jobs_of([20001], 1))[20001]] == [newer.id]
+
+
+async def test_a_job_that_waits_may_be_superseded(plane: ports.DeployPlane) -> None:
+    first = await plane.create(payload(), "key-1", OnConflict.SUPERSEDE)
+    second = await plane.create(payload(), "key-2", OnConflict.SUPERSEDE)
+    assert (await plane.create(payload(), "key-2", OnConflict.SUPERSEDE)).id == second.id
+    assert (await plane.job(first.id)).status is JobStatus.CANCELLED
+    assert (await plane.job(second.id)).status is JobStatus.PENDING
+    with pytest.raises(ports.AppBusy):
+        await plane.create(payload(), "key-3")
 
 
 async def test_a_key_answers_the_job_that_it_made_and_no_other_request(plane: ports.DeployPlane) -> None:

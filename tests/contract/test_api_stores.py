@@ -6,13 +6,18 @@ from collections.abc import AsyncIterator
 import pytest
 
 from daemons.api.adapters.sql.deletions import SqlDeletions
+from daemons.api.adapters.sql.pushes import SqlPushes
+from daemons.api.adapters.sql.repositories import SqlRepositories
 from daemons.api.adapters.sql.stores import COMPONENT, MIGRATIONS, QUERIES, SqlApps, SqlKeys, SqlUsers
 from daemons.api.domain.access import NotFound
 from daemons.api.domain.apps import FRESH_PLACE_MS, App, AppLimit, Draft, NameTaken
 from daemons.api.domain.deletions import attempted
+from daemons.api.domain.pushes import PushRule, deployed, postponed
+from daemons.api.domain.repositories import attempted as set_up
 from daemons.api.ports import KeyLimit, KeyTaken
 from daemons.kit.sql import Database, migrate, open_database
-from protocol.api import AppPart
+from protocol.api import AppPart, RepoStatus
+from protocol.pushes import PushOutcome
 
 
 @pytest.fixture
@@ -165,3 +170,111 @@ async def test_each_deletion_is_worked_on_by_one(database: Database) -> None:
     )
     assert await deletions.forget(60_000) == 0 and await deletions.forget(-60_000) == 1
     assert await deletions.find(done.app_id) is None
+
+
+async def test_each_repository_is_set_up_by_one(database: Database) -> None:
+    repositories, mine = SqlRepositories(database), await made(database, 5)
+    claims = [each for each in await asyncio.gather(*(repositories.claim(60_000) for _ in range(20))) if each]
+    while (more := await repositories.claim(60_000)) is not None:
+        claims.append(more)
+    assert sorted(each.app_id for each in claims) == [app.id for app in mine]
+    assert not any(each.begun or each.attempts for each in claims)
+    now = await repositories.now()
+    ready, failed = claims[0], claims[1]
+    assert await repositories.save(ready, set_up(ready, None, now))
+    assert not await repositories.save(ready, set_up(ready, None, now))
+    assert await repositories.save(failed, set_up(failed, "away", now - 60_000))
+    found = [await SqlApps(database).app(each.app_id) for each in (ready, failed)]
+    assert [(app.repo_status, app.repo_reason) for app in found if app] == [
+        (RepoStatus.READY, None),
+        (RepoStatus.FAILED, "away"),
+    ]
+    again = await repositories.claim(60_000)
+    assert again is not None and (again.app_id, again.attempts) == (failed.app_id, 1)
+    assert not await repositories.save(failed, set_up(failed, None, now)), "whoever held it too long is too late"
+    assert await repositories.claim(60_000) is None
+
+
+async def test_a_hold_that_is_over_is_taken_over(database: Database) -> None:
+    repositories, (app,) = SqlRepositories(database), await made(database, 1)
+    first = await repositories.claim(-1)
+    second = await repositories.claim(60_000)
+    assert first is not None and second is not None and first.app_id == second.app_id == app.id
+    now = await repositories.now()
+    assert not await repositories.save(first, set_up(first, None, now))
+    assert await repositories.save(second, set_up(second, None, now))
+
+
+async def test_what_is_wanted_meanwhile_is_looked_at_again(database: Database) -> None:
+    repositories, pushes, (app,) = SqlRepositories(database), SqlPushes(database), await made(database, 1)
+    claimed = await repositories.claim(60_000)
+    assert claimed is not None
+    await pushes.set_rule(app.id, PushRule(enabled=True))
+    assert await repositories.save(claimed, set_up(claimed, None, await repositories.now()))
+    again = await repositories.claim(60_000)
+    assert again is not None and again.begun
+    assert await repositories.save(again, set_up(again, None, await repositories.now()))
+    assert await repositories.claim(60_000) is None
+
+
+async def test_a_deletion_knows_who_is_at_the_repository(database: Database) -> None:
+    repositories, deletions = SqlRepositories(database), SqlDeletions(database)
+    (free,) = await made(database, 1)
+    assert (await deletions.begin(1, free.id)).repo_held_until is None
+    (app,) = await made(database, 1)
+    claimed = await repositories.claim(60_000)
+    assert claimed is not None and claimed.app_id == app.id
+    begun = await deletions.begin(1, app.id)
+    assert begun.repo_held_until == claimed.held_until
+    assert not await repositories.save(claimed, set_up(claimed, None, await repositories.now()))
+    after = await deletions.find(app.id)
+    assert after is not None and after.repo_held_until is None
+
+
+async def test_a_push_is_taken_once_and_only_if_somebody_asked_for_it(database: Database) -> None:
+    pushes, (app,) = SqlPushes(database), await made(database, 1)
+    assert await pushes.of_app(app.id) == (PushRule(), None)
+    assert await pushes.take(app.id, "d-0", "main", "a" * 40) is PushOutcome.IGNORED
+    rule = PushRule(enabled=True, branches=("main", "release/1"))
+    await pushes.set_rule(app.id, rule)
+    taken = await asyncio.gather(*(pushes.take(app.id, "d-1", "main", "a" * 40) for _ in range(8)))
+    assert sorted(taken) == sorted([PushOutcome.QUEUED, *[PushOutcome.REPEATED] * 7])
+    assert await pushes.take(app.id, "d-2", "other", "b" * 40) is PushOutcome.IGNORED
+    known, push = await pushes.of_app(app.id)
+    assert known == rule and push is not None
+    assert (push.delivery, push.branch, push.commit, push.attempts, push.job_id) == ("d-1", "main", "a" * 40, 0, None)
+    for gone in (pushes.take(app.id + 1, "d-3", "main", "c" * 40), pushes.set_rule(app.id + 1, rule)):
+        with pytest.raises(NotFound):
+            await gone
+    assert await pushes.take(app.id, "d-3", "main", "c" * 40) is PushOutcome.QUEUED
+    assert await pushes.forget(60_000) == 0 and await pushes.forget(-60_000) == 4
+
+
+async def test_the_newest_push_waits_for_whoever_is_at_the_one_before(database: Database) -> None:
+    pushes, (app, other) = SqlPushes(database), await made(database, 2)
+    for each in (app, other):
+        await pushes.set_rule(each.id, PushRule(enabled=True))
+    await pushes.take(app.id, "d-1", "main", "a" * 40)
+    claims = [each for each in await asyncio.gather(*(pushes.claim(60_000) for _ in range(10))) if each]
+    assert [each.app_id for each in claims] == [app.id]
+    (first,) = claims
+    await pushes.take(app.id, "d-2", "main", "b" * 40)
+    await pushes.take(other.id, "d-3", "main", "c" * 40)
+    free = await pushes.claim(60_000)
+    assert free is not None and free.app_id == other.id
+    assert await pushes.claim(60_000) is None
+    assert not await pushes.save(deployed(first, "job-1"), first)
+    second = await pushes.claim(60_000)
+    assert second is not None and (second.delivery, second.attempts, second.job_id) == ("d-2", 0, None)
+    assert await pushes.save(postponed(second, "away", await pushes.now() - 60_000), second)
+    third = await pushes.claim(60_000)
+    assert third is not None and (third.attempts, third.problem) == (1, "away")
+    assert await pushes.save(deployed(third, "job-2"), third)
+    _, push = await pushes.of_app(app.id)
+    assert push is not None and (push.job_id, push.problem, push.next_at, push.held_until) == (
+        "job-2",
+        None,
+        None,
+        None,
+    )
+    assert await pushes.claim(60_000) is None

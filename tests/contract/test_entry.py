@@ -45,7 +45,8 @@ async def test_each_address_reaches_its_own(world: World) -> None:
         ("/doc-mermaid.js", "api", "/doc-mermaid.js"),
         ("/favicon.ico", "api", "/favicon.ico"),
         ("/", "api", "/"),
-        ("/admin/nodes.html", "api", "/admin/nodes.html"),
+        ("/my-shop?x=1", "api", "/my-shop?x=1"),
+        *((path, "api", path) for path in entries.PAGES),
     ):
         found = await world.seen(path)
         assert (found["name"], found["path"]) == (name, seen), path
@@ -72,6 +73,10 @@ async def test_root_files_of_a_preview_are_found_by_its_page_or_by_its_cookie(wo
         ("/api/todos", cookie, "api"),
         ("/api/fun-ai/app/list", {**page, **cookie}, "api"),
         ("/doc/x", page, "api"),
+        # An app's page may well have folders and files of these names, and links to them.
+        *((path, {**page, **cookie}, "api") for path in entries.PAGES),
+        ("/admin/login", page, "w1"),
+        ("/admin/nodes.html.js", page, "w1"),
     ):
         found = await world.seen(path, **headers)
         assert (found["name"], found["path"]) == (name, path), (path, headers)

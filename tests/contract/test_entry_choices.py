@@ -208,10 +208,16 @@ async def _seen_alone(visitor: httpx.AsyncClient) -> None:
         got = answer.json()["headers"]
         assert (answer.json()["name"], answer.headers["x-request-id"]) == (name, "abc1")
         assert got["x-forwarded-for"] == "127.0.0.1" and "forged" not in got.values()
+    for path in entries.PAGES:
+        answer = await visitor.get(path)
+        assert (answer.json()["name"], answer.json()["path"]) == ("api", path)
     closed = await visitor.get("/api/fun-ai/workspace/internal/nginx/port?appId=7")
     assert (closed.status_code, closed.json()["reason"]) == (404, "app_closed")
     assert (await visitor.get("/fun-agent/x")).status_code == 404
     assert (await visitor.get("/", headers={"Accept": "text/html"})).status_code == 404
+    assert (await visitor.get("/my-shop?x=1")).json()["name"] == "api"
+    for path in ("/metrics", "/internal", "/internal/health", "/my-shop/x", "/My-Shop", "/ab", "/gateway", "/preview"):
+        assert (await visitor.get(path)).status_code == 404, path
     # Announced and not sent: HAProxy does not wait for what it refuses.
     reader, writer = await asyncio.open_connection(visitor.base_url.host, visitor.base_url.port)
     writer.write(b"POST /api/fun-ai/x HTTP/1.1\r\nHost: x\r\nContent-Length: 1048577\r\n\r\n")

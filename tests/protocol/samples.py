@@ -341,6 +341,8 @@ APP = apps.AppView(
     job_id=JOB_ID,
     run=RUN,
     operations=(OPERATION,),
+    release=3,
+    commit="0123456789abcdef0123456789abcdef01234567",
 )
 DRAIN = drains.DrainView(
     id=4,

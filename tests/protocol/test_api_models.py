@@ -25,6 +25,8 @@ from protocol.api import (
     GitTemplate,
     OpenedEditor,
     RepoStatus,
+    SlugAnswer,
+    SlugQuestion,
     StartDeployment,
     StoppedDeployment,
     UpdateApp,
@@ -55,10 +57,15 @@ MODELS: dict[str, Wire] = {
         repo_ssh_url="ssh://git@127.0.0.1:2222/funai/u1-app20001.git",
         repo_status=RepoStatus.FAILED,
         repo_reason="the git server has the order, and has not carried it out yet; does it run?",
+        app_slug="my-shop",
         create_time=MOMENT,
         update_time=MOMENT,
     ),
-    "update_app": UpdateApp(app_id="20001", app_name="store", app_description="sells", app_type="web"),
+    "update_app": UpdateApp(
+        app_id="20001", app_name="store", app_description="sells", app_type="web", app_slug="my-store"
+    ),
+    "slug_question": SlugQuestion(app_slug="my-store", app_id="20001"),
+    "slug_answer": SlugAnswer(app_slug="my-store", available=False, reason="taken"),
     "opened_editor": OpenedEditor(
         user_id=1,
         app_id="20001",

@@ -21,6 +21,11 @@ from tests.support import real
 from tests.support.gateways import Backends, Running
 
 API_TOKEN: Final = "gateway-token-of-tests-2"
+#: Of operators, and what they are made of.
+PAGES: Final = (
+    *("/admin/nodes.html", "/admin/nodes-admin.html?mode=deploy", "/admin/nodes-assets/main.js", "/nodes.html"),
+    *("/nodes-admin.html", "/deploy-nodes.html", "/workspace-nodes.html", "/workspace-nodes-admin.html"),
+)
 _LOOKUP: Final = "/api/fun-ai/workspace/internal/gateway/node"
 _NGINX: Final = """user root;
 worker_processes 2;

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from daemons.api.domain.accounts import Account, AccountExists, Lives, NotLoggedIn, Session, UnknownAccount
+from daemons.api.domain.rates import Rate
 from daemons.api.ports.accounts import ApiKey, ApiKeyLimit
 from protocol.accounts import Role
 
@@ -27,6 +28,7 @@ class Memory:
     tokens: dict[str, _Token] = field(default_factory=dict)
     keys: dict[int, tuple[int, str, ApiKey]] = field(default_factory=dict)
     made_keys: int = 0
+    failures: dict[str, float] = field(default_factory=dict)
 
     def end(self, session_id: str) -> None:
         self.sessions.pop(session_id, None)
@@ -171,3 +173,27 @@ class MemoryApiKeys:
             if kept == key and (row.expires_at is None or row.expires_at > self._memory.now):
                 return self._memory.accounts[owner], row
         return None
+
+
+class MemoryLoginFailures:
+    """The port `LoginFailures`."""
+
+    def __init__(self, memory: Memory, rate: Rate) -> None:
+        self._memory = memory
+        self._rate = rate
+
+    async def take(self, name: str) -> float:
+        now = self._memory.now / 1000
+        owed, wait = self._rate.after(self._memory.failures.get(name, now), now)
+        self._memory.failures[name] = owed
+        return wait
+
+    async def give_back(self, name: str) -> None:
+        if name in self._memory.failures:
+            self._memory.failures[name] = self._rate.before(self._memory.failures[name])
+
+    async def tidy(self) -> int:
+        over = [name for name, owed in self._memory.failures.items() if owed < self._memory.now / 1000]
+        for name in over:
+            del self._memory.failures[name]
+        return len(over)

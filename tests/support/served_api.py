@@ -1,5 +1,6 @@
 """An API server on a port of its own, over an empty database, for calls of users that a test names."""
 
+import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -8,13 +9,17 @@ import httpx
 from aiohttp import web
 
 from daemons.api.adapters.access_file import DiskGitAccess
+from daemons.api.adapters.deploy_operations import NoDeployOperations
 from daemons.api.adapters.node_moves import HttpMovingNodes
 from daemons.api.adapters.sql.stores import COMPONENT, MIGRATIONS, QUERIES
 from daemons.api.adapters.workspace_calls import HttpNodeCalls
 from daemons.api.app import Parts, build_app
+from daemons.api.composition.accounts import AccountParts
 from daemons.api.composition.workspaces import NodeTokens, WorkspaceParts
 from daemons.api.domain.deployments import Hosting
 from daemons.api.domain.workspaces import PlacementPolicy
+from daemons.api.ports import DeployPlane
+from daemons.api.ports.deploy_operations import DeployOperations
 from daemons.api.services.moving import Pace
 from daemons.kit.auth import Network
 from daemons.kit.clock import SystemClock
@@ -36,16 +41,21 @@ async def served_api(
     networks: Sequence[Network] = (),
     pace: Pace = QUICK,
     policy: PlacementPolicy = POLICY,
+    plane: DeployPlane | None = None,
+    operations: DeployOperations | None = None,
+    accounts: AccountParts | None = None,
+    access_log: logging.Logger | None = None,
 ) -> AsyncIterator[str]:
     """Its address; `secret` is what it signs calls to nodes with, `tokens` are those of its users, `networks` where
-    nodes and operators may call from."""
+    nodes and operators may call from, `plane` is the control plane, else one in memory, and `operations` what operators
+    have of one; `access_log` gets a line for each request, as aiohttp writes it."""
     calls = HttpNodeCalls(secret)
     async with open_database(f"sqlite:///{folder}/api.db", QUERIES) as database:
         await migrate(database, COMPONENT, MIGRATIONS)
         app = await build_app(
             Parts(
                 database=database,
-                plane=MemoryDeployPlane(SystemClock()),
+                plane=plane or MemoryDeployPlane(SystemClock()),
                 access=DiskGitAccess(folder / "access.json", folder / "bot.pub"),
                 hosting=Hosting("git.example.org", 2222),
                 workspaces=WorkspaceParts(
@@ -59,9 +69,11 @@ async def served_api(
                 user_tokens={user: [token] for user, token in tokens.items()},
                 admin_tokens=[ADMIN],
                 admin_networks=networks,
+                operations=operations or NoDeployOperations(),
+                accounts=accounts or AccountParts(),
             )
         )
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=5.0)
+        runner = web.AppRunner(app, access_log=access_log, shutdown_timeout=5.0)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", port).start()
         try:

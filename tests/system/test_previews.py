@@ -13,6 +13,7 @@ import pytest
 
 from protocol.workspace_runs import RunType
 from tests.support import node_image, preview_gateway, workspace_node
+from tests.support.entries import PAGES
 from tests.support.preview_projects import node_server, put
 from tests.support.workspace_node import Node, new_user
 
@@ -120,6 +121,9 @@ async def _rescued(world: World, at: str) -> None:
     assert (await visitor.get("/api/x", headers=referer)).headers["location"] == f"{at}/api/x"
     assert (await visitor.get("/api/x", headers={"Cookie": "ws_appid=app1"})).status_code == 404
     assert (await visitor.get("/api/fun-ai/x", headers=referer)).status_code == 404
+    # The platform's own pages get tokens of operators: no file of a preview takes the place of one of theirs.
+    for path in PAGES:
+        assert (await visitor.get(path, headers={**referer, "Cookie": "ws_appid=app1"})).status_code == 404, path
     cookie = {"Cookie": "ws_appid=app1; mine=3"}
     async with aiohttp.ClientSession() as session:
         async with session.ws_connect(f"{world.gateway}/socket?x=1", headers=cookie) as socket:

@@ -1,23 +1,36 @@
 """What can be done with apps: from their placements, and from their jobs. Pure."""
 
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 
-from console.live.actions.orders import MoveApp, PinRelease, RollBack, StopApp, TurnOperation
+from console.live.actions.orders import (
+    MoveApp,
+    PinRelease,
+    RollBack,
+    RollBackForOwner,
+    StopApp,
+    StopForOwner,
+    TurnOperation,
+)
 from console.live.actions.spec import Action, Danger, Option, Reads
+from console.live.cells import seconds_between, span
 from console.live.keyed import Keyed
 from console.live.model import Scene
 from console.live.plain import line
+from console.live.views.apps import AppRow
 from console.live.words import t
 from protocol import versions
+from protocol.apps import AppView
 from protocol.jobs import JobStatus, JobView
 from protocol.nodes import NodeView, PlacementView
 from protocol.operations import OperationView
 from protocol.releases import ReleasePage, ReleaseView
 
 #: Objects that name an app.
-OfApp = JobView | PlacementView
-_VIEWS: Final = ("jobs", "placements")
+OfApp = JobView | PlacementView | AppView
+_VIEWS: Final = ("jobs", "placements", "apps")
+_PLACED: Final = ("placements", "apps")
 
 
 def app_name(of: OfApp, _: Scene) -> str:
@@ -37,7 +50,13 @@ def _owners(jobs: Keyed[JobView]) -> dict[str, str]:
 
 def _owner(of: OfApp, scene: Scene) -> str | None:
     """Who owns it, as far as it is known here."""
-    return of.user_id if isinstance(of, JobView) else _owners(scene.model.jobs).get(of.app_id)
+    known = None if isinstance(of, PlacementView) else of.user_id
+    return known or _owners(scene.model.jobs).get(of.app_id)
+
+
+def _owned(of: OfApp) -> bool:
+    """Whether the API entry knows whose it is: then it is changed there, within its owner's limits."""
+    return isinstance(of, AppRow) and of.status is not None
 
 
 def _version(of: OfApp, scene: Scene) -> str:
@@ -46,6 +65,8 @@ def _version(of: OfApp, scene: Scene) -> str:
 
 
 def _unplaced(of: OfApp, scene: Scene) -> str | None:
+    if isinstance(of, AppRow) and of.deletion is not None:
+        return t("it is being deleted")
     return None if of.app_id in scene.model.placements else t("it is on no node")
 
 
@@ -63,11 +84,20 @@ def _moved(of: OfApp, scene: Scene, option: Option | None) -> MoveApp | None:
     return MoveApp(of.app_id, node.node_id, node.name, _version(of, scene))
 
 
-def _back(of: OfApp, _: Scene, option: Option | None) -> RollBack | None:
+def _back(of: OfApp, _: Scene, option: Option | None) -> RollBack | RollBackForOwner | None:
     found = option.value if option is not None else None
     if not isinstance(found, ReleaseView):
         return None
-    return RollBack(of.app_id, found.user_id, found.number, option.version if option is not None else None)
+    version = option.version if option is not None else None
+    if _owned(of):
+        return RollBackForOwner(of.app_id, found.number, version)
+    return RollBack(of.app_id, found.user_id, found.number, version)
+
+
+def _stopped(of: OfApp, scene: Scene) -> StopApp | StopForOwner:
+    if _owned(of):
+        return StopForOwner(of.app_id)
+    return StopApp(of.app_id, _owner(of, scene), _version(of, scene))
 
 
 def _pinned(of: OfApp, option: Option | None, *, pinned: bool) -> PinRelease | None:
@@ -80,23 +110,24 @@ def _turned(of: OfApp, option: Option | None, *, abandon: bool) -> TurnOperation
     return TurnOperation(found.id, of.app_id, abandon) if isinstance(found, OperationView) else None
 
 
-def release_options(page: ReleasePage, action: str) -> tuple[Option, ...]:
+def release_options(page: ReleasePage, action: str, now: datetime) -> tuple[Option, ...]:
     """The releases to choose from, newest first; which of them an action is not for."""
     newest = versions.of_releases(page.items[0].number if page.items else None)
     return tuple(
-        Option(str(each.number), _release_words(each), each, _release_refusal(each, action), newest)
+        Option(str(each.number), _release_words(each, now), each, _release_refusal(each, action), newest)
         for each in page.items
     )
 
 
-def _release_words(release: ReleaseView) -> str:
+def _release_words(release: ReleaseView, now: datetime) -> str:
     notes = [
+        t("{age} old", age=span(seconds_between(now, release.created_at))),
         t("current") if release.current else "",
         t("pinned") if release.pinned else "",
         t("commit {commit}", commit=release.commit[:12]) if release.commit else "",
         t("image removed") if release.image_removed_at else "",
     ]
-    return line(" · ".join((t("release {number}", number=release.number), release.image, *filter(None, notes))))
+    return line(" · ".join((t("release {number}", number=release.number), *filter(None, notes), release.image)))
 
 
 def _release_refusal(release: ReleaseView, action: str) -> str | None:
@@ -154,11 +185,11 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
         tooltip="Stop apps on their nodes",
         noun="app",
         key="x",
-        views=("placements",),
+        views=_PLACED,
         name=app_name,
         refusal=_unplaced,
         consequence=lambda _of, _scene: t("Its page answers no more until it is deployed again."),
-        order=lambda of, scene, _: StopApp(of.app_id, _owner(of, scene), _version(of, scene)),
+        order=lambda of, scene, _: _stopped(of, scene),
         danger=Danger.DESTRUCTIVE,
         several=True,
         footer=True,
@@ -172,7 +203,7 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
         tooltip="Place apps on another node; their containers follow with their next deployment",
         noun="app",
         key="m",
-        views=("placements",),
+        views=_PLACED,
         name=app_name,
         refusal=_unmovable,
         consequence=lambda _of, _scene: t("Its container follows with the app's next deployment."),

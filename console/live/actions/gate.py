@@ -2,6 +2,7 @@
 
 from typing import assert_never
 
+from console.live.actions.entry_gate import Outcome, carry_out_at_entry, failed_at_entry
 from console.live.actions.orders import (
     CancelJob,
     CollectNode,
@@ -19,6 +20,7 @@ from console.live.actions.orders import (
     StopApp,
     TurnOperation,
     TurnPlan,
+    WorkspaceOrder,
 )
 from console.live.actions.workspace_gate import NotSent, carry_out_there, failed_there
 from console.live.cells import size
@@ -34,20 +36,22 @@ from protocol.releases import RollbackApp
 __all__ = ["NotSent", "carry_out", "failed"]
 
 
-async def carry_out(plane: Commands, order: Order, key: str) -> str:
+async def carry_out(plane: Commands, order: Order, key: str) -> Outcome:
     """Send an order and say what came of it. `key` makes one of the same order sent twice.
 
     Raises ClientError (`console.live.commands`) and NotSent.
     """
     match order:
         case DeployApp() | CancelJob() | RetryEnded() | ResendResult():
-            return await _job(plane, order, key)
+            return Outcome(await _job(plane, order, key))
         case SetNode() | CollectNode() | EmptyNode() | TurnPlan() | SetRunner():
-            return await _node(plane, order)
+            return Outcome(await _node(plane, order))
         case MoveApp() | StopApp() | RollBack() | PinRelease() | TurnOperation():
-            return await _app(plane, order, key)
+            return Outcome(await _app(plane, order, key))
+        case _ if isinstance(order, WorkspaceOrder):
+            return Outcome(await carry_out_there(plane.workspace_plane, order))
         case _:
-            return await carry_out_there(plane.workspace_plane, order)
+            return await carry_out_at_entry(plane, order, key)
 
 
 async def _job(plane: Commands, order: DeployApp | CancelJob | RetryEnded | ResendResult, key: str) -> str:
@@ -166,8 +170,10 @@ def failed(order: Order) -> str:
             return _node_failed(order)
         case MoveApp() | StopApp() | RollBack() | PinRelease() | TurnOperation() | ResendResult():
             return _app_failed(order)
-        case _:
+        case _ if isinstance(order, WorkspaceOrder):
             return failed_there(order)
+        case _:
+            return failed_at_entry(order)
 
 
 def _node_failed(order: SetNode | CollectNode | SetRunner | EmptyNode | TurnPlan) -> str:

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from console.live.actions.apps import node_options, release_options
 from console.live.actions.spec import Action, Aim, Found, Option, Reads
+from console.live.actions.users import role_options
 from console.live.actions.workspaces import target_options
 from console.live.commands import Lookups
 from console.live.plain import line
@@ -22,7 +23,7 @@ async def look_up(plane: Lookups, action: Action[Any], aim: Aim[Any]) -> Found:
         case Reads.NODES:
             return _some(node_options(value, aim.scene), t("there is no node"))
         case Reads.RELEASES:
-            options = release_options(await plane.releases(value.app_id, limit=_MOST), action.id)
+            options = release_options(await plane.releases(value.app_id, limit=_MOST), action.id, aim.scene.now)
             return _some(options, t("app {app} has no release yet", app=value.app_id))
         case Reads.PREVIEW:
             return preview(await plane.preview_drain(PreviewDrain(node=value.name)))
@@ -34,6 +35,8 @@ async def look_up(plane: Lookups, action: Action[Any], aim: Aim[Any]) -> Found:
             return await _operations(plane, value.app_id)
         case Reads.DELIVERIES:
             return await _deliveries(plane, value.app_id)
+        case Reads.ROLES:
+            return Found(role_options(value))
         case _:
             return await _of_workspaces(plane, action, value)
 

@@ -3,9 +3,10 @@
 `version` is what the object looked like when the question was put (`protocol.versions`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+from protocol.accounts import Role
 from protocol.jobs import CreateJob
 
 
@@ -191,6 +192,71 @@ class AttachTerminal:
     plane: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class DeployForOwner:
+    """Deploy an app as its owner would; what is not said is as in its newest job."""
+
+    app_id: str
+    git_ref: str = ""
+    image: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RollBackForOwner:
+    """Deploy an earlier release of somebody's app again; `version` is what its releases looked like."""
+
+    app_id: str
+    release: int
+    version: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StopForOwner:
+    """Stop somebody's app, and free its owner's place."""
+
+    app_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetAccount:
+    """Let a user log in (`enabled`), or no longer."""
+
+    user_id: str
+    name: str
+    enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SetRole:
+    """Let a user be something else."""
+
+    user_id: str
+    name: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class SetPassword:
+    """Give a user another password."""
+
+    user_id: str
+    name: str
+    password: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AddAccount:
+    """A new account; without `user_id` of a new user."""
+
+    name: str
+    role: Role
+    password: str = field(repr=False)
+    user_id: str | None = None
+
+
+AccountOrder = SetAccount | SetRole | SetPassword | AddAccount
+EntryOrder = DeployForOwner | RollBackForOwner | StopForOwner | AccountOrder
+
 WorkspaceOrder = (
     StartWorkspace | StopWorkspace | MoveWorkspace | VacateWorkspaceNode | SetWorkspaceNode | AttachTerminal
 )
@@ -211,4 +277,5 @@ Order = (
     | TurnOperation
     | ResendResult
     | WorkspaceOrder
+    | EntryOrder
 )

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from console.live.actions import apps, jobs, nodes, runners, workspaces
+from console.live.actions import apps, jobs, nodes, runners, users, workspaces
 from console.live.actions.spec import Action
 
 ACTIONS: Final[tuple[Action[Any], ...]] = (
@@ -11,6 +11,7 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
     *apps.ACTIONS,
     *runners.ACTIONS,
     *workspaces.ACTIONS,
+    *users.ACTIONS,
 )
 
 

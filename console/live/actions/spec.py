@@ -38,6 +38,7 @@ class Reads(StrEnum):
     OPERATIONS = "operations"
     DELIVERIES = "deliveries"
     WORKSPACE_NODES = "workspace-nodes"
+    ROLES = "roles"
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +198,8 @@ def so_many(action: Action[Any], count: int) -> str:
             return tn("{count} node", "{count} nodes", count)
         case "workspace":
             return tn("{count} workspace", "{count} workspaces", count)
+        case "user":
+            return tn("{count} user", "{count} users", count)
         case "host":
             return tn("{count} workspace node", "{count} workspace nodes", count)
         case _:

@@ -10,13 +10,13 @@ from console.live.cells import Cell, Tone, cell, disk_bar, disk_tone, seconds_be
 from console.live.model import Scene
 from console.live.plain import line
 from console.live.trends import spark
-from console.live.views import jobs, nodes, runners
-from console.live.views.apps import condition_cell, why
+from console.live.views import jobs, nodes, runners, users
+from console.live.views.apps import row_of, why
+from console.live.views.apps import state_cell as app_state
 from console.live.views.drains import plan_lines, progress, state_cell
 from console.live.views.jobs import counts, eta, held_by, short, status_cell
 from console.live.views.tenants import memory, processes
 from console.live.words import t, tn
-from protocol.apps import AppView
 from protocol.drains import DrainView
 from protocol.jobs import JobStatus, JobView
 from protocol.nodes import NodeHealth, NodeView, RunnerHealth
@@ -243,17 +243,19 @@ def _drain(found: NodeView, scene: Scene) -> Lines:
 
 def app(scene: Scene, app_id: str) -> Lines:
     """One app: how it stands, what it uses, how its last jobs went, and how to look into it."""
-    found: AppView | None = scene.model.beside.of(topics.app(app_id)).get(app_id)
+    found = row_of(scene.model, app_id)
     lead: tuple[Cell, ...] = (Cell(t("app {app}", app=line(app_id)), Tone.STRONG),)
     if found is not None:
         where = t("on {node}", node=found.node_name or t("no node"))
         user = t("user {user}", user=found.user_id or t("unknown"))
-        lead = (condition_cell(found.condition), *lead, cell(user), cell(where))
+        named = (cell(found.app_name),) if found.app_name else ()
+        lead = (app_state(found), *lead, *named, cell(user), cell(where))
     used: AppStats | None = scene.model.beside.of(topics.app_stats(app_id)).get(app_id)
     return (
         _dotted(lead),
         *(((cell(why(found), Tone.WARN),),) if found is not None and why(found) else ()),
         *((titled("Uses", *_dotted(_use(used))),) if used is not None else ()),
+        *((titled("Address", cell(found.url or found.repo_ssh_url)),) if found and found.repo_ssh_url else ()),
         titled("Jobs", *_history(scene, app_id)),
         *_plain(line(_pending(each)) for each in (found.operations if found is not None else ())),
         titled("Look", Cell(line(f"funai app-logs {app_id} -f · funai app-stats {app_id} · funai app-shell {app_id}"))),
@@ -331,14 +333,12 @@ def drain(scene: Scene, drain_id: str) -> Lines:
 
 
 def user(scene: Scene, user_id: str) -> Lines:
-    """One user: what there is of theirs."""
-    backlog = scene.model.beside.backlog
-    found = backlog.users().get(user_id, {})
+    """One user: the account, how much of what the user may have is there, and how the jobs go."""
+    found = scene.model.beside.backlog.users().get(user_id, {})
     states = ", ".join(f"{count} {status.value.lower()}" for status, count in sorted(found.items()))
-    return (
-        (
-            cell(t("user {user}", user=user_id), Tone.STRONG),
-            Cell(f" · {t('jobs: {states}', states=states or t('none'))}"),
-        ),
-        (cell(t("apps {names}", names=", ".join(sorted(backlog.apps_of(user_id))) or t("none"))),),
-    )
+    jobs_of = t("jobs: {states}", states=states or t("none"))
+    row = users.USERS.objects(scene.model).get(user_id)
+    if row is None:
+        return ((cell(t("user {user}", user=user_id), Tone.STRONG), Cell(f" · {jobs_of}")),)
+    account, room, *_ = users.sheet(row, scene)
+    return ((Cell(account, Tone.STRONG),), (Cell(room),), (Cell(line(jobs_of)),))

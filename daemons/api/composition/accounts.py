@@ -9,23 +9,29 @@ from aiohttp import web
 from daemons.api.adapters.access_tokens import JwtTokens
 from daemons.api.adapters.passwords import Argon2Passwords, Hardness
 from daemons.api.adapters.sql.accounts import SqlAccounts, SqlApiKeys
+from daemons.api.adapters.sql.login_failures import SqlLoginFailures
 from daemons.api.adapters.sql.sessions import SqlSessions
 from daemons.api.domain.accounts import AccountExists, BeyondRole, Lives, NotLoggedIn, UnknownAccount, WeakPassword
 from daemons.api.domain.rates import LoginRates, Rate, TooOften
 from daemons.api.http.accounts import AccountRoutes, ApiKeyRoutes
-from daemons.api.http.doors import Doors, Gates
+from daemons.api.http.doors import Doors, Gates, People
 from daemons.api.http.sessions import SessionRoutes
 from daemons.api.ports.accounts import ApiKeyLimit, LoginOff, TooManyLogins
 from daemons.api.services.accounts import Accounts, ApiKeys
 from daemons.api.services.limits import Limits
+from daemons.api.services.rights import AccountRights
 from daemons.api.services.sessions import Sessions
+from daemons.api.services.watch import Watch
 from daemons.api.settings import ApiSettings
 from daemons.kit.auth import Access
 from daemons.kit.clock import Clock
 from daemons.kit.problems import Problems
 from daemons.kit.settings import revealed
-from daemons.kit.sql import Database
+from daemons.kit.sql import Database, DatabaseUnavailable
+from daemons.kit.tasks import Loop, every
 from protocol.errors import ErrorReason
+
+_FORGET_SECONDS: Final = 600.0
 
 ACCOUNT_PROBLEMS: Final[Problems] = {
     WeakPassword: (400, ErrorReason.INVALID_REQUEST),
@@ -43,7 +49,7 @@ ACCOUNT_PROBLEMS: Final[Problems] = {
 @dataclass(frozen=True, slots=True)
 class AccountParts:
     """How accounts are kept; without secrets for tokens nobody can log in. `dear` is how often somebody may make
-    expensive calls."""
+    expensive calls, `recheck_seconds` how often is asked whether somebody may go on who holds a line open."""
 
     jwt_secrets: Sequence[str] = field(default=(), repr=False)
     issuer: str = "fun-ai-studio"
@@ -52,6 +58,7 @@ class AccountParts:
     logins: LoginRates = field(default_factory=LoginRates)
     dear: Rate = field(default_factory=lambda: Rate(120, 60))
     origins: Sequence[str] = ()
+    recheck_seconds: float = 5.0
 
 
 def account_parts(settings: ApiSettings) -> AccountParts:
@@ -72,6 +79,7 @@ def account_parts(settings: ApiSettings) -> AccountParts:
         ),
         dear=Rate(settings.expensive_calls, settings.expensive_calls_per_minute),
         origins=settings.cors_origins,
+        recheck_seconds=settings.recheck_seconds,
     )
 
 
@@ -85,12 +93,23 @@ class AccountsOfApi:
         self._passwords = passwords
         tokens = JwtTokens(parts.jwt_secrets, parts.issuer, clock)
         self.accounts, self.keys = Accounts(store, passwords), ApiKeys(SqlApiKeys(database))
-        self.sessions = Sessions(store, SqlSessions(database), passwords, tokens, parts.lives, parts.logins)
+        live, failures = SqlSessions(database), SqlLoginFailures(database, parts.logins.account)
+        self.sessions = Sessions(store, live, failures, passwords, tokens, parts.lives, parts.logins.address)
+        rights = AccountRights(self.sessions, self.accounts, self.keys)
+        self.watch = Watch(rights, parts.recheck_seconds, parts.lives.access)
 
     def doors(self, access: Access, gates: Gates) -> Doors:
         """The door of all routes."""
         limits = Limits("you ask for too much at once", self._dear)
-        return Doors(access, gates, self.sessions, self.accounts, self.keys, limits)
+        return Doors(access, gates, People(self.sessions, self.accounts, self.keys), limits, self.watch)
+
+    def loops(self) -> Sequence[Loop]:
+        """What is to be done as long as the API runs."""
+
+        async def forget() -> None:
+            await every(_FORGET_SECONDS, self.sessions.tidy, expected=(DatabaseUnavailable,))
+
+        return forget, self.watch.run
 
     async def close(self, _app: web.Application) -> None:
         """No password is hashed any more."""

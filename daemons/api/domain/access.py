@@ -1,7 +1,9 @@
 """Who may do what. Every decision about a person's rights is made here, from the token's subject alone."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from protocol.accounts import Role
 
 
 class WrongUser(Exception):
@@ -17,6 +19,17 @@ class Subject:
     """The person a token stands for."""
 
     user_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """By what somebody was let in: a session, an API key (its hash), or neither: a token of the settings. With another
+    role than `role` they would be somebody else."""
+
+    user_id: int
+    role: Role
+    session_id: str | None = None
+    key: str | None = field(default=None, repr=False)
 
 
 def check_named(subject: Subject, named: str | None) -> None:

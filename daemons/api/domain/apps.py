@@ -8,8 +8,6 @@ from protocol.api import AppState, RepoStatus
 from protocol.jobs import JobStatus
 
 FIRST_APP_ID: Final = 20001
-MOST_APPS: Final = 20
-MOST_LIVE_APPS: Final = 3
 #: A place taken for a deployment younger than this is never given away: its job may be on its way to the queue. The
 #: call that queues it ends within 8 s.
 FRESH_PLACE_MS: Final = 15_000
@@ -27,11 +25,12 @@ class NameTaken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An app as its owner asks for it."""
+    """An app as its owner asks for it; an empty `slug` gives up the one it has."""
 
     name: str | None = None
     description: str | None = None
     type: str | None = None
+    slug: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +52,7 @@ class App:
     updated_at: int
     repo_status: RepoStatus = RepoStatus.PENDING
     repo_reason: str | None = None
+    slug: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,9 @@ _MOVES: Final = f"{_ADMIN}/workspace-moves"
 _SPACES: Final = f"{_ADMIN}/workspaces"
 _BACKUPS: Final = f"{_ADMIN}/workspace-backups"
 _USERS: Final = f"{_ADMIN}/users"
+_RUNTIME: Final = f"{_ADMIN}/deploy-nodes"
 
+_ANYONE: Final = Row(Rule.ANYONE)
 _USER: Final = Row(Rule.USER)
 _DEAR: Final = Row(Rule.USER, expensive=True)
 _SESSION: Final = Row(Rule.SESSION)
@@ -64,14 +66,14 @@ _OPERATOR: Final = Row(Rule.OPERATOR)
 _ADMINS: Final = Row(Rule.ADMIN)
 
 RULES: Final[Mapping[tuple[str, str], Row]] = {
-    ("GET", "/internal/health"): Row(Rule.ANYONE),
-    ("GET", "/internal/ready"): Row(Rule.ANYONE),
-    ("GET", "/metrics"): Row(Rule.ANYONE),
-    ("GET", "/openapi.json"): Row(Rule.ANYONE),
+    ("GET", "/internal/health"): _ANYONE,
+    ("GET", "/internal/ready"): _ANYONE,
+    ("GET", "/metrics"): _ANYONE,
+    ("GET", "/openapi.json"): _ANYONE,
     ("POST", RESULTS_PATH): Row(Rule.SIGNED),
     ("POST", PUSHES_PATH): Row(Rule.SIGNED),
-    ("POST", f"{_API}/auth/login"): Row(Rule.ANYONE),
-    ("POST", f"{_API}/auth/refresh"): Row(Rule.ANYONE),
+    ("POST", f"{_API}/auth/login"): _ANYONE,
+    ("POST", f"{_API}/auth/refresh"): _ANYONE,
     ("POST", f"{_API}/auth/logout"): _SESSION,
     ("POST", f"{_API}/auth/password"): _SESSION,
     ("GET", f"{_API}/user/me"): _USER,
@@ -86,6 +88,9 @@ RULES: Final[Mapping[tuple[str, str], Row]] = {
     ("POST", f"{_API}/app/open-editor"): _DEAR,
     ("GET", f"{_API}/app/push-to-deploy"): _USER,
     ("POST", f"{_API}/app/push-to-deploy"): _USER,
+    ("GET", f"{_API}/app/slug/check"): _USER,
+    # What no other route takes: where an app is by its slug, or a page that says that it is nowhere.
+    ("GET", "/{slug}"): Row(Rule.ANYONE),
     ("GET", f"{_API}/app/delete"): _DEAR,
     ("POST", f"{_API}/app/delete"): _DEAR,
     ("GET", f"{_API}/deploy/app/list"): _USER,
@@ -142,6 +147,35 @@ RULES: Final[Mapping[tuple[str, str], Row]] = {
     ("POST", f"{_USERS}/set-enabled"): _ADMINS,
     ("POST", f"{_USERS}/set-role"): _ADMINS,
     ("POST", f"{_USERS}/set-password"): _ADMINS,
+    ("GET", f"{_RUNTIME}/list"): _OPERATOR,
+    ("GET", f"{_RUNTIME}/placements"): _OPERATOR,
+    ("GET", f"{_RUNTIME}/health"): _OPERATOR,
+    ("GET", f"{_RUNTIME}/runners/list"): _OPERATOR,
+    ("GET", f"{_RUNTIME}/jobs/list"): _OPERATOR,
+    ("GET", f"{_RUNTIME}/drains/list"): _OPERATOR,
+    ("GET", f"{_RUNTIME}/drains/show"): _OPERATOR,
+    ("POST", f"{_RUNTIME}/set-enabled"): _OPERATOR,
+    ("POST", f"{_RUNTIME}/reassign"): _OPERATOR,
+    ("POST", f"{_RUNTIME}/drain"): _OPERATOR,
+    ("POST", f"{_RUNTIME}/runners/set-drained"): _OPERATOR,
+    ("POST", f"{_RUNTIME}/jobs/cancel"): _OPERATOR,
+    ("POST", f"{_RUNTIME}/jobs/retry"): _OPERATOR,
+    ("POST", f"{_RUNTIME}/drains/preview"): _OPERATOR,
+    ("POST", f"{_RUNTIME}/drains/start"): _OPERATOR,
+    ("POST", f"{_RUNTIME}/drains/pause"): _OPERATOR,
+    ("POST", f"{_RUNTIME}/drains/resume"): _OPERATOR,
+    ("POST", f"{_RUNTIME}/drains/undo"): _OPERATOR,
+    ("POST", f"{_RUNTIME}/drains/cancel"): _OPERATOR,
+    # Whoever says where a node's agent is gets the agents' token, and its apps.
+    ("POST", f"{_RUNTIME}/upsert"): _ADMINS,
+    # The operators' page is the same for everybody; what it shows is not.
+    ("GET", "/admin/nodes.html"): _ANYONE,
+    ("GET", "/admin/nodes-admin.html"): _ANYONE,
+    ("GET", "/admin/nodes-assets/{name}"): _ANYONE,
+    ("GET", "/nodes.html"): _ANYONE,
+    ("GET", "/nodes-admin.html"): _ANYONE,
+    ("GET", "/workspace-nodes{rest}.html"): _ANYONE,
+    ("GET", "/deploy-nodes.html"): _ANYONE,
 }
 
 #: Of calls to workspaces those that keep a node busy.

@@ -50,9 +50,9 @@ class AppRoutes:
 
     @Answers(AppInfo, refuses=(404, 409))
     async def update(self, request: web.Request) -> web.Response:
-        """Another name, description or type."""
+        """Another name, description, type or slug."""
         order = await read(request, UpdateApp)
-        draft = Draft(order.app_name, order.app_description, order.app_type)
+        draft = Draft(order.app_name, order.app_description, order.app_type, order.app_slug)
         app, standing = await self._apps.update(subject(request), order.app_id, draft)
         return reply(self.view(app, standing))
 
@@ -106,6 +106,7 @@ class AppRoutes:
             access_url=ready,
             status_as_of=None if standing.as_of is None else moment(standing.as_of),
             stop_pending=standing.stop_pending,
+            app_slug=app.slug,
             repo_ssh_url=self._hosting.repository_url(app.user_id, app.id),
             repo_status=app.repo_status,
             repo_reason=app.repo_reason,

@@ -1,13 +1,14 @@
 """Who calls: the gates of the API entry, and the person behind an admitted request."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from aiohttp import web
 
-from daemons.api.domain.access import Subject
+from daemons.api.domain.access import Proof, Subject
 from daemons.api.domain.accounts import Session
+from daemons.api.services.watch import Held
 from daemons.kit.auth import CALLER, Gate, Network
 from daemons.kit.bodies import InvalidRequest
 from protocol.accounts import Role
@@ -21,19 +22,29 @@ _MOST_KEY_CHARACTERS: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody who proved who they are; `session` is there for those who logged in."""
+    """Somebody who proved who they are; `session` is there for those who logged in, `key` is what is kept of the API
+    key of those who showed one."""
 
     subject: Subject
     role: Role
     session: Session | None = None
+    key: str | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:
         """For counting and for logs."""
         return f"{_USER}{self.subject.user_id}"
 
+    @property
+    def proof(self) -> Proof:
+        """What their right to go on is looked up by."""
+        session_id = self.session.id if self.session is not None else None
+        return Proof(self.subject.user_id, self.role, session_id, self.key)
+
 
 PERSON: Final = web.RequestKey("person", Person)
+#: A person's request while it is answered.
+HELD: Final = web.RequestKey("held", Held)
 
 
 def user_gates(tokens: Mapping[int, Sequence[str]]) -> tuple[Gate, ...]:

@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, assert_never
 
 import orjson
@@ -11,16 +12,17 @@ from aiohttp import web
 
 from daemons.api.domain.access import Subject, check_named
 from daemons.api.domain.rules import Named, Row, Rule, expensive, row_of
-from daemons.api.http.callers import PERSON, SCHEME, Person, person_of_gate
-from daemons.api.services.accounts import KEY_PREFIX, Accounts, ApiKeys
+from daemons.api.http.callers import HELD, PERSON, SCHEME, Person, person_of_gate
+from daemons.api.services.accounts import Accounts, ApiKeys
 from daemons.api.services.limits import Limits
-from daemons.api.services.sessions import Sessions
+from daemons.api.services.sessions import Sessions, digest
+from daemons.api.services.watch import Held, Watch
 from daemons.kit.auth import CALLER, SOURCE, Access, Forbidden, Gate, Unauthorized
 from daemons.kit.bodies import InvalidRequest
 from daemons.kit.openapi import check_described
 from daemons.kit.settings import Misconfigured
 from protocol.accounts import Role
-from protocol.headers import ADMIN_TOKEN, AUTHORIZATION
+from protocol.headers import ADMIN_TOKEN, API_KEY_PREFIX, AUTHORIZATION
 
 logger = logging.getLogger(__name__)
 
@@ -40,18 +42,26 @@ class Gates:
     gateways: Gate
 
 
+@dataclass(frozen=True, slots=True)
+class People:
+    """Who shows something that is in the tables."""
+
+    sessions: Sessions
+    accounts: Accounts
+    keys: ApiKeys
+
+
 class Doors:
     """A middleware over `RULES`."""
 
-    def __init__(
-        self, access: Access, gates: Gates, sessions: Sessions, accounts: Accounts, keys: ApiKeys, limits: Limits
-    ) -> None:
+    def __init__(self, access: Access, gates: Gates, people: People, limits: Limits, watch: Watch) -> None:
         self._access = access
         self._gates = gates
-        self._sessions = sessions
-        self._accounts = accounts
-        self._keys = keys
+        self._sessions = people.sessions
+        self._accounts = people.accounts
+        self._keys = people.keys
         self._limits = limits
+        self._watch = watch
 
     def middleware(self) -> Any:
         """Checks every request that resolved to a route; 404 and 405 pass through to be answered as such."""
@@ -66,9 +76,17 @@ class Doors:
                 await self._admit(request, row)
                 if expensive(row, request.path):
                     self._limits.take(request[CALLER])
-            return await handler(request)
+            return await self._answered(request, handler)
 
         return middleware
+
+    async def _answered(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        person = request.get(PERSON)
+        if person is None:
+            return await handler(request)
+        held = request[HELD] = Held(person.proof, partial(_cut, request))
+        with self._watch.over(held):
+            return await handler(request)
 
     async def _admit(self, request: web.Request, row: Row) -> None:
         match row.rule:
@@ -94,7 +112,7 @@ class Doors:
         else:
             person = await self._person(request)
             if not person.role.covers(wanted):
-                raise Forbidden(f"this needs the role {wanted.value}")
+                raise Forbidden(f"this needs the role {wanted.value}; ask somebody who has it")
             self._access.require_inside(request, self._gates.admin.networks)
         if request.method not in ("GET", "HEAD"):
             said = {"caller": request[CALLER], "source_address": request[SOURCE], "path": request.path}
@@ -117,9 +135,9 @@ class Doors:
         self._access.note(request)
         given = request.headers.getall(AUTHORIZATION, [])
         token = given[0].removeprefix(SCHEME).strip() if len(given) == 1 and given[0].startswith(SCHEME) else ""
-        if token.startswith(KEY_PREFIX):
+        if token.startswith(API_KEY_PREFIX):
             account, role = await self._keys.holder(token)
-            return Person(Subject(account.user_id), role)
+            return Person(Subject(account.user_id), role, key=digest(token))
         if token.count(".") == 2 and not any(gate.proves(request) for gate in self._gates.people):
             session = await self._sessions.of_token(token)
             return Person(Subject(session.account.user_id), session.account.role, session)
@@ -129,6 +147,12 @@ class Doors:
         person = person_of_gate(request)
         await self._accounts.check_enabled(person.subject.user_id)
         return person
+
+
+def _cut(request: web.Request) -> None:
+    """Only a line that breaks says that this is not the end of what was asked for."""
+    if request.transport is not None:
+        request.transport.abort()
 
 
 def check_routes(router: web.UrlDispatcher) -> None:

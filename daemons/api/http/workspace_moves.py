@@ -6,6 +6,7 @@ from typing import Final
 from aiohttp import web
 
 from daemons.api.domain.moves import Move
+from daemons.api.http.conditional import unless_known
 from daemons.api.http.workspace_nodes import raw_node
 from daemons.api.services.moves import Moves
 from daemons.kit.bodies import number, query, read, reply
@@ -58,7 +59,8 @@ class WorkspaceMoveRoutes:
         limit = number(request, "limit", default=100, low=1, high=1000)
         total, found = await self._moves.list(wanted.node_id, wanted.active, offset, limit)
         names = await self._moves.names()
-        return reply(WorkspaceMoves(total=total, items=tuple(_view(move, names) for move in found)))
+        moves = WorkspaceMoves(total=total, items=tuple(_view(move, names) for move in found))
+        return unless_known(request, reply(moves))
 
     @Answers(WorkspaceMove, refuses=(404,))
     async def show(self, request: web.Request) -> web.Response:

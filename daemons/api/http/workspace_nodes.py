@@ -7,6 +7,7 @@ from typing import Final
 from aiohttp import web
 
 from daemons.api.domain.workspaces import Beat, Load, Placement, WorkspaceNode
+from daemons.api.http.conditional import unless_known
 from daemons.api.services.workspace_nodes import Standing, WorkspaceNodes
 from daemons.kit.auth import CALLER, Gate, Network
 from daemons.kit.bodies import number, query, read, reply
@@ -67,13 +68,13 @@ class WorkspaceNodeRoutes:
         beat = await read(request, WorkspaceNodeHeartbeat)
         return reply(raw_node(await self._nodes.hear(_beat(beat), request[CALLER].removeprefix(_NODE) or None)))
 
-    @Answers(NodesView)
-    async def all(self, _request: web.Request) -> web.Response:
+    @Answers(NodesView, also={304: "as it was"}, headers=("If-None-Match",))
+    async def all(self, request: web.Request) -> web.Response:
         """Every node."""
         standings, users = await self._nodes.all()
         views = tuple(_view(each) for each in standings)
         placed = sum(each.users.assigned for each in standings)
-        return reply(NodesView(total_users=users, total_placements=placed, nodes=views))
+        return unless_known(request, reply(NodesView(total_users=users, total_placements=placed, nodes=views)))
 
     @Answers(RawWorkspaceNode, refuses=(404, 409))
     async def save(self, request: web.Request) -> web.Response:

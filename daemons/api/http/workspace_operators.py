@@ -14,13 +14,13 @@ from pydantic import ValidationError
 
 from daemons.api.domain.forwarding import PREFIX, returned_headers
 from daemons.api.domain.workspaces import Placement, WorkspaceNode
-from daemons.api.http.workspaces import REFUSED_LINES, streamed
+from daemons.api.http.workspaces import REFUSED_LINES, bridged, streamed
 from daemons.api.ports.workspaces import NodeCall, NodeCalls, NodeRefusedSocket
 from daemons.api.services.workspace_operators import OperatedWorkspaces, Standing
 from daemons.kit.auth import CALLER, SOURCE
 from daemons.kit.bodies import number, query, refuse, reply
 from daemons.kit.openapi import EVENTS, SOCKET, Answers
-from daemons.kit.sockets import NORMAL, RESTARTING, End, Ended, bridge
+from daemons.kit.sockets import NORMAL, RESTARTING, End, Ended
 from protocol.workspace_nodes import OfWorkspaceNode
 from protocol.workspace_operators import (
     EXEC_ORDER,
@@ -156,7 +156,7 @@ class WorkspaceOperatorRoutes:
         self._lines.add(line)
         try:
             await upstream.send(aiohttp.WSMsgType.TEXT, first)
-            await bridge(line, upstream)
+            await bridged(request, line, upstream)
         finally:
             self._lines.discard(line)
             _logged(request, "exec", way, "ended", **said)

@@ -20,14 +20,15 @@ from daemons.api.domain.forwarding import (
     returned_headers,
 )
 from daemons.api.domain.workspaces import NoWorkspace, Placement, WorkspaceNode
-from daemons.api.http.callers import subject
+from daemons.api.http.callers import HELD, subject
 from daemons.api.ports.workspaces import NodeAnswer, NodeCall, NodeCalls, NodeRefusedSocket, NodeUnreachable, NotTheNode
 from daemons.api.services.node_room import NodeRoom
 from daemons.api.services.workspace_ways import Way, Ways
 from daemons.kit.auth import Gate
 from daemons.kit.bodies import InvalidRequest, refuse, reply
 from daemons.kit.openapi import Answers
-from daemons.kit.sockets import RESTARTING, End, Ended, bridge
+from daemons.kit.sockets import REFUSED, RESTARTING, End, Ended, bridge
+from daemons.kit.tasks import first
 from protocol import headers
 from protocol.errors import ErrorReason
 from protocol.workspace_runs import RunState, RunView
@@ -150,7 +151,7 @@ class WorkspaceRoutes:
             line = End(socket)
             self._lines.add(line)
             try:
-                await bridge(line, upstream)
+                await bridged(request, line, upstream)
             finally:
                 self._lines.discard(line)
             return socket
@@ -203,6 +204,19 @@ async def _pieces(request: web.Request) -> AsyncIterator[bytes]:
             yield piece
     except (TimeoutError, ConnectionError, web.RequestPayloadError):
         raise InvalidRequest("body: ended early", ["body"]) from None
+
+
+async def bridged(request: web.Request, line: End, upstream: End) -> None:
+    """A line until it ends, or the right to it does: that is said to the client in the way of lines."""
+    over = asyncio.Event()
+    if (held := request.get(HELD)) is not None:
+        held.end = over.set
+
+    async def ended() -> None:
+        await over.wait()
+        await line.close(Ended(REFUSED, b"you may not go on; log in again"))
+
+    await first(bridge(line, upstream), ended())
 
 
 async def streamed(request: web.Request, response: web.StreamResponse, answer: NodeAnswer) -> web.StreamResponse:

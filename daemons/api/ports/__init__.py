@@ -165,7 +165,11 @@ class AppStore(Protocol):
         ...
 
     async def update(self, app: App, draft: Draft) -> App:
-        """Change what the draft names. Raises NameTaken, NotFound."""
+        """Change what the draft names, all of it or nothing. Raises NameTaken, SlugTaken, NotFound."""
+        ...
+
+    async def slug_holder(self, slug: str) -> int | None:
+        """The app that has the slug; of a deleted one until its deletion has ended."""
         ...
 
     async def app(self, app_id: int) -> App | None:

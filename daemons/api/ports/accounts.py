@@ -116,6 +116,23 @@ class SessionStore(Protocol):
         ...
 
 
+class LoginFailures(Protocol):
+    """Table `fun_ai_login_failure`: how often wrong passwords came for a name, whoever has it, at all processes of the
+    API together. Names are hashes."""
+
+    async def take(self, name: str) -> float:
+        """One more and 0, or how many seconds are to be waited before there may be one."""
+        ...
+
+    async def give_back(self, name: str) -> None:
+        """The last one was none."""
+        ...
+
+    async def tidy(self) -> int:
+        """Forget names that nothing is owed for; how many."""
+        ...
+
+
 class ApiKeyStore(Protocol):
     """Table `fun_ai_api_key`."""
 

@@ -23,7 +23,8 @@ class RepositoryHost(RepositoryRemover, Protocol):
     raises RepositoryTrouble. Whoever makes one and dies halfway has somebody else make it once more."""
 
     async def create(self, repository: str, files: Mapping[str, str]) -> None:
-        """It is there, closed to strangers. With `files`, its `main` has them by path: those that it did not have."""
+        """It is there, closed to strangers. One that is new begins with `files`, by path; of one that is not, nothing
+        is changed, but what was left half done may be completed."""
         ...
 
     async def admit_bots(self, repository: str) -> None:

@@ -10,11 +10,10 @@ from daemons.api.domain.accounts import Account, BeyondRole, NotLoggedIn, Unknow
 from daemons.api.ports.accounts import AccountStore, ApiKey, ApiKeyStore, Passwords
 from daemons.api.services.sessions import digest
 from protocol.accounts import Role
+from protocol.headers import API_KEY_PREFIX
 
 logger = logging.getLogger(__name__)
 
-#: What API keys begin with, so that they are found where they should not be.
-KEY_PREFIX: Final = "fuk_"
 _MOST_KEYS: Final = 20
 
 
@@ -75,7 +74,7 @@ class ApiKeys:
         """What is kept, and the key itself, which nobody sees again. Raises BeyondRole, ApiKeyLimit."""
         if not account.role.covers(role):
             raise BeyondRole(f"role: a key can be at most {account.role.value}, as you are")
-        key = KEY_PREFIX + secrets.token_urlsafe(32)
+        key = API_KEY_PREFIX + secrets.token_urlsafe(32)
         return await self._keys.add(account.user_id, title, role, digest(key), days, _MOST_KEYS), key
 
     async def of(self, account: Account) -> Sequence[ApiKey]:
@@ -89,7 +88,11 @@ class ApiKeys:
 
     async def holder(self, key: str) -> tuple[Account, Role]:
         """Whose key this is and what it may do: never more than its holder may by now. Raises NotLoggedIn."""
-        found = await self._keys.holder(digest(key))
+        return await self.holder_of(digest(key))
+
+    async def holder_of(self, key_hash: str) -> tuple[Account, Role]:
+        """The same by what is kept of the key. Raises NotLoggedIn."""
+        found = await self._keys.holder(key_hash)
         if found is None or not found[0].enabled:
             raise NotLoggedIn("the API key is not valid")
         account, kept = found

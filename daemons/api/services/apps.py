@@ -6,13 +6,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from daemons.api.domain.access import Subject
-from daemons.api.domain.apps import MOST_APPS, App, Draft, Standing, at_rest_after_stop, remembered, standing
+from daemons.api.domain.apps import App, Draft, Standing, at_rest_after_stop, remembered, standing
+from daemons.api.domain.slugs import require_free
 from daemons.api.ports import AppBusy, AppStore, DeployPlane, PlaneUnreachable, ResultStore
 from daemons.api.services.attempts import attempts
 from daemons.api.services.keys import KeyRing
 from daemons.api.services.ownership import Ownership
 from daemons.api.services.repositories import Repositories
-from protocol.api import AppState
+from protocol.api import MOST_APPS, AppState
 
 #: All that the control plane keeps of an app, also after a burst of orders that superseded each other.
 _HISTORY = 200
@@ -52,7 +53,9 @@ class Apps:
         return app, Standing(AppState.CREATED)
 
     async def update(self, subject: Subject, app_id: str, draft: Draft) -> AppWithStanding:
-        """Change what the draft names. Raises NotFound, NameTaken, AppBusy while a deployment goes on, PlaneError."""
+        """Change what the draft names. Raises NotFound, NameTaken, SlugTaken, SlugReserved, AppBusy while a deployment
+        goes on, PlaneError."""
+        require_free(draft.slug or "")
         app, state = await self.one(subject, app_id)
         if state.status is AppState.DEPLOYING:
             raise AppBusy(f"app {app.id} is being deployed; change it when that is over")
@@ -62,6 +65,10 @@ class Apps:
         """One app. Raises NotFound, PlaneError."""
         app = await self._ownership.app(subject, app_id)
         return (await self._with_standing([app]))[0]
+
+    async def standing_of(self, app: App) -> Standing:
+        """What the app's jobs say about it. Raises PlaneError."""
+        return (await self._with_standing([app]))[0][1]
 
     async def of(self, subject: Subject) -> Sequence[AppWithStanding]:
         """All the subject's apps, oldest first. Raises PlaneError."""

@@ -5,9 +5,10 @@ API processes. A place is given back when the app is stopped; places of apps tha
 deployment failed or was cancelled) are found by asking the control plane, only when somebody needs one.
 """
 
-from daemons.api.domain.apps import FRESH_PLACE_MS, MOST_LIVE_APPS, App, AppLimit, live
+from daemons.api.domain.apps import FRESH_PLACE_MS, App, AppLimit, live
 from daemons.api.ports import AppStore, DeployPlane
 from daemons.api.services.attempts import attempts
+from protocol.api import MOST_LIVE_APPS
 
 #: All that the control plane keeps of an app, also after a burst of orders that superseded each other.
 _HISTORY = 200

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from daemons.api.domain.accounts import Account, Lives, NotLoggedIn, Session, check_password, normal
-from daemons.api.domain.rates import LoginRates, origin
-from daemons.api.ports.accounts import AccessTokens, AccountStore, Match, Passwords, SessionStore
+from daemons.api.domain.rates import Rate, TooOften, origin
+from daemons.api.ports.accounts import AccessTokens, AccountStore, LoginFailures, Match, Passwords, SessionStore
 from daemons.api.services.limits import Limits
+from protocol.accounts import Role
 
 logger = logging.getLogger(__name__)
 
@@ -36,18 +37,19 @@ class Sessions:
         self,
         accounts: AccountStore,
         sessions: SessionStore,
+        failures: LoginFailures,
         passwords: Passwords,
         tokens: AccessTokens,
         lives: Lives,
-        rates: LoginRates,
+        address_rate: Rate,
     ) -> None:
         self._accounts = accounts
         self._sessions = sessions
         self._passwords = passwords
         self._tokens = tokens
         self._lives = lives
-        self._failures = Limits("too many wrong passwords for this account", rates.account)
-        self._attempts = Limits("too many logins from your address", rates.address)
+        self._failures = failures
+        self._attempts = Limits("too many logins from your address", address_rate)
 
     async def login(self, name: str, password: str, address: str) -> Granted:
         """A new session. Raises NotLoggedIn, TooOften, TooManyLogins, LoginOff."""
@@ -89,26 +91,33 @@ class Sessions:
         """Whose access token this is, as long as the session lasts, the account is enabled and its role is the token's.
         Raises NotLoggedIn."""
         claims = self._tokens.read(token)
-        session = await self._sessions.session(claims.session_id)
-        if session is None or not session.account.enabled or session.account.user_id != claims.user_id:
+        return await self.lasting(claims.session_id, claims.user_id, claims.role)
+
+    async def lasting(self, session_id: str, user_id: int, role: Role) -> Session:
+        """The session, as long as it is that user's and the account is enabled with that role. Raises NotLoggedIn."""
+        session = await self._sessions.session(session_id)
+        if session is None or not session.account.enabled or session.account.user_id != user_id:
             raise NotLoggedIn("the session is over; log in again")
-        if session.account.role is not claims.role:
+        if session.account.role is not role:
             raise NotLoggedIn("the account's role has changed; refresh the access token")
         return session
 
     async def tidy(self) -> None:
-        """Forget sessions that have ended."""
+        """Forget sessions that have ended, and failures that are long ago."""
         await self._sessions.tidy()
+        await self._failures.tidy()
 
     async def _proven(self, name: str, password: str, address: str) -> tuple[Account, str]:
         """The account whose password this is, with its hash. One that does not exist is looked for as long."""
-        self._failures.take(name)
+        # Counted before it is checked: of many at once no more are tried than of many one after the other.
+        if wait := await self._failures.take(digest(name)):
+            raise TooOften("too many wrong passwords for this account", wait)
         found = await self._accounts.named(name)
         match = await self._passwords.check(found[1] if found else None, normal(password))
         if found is None or match is Match.NO or not found[0].enabled:
             logger.info("a login failed", extra={"source_address": address, "known": found is not None})
             raise NotLoggedIn(_WRONG)
-        self._failures.give_back(name)
+        await self._failures.give_back(digest(name))
         account, password_hash = found
         if match is Match.STALE:
             fresh = await self._passwords.hash(normal(password))

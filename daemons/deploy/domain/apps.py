@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from daemons.deploy.domain.jobs import Job
 from daemons.deploy.domain.nodes import AppRun, Placement, RuntimeNode, unwell
 from daemons.deploy.domain.operations import Operation, words
+from daemons.deploy.domain.releases import Release
 from protocol.apps import AppCondition
 from protocol.jobs import JobStatus
 from protocol.nodes import UnwellApp
@@ -30,6 +31,7 @@ class AppFacts:
     run: AppRun | None
     active: Sequence[Job]
     operations: Sequence[Operation]
+    newest: Release | None = None
 
     @property
     def known(self) -> bool:

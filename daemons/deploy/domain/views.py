@@ -312,4 +312,6 @@ def app_view(facts: AppFacts, now: int) -> AppView:
         job_id=facts.active[0].id if facts.active else None,
         run=app_run_view(facts.run) if facts.run else None,
         operations=tuple(operation_view(each, now) for each in facts.operations),
+        release=facts.newest.number if facts.newest else None,
+        commit=facts.newest.commit if facts.newest else None,
     )

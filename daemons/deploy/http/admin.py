@@ -5,13 +5,13 @@ from typing import Literal
 from aiohttp import web
 
 from daemons.deploy.domain.views import node_view, placement_view, runner_view
-from daemons.deploy.http.requests import caller, expected
+from daemons.deploy.http.requests import caller
 from daemons.deploy.services.feed import Feed
 from daemons.deploy.services.housekeeping import Housekeeping
 from daemons.deploy.services.placements import Placements
 from daemons.deploy.services.reading import Reader, Thresholds
 from daemons.deploy.services.registry import NodeRegistry, RunnerRegistry
-from daemons.kit.bodies import number, query, read, reply
+from daemons.kit.bodies import expected, number, query, read, reply
 from daemons.kit.openapi import Answers
 from protocol.base import Wire
 from protocol.events import Snapshot

@@ -6,13 +6,13 @@ from aiohttp import web
 
 from daemons.deploy.domain.operations import words
 from daemons.deploy.domain.views import app_view, operation_view
-from daemons.deploy.http.requests import app_in_path, caller, expected
+from daemons.deploy.http.requests import app_in_path, caller
 from daemons.deploy.ports import AppFilter
 from daemons.deploy.services.apps import Apps, Cleaned, Purged
 from daemons.deploy.services.catalogue import Catalogue
 from daemons.deploy.services.outbox import Attempt
 from daemons.deploy.services.retention import RepositoryRemoval
-from daemons.kit.bodies import number, query, read, reply
+from daemons.kit.bodies import expected, number, query, read, reply
 from daemons.kit.openapi import Answers
 from protocol.apps import AppCleaned, AppCommand, AppPage, AppPurged, AppStopped, AppView
 from protocol.base import Wire

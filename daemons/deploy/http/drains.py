@@ -6,9 +6,9 @@ from aiohttp import web
 
 from daemons.deploy.domain.drain_views import preview_view
 from daemons.deploy.domain.events import Actor
-from daemons.deploy.http.requests import caller, expected
+from daemons.deploy.http.requests import caller
 from daemons.deploy.services.drains import Drains
-from daemons.kit.bodies import InvalidRequest, number, read, reply
+from daemons.kit.bodies import InvalidRequest, expected, number, read, reply
 from daemons.kit.openapi import Answers
 from protocol.drains import DrainDetail, DrainPage, DrainPreview, PreviewDrain, StartDrain
 

@@ -7,11 +7,11 @@ from aiohttp import web
 
 from daemons.deploy.domain.listing import START, Place, Wanted, place_of
 from daemons.deploy.domain.views import job_view
-from daemons.deploy.http.requests import caller, expected, job_id, orderer
+from daemons.deploy.http.requests import caller, job_id, orderer
 from daemons.deploy.services.orders import Ordered, Orders
 from daemons.deploy.services.queue import JobQueue
 from daemons.deploy.services.reading import Reader
-from daemons.kit.bodies import InvalidRequest, number, query, read, reply
+from daemons.kit.bodies import InvalidRequest, expected, number, query, read, reply
 from daemons.kit.openapi import Answers
 from protocol.base import Wire
 from protocol.jobs import CreateJob, JobPage, JobStatus, JobView, RetryJob, TransitionJob

@@ -6,11 +6,11 @@ from aiohttp import web
 
 from daemons.deploy.domain.releases import Release, Review, config_of
 from daemons.deploy.domain.views import when
-from daemons.deploy.http.requests import app_in_path, caller, expected, orderer
+from daemons.deploy.http.requests import app_in_path, caller, orderer
 from daemons.deploy.services.reading import Reader
 from daemons.deploy.services.releases import ABOVE_ALL, Releases
 from daemons.deploy.services.rollback import Rollback
-from daemons.kit.bodies import InvalidRequest, number, read, reply
+from daemons.kit.bodies import InvalidRequest, expected, number, read, reply
 from daemons.kit.openapi import Answers
 from protocol.jobs import JobView
 from protocol.releases import CleanupView, ReleasePage, ReleaseView, RollbackApp, RollbackJob

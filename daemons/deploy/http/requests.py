@@ -11,13 +11,12 @@ from daemons.deploy.domain.jobs import JobNotFound
 from daemons.deploy.services.orders import Caller
 from daemons.kit.auth import CALLER, SOURCE
 from daemons.kit.bodies import InvalidRequest
-from protocol.headers import EXPECTED_VERSION, IDEMPOTENCY_KEY
+from protocol.headers import IDEMPOTENCY_KEY
 from protocol.names import AppId
 
 _APP_ID: Final = TypeAdapter[str](AppId)
 _JOB_ID: Final = re.compile(r"[0-9a-f-]{36}")
 #: Spaces only inside: some databases compare text without those at its end.
-_VERSION: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _KEY: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,126}[\x21-\x7e])?")
 
 
@@ -41,18 +40,6 @@ def app_in_path(request: web.Request) -> str:
 def caller(request: web.Request) -> Actor:
     """The kind of caller that was admitted and where it called from."""
     return Actor(request.get(CALLER, "anyone"), request.get(SOURCE) or None)
-
-
-def expected(request: web.Request) -> str | None:
-    """What the object of the change looked like to whoever decided it, if that was said. Raises InvalidRequest for what
-    is no version."""
-    given = request.headers.getall(EXPECTED_VERSION, [])
-    if not given:
-        return None
-    if len(given) > 1 or not _VERSION.fullmatch(given[0]):
-        rule = "must be given once and be 1 to 64 letters, digits, dots, dashes or underscores"
-        raise InvalidRequest(f"{EXPECTED_VERSION}: {rule}", [EXPECTED_VERSION])
-    return given[0]
 
 
 def orderer(request: web.Request) -> Caller:

@@ -48,7 +48,7 @@ async def facts_of(tx: Transaction, app_ids: Sequence[str]) -> Sequence[AppFacts
     """All that is known of these apps, in the order of their ids."""
     placements, runs = await tx.placements_of(app_ids), await tx.app_runs_of(app_ids)
     running, pending = await tx.running_of(app_ids), await tx.pending_of(app_ids)
-    owners = await tx.owners_of(app_ids)
+    owners, newest = await tx.owners_of(app_ids), await tx.newest_releases(app_ids)
     nodes = {node.id: node for node in await tx.nodes_lately()} if placements else {}
     operations: dict[str, list[Operation]] = {}
     for operation in await tx.pending_operations_of(app_ids):
@@ -64,6 +64,7 @@ async def facts_of(tx: Transaction, app_ids: Sequence[str]) -> Sequence[AppFacts
             run=runs.get(app_id),
             active=[jobs[app_id] for jobs in (running, pending) if app_id in jobs],
             operations=operations.get(app_id, []),
+            newest=newest.get(app_id),
         )
         found.append(facts)
     return found

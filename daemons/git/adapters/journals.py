@@ -53,9 +53,7 @@ class FolderJournals:
 
     async def save(self, repository: str, journal: Journal) -> None:
         """Raises OSError."""
-        pushes = tuple(_Push(id=it.id, branch=it.branch, before=it.before, after=it.after) for it in journal.pushes)
-        content = _Journal(repository=repository, branches=dict(journal.branches), pushes=pushes).to_json()
-        await asyncio.to_thread(replace_file, self._place(repository), content, _PRIVATE)
+        await asyncio.to_thread(_write, self._place(repository), repository, journal)
 
     async def forget(self, repository: str) -> None:
         """Raises OSError."""
@@ -63,6 +61,12 @@ class FolderJournals:
 
     def _place(self, repository: str) -> Path:
         return self._folder / f"{sha256(repository.encode()).hexdigest()}.json"
+
+
+def _write(place: Path, repository: str, journal: Journal) -> None:
+    pushes = tuple(_Push(id=it.id, branch=it.branch, before=it.before, after=it.after) for it in journal.pushes)
+    document = _Journal(repository=repository, branches=dict(journal.branches), pushes=pushes)
+    replace_file(place, document.to_json(), _PRIVATE)
 
 
 def _read(place: Path) -> _Journal | None:

@@ -40,6 +40,7 @@ NEEDED_BY: Final[Mapping[str, tuple[str, ...]]] = {
         "API_USER_TOKEN",
         "API_JWT_SECRET",
         "DEPLOY_PROXY_AUTH_SHARED_SECRET",
+        "DEPLOY_ADMIN_TOKEN",
         "DEPLOY_WEBHOOK_SECRET",
         "GIT_WEBHOOK_SECRET",
         "WORKSPACE_NODE_INTERNAL_SHARED_SECRET",

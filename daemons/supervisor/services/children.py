@@ -19,7 +19,7 @@ _PASSED: Final[Mapping[str, tuple[str, ...]]] = {
     "runner": ("RUNNER_", "JOB_LEASE_", "POLL_", "ACR_", "REGISTRY_", "NPM_"),
     "agent": ("RUNTIME_", "REGISTRY_", "DEPLOY_HEARTBEAT_"),
     "api": (
-        *("API_", "DEPLOY_GIT_", "DEPLOY_ACR_", "DEPLOY_PROXY_"),
+        *("API_", "DEPLOY_GIT_", "DEPLOY_ACR_", "DEPLOY_PROXY_", "GITEA_"),
         *(f"FUNAI_WORKSPACE_NODE_REGISTRY_{what}" for what in ("NODE_TOKENS", "ALLOWED_IPS", "HEARTBEAT_", "DISK_")),
     ),
     "git": ("GIT_",),
@@ -118,6 +118,7 @@ class Plan:
             "DEPLOY_PROXY_BASE_URL": self.ports.url("deploy"),
             # By the name that comes first at the API: one in the caller's environment is of another control plane.
             "API_DEPLOY_WEBHOOK_SECRET": self.credentials["DEPLOY_WEBHOOK_SECRET"],
+            "API_DEPLOY_ADMIN_TOKEN": self.credentials["DEPLOY_ADMIN_TOKEN"],
             "DEPLOY_GIT_SSH_HOST": HOST,
             "DEPLOY_GIT_SSH_PORT": str(self.ports.git),
             "GIT_ACCESS_FILE": str(self.layout.git / "access.json"),

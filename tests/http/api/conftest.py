@@ -16,6 +16,7 @@ from daemons.api.adapters.sql.stores import COMPONENT, MIGRATIONS, QUERIES
 from daemons.api.adapters.workspace_calls import HttpNodeCalls
 from daemons.api.app import Parts, build_app
 from daemons.api.composition.accounts import AccountParts
+from daemons.api.composition.repositories import RepositoryParts
 from daemons.api.composition.workspaces import NodeTokens, WorkspaceParts
 from daemons.api.domain.deployments import Hosting
 from daemons.kit.auth import Network
@@ -37,6 +38,7 @@ PASSWORD = "correct horse battery staple"
 ACCOUNTS = AccountParts(["jwt-secret-of-the-tests-0123456789"])
 
 WEBHOOK_OLD, WEBHOOK_NEW = "webhook-secret-of-last-year", "webhook-secret-of-this-year"
+PUSH_OLD, PUSH_NEW = "push-secret-of-last-year", "push-secret-of-this-year"
 
 
 @dataclass
@@ -66,13 +68,14 @@ async def serving(
     networks: Sequence[Network] = (),
     proxies: Sequence[Network] = (),
     moving: bool = False,
+    database_url: str = "sqlite:///:memory:",
 ) -> AsyncIterator[Api]:
     """A server; `networks` are where operators and nodes may call from, `proxies` are trusted."""
     plane = MemoryDeployPlane(SystemClock())
     calls = HttpNodeCalls(NODE_SECRET)
     nodes = NodeTokens([NODE_TOKEN], {"ws-own": OWN_NODE_TOKEN}, networks)
     workspaces = WorkspaceParts(calls, calls, nodes, [GATEWAY], moving=HttpMovingNodes(calls) if moving else None)
-    async with open_database("sqlite:///:memory:", QUERIES) as database:
+    async with open_database(database_url, QUERIES) as database:
         await migrate(database, COMPONENT, MIGRATIONS)
         app = await build_app(
             Parts(
@@ -84,6 +87,7 @@ async def serving(
                 user_tokens={1: [OWNER], 2: [OTHER]},
                 admin_tokens=[ADMIN],
                 webhook_secrets=[WEBHOOK_NEW, WEBHOOK_OLD],
+                repositories=RepositoryParts(push_secrets=[PUSH_NEW, PUSH_OLD]),
                 admin_networks=networks,
                 trusted_proxies=proxies,
                 accounts=accounts,

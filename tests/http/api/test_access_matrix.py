@@ -31,7 +31,7 @@ OF_JOB = {f"{API}/deploy/job/info", f"{API}/deploy/job/cancel"}
 PEOPLE = (Rule.USER, Rule.SESSION)
 OPERATORS = (Rule.OPERATOR, Rule.ADMIN)
 #: Statuses of a caller who was let in, whatever the call then finds.
-INSIDE = {200, 204, 400, 404, 409, 426, 503}
+INSIDE = {200, 204, 302, 400, 404, 409, 426, 503}
 
 
 @dataclass

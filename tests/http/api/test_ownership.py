@@ -12,6 +12,7 @@ from tests.http.api.conftest import ADMIN, OTHER, OWNER, Api
 MOVES = "/api/fun-ai/admin/workspace-moves"
 NODES, LOOKUP = "/api/fun-ai/admin/workspace-nodes", "/internal/gateway/node"
 WORKSPACES, MOVES = "/api/fun-ai/admin/workspaces", "/api/fun-ai/admin/workspace-moves"
+RUNTIME = "/api/fun-ai/admin/deploy-nodes"
 KEY = '{"title": "laptop", "publicKey": "%s"}'
 #: Method, path, body; then the status for the owner of app 20001 and its job, another user, and an operator.
 ROUTES = [
@@ -34,6 +35,9 @@ ROUTES = [
     ("GET", "/api/fun-ai/app/push-to-deploy?userId=1&appId=20001", "", 200, 403, 401),
     ("POST", "/api/fun-ai/app/push-to-deploy", '{"appId": "20001", "enabled": true}', 200, 404, 401),
     ("POST", "/api/fun-ai/app/push-to-deploy", '{"userId": "1", "appId": "20001", "enabled": true}', 200, 403, 401),
+    ("GET", "/api/fun-ai/app/slug/check?appSlug=my-shop", "", 200, 200, 401),
+    ("GET", "/api/fun-ai/app/slug/check?appSlug=my-shop&appId=20001", "", 200, 404, 401),
+    ("GET", "/api/fun-ai/app/slug/check?userId=1&appSlug=my-shop", "", 200, 403, 401),
     ("GET", "/api/fun-ai/app/delete?appId=20001", "", 200, 404, 401),
     ("POST", "/api/fun-ai/app/delete?appId=20001", "", 200, 404, 401),
     ("POST", "/api/fun-ai/app/delete?userId=1&appId=20001", "", 200, 403, 401),
@@ -113,9 +117,46 @@ ROUTES += [
     ("POST", "/api/fun-ai/admin/users/set-role", '{"userId": 1, "role": "admin"}', 403, 403, 404),
     ("POST", "/api/fun-ai/admin/users/set-password", '{"userId": 1, "password": "x"}', 403, 403, 404),
 ]
+#: Without leave to operate the control plane (503) what is asked is checked all the same (400).
+ROUTES += [
+    ("GET", f"{RUNTIME}/list", "", 403, 403, 503),
+    ("GET", f"{RUNTIME}/placements?nodeId=1", "", 403, 403, 503),
+    ("GET", f"{RUNTIME}/health", "", 403, 403, 503),
+    ("GET", f"{RUNTIME}/runners/list", "", 403, 403, 503),
+    ("GET", f"{RUNTIME}/jobs/list?status=PENDING", "", 403, 403, 503),
+    ("GET", f"{RUNTIME}/drains/list", "", 403, 403, 503),
+    ("GET", f"{RUNTIME}/drains/show?drainId=1", "", 403, 403, 503),
+    ("POST", f"{RUNTIME}/upsert", "{}", 403, 403, 400),
+    ("POST", f"{RUNTIME}/set-enabled?name=n1&enabled=1", "", 403, 403, 503),
+    ("POST", f"{RUNTIME}/reassign", '{"appId": 20001, "targetNodeId": 1}', 403, 403, 503),
+    ("POST", f"{RUNTIME}/drain", '{"sourceNodeId": 1, "targetNodeId": 2}', 403, 403, 503),
+    ("POST", f"{RUNTIME}/runners/set-drained?runnerId=r1&drained=true", "", 403, 403, 503),
+    ("POST", f"{RUNTIME}/jobs/cancel?jobId=no-job", "", 403, 403, 400),
+    ("POST", f"{RUNTIME}/jobs/retry?jobId={{job}}", "", 403, 403, 503),
+    ("POST", f"{RUNTIME}/drains/preview", '{"node": "n1"}', 403, 403, 503),
+    ("POST", f"{RUNTIME}/drains/start", '{"node": "../n1"}', 403, 403, 400),
+    *(("POST", f"{RUNTIME}/drains/{turn}?drainId=1", "", 403, 403, 503) for turn in ("pause", "resume", "undo")),
+    ("POST", f"{RUNTIME}/drains/cancel?drainId=no-number", "", 403, 403, 400),
+]
 #: Anybody gets as far as the check of what is sent.
 FOR_ANYBODY = ("/api/fun-ai/auth/login", "/api/fun-ai/auth/refresh")
-OPEN = ["/internal/health", "/internal/ready", "/metrics", "/openapi.json"]
+OPEN = [
+    "/internal/health",
+    "/internal/ready",
+    "/metrics",
+    "/openapi.json",
+    "/{slug}",
+    "/admin/nodes.html",
+    "/admin/nodes-admin.html",
+]
+#: Tried in test_pages.py.
+PAGES = {
+    "/admin/nodes-assets/{name}",
+    "/nodes.html",
+    "/nodes-admin.html",
+    "/workspace-nodes{rest}.html",
+    "/deploy-nodes.html",
+}
 
 
 @pytest.mark.parametrize(("method", "path", "body", "owner", "other", "admin"), ROUTES)
@@ -142,7 +183,9 @@ async def test_only_the_owner_gets_through(
 
 
 async def test_no_route_is_left_out(api: Api) -> None:
-    tested = {(method, path.partition("?")[0]) for method, path, *_ in ROUTES} | {("GET", path) for path in OPEN}
+    tested = {(method, path.partition("?")[0]) for method, path, *_ in ROUTES} | {
+        ("GET", path) for path in {*OPEN, *PAGES}
+    }
     tested = {
         (method, path) for method, path in tested if method == "*" or not path.startswith(PREFIX) or LOOKUP in path
     }
@@ -151,8 +194,8 @@ async def test_no_route_is_left_out(api: Api) -> None:
 
 
 @pytest.mark.parametrize("path", OPEN)
-async def test_health_and_figures_are_open(api: Api, path: str) -> None:
-    assert (await api.raw.get(path)).status_code == 200
+async def test_health_figures_and_slugs_are_open(api: Api, path: str) -> None:
+    assert (await api.raw.get(path)).status_code == (404 if path == "/{slug}" else 200)
 
 
 async def test_lists_hold_only_ones_own(api: Api) -> None:

@@ -249,6 +249,21 @@ async def test_wrong_passwords_are_counted_for_each_account_from_wherever(strict
     assert (await attempt(strict, "bob", "wrong", "192.0.2.9")).status_code == 401, "others may go on"
 
 
+async def test_wrong_passwords_are_counted_by_all_processes_together(tmp_path: Path) -> None:
+    accounts = replace(ACCOUNTS, logins=LoginRates(Rate(4, 0.001), Rate(60, 20)))
+    url = f"sqlite:///{tmp_path}/api.db"
+    async with (
+        serving(tmp_path, accounts=accounts, database_url=url) as here,
+        serving(tmp_path, accounts=accounts, database_url=url) as there,
+    ):
+        await with_account(here, "alice", Role.USER)
+        for name in ("alice", "nobody"):
+            tries = [attempt(api, name, f"wrong {number}") for number in range(5) for api in (here, there)]
+            statuses = [answer.status_code for answer in await asyncio.gather(*tries)]
+            assert sorted(statuses) == [401] * 4 + [429] * 6, name
+        assert [(await attempt(api, "alice", PASSWORD)).status_code for api in (here, there)] == [429, 429]
+
+
 async def test_right_passwords_do_not_use_up_an_account(strict: Api) -> None:
     await with_account(strict, "alice", Role.USER)
     for number in range(6):

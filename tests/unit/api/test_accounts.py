@@ -21,13 +21,13 @@ from daemons.api.domain.accounts import (
     role_of,
     type_of,
 )
-from daemons.api.domain.rates import LoginRates
+from daemons.api.domain.rates import Rate
 from daemons.api.ports.accounts import Claims, LoginOff, Match, TooManyLogins
 from daemons.api.services.accounts import Accounts
 from daemons.api.services.sessions import Sessions
 from daemons.kit.clock import SystemClock
 from protocol.accounts import Role, user_name
-from tests.support.memory_accounts import Memory, MemoryAccounts, MemorySessions
+from tests.support.memory_accounts import Memory, MemoryAccounts, MemoryLoginFailures, MemorySessions
 
 PASSWORD = "correct horse battery staple"
 OLD, NEW = "jwt-secret-of-last-year-0123456789", "jwt-secret-of-this-year-" + "0123456789" * 5
@@ -48,6 +48,10 @@ class FixedClock:
 def tokens(*secrets: str, issuer: str = "fun-ai-studio", shift: int = 0) -> JwtTokens:
     clock = FixedClock(SystemClock().now() + timedelta(seconds=shift)) if shift else SystemClock()
     return JwtTokens(secrets, issuer, clock)
+
+
+def failures(memory: Memory) -> MemoryLoginFailures:
+    return MemoryLoginFailures(memory, Rate(10, 1))
 
 
 @pytest.mark.parametrize("role", Role)
@@ -212,7 +216,7 @@ async def test_a_login_hashes_anew_what_was_hashed_more_weakly() -> None:
     weak, strong = Argon2Passwords(), Argon2Passwords(Hardness(memory_kib=20_000))
     store, live = MemoryAccounts(memory), MemorySessions(memory)
     await Accounts(store, weak).create("alice", PASSWORD, Role.USER, None)
-    sessions = Sessions(store, live, strong, tokens(NEW), Lives(), LoginRates())
+    sessions = Sessions(store, live, failures(memory), strong, tokens(NEW), Lives(), Rate(60, 20))
     with pytest.raises(NotLoggedIn):
         await sessions.login("alice", "wrong", "192.0.2.1")
     assert extract_parameters(memory.hashes[1]).memory_cost == 19_456
@@ -227,7 +231,7 @@ async def test_a_session_ends_with_its_time_however_often_it_is_refreshed() -> N
     memory, passwords = Memory(), Argon2Passwords()
     store, live, lives = MemoryAccounts(memory), MemorySessions(memory), Lives(60, 600, 1000)
     await Accounts(store, passwords).create("alice", PASSWORD, Role.USER, None)
-    sessions = Sessions(store, live, passwords, tokens(NEW), lives, LoginRates())
+    sessions = Sessions(store, live, failures(memory), passwords, tokens(NEW), lives, Rate(60, 20))
     granted = await sessions.login("alice", PASSWORD, "")
     assert (granted.access_seconds, granted.refresh_seconds) == (60, 600)
     memory.now += 599_000

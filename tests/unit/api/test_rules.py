@@ -7,14 +7,24 @@ from daemons.api.domain.rules import RULES, Named, Rule, expensive, row_of
 
 PEOPLE = {Rule.USER, Rule.SESSION}
 #: The only ones that anybody may call.
-OPEN = {"/internal/health", "/internal/ready", "/metrics", "/api/fun-ai/auth/login", "/api/fun-ai/auth/refresh"}
+OPEN = {
+    "/internal/health",
+    "/internal/ready",
+    "/metrics",
+    "/api/fun-ai/auth/login",
+    "/api/fun-ai/auth/refresh",
+    "/{slug}",
+}
+#: Files that are the same for everybody.
+OPEN |= {"/admin/nodes.html", "/admin/nodes-admin.html", "/admin/nodes-assets/{name}"}
+OPEN |= {"/nodes.html", "/nodes-admin.html", "/workspace-nodes{rest}.html", "/deploy-nodes.html"}
 
 
 @pytest.mark.parametrize("route", RULES, ids=" ".join)
 def test_a_row_fits_its_path(route: tuple[str, str]) -> None:
     path, row = route[1], RULES[route]
     assert (row.rule is Rule.ANYONE) == (path in OPEN)
-    if "/admin/" in path:
+    if path.startswith("/api/fun-ai/admin/"):
         assert row.rule in {Rule.OPERATOR, Rule.ADMIN, Rule.NODE}
     if "/internal/" in path:
         assert row.rule not in PEOPLE

@@ -25,7 +25,9 @@ from console.live.model import Model, Scene
 from console.live.order import InvalidOrder, Wish, order
 from console.live.pages import page_of
 from console.live.views.spec import ViewSpec
+from console.live.views.users import UserRow
 from console.live.words import DOMAIN, ENGLISH, FOLDER, LANGUAGES, choose, language_of, t
+from protocol.accounts import Role
 from tests.console.samples import NOW, snapshot
 from tests.console.twin_workspaces import house, workspace
 from tests.support.catalogues import mo, read_po
@@ -203,6 +205,7 @@ def test_every_question_and_every_refusal_is_put_in_the_operators_language(langu
         "runner": there.runners[0],
         "workspace": workspace("7", terminals=2, disk_used_bytes=None),
         "host": house(1, "ws-1"),
+        "user": UserRow(user_id="7", role=Role.USER, enabled=True),
     }
     stand = Stand({"": Standing(Permit(production=True))})
     for action in (each for each in ACTIONS if each.noun):
@@ -210,7 +213,7 @@ def test_every_question_and_every_refusal_is_put_in_the_operators_language(langu
         one = question(action, (aim,), stand, Option("3", "3"))
         many = question(action, (aim, aim), stand, Option("3", "3")) if action.several else one
         none, stale = (refusal(action, action.views[0], (), each) for each in (stand, Stand()))
-        other = refusal(action, "users", (aim,), stand)
+        other = refusal(action, "events", (aim,), stand)
         every = (one.title, one.consequence, *one.targets, many.title, *many.targets, none, stale, other)
         for sentence in every:
             assert sentence is not None

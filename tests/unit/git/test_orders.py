@@ -16,9 +16,11 @@ from daemons.git.adapters.repositories import DiskRepositories
 from daemons.git.services.orders import OrderBook
 from daemons.git.services.pushes import Unwatched
 from daemons.kit.tasks import running
-from protocol.api import GitCreation, GitRemoval, order_file
+from protocol.api import GitCreation, GitRemoval, GitTemplate, order_file
 from tests.support.eventually import eventually
 
+#: Models are completed with their first use, which reads from the disk.
+GitCreation(repository="funai/x", templates=(GitTemplate(path="x", content=""),))
 NAME, OTHER = "funai/u7-app20001", "funai/u7-app20002"
 
 

@@ -93,6 +93,7 @@ def test_no_child_receives_a_secret_it_does_not_need() -> None:
     assert passed == {
         "DEPLOY_JOB_MAX_ATTEMPTS": "5",
         "DEPLOY_PROXY_AUTH_SHARED_SECRET": "value",
+        "DEPLOY_ADMIN_TOKEN": "value",
         "DEPLOY_WEBHOOK_SECRET": "value",
         "API_ADMIN_TOKEN": "value",
         "API_USER_TOKEN": "value",

@@ -94,6 +94,8 @@ class SqlDeletions:
                 done_at=deletion.done_at,
                 held=claimed.next_at,
             )
+            if changed and deletion.done_at is not None:
+                await session.change("leave_slug", app_id=deletion.app_id)
             return changed == 1
 
         return await self._database.transact(work)

@@ -23,24 +23,24 @@ WHERE id = :id;
 
 -- app --
 SELECT id, user_id, app_name, app_description, app_type, live_since, stopped_job, create_time, update_time,
-    repo_status, repo_reason
-FROM fun_ai_app WHERE id = :id;
+    repo_status, repo_reason, slug
+FROM fun_ai_app LEFT JOIN fun_ai_app_slug ON app_id = id WHERE id = :id;
 
 -- app_by_key --
 -- The app that an earlier request with the same idempotency key made.
 SELECT id, user_id, app_name, app_description, app_type, live_since, stopped_job, create_time, update_time,
-    repo_status, repo_reason
-FROM fun_ai_app WHERE user_id = :user_id AND create_key = :create_key;
+    repo_status, repo_reason, slug
+FROM fun_ai_app LEFT JOIN fun_ai_app_slug ON app_id = id WHERE user_id = :user_id AND create_key = :create_key;
 
 -- apps_of_user --
 SELECT id, user_id, app_name, app_description, app_type, live_since, stopped_job, create_time, update_time,
-    repo_status, repo_reason
-FROM fun_ai_app WHERE user_id = :user_id ORDER BY id;
+    repo_status, repo_reason, slug
+FROM fun_ai_app LEFT JOIN fun_ai_app_slug ON app_id = id WHERE user_id = :user_id ORDER BY id;
 
 -- all_apps --
 SELECT id, user_id, app_name, app_description, app_type, live_since, stopped_job, create_time, update_time,
-    repo_status, repo_reason
-FROM fun_ai_app ORDER BY id;
+    repo_status, repo_reason, slug
+FROM fun_ai_app LEFT JOIN fun_ai_app_slug ON app_id = id ORDER BY id;
 
 -- count_live --
 -- Other apps of the user that hold a place.

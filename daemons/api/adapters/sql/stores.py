@@ -6,6 +6,7 @@ from typing import Final
 
 from daemons.api.domain.access import NotFound
 from daemons.api.domain.apps import App, AppLimit, Draft, NameTaken, untitled
+from daemons.api.domain.slugs import SlugTaken
 from daemons.api.ports import KeyLimit, KeyTaken, StoredKey, User
 from daemons.kit.sql import Database, Duplicate, Row, Session, load_queries
 from protocol.api import RepoStatus
@@ -69,7 +70,7 @@ class SqlApps:
         return await self._database.transact(work)
 
     async def update(self, app: App, draft: Draft) -> App:
-        """Change what the draft names. Raises NameTaken, NotFound."""
+        """Change what the draft names, all of it or nothing. Raises NameTaken, SlugTaken, NotFound."""
         name = draft.name if draft.name is not None else app.name
         description = draft.description if draft.description is not None else app.description
         kind = draft.type if draft.type is not None else app.type
@@ -82,6 +83,8 @@ class SqlApps:
                 )
             except Duplicate:
                 raise NameTaken(f"appName: you already have an app called {name}") from None
+            if found and draft.slug is not None:
+                await _take_slug(session, app.id, draft.slug)
             row = await session.row("app", id=app.id) if found else None
             if row is None:
                 raise NotFound(f"app {app.id} was deleted")
@@ -102,6 +105,15 @@ class SqlApps:
 
         async def work(session: Session) -> Sequence[App]:
             return [_app(row) for row in await session.rows("all_apps")]
+
+        return await self._database.transact(work)
+
+    async def slug_holder(self, slug: str) -> int | None:
+        """The app that has the slug; of a deleted one until its deletion has ended."""
+
+        async def work(session: Session) -> int | None:
+            row = await session.row("slug_holder", slug=slug)
+            return int(row["app_id"]) if row else None
 
         return await self._database.transact(work)
 
@@ -217,6 +229,16 @@ async def _add_app(session: Session, user_id: int, draft: Draft, key: str | None
     return App(number, user_id, name, draft.description, draft.type, None, None, now, now)
 
 
+async def _take_slug(session: Session, app_id: int, slug: str) -> None:
+    await session.change("leave_slug", app_id=app_id)
+    if not slug:
+        return
+    try:
+        await session.change("hold_slug", slug=slug, app_id=app_id)
+    except Duplicate:
+        raise SlugTaken(slug) from None
+
+
 def _app(row: Row) -> App:
     return App(
         id=int(row["id"]),
@@ -230,6 +252,7 @@ def _app(row: Row) -> App:
         updated_at=int(row["update_time"]),
         repo_status=RepoStatus(row["repo_status"]),
         repo_reason=row["repo_reason"],
+        slug=row["slug"],
     )
 
 

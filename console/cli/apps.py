@@ -1,0 +1,129 @@
+"""`funai apps`: every user's apps, and what an operator does with one in its owner's name."""
+
+import sys
+import uuid
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from console.cli.actions import FollowOption, config_of, started
+from console.cli.listing import seen
+from console.cli.operations import NodeOption
+from console.cli.outcome import USAGE, Failure, run
+from console.cli.output import LimitOption, Output, OutputOption, answered
+from console.cli.releases import AppArgument, releases
+from console.cli.rows import FilterOption, SortOption, WatchOption, arranged, filled, watch, write
+from console.cli.running import app_logs
+from console.live.order import InvalidOrder, owners_order
+from console.live.plain import line
+from console.live.views.apps import APPS, AppRow
+from protocol.client.operator import OperatorClient
+
+app = typer.Typer(rich_markup_mode=None)
+group = typer.Typer(
+    rich_markup_mode=None, help="Every user's apps: list them, deploy one in its owner's name, roll it back, stop it."
+)
+app.add_typer(group, name="apps")
+UserOption = Annotated[str | None, typer.Option("--user", metavar="ID", help="Only those of this user.")]
+
+
+@group.callback(invoke_without_command=True)
+def apps(
+    context: typer.Context,
+    output: OutputOption = Output.TABLE,
+    limit: LimitOption = 1000,
+    node: NodeOption = None,
+    user: UserOption = None,
+) -> None:
+    """Every user's apps: list them, deploy one in its owner's name, roll it back, stop it. Without a word they are
+    listed."""
+    if context.invoked_subcommand is None:
+        ls(output, limit, node, user)
+
+
+@group.command()
+def ls(
+    output: OutputOption = Output.TABLE,
+    limit: LimitOption = 1000,
+    node: NodeOption = None,
+    user: UserOption = None,
+    words: FilterOption = "",
+    sort: SortOption = "",
+    watched: WatchOption = False,
+) -> None:
+    """List apps: whose each is, how it stands, what runs of it, and what it waits for."""
+
+    def wanted(row: AppRow) -> bool:
+        return node in (None, row.node_id) and user in (None, row.user_id)
+
+    async def work(client: OperatorClient) -> None:
+        arrangement = arranged(APPS, words, sort, wanted)
+        if watched:
+            await watch(client, APPS, arrangement, output, limit)
+        model = await seen(client, APPS, limit)
+        write(filled(APPS, model, arrangement), output, limit)
+
+    run(work, "apps cannot be listed")
+
+
+@group.command()
+def deploy(
+    app_id: AppArgument,
+    ref: Annotated[str, typer.Option(metavar="REF", help="Branch, tag or commit to build.")] = "",
+    image: Annotated[str, typer.Option(metavar="IMAGE", help="Deploy this image without a build.")] = "",
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="JSON: environment, secrets, limits, strategy.", dir_okay=False),
+    ] = None,
+    follow: FollowOption = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Deploy an app as its owner would: what is not given is as in its newest job, and the owner's limits hold."""
+    configured = config_of(config) if config is not None else None
+
+    async def work(client: OperatorClient) -> None:
+        newest = await client.of_app(app_id, 1)
+        try:
+            wanted = owners_order(newest[0].payload if newest else None, ref, image, configured)
+        except InvalidOrder as problem:
+            raise Failure(f"{problem.field} {problem.message}", USAGE) from None
+        job = await client.api_plane.deploy_for_owner(app_id, wanted, idempotency_key=uuid.uuid4().hex)
+        await started(client, job, output, follow=follow)
+
+    run(work, f"app {app_id} was not deployed")
+
+
+@group.command()
+def rollback(
+    app_id: AppArgument,
+    to: Annotated[
+        int | None, typer.Option("--to", min=1, metavar="NUMBER", help="A release; else the newest that differs.")
+    ] = None,
+    follow: FollowOption = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Go back to an earlier release of an app, as its owner would; nothing is built."""
+
+    async def work(client: OperatorClient) -> None:
+        job = await client.api_plane.roll_back_for_owner(app_id, to, idempotency_key=uuid.uuid4().hex)
+        sys.stderr.write(f"funai: back to release {job.release}; its image is in the {job.present_in.value}\n")
+        await started(client, job, output, follow=follow)
+
+    run(work, f"app {app_id} was not rolled back")
+
+
+@group.command()
+def stop(app_id: AppArgument, output: OutputOption = Output.TABLE) -> None:
+    """Stop an app as its owner would, and free the owner's place."""
+
+    async def work(client: OperatorClient) -> None:
+        done = await client.api_plane.stop_for_owner(app_id)
+        said = f"app {app_id} of user {done.user_id} is {done.status}"
+        answered(output, done, f"{said}: {line(done.message)}" if done.message else said)
+
+    run(work, f"app {app_id} was not stopped")
+
+
+group.command()(releases)
+group.command("logs")(app_logs)
