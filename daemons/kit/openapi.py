@@ -62,8 +62,9 @@ _SAID: Final[dict[object, Answers]] = {}
 
 
 def said_of(handler: object) -> Answers | None:
-    """What was said of a handler, bound or not."""
-    return _SAID.get(getattr(handler, "__func__", handler))
+    """What was said of a handler, bound or not; of one that is made for a row of a table its object's `answers`."""
+    own = getattr(getattr(handler, "__self__", None), "answers", None)
+    return own if isinstance(own, Answers) else _SAID.get(getattr(handler, "__func__", handler))
 
 
 def check_described(router: web.UrlDispatcher) -> None:

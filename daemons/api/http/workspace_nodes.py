@@ -68,7 +68,7 @@ class WorkspaceNodeRoutes:
         beat = await read(request, WorkspaceNodeHeartbeat)
         return reply(raw_node(await self._nodes.hear(_beat(beat), request[CALLER].removeprefix(_NODE) or None)))
 
-    @Answers(NodesView)
+    @Answers(NodesView, also={304: "as it was"}, headers=("If-None-Match",))
     async def all(self, request: web.Request) -> web.Response:
         """Every node."""
         standings, users = await self._nodes.all()

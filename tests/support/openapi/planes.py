@@ -121,7 +121,8 @@ async def _api(folder: Path) -> AsyncIterator[Plane]:
             title="Fun AI Studio: API",
             about="What people do, with their apps, deployments, keys and workspaces; and what operators do.",
             app=await api.build_app(parts),
-            problems=api.PROBLEMS,
+            # What other daemons refuse is passed on in their words.
+            problems={**deploy.PROBLEMS, **WORKSPACE_PROBLEMS, **api.PROBLEMS},
             schemes={
                 "bearer": {"type": "http", "scheme": "bearer", "description": "a person's token, or key (`fuk_`)"},
                 "admin": _key(headers.ADMIN_TOKEN, "an admin without a person"),
