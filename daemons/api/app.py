@@ -166,6 +166,7 @@ async def build_app(parts: Parts) -> web.Application:
     holders = PartHolders(keys, parts.plane, parts.workspaces.calls, parts.hosting, repositories.host)
     add_deletions(app, parts.database, holders)
     repositories.add_to(app, Around(apps, ownership, deployments))
+    # The last of all: a slug takes what no other route does.
     add_addresses(app, AddressHolders(parts.database, apps, owned, ownership, parts.proofs), parts.clock)
     check_routes(app.router)
     app.cleanup_ctx.append(_upkeep(keys, results, who))

@@ -252,8 +252,9 @@ def project(folder: Path, base: str) -> bytes:
 
 async def test_a_users_day(up: Up, user: User, second: str, credentials: dict[str, str], tmp_path: Path) -> None:
     # The editor opens the workspace, and the project comes into it.
-    made = await user.workspace.ensure()
-    assert made.container_status == "RUNNING"
+    opened = await user.api.open_editor(user.app_id)
+    assert (opened.project_dir, opened.has_package_json) == (f"/workspace/apps/{user.app_id}", False)
+    assert (await user.workspace.status()).container_status == "RUNNING"
     archive = await asyncio.to_thread(project, tmp_path / "project", up.settings["RUNNER_NODE_IMAGE"])
     uploaded = await user.raw.post(
         f"{FILES}/upload-zip", params={"appId": user.app_id}, files={"file": ("project.zip", archive)}
