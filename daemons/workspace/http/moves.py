@@ -64,7 +64,7 @@ class MoveRoutes:
         async with self._moves.archived(order.user_id, left_out) as pieces:
             return await _streamed(request, pieces)
 
-    @Answers(WorkspaceRestored, body=BYTES, refuses=(404, 409, 422))
+    @Answers(WorkspaceRestored, body=BYTES, refuses=(404, 409, 422, 507))
     async def restore(self, request: web.Request) -> web.Response:
         """What a backup holds is the workspace; it is held."""
         order = named(request, OfWorkspaceHold)
@@ -127,7 +127,7 @@ class MoveRoutes:
         order = named(request, OfWorkspaceHold)
         return self._told(order, await self._moves.arrive(order.user_id, order.move_id, order.epoch))
 
-    @Answers(WorkspacePass, body=BYTES, refuses=(404, 409, 422))
+    @Answers(WorkspacePass, body=BYTES, refuses=(404, 409, 422, 507))
     async def receive(self, request: web.Request) -> web.Response:
         """One pass."""
         order = named(request, OfWorkspacePass)
@@ -195,6 +195,11 @@ async def _streamed(request: web.Request, pieces: AsyncIterator[bytes]) -> web.S
         async for piece in pieces:
             await response.write(piece)
         await response.write_eof()
+    except ConnectionError:
+        if request.transport is not None and not request.transport.is_closing():
+            request.transport.abort()
+            raise
+        # Who read it has gone, which is theirs to tell.
     except BaseException:
         if request.transport is not None:
             request.transport.abort()

@@ -164,6 +164,9 @@ async def _workspace(folder: Path) -> AsyncIterator[Plane]:
         FUNAI_WORKSPACE_IMAGE="busybox:1.36",
         FUNAI_WORKSPACE_QUOTA="soft",
         FUNAI_WORKSPACE_FIREWALL=False,
+        FUNAI_WORKSPACE_GIT_ENABLED=True,
+        FUNAI_WORKSPACE_GIT_LOANS_DIR=folder / "loans",
+        FUNAI_WORKSPACE_GIT_KNOWN_HOSTS_PATH=folder / "known_hosts",
         DOCKER_HOST=f"unix://{folder}/none.sock",
     )
     async with AsyncExitStack() as stack:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from daemons.agent.composition.databases import DatabaseParts
 from daemons.agent.settings import AgentSettings
@@ -146,8 +146,13 @@ async def session_served(folder: Path) -> AsyncIterator[Served]:
 
 @asynccontextmanager
 async def workspace_served(docker_url: str, folder: Path) -> AsyncIterator[Served]:
-    """A workspace node over a real engine, with a user who has an app."""
-    async with node(docker_url, folder) as served:
+    """A workspace node over a real engine, with a user who has an app; its git server is away."""
+    git: dict[str, Any] = {
+        "FUNAI_WORKSPACE_GIT_ENABLED": True,
+        "FUNAI_WORKSPACE_GIT_LOANS_DIR": folder / "loans",
+        "FUNAI_WORKSPACE_GIT_KNOWN_HOSTS_PATH": folder / "known_hosts",
+    }
+    async with node(docker_url, folder, **git) as served:
         user_id = new_user()
         async with served.client(user_id) as client:
             await client.ensure()
