@@ -92,6 +92,9 @@ def _mapped(request: web.Request, error: Exception, problems: Problems, refusal:
             elif status == 503:
                 answer.headers["Retry-After"] = str(_random.randint(*_RETRY_AFTER_SECONDS))
             return answer
+    if isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing()):
+        logger.info("whoever asked has gone before the end of the answer", extra={"path": request.path})
+        return refusal(500, "nobody reads this", ErrorReason.INTERNAL, None)
     logger.error("a request crashed", exc_info=error, extra={"path": request.path, "method": request.method})
     return refusal(500, "internal error; the log of this daemon has the details", ErrorReason.INTERNAL, None)
 

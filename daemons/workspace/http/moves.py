@@ -195,11 +195,6 @@ async def _streamed(request: web.Request, pieces: AsyncIterator[bytes]) -> web.S
         async for piece in pieces:
             await response.write(piece)
         await response.write_eof()
-    except ConnectionError:
-        if request.transport is not None and not request.transport.is_closing():
-            request.transport.abort()
-            raise
-        # Who read it has gone, which is theirs to tell.
     except BaseException:
         if request.transport is not None:
             request.transport.abort()

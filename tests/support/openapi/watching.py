@@ -23,8 +23,9 @@ def contracted(app: web.Application, name: str) -> Iterator[None]:
     _contract(name)
 
     async def look(request: web.Request, response: web.StreamResponse) -> None:
-        resource = request.match_info.route.resource
-        if resource is not None:
+        resource, transport = request.match_info.route.resource, request.transport
+        # An answer to who has gone is none.
+        if resource is not None and transport is not None and not transport.is_closing():
             found.extend(_wrong(name, request.method, resource.canonical, response))
 
     app.on_response_prepare.append(look)

@@ -1,6 +1,7 @@
 """Bodies, queries, problems, health and metrics over a real server."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -8,6 +9,7 @@ from typing import Annotated, ClassVar
 
 import httpx
 import orjson
+import pytest
 from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +23,7 @@ from daemons.kit.problems import as_detail, in_envelope, problem_middleware
 from protocol.base import Wire
 from protocol.errors import ErrorReason
 from protocol.names import Labels, ShortText
+from tests.support.eventually import eventually
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -137,6 +140,26 @@ async def test_what_a_type_is_annotated_with_does_not_make_it_a_number() -> None
         assert found.json()["data"] == told
         answer = await client.get("/?names=12")
         assert (answer.status_code, answer.json()["data"]["fields"]) == (400, ["names"])
+
+
+async def flood(request: web.Request) -> web.StreamResponse:
+    response = web.StreamResponse()
+    await response.prepare(request)
+    while True:
+        await response.write(b"x" * 65_536)
+
+
+async def test_a_reader_who_goes_away_is_no_crash(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with server(web.get("/", flood)) as client:
+        async with client.stream("GET", "/") as answer:
+            assert await anext(answer.aiter_raw())
+
+        async def told() -> bool:
+            return "whoever asked has gone before the end of the answer" in caplog.messages
+
+        await eventually(told)
+    assert "a request crashed" not in caplog.messages
 
 
 @given(st.binary(max_size=300))
