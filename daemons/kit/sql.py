@@ -220,7 +220,11 @@ class Database:
 
     async def check(self) -> None:
         """Raises DatabaseUnavailable unless the database answers now."""
-        await self.transact(_ask_the_time)
+        await self.now()
+
+    async def now(self) -> int:
+        """The database's clock, epoch milliseconds. Raises DatabaseUnavailable."""
+        return await self.transact(_ask_the_time)
 
     async def _once(self, work: Callable[[Session], Awaitable[T]], deadline: float) -> T:
         async with self.driver.connection(deadline, self._lane) as connection:
@@ -301,6 +305,11 @@ def read_migrations(folder: Path, dialect: str) -> Sequence[Migration]:
     if [migration.version for migration in found] != list(range(1, len(found) + 1)):
         raise ValueError(f"the migrations in {folder.name} must be numbered 0001, 0002, ... without gap or repetition")
     return found
+
+
+def optional_moment(value: object) -> int | None:
+    """Epoch milliseconds in a column that may be empty."""
+    return None if value is None else int(str(value))
 
 
 async def _ask_the_time(session: Session) -> int:

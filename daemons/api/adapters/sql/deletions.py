@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from daemons.api.domain.access import NotFound
 from daemons.api.domain.apps import FRESH_PLACE_MS
 from daemons.api.domain.deletions import EVERYTHING, Deletion
-from daemons.kit.sql import Database, Row, Session
+from daemons.kit.sql import Database, Row, Session, optional_moment
 from protocol.api import AppPart
 
 
@@ -30,7 +30,7 @@ class SqlDeletions:
                     raise NotFound(f"there is no app {app_id}")
                 return _deletion(begun)
             now = await session.now()
-            placed, held = app["live_since"], _moment(app["repo_held_until"])
+            placed, held = app["live_since"], optional_moment(app["repo_held_until"])
             settled = now if placed is None else max(now, int(placed) + FRESH_PLACE_MS)
             await session.change(
                 "begin_deletion",
@@ -103,11 +103,7 @@ class SqlDeletions:
 
     async def now(self) -> int:
         """The database's clock, epoch milliseconds."""
-
-        async def work(session: Session) -> int:
-            return await session.now()
-
-        return await self._database.transact(work)
+        return await self._database.now()
 
     async def forget(self, age_ms: int) -> int:
         """Forget those that were done so long ago; how many."""
@@ -133,11 +129,7 @@ def _deletion(row: Row) -> Deletion:
         left=tuple(AppPart(word) for word in left.split(",") if word),
         attempts=int(row["attempts"]),
         problem=row["problem"],
-        next_at=_moment(row["next_at"]),
-        done_at=_moment(row["done_at"]),
-        repo_held_until=_moment(row["repo_held_until"]),
+        next_at=optional_moment(row["next_at"]),
+        done_at=optional_moment(row["done_at"]),
+        repo_held_until=optional_moment(row["repo_held_until"]),
     )
-
-
-def _moment(value: object) -> int | None:
-    return None if value is None else int(str(value))

@@ -228,11 +228,7 @@ class SqlMoves:
 
     async def now(self) -> int:
         """The database's time."""
-
-        async def work(session: Session) -> int:
-            return await session.now()
-
-        return await self._database.transact(work)
+        return await self._database.now()
 
 
 def _names(states: Sequence[WorkspaceMoveState]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from daemons.api.domain.access import NotFound
 from daemons.api.domain.pushes import Push, PushRule
-from daemons.kit.sql import Database, Duplicate, Row, Session
+from daemons.kit.sql import Database, Duplicate, Row, Session, optional_moment
 from protocol.pushes import PushOutcome
 
 
@@ -90,11 +90,7 @@ class SqlPushes:
 
     async def now(self) -> int:
         """The database's clock, epoch milliseconds."""
-
-        async def work(session: Session) -> int:
-            return await session.now()
-
-        return await self._database.transact(work)
+        return await self._database.now()
 
     async def forget(self, age_ms: int) -> int:
         """Forget which deliveries were taken so long ago; how many."""
@@ -126,10 +122,6 @@ def _push(row: Row) -> Push | None:
         attempts=int(row["attempts"]),
         problem=row["problem"],
         job_id=row["job_id"],
-        next_at=_moment(row["next_at"]),
-        held_until=_moment(row["held_until"]),
+        next_at=optional_moment(row["next_at"]),
+        held_until=optional_moment(row["held_until"]),
     )
-
-
-def _moment(value: object) -> int | None:
-    return None if value is None else int(str(value))

@@ -54,8 +54,4 @@ class SqlRepositories:
 
     async def now(self) -> int:
         """The database's clock, epoch milliseconds."""
-
-        async def work(session: Session) -> int:
-            return await session.now()
-
-        return await self._database.transact(work)
+        return await self._database.now()

@@ -154,11 +154,7 @@ class SqlApps:
 
     async def now(self) -> int:
         """The database's clock, epoch milliseconds."""
-
-        async def work(session: Session) -> int:
-            return await session.now()
-
-        return await self._database.transact(work)
+        return await self._database.now()
 
 
 class SqlKeys:
