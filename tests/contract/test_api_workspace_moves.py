@@ -13,6 +13,7 @@ from daemons.api.domain.moves import ACTIVE, Move, MoveExists, MoveLost, TooLate
 from daemons.api.domain.workspaces import Beat, Load, MoveRefused, NoWorkspace, PlacementChanged
 from daemons.kit.sql import Database, migrate, open_database
 from protocol.workspace_moves import WorkspaceMoveState as State
+from tests.support.eventually import eventually
 
 ME, OTHER = "me", "another"
 
@@ -71,6 +72,20 @@ async def test_one_process_works_on_a_move(moves: SqlMoves) -> None:
         await moves.save(copying, ME, State.QUEUED)
     await moves.release(move.id, ME)
     assert await moves.claim(move.id, OTHER)
+
+
+async def test_who_does_not_say_so_in_time_works_on_a_move_no_more(database: Database) -> None:
+    moves = SqlMoves(database, lease_seconds=0.3)
+    move = await moves.begin(7, 2)
+    assert await moves.claim(move.id, ME)
+
+    async def free() -> bool:
+        return [each.id for each in await moves.due(5)] == [move.id]
+
+    await eventually(free)
+    assert await moves.claim(move.id, OTHER)
+    with pytest.raises(MoveLost):
+        await moves.renew(move.id, ME)
 
 
 async def test_the_switch_is_one_and_whole(moves: SqlMoves, database: Database) -> None:

@@ -10,7 +10,7 @@ from tests.support.served_api import served_api
 
 async def main(folder: str, port: str, secret: str, token: str, user: str) -> None:
     """Serve until killed."""
-    pace = Pace(at_once=2, keep_seconds=3600, pause_seconds=0.1)
+    pace = Pace(at_once=2, keep_seconds=3600, pause_seconds=0.1, lease_seconds=2)
     async with served_api(Path(folder), secret, {int(user): token}, int(port), pace=pace):
         await asyncio.Event().wait()
 

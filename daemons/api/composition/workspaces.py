@@ -150,7 +150,7 @@ def add_workspaces(app: web.Application, known: Known, parts: WorkspaceParts) ->
 
 
 def _add_moves(app: web.Application, known: Known, parts: WorkspaceParts, store: SqlWorkspaces) -> None:
-    rows = SqlMoves(known.database)
+    rows = SqlMoves(known.database, parts.pace.lease_seconds)
     app.add_routes(WorkspaceMoveRoutes(Moves(rows, store, parts.policy)).table())
     if parts.moving is not None:
         around = Around(rows, store, parts.moving, parts.holdings, parts.policy)

@@ -26,6 +26,8 @@ _LITTLE_BYTES: Final = 8 * 1024 * 1024
 _TRIES: Final = {State.COPYING: 8, State.FROZEN: 4, State.SETTLING: 4}
 #: A node that cannot be told to clear away is left alone in the end: what lies there is in nobody's way.
 ABANDON_TRIES: Final = 8
+#: So many times in each lease a process says that it still works on a move.
+RENEWALS: Final = 4
 
 
 class MoveExists(Exception):

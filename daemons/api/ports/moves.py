@@ -23,6 +23,11 @@ class OrderRefused(Exception):
 class MoveStore(Protocol):
     """Table `fun_ai_workspace_move`."""
 
+    @property
+    def lease_seconds(self) -> float:
+        """For how long a move is whose work it is, after each time that they say so."""
+        ...
+
     async def begin(self, user_id: int, target_id: int | None) -> Move:
         """A move of the user from where the workspace is. Raises NoWorkspace, MoveRefused, MoveExists."""
         ...

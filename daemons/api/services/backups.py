@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from daemons.api.domain.access import NotFound
-from daemons.api.domain.moves import Move, MoveLost
+from daemons.api.domain.moves import RENEWALS, Move, MoveLost
 from daemons.api.domain.workspaces import NoWorkspace, PlacementPolicy, choose
 from daemons.api.ports import UserStore
 from daemons.api.ports.moves import MoveStore, MovingNodes
@@ -20,7 +20,6 @@ from protocol.workspace_moves import WorkspaceRestored
 
 logger = logging.getLogger(__name__)
 
-_RENEW_SECONDS: Final = 5.0
 _MOST_USER: Final = 2**63
 _BROKE_OFF: Final = (
     "the restoration did not come to its end; the workspace is what it was before it, or all of the backup"
@@ -96,5 +95,5 @@ class Backups:
 
     async def _renew(self, move: Move, owner: str) -> WorkspaceRestored:
         while True:
-            await asyncio.sleep(_RENEW_SECONDS)
+            await asyncio.sleep(self._moves.lease_seconds / RENEWALS)
             await self._moves.renew(move.id, owner)

@@ -13,6 +13,7 @@ from typing import Final
 
 from daemons.api.domain.moves import (
     ABANDON_TRIES,
+    RENEWALS,
     REVOCABLE,
     WORKING,
     Move,
@@ -42,7 +43,6 @@ from protocol.workspace_moves import WorkspacePass
 logger = logging.getLogger(__name__)
 
 _LOOK_SECONDS: Final = 1.0
-_RENEW_SECONDS: Final = 5.0
 _NOTE_SECONDS: Final = 1.0
 _LONGEST_PAUSE: Final = 10.0
 _AT_A_TIME: Final = 20
@@ -55,12 +55,14 @@ class _Cancelled(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How many moves go on at once, how long sources keep the files of who left (seconds), and how long is waited after
-    the first failure of a step (seconds; then twice as long each time)."""
+    """How many moves go on at once, how long sources keep the files of who left (seconds), how long is waited after
+    the first failure of a step (seconds; then twice as long each time), and how long a move stands still when the
+    process that works on it is killed (seconds)."""
 
     at_once: int = 2
     keep_seconds: int = 3600
     pause_seconds: float = 0.5
+    lease_seconds: float = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ class Moving:
 
     async def _renew(self, move_id: int) -> None:
         while True:
-            await asyncio.sleep(_RENEW_SECONDS)
+            await asyncio.sleep(self._moves.lease_seconds / RENEWALS)
             await self._moves.renew(move_id, self._owner)
 
     async def _carry(self, move_id: int) -> None:

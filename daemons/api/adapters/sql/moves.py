@@ -20,15 +20,20 @@ from daemons.api.domain.workspaces import MoveRefused, NoWorkspace, PlacementCha
 from daemons.kit.sql import Database, Duplicate, Row, Session
 from protocol.workspace_moves import WorkspaceMoveState
 
-_LEASE_MS: Final = 20_000
 _MOST_ERROR: Final = 2000
 
 
 class SqlMoves:
     """The port `MoveStore`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, lease_seconds: float = 20.0) -> None:
         self._database = database
+        self._lease_ms = int(lease_seconds * 1000)
+
+    @property
+    def lease_seconds(self) -> float:
+        """For how long a move is whose work it is, after each time that they say so."""
+        return self._lease_ms / 1000
 
     async def begin(self, user_id: int, target_id: int | None) -> Move:
         """Raises NoWorkspace, MoveRefused, MoveExists, UnknownWorkspaceNode."""
@@ -67,7 +72,7 @@ class SqlMoves:
                 epoch=placement.epoch,
                 error=why,
                 owner=owner,
-                until=now + _LEASE_MS,
+                until=now + self._lease_ms,
                 now=now,
             )
             return await _get(session, made)
@@ -132,7 +137,7 @@ class SqlMoves:
 
         async def work(session: Session) -> bool:
             now = await session.now()
-            until = now + _LEASE_MS
+            until = now + self._lease_ms
             states = _names(ACTIVE)
             return bool(
                 await session.change(
@@ -146,7 +151,7 @@ class SqlMoves:
         """Raises MoveLost."""
 
         async def work(session: Session) -> None:
-            until = await session.now() + _LEASE_MS
+            until = await session.now() + self._lease_ms
             if not await session.change("renew_workspace_move", id=move_id, owner=owner, until=until):
                 raise MoveLost(f"another process works on move {move_id}")
 
