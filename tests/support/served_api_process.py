@@ -1,4 +1,4 @@
-"""`python -m tests.support.served_api_process FOLDER PORT SECRET TOKEN USER`: an API that a test may kill."""
+"""`python -m tests.support.served_api_process FOLDER PORT SECRET USER=TOKEN...`: an API that a test may kill."""
 
 import asyncio
 import sys
@@ -8,10 +8,11 @@ from daemons.api.services.moving import Pace
 from tests.support.served_api import served_api
 
 
-async def main(folder: str, port: str, secret: str, token: str, user: str) -> None:
+async def main(folder: str, port: str, secret: str, *users: str) -> None:
     """Serve until killed."""
     pace = Pace(at_once=2, keep_seconds=3600, pause_seconds=0.1, lease_seconds=2)
-    async with served_api(Path(folder), secret, {int(user): token}, int(port), pace=pace):
+    tokens = {int(user): token for user, _, token in (each.partition("=") for each in users)}
+    async with served_api(Path(folder), secret, tokens, int(port), pace=pace):
         await asyncio.Event().wait()
 
 

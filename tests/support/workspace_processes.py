@@ -62,6 +62,11 @@ class Killable:
         assert self.process is not None
         await asyncio.to_thread(self.process.wait)
 
+    async def revive(self) -> None:
+        """It serves, even if it was dead."""
+        if self.process is None or self.process.poll() is not None:
+            await self.start()
+
     async def _serves(self) -> bool:
         try:
             async with httpx.AsyncClient(trust_env=False, verify=False) as client:
@@ -182,10 +187,10 @@ async def node_process(docker_url: str, folder: Path, name: str, ports: int) -> 
 
 
 @asynccontextmanager
-async def api_process(folder: Path, token: str, user_id: str) -> AsyncIterator[Killable]:
-    """An API over a database in the folder."""
-    port = free_port()
-    argv = [sys.executable, "-m", "tests.support.served_api_process", str(folder), str(port), SECRET, token, user_id]
+async def api_process(folder: Path, tokens: Mapping[str, str]) -> AsyncIterator[Killable]:
+    """An API over a database in the folder, for users with these tokens."""
+    port, users = free_port(), [f"{user}={token}" for user, token in tokens.items()]
+    argv = [sys.executable, "-m", "tests.support.served_api_process", str(folder), str(port), SECRET, *users]
     process = Killable(argv, {}, f"http://127.0.0.1:{port}", folder / "api.log")
     await process.start()
     try:

@@ -8,12 +8,13 @@ import asyncio
 import secrets
 import subprocess
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
 import pytest
+import pytest_asyncio
 
 from protocol.client.api import bearer
 from protocol.client.signed import Signed
@@ -28,7 +29,6 @@ from tests.support.workspace_node import SECRET, new_user
 from tests.support.workspace_processes import Killable, Line, api_process, line, node_process
 
 pytestmark = pytest.mark.real
-TOKEN = "token-of-the-user-012345"
 PREFIX = "/api/fun-ai/workspace"
 #: The order, when of it, and the node (0: source, 1: target) whose line it passes.
 STEPS = [
@@ -48,34 +48,69 @@ WHOLE = (WorkspaceMoveState.KEEPING, WorkspaceMoveState.DONE)
 BACK = (WorkspaceMoveState.FAILED, WorkspaceMoveState.CANCELLED)
 
 
+def token_of(user_id: str) -> str:
+    """What the user's calls are proven with."""
+    return f"token-of-the-user-{user_id}"
+
+
 @dataclass
 class World:
-    """Two nodes and an API."""
+    """Two nodes and an API that serve users, one of whom moves."""
 
     docker_url: str
+    folder: Path
     nodes: tuple[Killable, Killable]
-    lines: tuple[Line, Line]
     api: Killable
-    user_id: str
+    users: list[str]
+    lines: tuple[Line, Line] = (Line(""), Line(""))
+    user_id: str = ""
 
     def killed(self, who: str) -> Killable:
         return {"source": self.nodes[0], "target": self.nodes[1], "api": self.api}[who]
 
 
-@pytest.fixture
-async def world(docker_url: str, tmp_path: Path) -> AsyncIterator[World]:
-    user_id = new_user()
+@asynccontextmanager
+async def platform(docker_url: str, folder: Path, users: int) -> AsyncIterator[World]:
+    """Processes that serve so many users."""
+    people = [new_user() for _ in range(users)]
     async with AsyncExitStack() as stack:
         tag, base = secrets.token_hex(3), 20000 + secrets.randbelow(90) * 100
         one, two = [
             await stack.enter_async_context(
-                node_process(docker_url, tmp_path / f"n{number}", f"ws-{tag}-{number}", base + 50 * number)
+                node_process(docker_url, folder / f"n{number}", f"ws-{tag}-{number}", base + 50 * number)
             )
             for number in (0, 1)
         ]
-        lines = await stack.enter_async_context(line(one.url)), await stack.enter_async_context(line(two.url))
-        api = await stack.enter_async_context(api_process(tmp_path, TOKEN, user_id))
-        yield World(docker_url, (one, two), lines, api, user_id)
+        api = await stack.enter_async_context(api_process(folder, {user: token_of(user) for user in people}))
+        yield World(docker_url, folder, (one, two), api, people)
+
+
+@asynccontextmanager
+async def used(world: World) -> AsyncIterator[World]:
+    """The platform for another user, with lines of the test's own; who a test that failed left dead is alive again."""
+    for each in (*world.nodes, world.api):
+        await each.revive()
+    async with line(world.nodes[0].url) as one, line(world.nodes[1].url) as two:
+        yield replace(world, lines=(one, two), user_id=world.users.pop())
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(docker_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """One platform for all moves, each of a user of its own."""
+    async with platform(docker_url, tmp_path_factory.mktemp("shared"), 3 * len(STEPS)) as world:
+        yield world
+
+
+@pytest.fixture
+async def world(shared: World) -> AsyncIterator[World]:
+    async with used(shared) as world:
+        yield world
+
+
+@pytest.fixture
+async def own_world(docker_url: str, tmp_path: Path) -> AsyncIterator[World]:
+    async with platform(docker_url, tmp_path, 1) as platform_of_one, used(platform_of_one) as world:
+        yield world
 
 
 @dataclass
@@ -108,7 +143,7 @@ async def test_who_is_killed_in_a_move_loses_nothing(world: World, who: str, ste
         await hear(world.api.url, each.url, f"ws-{number}")
     async with (
         httpx.AsyncClient(
-            base_url=world.api.url, headers=bearer(TOKEN), timeout=60, trust_env=False, verify=False
+            base_url=world.api.url, headers=bearer(token_of(world.user_id)), timeout=60, trust_env=False, verify=False
         ) as calls,
         Transport(world.api.url, {ADMIN_TOKEN: ADMIN}) as transport,
     ):
@@ -121,16 +156,17 @@ async def test_who_is_killed_in_a_move_loses_nothing(world: World, who: str, ste
 
 
 @pytest.mark.timeout(600)
-async def test_a_restoration_whose_node_is_killed_leaves_nothing_beside_the_files(world: World, tmp_path: Path) -> None:
+async def test_a_restoration_whose_node_is_killed_leaves_nothing_beside_the_files(own_world: World) -> None:
     """But files of nobody, which are the operators'."""
+    world = own_world
     await hear(world.api.url, world.lines[0].url, "ws-0")
     async with (
         httpx.AsyncClient(
-            base_url=world.api.url, headers=bearer(TOKEN), timeout=60, trust_env=False, verify=False
+            base_url=world.api.url, headers=bearer(token_of(world.user_id)), timeout=60, trust_env=False, verify=False
         ) as calls,
         Transport(world.api.url, {ADMIN_TOKEN: ADMIN}) as transport,
     ):
-        admin, root = WorkspaceAdminClient(transport), tmp_path / "n0" / "root"
+        admin, root = WorkspaceAdminClient(transport), world.folder / "n0" / "root"
         (await calls.post(f"{PREFIX}/container/ensure")).raise_for_status()
         kept = root / world.user_id / "apps" / "kept"
         kept.write_bytes(secrets.token_bytes(3_000_000))
@@ -140,7 +176,7 @@ async def test_a_restoration_whose_node_is_killed_leaves_nothing_beside_the_file
         strange.mkdir()
 
         def left() -> list[str]:
-            images = tmp_path / "n0" / "state" / "images"
+            images = world.folder / "n0" / "state" / "images"
             folders = [each for each in (root, images) if each.exists()]
             return [one.name for each in folders for one in each.iterdir() if one.name.startswith(".spare-")]
 
