@@ -7,6 +7,7 @@ from protocol.client.api import bearer
 from protocol.client.transport import Refused
 from protocol.jobs import JobStatus
 from tests.http.api.conftest import OWNER, Api
+from tests.support.database_time import let_pass
 from tests.support.eventually import eventually
 
 
@@ -52,6 +53,7 @@ async def test_what_a_node_has_yet_to_do_is_told_and_done(api: Api) -> None:
     begun = await api.owner.delete_app(str(app.id))
     assert begun.left == (AppPart.DEPLOYMENTS,) and "node n1 does not answer" in (begun.problem or "")
     api.plane.nodes_away = False
+    let_pass(api.database, 60)
 
     async def over() -> bool:
         return (await api.owner.delete_app(str(app.id))).complete

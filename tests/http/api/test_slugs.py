@@ -9,6 +9,7 @@ from protocol.api import CreateApp, UpdateApp
 from protocol.client.transport import Refused
 from protocol.jobs import JobStatus
 from tests.http.api.conftest import Api
+from tests.support.database_time import let_pass
 from tests.support.eventually import eventually
 
 HTML, JSON = {"Accept": "text/html"}, {"Accept": "application/json"}
@@ -135,6 +136,7 @@ async def test_a_slug_is_free_when_the_deletion_of_its_app_has_ended(api: Api) -
     assert (await api.owner.check_slug("my-shop")).reason == "taken"
     assert (await api.raw.get("/my-shop")).status_code == 404
     api.plane.nodes_away = False
+    let_pass(api.database, 60)
 
     async def free() -> bool:
         return (await api.owner.check_slug("my-shop")).available

@@ -24,6 +24,7 @@ from daemons.kit.clock import SystemClock
 from daemons.kit.sql import Database, migrate, open_database
 from daemons.kit.tasks import first, running
 from protocol.api import AppPart, GitAccessFile
+from tests.support.database_time import let_pass
 from tests.support.deploy_plane import MemoryDeployPlane
 from tests.support.eventually import eventually
 
@@ -157,6 +158,8 @@ async def test_whoever_dies_the_next_one_goes_on(world: World, seed: int) -> Non
         async with running(world.service(100).run, world.service(100).run):
             await first(place.entered.wait(), asyncio.sleep(chance.random() / 10, result=True))
         place.still = False
+
+    let_pass(world.database, 600)
 
     async def all_complete() -> bool:
         return all([await world.complete(app_id) for app_id in app_ids])

@@ -23,6 +23,7 @@ from daemons.kit.clock import SystemClock
 from daemons.kit.sql import Database, migrate, open_database
 from daemons.kit.tasks import first, running
 from protocol.api import GitAccessFile, RepoStatus
+from tests.support.database_time import let_pass
 from tests.support.deploy_plane import MemoryDeployPlane
 from tests.support.eventually import eventually
 from tests.support.repository_host import MemoryHost
@@ -93,6 +94,7 @@ class World:
     """The service over a real database; the host is in memory."""
 
     def __init__(self, database: Database, folder: Path) -> None:
+        self.database = database
         self.apps, self.host, self.store = SqlApps(database), Slow(), SqlRepositories(database)
         self.deletions = SqlDeletions(database)
         keys = KeyRing(SqlKeys(database), self.apps, DiskGitAccess(folder / "access.json", None), HOSTING)
@@ -119,6 +121,11 @@ class World:
     async def ready(self, app_id: int) -> bool:
         """Whether it has one."""
         return await self.status(app_id) == (RepoStatus.READY, None)
+
+    async def held(self, app_id: int) -> bool:
+        """Whether it is to be deleted while its repository is being set up."""
+        found = await self.deletions.find(app_id)
+        return found is not None and found.repo_held_until is not None
 
     async def gone(self, app_id: int) -> bool:
         """Whether nothing is left of it."""
@@ -159,11 +166,17 @@ async def test_what_fails_is_told_and_tried_again(world: World, failing: int) ->
     app = await world.app()
     world.host.failing = failing
 
-    async def failed() -> bool:
-        return await world.status(app.id) == (RepoStatus.FAILED, "the host is away")
+    service = world.service()
+    async with running(service.run):
+        for left in reversed(range(failing)):
 
-    async with running(world.service().run):
-        await eventually(failed)
+            async def failed(left: int = left) -> bool:
+                told = await world.status(app.id)
+                return world.host.failing == left and told == (RepoStatus.FAILED, "the host is away")
+
+            await eventually(failed)
+            let_pass(world.database, 600)
+            service.ask()
         await eventually(lambda: world.ready(app.id))
 
 
@@ -187,10 +200,13 @@ async def test_an_app_that_is_deleted_meanwhile_leaves_nothing(world: World, pla
     """Who sets the repository up goes on after the deletion began; who removes it waits for that."""
     app = await world.app()
     world.host.still = place
-    async with running(world.service(1_000).run, world.remover().run):
+    remover = world.remover()
+    async with running(world.service().run, remover.run), asyncio.TaskGroup() as group:
         await world.host.entered.wait()
-        begun = await world.remover().delete(Subject(1), str(app.id))
-        assert begun.repo_held_until is not None
+        group.create_task(remover.delete(Subject(1), str(app.id)))
+        await eventually(lambda: world.held(app.id))
+        assert not await world.gone(app.id)
+        let_pass(world.database, 600)
         await eventually(lambda: world.gone(app.id))
     assert world.host.repositories == {} and world.host.admitted == world.host.announced == set()
 
@@ -199,9 +215,10 @@ async def test_whoever_removes_a_repository_waits_for_whoever_sets_it_up(world: 
     app = await world.app()
     claimed = await world.store.claim(600_000)
     assert claimed is not None
-    async with running(world.remover().run):
-        begun = await world.remover().delete(Subject(1), str(app.id))
-        assert begun.done_at is None
+    remover = world.remover()
+    async with running(remover.run):
+        begun = await remover.delete(Subject(1), str(app.id))
+        assert begun.done_at is None and "it is being set up" in (begun.problem or "")
         await world.host.create(HOSTING.repository(1, app.id), {})
         assert not await world.store.save(claimed, attempted(claimed, None, await world.store.now()))
         await eventually(lambda: world.gone(app.id))
@@ -224,6 +241,7 @@ async def test_creations_and_deletions_in_any_order_with_deaths_in_between(world
                 await world.deletions.begin(1, app.id)
                 deleted.add(app.id)
     world.host.still, world.host.failing = None, 0
+    let_pass(world.database, 600)
 
     async def settled() -> bool:
         kept = [await world.ready(app.id) for app in apps if app.id not in deleted]

@@ -33,7 +33,12 @@ class Shared:
     @property
     def host(self) -> FolderHost:
         """The API's side."""
-        return FolderHost(self.folder / "creations", self.folder / "removals")
+        return FolderHost(self.folder / "creations", self.folder / "removals", patience=90)
+
+    @property
+    def unheard(self) -> FolderHost:
+        """The API's side, while the git server does not run."""
+        return FolderHost(self.folder / "creations", self.folder / "removals", patience=0.1)
 
     @property
     def repositories(self) -> DiskRepositories:
@@ -58,7 +63,7 @@ def _listed(folder: Path) -> Sequence[str]:
 async def test_a_repository_is_made_and_removed_by_order(tmp_path: Path) -> None:
     shared = Shared(tmp_path)
     with pytest.raises(RepositoryTrouble, match="does it run"):
-        await shared.host.create(NAME, {})
+        await shared.unheard.create(NAME, {})
     async with running(shared.book().run):
         await shared.host.create(NAME, {})
         await shared.host.create(NAME, {"Dockerfile": "FROM scratch\n"})
@@ -72,7 +77,7 @@ async def test_a_repository_is_made_and_removed_by_order(tmp_path: Path) -> None
 
 async def test_what_was_done_for_nobody_is_heard_by_the_next_order(tmp_path: Path) -> None:
     shared = Shared(tmp_path)
-    for order in (shared.host.create(NAME, {}), shared.host.remove(NAME)):
+    for order in (shared.unheard.create(NAME, {}), shared.unheard.remove(NAME)):
         with pytest.raises(RepositoryTrouble):
             await order
         await shared.book().carry_out()
@@ -93,7 +98,7 @@ async def test_an_order_that_is_withdrawn_while_it_is_carried_out_leaves_nothing
 
     began = asyncio.Event()
     with pytest.raises(RepositoryTrouble):
-        await shared.host.create(NAME, {})
+        await shared.unheard.create(NAME, {})
     async with asyncio.TaskGroup() as group:
         group.create_task(shared.book(Slow(tmp_path / "repositories")).carry_out())
         await began.wait()
@@ -126,7 +131,7 @@ async def test_a_template_stays_inside_its_repository(tmp_path: Path, path: str)
 
 async def test_an_order_that_fails_keeps_no_other_from_being_carried_out(tmp_path: Path) -> None:
     shared = Shared(tmp_path)
-    for order in (shared.host.create(NAME, {}), shared.host.create(OTHER, {})):
+    for order in (shared.unheard.create(NAME, {}), shared.unheard.create(OTHER, {})):
         with pytest.raises(RepositoryTrouble):
             await order
     in_the_way = tmp_path / "repositories" / "funai" / "u7-app20001.git"
