@@ -86,6 +86,10 @@ def _template(value: str) -> str:
 _HOST: Final = r"^([A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|[0-9a-fA-F:]*:[0-9a-fA-F:.]+)?$"
 
 
+#: An IP address, in brackets where it needs them, and a port.
+_ADMIN: Final = r"^([0-9]{1,3}(\.[0-9]{1,3}){3}|\[[0-9a-fA-F:.]{2,45}\]):[0-9]{1,5}$"
+
+
 def _reach(value: object) -> object:
     if not isinstance(value, str):
         return value
@@ -145,7 +149,9 @@ class AgentSettings(Settings):
     )
     docker_host: str = Field("unix:///var/run/docker.sock", alias="DOCKER_HOST")
     data_dir: Path = Field(Path("agent"), alias="RUNTIME_DATA_DIR")
-    gateway_driver: Literal["haproxy", "traefik"] = Field("haproxy", alias="RUNTIME_GATEWAY_DRIVER")
+    gateway_driver: Literal["haproxy", "nginx", "traefik"] = Field("haproxy", alias="RUNTIME_GATEWAY_DRIVER")
+    nginx_folder: Path = Field(Path("gateway/nginx"), alias="RUNTIME_NGINX_FOLDER")
+    nginx_admin: str = Field("127.0.0.1:7006", pattern=_ADMIN, alias="RUNTIME_NGINX_ADMIN")
     traefik_file: Path = Field(Path("gateway/traefik/funai.yml"), alias="RUNTIME_TRAEFIK_FILE")
     traefik_settle_seconds: float = Field(5, ge=0, le=300, alias="RUNTIME_TRAEFIK_SETTLE_SECONDS")
     gateway_map: Path = Field(Path("gateway/routes.map"), alias="RUNTIME_GATEWAY_MAP")

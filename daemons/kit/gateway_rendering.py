@@ -13,13 +13,22 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from daemons.kit import gateway, gateway_domains, gateway_values, haproxy_entry, nginx_entry, nginx_gateway
+from daemons.kit import (
+    gateway,
+    gateway_domains,
+    gateway_values,
+    haproxy_entry,
+    nginx_entry,
+    nginx_gateway,
+    nginx_runtime,
+)
 from daemons.kit.gateway import Gateway, PreviewNode
 from daemons.kit.gateway_domains import AppDomain, checked, with_certificates
 from daemons.kit.gateway_hosts import OwnHosts
 from daemons.kit.haproxy_entry import HaproxyEntry, Services
 from daemons.kit.nginx_entry import Limits, NginxEntry, Tls
 from daemons.kit.nginx_gateway import NginxGateway
+from daemons.kit.nginx_runtime import RuntimeNginx
 from daemons.kit.settings import Misconfigured
 
 Told = argparse.Namespace
@@ -29,7 +38,6 @@ _OF_API: Final = "FUNAI_WORKSPACE_NODE_REGISTRY_GATEWAY_TOKEN"
 _OF_DEPLOY: Final = "DEPLOY_GATEWAY_TOKEN"
 #: Combinations that there are not, and why.
 _NOT: Final[Mapping[tuple[str, str], str]] = {
-    ("nginx", "runtime"): "nginx cannot be told of routes while it runs, as agents do; use haproxy or traefik",
     ("traefik", "entry"): "Traefik cannot choose a server by what a lookup answers; use nginx or haproxy",
     ("traefik", "workspace"): "Traefik cannot choose a port by what a lookup answers; use nginx or haproxy",
 }
@@ -74,7 +82,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--hosts", default="", help="https://preview.example.com: each preview has a host below it")
     parser.add_argument("--node", default="127.0.0.1:7001", help="workspace: ADDRESS:PORT of the node's API")
     parser.add_argument("--cache", type=Path, default=Path("/var/cache/nginx/funai"), help="nginx: a folder of its own")
-    parser.add_argument("--folder", type=Path, default=Path("/var/lib/funai/gateway"), help="haproxy: maps and sockets")
+    parser.add_argument("--folder", type=Path, default=Path("/var/lib/funai/gateway"), help="maps, links and sockets")
+    parser.add_argument(
+        "--admin", default="127.0.0.1:7006", help="nginx, runtime: ADDRESS:PORT where the agent asks it"
+    )
     parser.add_argument("--routes", type=Path, default=Path("/var/lib/funai/agent/traefik.yml"), help="traefik")
     _entry_options(parser)
     return parser
@@ -113,6 +124,9 @@ class _Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescription
 def _nginx(told: Told) -> None:
     if told.role == "entry":
         text = nginx_entry.render(_nginx_entry(told))
+    elif told.role == "runtime":
+        at, admin = gateway_values.place(told.listen), gateway_values.place(told.admin)
+        text = nginx_runtime.render(RuntimeNginx(*at, told.folder, admin, entrances=tuple(told.entrance)))
     else:
         at, node, own = gateway_values.place(told.listen), gateway_values.place(told.node), _own(told)
         token, entrances = _token(told, _OF_NODE), tuple(told.entrance)

@@ -24,15 +24,6 @@ from daemons.kit.nginx_pages import locations
 _TEXT: Final = files("daemons.kit").joinpath("nginx_entry.conf").read_text(encoding="utf-8")
 _NAMED: Final = "        add_header X-Request-Id $en_request_id always;\n"
 _PAGES: Final = ("absent", "unserved", "unfound", "away", "large", "often", "looped", "closed")
-#: What visitors may not say: what other gateways, nodes and daemons say to each other.
-STRIPPED: Final = (
-    "Forwarded", "X-Forwarded-Prefix", "X-Forwarded-Port", "X-Forwarded-Server", "X-Forwarded-Uri",
-    "X-Forwarded-Method", "X-Original-URI", "X-Original-URL", "X-Rewrite-URL", "X-Runtime-Upstream", "X-Runtime-Node",
-    "X-Runtime-Token", "X-Runner-Token", "X-RT-Node-Token", "X-Lease-Token", "X-DEPLOY-SECRET", "X-WS-Token",
-    "X-WS-Node-Token", "X-WS-Node", "X-WS-NodeId", "X-WS-Port", "X-WS-Prefix", "X-WS-App", "X-WS-Why", "X-WS-Pass",
-    "X-WS-Cookie", "X-WS-Visibility", "X-WS-Fence", "X-WS-Proxied", "X-WS-Upstream", "X-WS-Timestamp", "X-WS-Nonce",
-    "X-WS-Signature", "X-WS-HostPort",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +142,7 @@ def _values(entry: NginxEntry) -> dict[str, object]:
         "connections": values.positive(limits.connections, "connections", 65535),
         "body_megabytes": values.positive(limits.body_megabytes, "body_megabytes"),
         "tunnel_seconds": f"{values.positive(limits.tunnel_seconds, 'tunnel_seconds')}s",
-        "stripped": "".join(f'    proxy_set_header {name} "";\n' for name in STRIPPED),
+        "stripped": "".join(f'    proxy_set_header {name} "";\n' for name in nginx_entrances.STRIPPED),
         "page_locations": "".join(locations(page(name), "en", _NAMED) for name in _PAGES),
         "log_format": _log(entry.log_path),
         "entrances": nginx_entrances.scheme(entry.entrances, "en"),

@@ -15,7 +15,7 @@ from daemons.agent.adapters.access_log import AccessLogs
 from daemons.kit.tasks import running
 from tests.support import real
 from tests.support.eventually import eventually
-from tests.support.gateways import Backends, Running
+from tests.support.gateways import AnyGateway, Backends, Running, RunningNginx
 
 
 @pytest.fixture
@@ -25,17 +25,20 @@ async def backends() -> AsyncIterator[Backends]:
     await apps.close()
 
 
-@pytest.fixture
-def gateway(tmp_path: Path) -> Running:
-    return Running(tmp_path)
+@pytest.fixture(params=[Running, RunningNginx])
+def gateway(request: pytest.FixtureRequest, tmp_path: Path) -> AnyGateway:
+    made: AnyGateway = request.param(tmp_path)
+    return made
 
 
 @pytest.mark.real
-async def test_visits_are_logged_by_app_without_secrets(gateway: Running, tmp_path: Path, backends: Backends) -> None:
+async def test_visits_are_logged_by_app_without_secrets(
+    gateway: AnyGateway, tmp_path: Path, backends: Backends
+) -> None:
     logs = AccessLogs(gateway.configuration.access_path, tmp_path, 1024**2, 14)
     one, two = await backends.serve("one"), await backends.serve("two")
     with real.process(gateway.argv(), tmp_path / "log"):
-        real.wait_until(lambda: real.listening(gateway.port), "HAProxy's start")
+        real.wait_until(lambda: real.listening(gateway.port), "the gateway's start")
         await gateway.driver.reconcile(lambda: {"1": one, "2": two, "3": real.free_port()})
 
         async def arrived() -> bool:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from yarl import URL
 
-from daemons.kit.nginx_entry import STRIPPED
+from daemons.kit.nginx_entrances import STRIPPED
 from tests.support import entries
 from tests.support.entries import World
 

@@ -1,4 +1,4 @@
-"""What the agent expects of a gateway, of its twin and of HAProxy."""
+"""What the agent expects of a gateway, of its twin, of HAProxy and of nginx."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from daemons.agent.adapters.haproxy import HaproxyGateway
+from daemons.agent.adapters.nginx import NginxGateway
 from daemons.agent.adapters.traefik import TraefikGateway
 from daemons.agent.domain.visitors import InFlight, Notice, Patience
 from daemons.agent.ports import Gateway, GatewayDown, GatewayError
 from tests.support import real
 from tests.support.agent_twins import TwinGateway
-from tests.support.gateways import Running
+from tests.support.gateways import Running, RunningNginx
 
 
 @pytest.fixture(scope="module")
@@ -22,14 +23,25 @@ def haproxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield running
 
 
-@pytest.fixture(params=["twin", "traefik", pytest.param("haproxy", marks=pytest.mark.real)])
+@pytest.fixture(scope="module")
+def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNginx]:
+    running = RunningNginx(tmp_path_factory.mktemp("gw"))
+    with real.process(running.argv(), running.folder / "log"):
+        real.wait_until(lambda: real.listening(running.port), "nginx's start")
+        yield running
+
+
+_REAL = [pytest.param(kind, marks=pytest.mark.real) for kind in ("haproxy", "nginx")]
+
+
+@pytest.fixture(params=["twin", "traefik", *_REAL])
 def chosen(request: pytest.FixtureRequest, tmp_path: Path) -> Gateway:
     if request.param == "twin":
         return TwinGateway()
     if request.param == "traefik":
         # Against its document only: no Traefik is packaged for the machines that run this.
         return TraefikGateway(tmp_path / "funai.yml", 0)
-    driver: HaproxyGateway = request.getfixturevalue("haproxy").driver
+    driver: Gateway = request.getfixturevalue(request.param).driver
     return driver
 
 
@@ -57,7 +69,7 @@ async def test_reconcile_mends_everything(gateway: Gateway) -> None:
 
 
 async def test_an_app_on_hold_stays_so_until_it_has_a_port(gateway: Gateway) -> None:
-    if isinstance(gateway, TraefikGateway):
+    if isinstance(gateway, TraefikGateway | NginxGateway):
         with pytest.raises(GatewayError, match="RUNTIME_GATEWAY_DRIVER"):
             await gateway.hold("1")
         return

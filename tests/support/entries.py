@@ -18,7 +18,7 @@ from daemons.kit.nginx_entry import Limits, NginxEntry
 from protocol.jobs import ClaimedJob, JobStatus, ReportJob
 from tests.http.deploy.plane import TOKENS, Plane, serving
 from tests.support import real
-from tests.support.gateways import Backends, Running
+from tests.support.gateways import Backends, Running, nginx_argv, nginx_configured
 
 API_TOKEN: Final = "gateway-token-of-tests-2"
 #: Of operators, and what they are made of.
@@ -27,20 +27,6 @@ PAGES: Final = (
     *("/nodes-admin.html", "/deploy-nodes.html", "/workspace-nodes.html", "/workspace-nodes-admin.html"),
 )
 _LOOKUP: Final = "/api/fun-ai/workspace/internal/gateway/node"
-_NGINX: Final = """user root;
-worker_processes 2;
-pid {folder}/pid;
-events {{ worker_connections 1024; }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    include {folder}/entry.conf;
-}}
-"""
 
 
 @dataclass
@@ -191,8 +177,7 @@ async def before(
 @asynccontextmanager
 async def _nginx(entry: NginxEntry, folder: Path) -> AsyncIterator[str]:
     await asyncio.to_thread(_configure, folder, entry)
-    argv = [real.program("nginx", "nginx"), "-p", str(folder), "-c", str(folder / "nginx.conf")]
-    with real.process([*argv, "-e", str(folder / "error.log"), "-g", "daemon off;"], folder / "nginx.log"):
+    with real.process(nginx_argv(folder), folder / "nginx.log"):
         await asyncio.to_thread(real.wait_until, lambda: real.listening(entry.port), "the entry's start")
         yield f"http{'s' if entry.tls else ''}://127.0.0.1:{entry.port}"
 
@@ -223,9 +208,7 @@ async def alone(backends: Backends, folder: Path) -> AsyncIterator[Running]:
 
 
 def _configure(folder: Path, entry: NginxEntry) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "entry.conf").write_text(nginx_entry.render(entry))
-    (folder / "nginx.conf").write_text(_NGINX.format(folder=folder))
+    nginx_configured(folder, nginx_entry.render(entry))
 
 
 class Serve(Protocol):

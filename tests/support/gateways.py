@@ -1,18 +1,36 @@
-"""A HAProxy of the test's own, and apps behind it."""
+"""A gateway of the test's own, HAProxy or nginx, and apps behind it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Final, TypeAlias
 
 from aiohttp import web
 from multidict import CIMultiDict
 
 from daemons.agent.adapters.haproxy import HaproxyGateway
 from daemons.agent.adapters.haproxy_admin import Admin
+from daemons.agent.adapters.nginx import NginxGateway
 from daemons.kit.gateway import Gateway, command, install
 from daemons.kit.haproxy_entry import Services
+from daemons.kit.nginx_runtime import RuntimeNginx, render
 from tests.support import real
+
+_NGINX: Final = """user root;
+worker_processes 2;
+pid {folder}/pid;
+events {{ worker_connections 4096; }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    include {folder}/site.conf;
+}}
+"""
 
 
 class Running:
@@ -52,6 +70,42 @@ class Running:
         (process,) = await Admin(self.socket_path).processes()
         answer = await process.ask(f"show map {self.map_path}")
         return {line.split()[1]: line.split()[2] for line in answer.splitlines() if line.strip()}
+
+
+class RunningNginx:
+    """An nginx process with links of its own."""
+
+    def __init__(
+        self, folder: Path, entrances: tuple[str, ...] = (), *, port: int | None = None, most: int = 20
+    ) -> None:
+        self.port = port or real.free_port()
+        self.folder = folder
+        self.url = f"http://127.0.0.1:{self.port}"
+        admin = ("127.0.0.1", real.free_port())
+        links = folder / "links"
+        self.configuration = RuntimeNginx("127.0.0.1", self.port, links, admin, max_per_app=most, entrances=entrances)
+        nginx_configured(folder, render(self.configuration))
+        self.driver = NginxGateway(links, f"127.0.0.1:{admin[1]}")
+
+    def argv(self) -> Sequence[str]:
+        """As a supervisor runs it."""
+        return nginx_argv(self.folder)
+
+
+AnyGateway: TypeAlias = Running | RunningNginx
+
+
+def nginx_configured(folder: Path, site: str) -> None:
+    """An nginx's folder, with what it serves."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "site.conf").write_text(site)
+    (folder / "nginx.conf").write_text(_NGINX.format(folder=folder))
+
+
+def nginx_argv(folder: Path) -> Sequence[str]:
+    """The command line of an nginx in the foreground."""
+    argv = (real.program("nginx", "nginx"), "-p", str(folder), "-c", str(folder / "nginx.conf"))
+    return (*argv, "-e", str(folder / "error.log"), "-g", "daemon off;")
 
 
 class Backends:

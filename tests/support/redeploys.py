@@ -16,7 +16,9 @@ _BROKEN_EVERY = 5
 
 
 @contextmanager
-def stage(folder: Path, engine: str, name: str) -> Iterator[tuple[RuntimeNode, list[str], str]]:
+def stage(
+    folder: Path, engine: str, name: str, driver: str = "haproxy"
+) -> Iterator[tuple[RuntimeNode, list[str], str]]:
     """A node, two images that work and one that does not."""
     works = [f"{name}/u7-appw:{letter * 12}-1" for letter in "ab"]
     broken = f"{name}/u7-appx:cccccccccccc-1"
@@ -26,6 +28,7 @@ def stage(folder: Path, engine: str, name: str) -> Iterator[tuple[RuntimeNode, l
     try:
         with runtime_node.deploy() as plane:
             settings = {
+                "RUNTIME_GATEWAY_DRIVER": driver,
                 "DEPLOY_BASE_URL": plane.url,
                 "DEPLOY_NODE_TOKEN": runtime_node.NODE_TOKEN,
                 "RUNTIME_DRAIN_SECONDS": "15",

@@ -17,6 +17,7 @@ import httpx
 
 from daemons.kit.gateway import Gateway, command, install
 from tests.support import engines, real
+from tests.support.gateways import RunningNginx
 
 TOKEN = "runtime-token-of-tests"
 NODE_TOKEN = "node-token-of-tests-1"
@@ -101,10 +102,16 @@ class RuntimeNode:
         self._gateway: subprocess.Popen[bytes] | None = None
         self.gateway = Gateway("127.0.0.1", _port(self.gateway_url), self.map_path, folder / "g" / "admin.sock")
         install(self.gateway, self._config)
+        self.nginx = None
+        if environment.get("RUNTIME_GATEWAY_DRIVER") == "nginx":
+            self.nginx = RunningNginx(folder / "g", port=_port(self.gateway_url), most=1000)
 
     def start_gateway(self) -> None:
-        """HAProxy in the foreground, as a supervisor runs it."""
-        argv = list(command(real.program("haproxy", "haproxy"), self.gateway, self._config))
+        """HAProxy or nginx in the foreground, as a supervisor runs it."""
+        if self.nginx is not None:
+            argv = list(self.nginx.argv())
+        else:
+            argv = list(command(real.program("haproxy", "haproxy"), self.gateway, self._config))
         self._gateway = _spawn(argv, self.folder / "gateway.log", os.environ)
         real.wait_until(lambda: real.listening(_port(self.gateway_url)), "the gateway's start")
 
@@ -122,6 +129,7 @@ class RuntimeNode:
             "RUNTIME_DATA_DIR": str(self.folder / "agent"),
             "RUNTIME_GATEWAY_MAP": str(self.map_path),
             "RUNTIME_GATEWAY_SOCKET": str(self.gateway.socket_path),
+            **self._nginx(),
             "RUNTIME_START_SECONDS": "5",
             "RUNTIME_DRAIN_SECONDS": "10",
             "RUNTIME_WATCH_SECONDS": "0",
@@ -130,6 +138,12 @@ class RuntimeNode:
         argv = [*self._wrapper, sys.executable, "-m", "daemons.agent"]
         self._agent = _spawn(argv, self.folder / "agent.log", environment)
         real.wait_until(until or self.ready, "the agent's start")
+
+    def _nginx(self) -> dict[str, str]:
+        if self.nginx is None:
+            return {}
+        folder, (host, port) = self.nginx.configuration.folder, self.nginx.configuration.admin
+        return {"RUNTIME_NGINX_FOLDER": str(folder), "RUNTIME_NGINX_ADMIN": f"{host}:{port}"}
 
     def ready(self) -> bool:
         """Whether the agent takes work."""

@@ -14,10 +14,13 @@ _SIZE = Size(rate=200, connections=10, sockets=10, streams=4, slow=3, slow_secon
 
 
 @pytest.mark.timeout(600)
-def test_no_visitor_notices_redeployments(tmp_path_factory: pytest.TempPathFactory, docker_url: str) -> None:
+@pytest.mark.parametrize("driver", ["haproxy", "nginx"])
+def test_no_visitor_notices_redeployments(
+    driver: str, tmp_path_factory: pytest.TempPathFactory, docker_url: str
+) -> None:
     """Short and slow requests, WebSockets and streams; every fifth image is broken. `bench.redeploys` is longer."""
     folder: Path = tmp_path_factory.mktemp("rd")
-    with stage(folder, docker_url, f"gw-redeploy-{secrets.token_hex(3)}") as (node, works, broken):
+    with stage(folder, docker_url, f"gw-redeploy-{secrets.token_hex(3)}", driver) as (node, works, broken):
         crowd, refused = asyncio.run(redeploy(node, works, broken, 7, _SIZE))
     assert crowd.failures == []
     assert refused == 1

@@ -1,8 +1,8 @@
 """The gateway's access log, as one bounded file of JSON lines per app.
 
-The gateway sends `{appId} {json}` as datagrams; what comes while nobody listens, or faster than it is taken, is lost
-rather than waited for. A file that is full becomes `{appId}.1.jsonl`, in place of the one before, so an app has at most
-twice the bound.
+The gateway sends `{appId} {json}` as datagrams, nginx with the head of a syslog message before it; what comes
+while nobody listens, or faster than it is taken, is lost rather than waited for. A file that is full becomes
+`{appId}.1.jsonl`, in place of the one before, so an app has at most twice the bound.
 """
 
 import asyncio
@@ -19,7 +19,9 @@ from daemons.kit.clock import SystemClock
 
 logger = logging.getLogger(__name__)
 
-_LINE: Final = re.compile(rb"([a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?) (\{.*\})")
+#: RFC 3164, without a host.
+_HEAD: Final = rb"(?:<[0-9]{1,3}>[A-Z][a-z]{2} [ 0-9][0-9] [0-9:]{8} funai: )?"
+_LINE: Final = re.compile(_HEAD + rb"([a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?) (\{.*\})")
 _WRITE_SECONDS: Final = 0.25
 #: Lines that wait to be written; more are lost.
 _MOST_LINES: Final = 20_000

@@ -18,6 +18,7 @@ from daemons.agent.adapters.docker_store import DockerStore
 from daemons.agent.adapters.docker_terminal import DockerTerminals
 from daemons.agent.adapters.haproxy import HaproxyGateway
 from daemons.agent.adapters.manifests import RegistryManifests
+from daemons.agent.adapters.nginx import NginxGateway
 from daemons.agent.adapters.node import EngineDisk, HttpProbe, LocalPorts
 from daemons.agent.adapters.state import JsonStates
 from daemons.agent.adapters.traefik import TraefikGateway
@@ -101,16 +102,22 @@ async def open_parts(settings: AgentSettings, stack: AsyncExitStack) -> Parts:
     )
 
 
-def _gateway(settings: AgentSettings) -> HaproxyGateway | TraefikGateway:
-    if settings.gateway_driver == "traefik":
-        return TraefikGateway(_absolute(settings.traefik_file), settings.traefik_settle_seconds)
-    return HaproxyGateway(_absolute(settings.gateway_map), _absolute(settings.gateway_socket))
+def _gateway(settings: AgentSettings) -> HaproxyGateway | NginxGateway | TraefikGateway:
+    match settings.gateway_driver:
+        case "traefik":
+            return TraefikGateway(_absolute(settings.traefik_file), settings.traefik_settle_seconds)
+        case "nginx":
+            return NginxGateway(_absolute(settings.nginx_folder), settings.nginx_admin)
+        case "haproxy":
+            return HaproxyGateway(_absolute(settings.gateway_map), _absolute(settings.gateway_socket))
 
 
 def _access_log(settings: AgentSettings) -> AccessLog:
     if settings.gateway_driver == "traefik":
         return NoAccessLog()
-    socket_path = _absolute(settings.gateway_socket).with_name("access.sock")
+    nginx = settings.gateway_driver == "nginx"
+    beside = settings.nginx_folder / "routes" if nginx else settings.gateway_socket
+    socket_path = _absolute(beside).with_name("access.sock")
     # Half of the bound each: the file that is written, and the one before.
     file_bytes = settings.access_log_bytes // 2
     return AccessLogs(socket_path, _absolute(settings.data_dir), file_bytes, settings.access_log_days)

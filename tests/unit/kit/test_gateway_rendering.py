@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from daemons.kit import gateway, haproxy_entry, nginx_entry, nginx_gateway
+from daemons.kit import gateway, haproxy_entry, nginx_entry, nginx_gateway, nginx_runtime
 from daemons.kit.gateway import Gateway, PreviewNode
 from daemons.kit.gateway_rendering import main
 from daemons.kit.haproxy_entry import HaproxyEntry, Services
 from daemons.kit.nginx_entry import NginxEntry, Tls
 from daemons.kit.nginx_gateway import NginxGateway
+from daemons.kit.nginx_runtime import RuntimeNginx
 
 _TOKENS = {
     "FUNAI_WORKSPACE_NGINXAUTHTOKEN": "of-the-node-0123456789",
@@ -33,6 +34,7 @@ def test_what_is_printed_is_what_the_renderers_say_without_tokens(capsys: pytest
         ("nginx", "entry", nginx_entry.render(NginxEntry("0.0.0.0", 80, _API, _DEPLOY, _CACHE, hidden, hidden))),
         ("nginx", "workspace", nginx_gateway.render(NginxGateway("0.0.0.0", 80, "127.0.0.1", 7001, _CACHE, hidden))),
         ("haproxy", "entry", haproxy_entry.render(HaproxyEntry("0.0.0.0", 80, Services(_API), _DEPLOY, _FOLDER))),
+        ("nginx", "runtime", nginx_runtime.render(RuntimeNginx("0.0.0.0", 80, _FOLDER))),
         ("haproxy", "runtime", gateway.render(Gateway("0.0.0.0", 80, *maps))),
         (
             "haproxy",
@@ -51,7 +53,7 @@ def test_traefik_watches_the_file_that_the_agent_writes(capsys: pytest.CaptureFi
     assert "filename: /var/lib/funai/agent/traefik.yml" in text
 
 
-@pytest.mark.parametrize(("kind", "role"), [("nginx", "runtime"), ("traefik", "entry"), ("traefik", "workspace")])
+@pytest.mark.parametrize(("kind", "role"), [("traefik", "entry"), ("traefik", "workspace")])
 def test_what_a_kind_cannot_do_is_said(kind: str, role: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--kind", kind, "--role", role]) == 78
     told = capsys.readouterr()
