@@ -22,6 +22,7 @@ from daemons.api.adapters.workspace_calls import HttpNodeCalls
 from daemons.api.composition.accounts import ACCOUNT_PROBLEMS, AccountParts, AccountsOfApi, account_parts
 from daemons.api.composition.addresses import ADDRESS_PROBLEMS, AddressHolders, add_addresses
 from daemons.api.composition.deletions import PartHolders, add_deletions
+from daemons.api.composition.details import add_details
 from daemons.api.composition.repositories import REPOSITORY_PROBLEMS, Around, RepositoriesOfApi, RepositoryParts
 from daemons.api.composition.workspaces import (
     WORKSPACE_PROBLEMS,
@@ -51,6 +52,7 @@ from daemons.api.http.users import UserRoutes
 from daemons.api.ports.deploy_operations import DeployOperations
 from daemons.api.ports.domains import DomainProofs
 from daemons.api.services.apps import Apps
+from daemons.api.services.deletions import ANSWER_MS
 from daemons.api.services.deployments import Deployments
 from daemons.api.services.keys import KeyRing
 from daemons.api.services.logs import Logs
@@ -132,6 +134,7 @@ class Parts:
     trusted_proxies: Sequence[Network] = ()
     proofs: DomainProofs = field(default_factory=DnsProofs)
     accounts: AccountParts = field(default_factory=AccountParts)
+    deletion_wait_ms: int = ANSWER_MS
     clock: Clock = field(default_factory=SystemClock)
 
 
@@ -163,8 +166,10 @@ async def build_app(parts: Parts) -> web.Application:
     open_to_all = (*health.table(), *metrics.table(), *ContractRoutes("daemons.api").table())
     app.add_routes([*app_routes.admin_table(), *open_to_all])
     add_workspaces(app, Known(parts.database, users, apps, ownership, owned, app_routes, admin), parts.workspaces)
-    holders = PartHolders(keys, parts.plane, parts.workspaces.calls, parts.hosting, repositories.host)
+    calls, wait_ms = parts.workspaces.calls, parts.deletion_wait_ms
+    holders = PartHolders(keys, parts.plane, calls, parts.hosting, repositories.host, wait_ms)
     add_deletions(app, parts.database, holders)
+    add_details(app, parts.database, owned, app_routes)
     repositories.add_to(app, Around(apps, ownership, deployments))
     # The last of all: a slug takes what no other route does.
     add_addresses(app, AddressHolders(parts.database, apps, owned, ownership, parts.proofs), parts.clock)
@@ -230,6 +235,7 @@ async def build(settings: ApiSettings) -> web.Application:
                 trusted_proxies=settings.trusted_proxies,
                 proofs=DnsProofs(settings.dns_servers),
                 accounts=account_parts(settings),
+                deletion_wait_ms=settings.deletion_wait_ms,
             )
         )
     except BaseException:

@@ -153,6 +153,10 @@ class ApiSettings(Settings):
     #: Who is asked what the DNS says of apps' own hosts; none: the machine's resolvers.
     dns_servers: Resolvers = Field((), alias="API_DNS_SERVERS")
 
+    #: How long an answer to the deletion of an app waits at most for what the app has elsewhere; it is taken away
+    #: without anybody who waits.
+    deletion_wait_ms: int = Field(800, alias="FUNAI_APP_DELETE_CLEANUP_WAIT_MS", ge=0, le=10_000)
+
     git_host: str = Field("127.0.0.1", alias="DEPLOY_GIT_SSH_HOST")
     git_port: int = Field(2222, alias="DEPLOY_GIT_SSH_PORT", ge=1, le=65535)
     git_owner: str = Field("funai", validation_alias=AliasChoices("DEPLOY_GIT_REPO_OWNER", "GITEA_OWNER"))

@@ -23,6 +23,7 @@ from protocol.api import (
     UpdateApp,
     UserInfo,
 )
+from protocol.app_details import AppDetail
 from protocol.base import LATE
 from protocol.client.running import SILENCE_SECONDS
 from protocol.client.stream import payloads
@@ -249,6 +250,16 @@ class ApiAdminClient:
         """Stop somebody's app, and free its owner's place."""
         path, query = "/api/fun-ai/admin/apps/stop", {"appId": app_id}
         return await self.transport.call("POST", path, StoppedDeployment, query=query, seconds=_STOP_SECONDS)
+
+    async def delete_for_owner(self, app_id: str, user_id: str | None = None) -> AppDeletionView:
+        """Delete somebody's app, who is the named user, if one is named; asked again, how far that came. Raises
+        Refused 404."""
+        query: Query = {"appId": app_id, "userId": user_id}
+        return await self.transport.call("POST", "/api/fun-ai/admin/apps/delete", AppDeletionView, query=query)
+
+    async def app_detail(self, app_id: str) -> AppDetail:
+        """One app with its slug, hosts, repository and pushes, or how its deletion goes. Raises Refused 404."""
+        return await self.transport.call("GET", "/api/fun-ai/admin/apps/show", AppDetail, query={"appId": app_id})
 
     async def app_deletions(self) -> tuple[AppDeletionView, ...]:
         """Deleted apps of which something is left, with what is in the way."""

@@ -12,6 +12,7 @@ from protocol.events import EVENT
 from protocol.jobs import JobView
 from tests.protocol.samples import PENDING, SAMPLES
 from tests.protocol.samples_accounts import ACCOUNT_SAMPLES
+from tests.protocol.samples_apps import APP_SAMPLES
 from tests.protocol.samples_files import FILE_SAMPLES
 from tests.protocol.samples_git import GIT_SAMPLES
 from tests.protocol.samples_moves import MOVE_SAMPLES
@@ -22,6 +23,7 @@ from tests.protocol.samples_workspace import WORKSPACE_SAMPLES
 GOLDEN = Path(__file__).parent / "golden"
 MODULES = (
     "protocol.accounts",
+    "protocol.app_details",
     "protocol.jobs",
     "protocol.logs",
     "protocol.apps",
@@ -54,6 +56,7 @@ MODULES = (
 ALL = (
     *SAMPLES,
     *ACCOUNT_SAMPLES,
+    *APP_SAMPLES,
     *FILE_SAMPLES,
     *GIT_SAMPLES,
     *MOVE_SAMPLES,

@@ -13,7 +13,7 @@ from daemons.api.http.deletions import DeletionRoutes
 from daemons.api.ports import DeployPlane
 from daemons.api.ports.repositories import RepositoryHost
 from daemons.api.ports.workspaces import NodeCalls
-from daemons.api.services.deletions import Deletions, Holders
+from daemons.api.services.deletions import ANSWER_MS, Deletions, Holders
 from daemons.api.services.keys import KeyRing
 from daemons.kit.sql import Database, DatabaseUnavailable
 from daemons.kit.tasks import background, every
@@ -30,13 +30,15 @@ class PartHolders:
     calls: NodeCalls
     hosting: Hosting
     repositories: RepositoryHost
+    #: How long an answer waits at most, in milliseconds.
+    wait_ms: int = ANSWER_MS
 
 
 def add_deletions(app: web.Application, database: Database, parts: PartHolders) -> None:
     """The routes of deletions, and who carries them out."""
     workspaces = NodeUpkeep(SqlWorkspaces(database), parts.calls)
     holders = Holders(parts.keys, workspaces, parts.plane, parts.repositories, parts.hosting)
-    deletions = Deletions(SqlDeletions(database), holders)
+    deletions = Deletions(SqlDeletions(database), holders, wait_ms=parts.wait_ms)
     routes = DeletionRoutes(deletions)
     app.add_routes([*routes.table(), *routes.admin_table()])
 

@@ -38,6 +38,19 @@ def check_named(subject: Subject, named: str | None) -> None:
         raise WrongUser("userId is not the user of this token; leave it out or send your own")
 
 
+def number_of(app_id: str) -> int | None:
+    """An app's id as it is stored; None for what no app's can be."""
+    return int(app_id) if app_id.isdecimal() and len(app_id) < 19 else None
+
+
+def acted_for(app_id: str, owner: int | None, named: str | None) -> Subject:
+    """On whose behalf an operator does something with an app: its owner, who must be the user that was named, if one
+    was. Raises NotFound, also for an app that is not there (`owner` is None)."""
+    if owner is None or named not in (None, str(owner)):
+        raise NotFound(f"there is no app {app_id}{f' of user {named}' if named is not None else ''}")
+    return Subject(owner)
+
+
 def owns(subject: Subject, owner: int | None) -> bool:
     """Whether the thing is the subject's; None is a thing that does not exist."""
     return owner == subject.user_id

@@ -14,6 +14,8 @@ from protocol.api import AppPart
 EVERYTHING: Final = tuple(AppPart)
 _MAKERS: Final = frozenset({AppPart.ACCESS, AppPart.WORKSPACE})
 _MOST_WORDS: Final = 2_000
+_ASKED: Final = "was asked and has not answered yet"
+_WAITS: Final = "waits until nobody can push to it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +47,33 @@ def doable(deletion: Deletion, done: Collection[AppPart] = ()) -> tuple[AppPart,
     return tuple(part for part in left if part is not AppPart.REPOSITORY)
 
 
+def gone(ended: Mapping[AppPart, str | None]) -> tuple[AppPart, ...]:
+    """Those that were taken away, of what each part's turn in an attempt came to: None, or why the part is left."""
+    return tuple(part for part, words in ended.items() if words is None)
+
+
+def reasons(deletion: Deletion, ended: Mapping[AppPart, str | None]) -> Mapping[AppPart, str]:
+    """Why each part that is left is left; those whose turn has not ended are being taken away, or wait for others."""
+    able = doable(deletion, gone(ended))
+    found = {part: ended.get(part, _ASKED if part in able else _WAITS) for part in deletion.left}
+    return {part: words for part, words in found.items() if words is not None}
+
+
+def underway(deletion: Deletion, ended: Mapping[AppPart, str | None]) -> Deletion:
+    """While an attempt goes on: whoever has it keeps it."""
+    left = reasons(deletion, ended)
+    return replace(deletion, left=tuple(left), problem=_words(left))
+
+
 def attempted(deletion: Deletion, problems: Mapping[AppPart, str], now: int) -> Deletion:
     """After an attempt that took away every part without a problem."""
     left = tuple(part for part in deletion.left if part in problems)
     attempts = deletion.attempts + 1
     if not left:
         return replace(deletion, left=(), attempts=attempts, problem=None, next_at=None, done_at=now)
-    words = "; ".join(f"{part.value}: {problems[part]}" for part in left)
-    return replace(
-        deletion, left=left, attempts=attempts, problem=words[:_MOST_WORDS], next_at=now + pause_ms(attempts)
-    )
+    words = _words({part: problems[part] for part in left})
+    return replace(deletion, left=left, attempts=attempts, problem=words, next_at=now + pause_ms(attempts))
+
+
+def _words(problems: Mapping[AppPart, str]) -> str:
+    return "; ".join(f"{part.value}: {words}" for part, words in problems.items())[:_MOST_WORDS]

@@ -122,6 +122,8 @@ RULES: Final[Mapping[tuple[str, str], Row]] = {
     ("POST", f"{_ADMIN}/apps/deploy"): _OPERATOR,
     ("POST", f"{_ADMIN}/apps/rollback"): _OPERATOR,
     ("POST", f"{_ADMIN}/apps/stop"): _OPERATOR,
+    ("POST", f"{_ADMIN}/apps/delete"): _OPERATOR,
+    ("GET", f"{_ADMIN}/apps/show"): _OPERATOR,
     ("GET", f"{_ADMIN}/app-deletions"): _OPERATOR,
     ("GET", f"{_API}/internal/apps/ids"): _OPERATOR,
     ("GET", f"{_NODES}/list"): _OPERATOR,

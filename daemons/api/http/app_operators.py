@@ -1,22 +1,18 @@
 """What operators do with somebody's app: the same as its owner, by the same services and within the owner's limits."""
 
-import logging
-
 from aiohttp import web
 
 from daemons.api.domain.access import Subject
-from daemons.api.http.callers import idempotency_key
+from daemons.api.http.callers import idempotency_key, log_acting
 from daemons.api.http.deployments import stopped_deployment
 from daemons.api.services.deployments import Deployments
 from daemons.api.services.ownership import Ownership
-from daemons.kit.auth import CALLER, SOURCE
 from daemons.kit.bodies import query, read, reply
 from daemons.kit.openapi import Answers
 from protocol.api import OfApp, OfRelease, StartDeployment, StoppedDeployment
 from protocol.jobs import JobView
 from protocol.releases import RollbackJob
 
-logger = logging.getLogger(__name__)
 _BASE = "/api/fun-ai/admin/apps"
 
 
@@ -62,6 +58,5 @@ class AppOperatorRoutes:
         """On whose behalf it is done; who does it is logged with the app. Raises NotFound, also for an app that is not
         the named user's."""
         owner = await self._ownership.owner(named.app_id, named.user_id)
-        said = {"caller": request[CALLER], "source_address": request[SOURCE], "path": request.path}
-        logger.info("an operator acts for a user", extra={**said, "app_id": named.app_id, "user_id": owner.user_id})
+        log_acting(request, named.app_id, owner)
         return owner

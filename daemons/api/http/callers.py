@@ -1,5 +1,6 @@
 """Who calls: the gates of the API entry, and the person behind an admitted request."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -9,10 +10,12 @@ from aiohttp import web
 from daemons.api.domain.access import Proof, Subject
 from daemons.api.domain.accounts import Session
 from daemons.api.services.watch import Held
-from daemons.kit.auth import CALLER, Gate, Network
+from daemons.kit.auth import CALLER, SOURCE, Gate, Network
 from daemons.kit.bodies import InvalidRequest
 from protocol.accounts import Role
 from protocol.headers import ADMIN_TOKEN, AUTHORIZATION, IDEMPOTENCY_KEY
+
+logger = logging.getLogger(__name__)
 
 #: How a person's token is shown.
 SCHEME: Final = "Bearer "
@@ -75,6 +78,12 @@ def session(request: web.Request) -> Session:
     if found is None:
         raise LookupError("this route has no rule that asks for a session")
     return found
+
+
+def log_acting(request: web.Request, app_id: str, owner: Subject) -> None:
+    """Who of the operators does something with whose app."""
+    said = {"caller": request[CALLER], "source_address": request[SOURCE], "path": request.path}
+    logger.info("an operator acts for a user", extra={**said, "app_id": app_id, "user_id": owner.user_id})
 
 
 def idempotency_key(request: web.Request) -> str | None:

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from daemons.api.domain.deletions import Deletion
 from daemons.api.http.apps import moment
-from daemons.api.http.callers import subject
+from daemons.api.http.callers import log_acting, subject
 from daemons.api.services.deletions import Deletions
 from daemons.kit.bodies import query, reply
 from daemons.kit.openapi import Answers
@@ -14,7 +14,7 @@ from protocol.api import AppDeletionView, OfApp
 
 
 class DeletionRoutes:
-    """`/api/fun-ai/app/delete` and `/api/fun-ai/admin/app-deletions`."""
+    """`/api/fun-ai/app/delete`, `/api/fun-ai/admin/apps/delete` and `/api/fun-ai/admin/app-deletions`."""
 
     def __init__(self, deletions: Deletions) -> None:
         self._deletions = deletions
@@ -26,21 +26,33 @@ class DeletionRoutes:
 
     def admin_table(self) -> list[web.RouteDef]:
         """Routes for operators."""
-        return [web.get("/api/fun-ai/admin/app-deletions", self.unfinished)]
+        return [
+            web.post("/api/fun-ai/admin/apps/delete", self.delete_for_owner),
+            web.get("/api/fun-ai/admin/app-deletions", self.unfinished),
+        ]
 
     @Answers(AppDeletionView, refuses=(404,))
     async def delete(self, request: web.Request) -> web.Response:
         """The app is gone; asked again, how far its deletion came."""
         named = query(request, OfApp)
-        return reply(_view(await self._deletions.delete(subject(request), named.app_id)))
+        return reply(deletion_view(await self._deletions.delete(subject(request), named.app_id)))
+
+    @Answers(AppDeletionView, refuses=(404,))
+    async def delete_for_owner(self, request: web.Request) -> web.Response:
+        """Somebody's app is gone, as if its owner had deleted it; asked again, how far that came."""
+        named = query(request, OfApp)
+        owner = await self._deletions.owner(named.app_id, named.user_id)
+        log_acting(request, named.app_id, owner)
+        return reply(deletion_view(await self._deletions.delete(owner, named.app_id)))
 
     @Answers(Sequence[AppDeletionView])
     async def unfinished(self, _request: web.Request) -> web.Response:
         """Deletions of which something is left, with what is in the way."""
-        return reply([_view(each) for each in await self._deletions.unfinished()])
+        return reply([deletion_view(each) for each in await self._deletions.unfinished()])
 
 
-def _view(deletion: Deletion) -> AppDeletionView:
+def deletion_view(deletion: Deletion) -> AppDeletionView:
+    """How a deletion goes."""
     return AppDeletionView(
         app_id=deletion.app_id,
         user_id=deletion.user_id,

@@ -38,25 +38,25 @@ class DomainRoutes:
     async def list(self, request: web.Request) -> web.Response:
         """The app's claims."""
         named = query(request, OfApp)
-        return reply([_view(claim) for claim in await self._domains.of(subject(request), named.app_id)])
+        return reply([claim_view(claim) for claim in await self._domains.of(subject(request), named.app_id)])
 
     @Answers(AppDomainView, refuses=(404, 409))
     async def add(self, request: web.Request) -> web.Response:
         """Claim a host."""
         order = await read(request, DomainOfApp)
-        return reply(_view(await self._domains.add(subject(request), order.app_id, order.host)))
+        return reply(claim_view(await self._domains.add(subject(request), order.app_id, order.host)))
 
     @Answers(AppDomainView, refuses=(404, 409))
     async def verify(self, request: web.Request) -> web.Response:
         """Look for the proof."""
         order = await read(request, DomainOfApp)
-        return reply(_view(await self._domains.verify(subject(request), order.app_id, order.host)))
+        return reply(claim_view(await self._domains.verify(subject(request), order.app_id, order.host)))
 
     @Answers(AppDomainView, refuses=(404,))
     async def remove(self, request: web.Request) -> web.Response:
         """Take a claim back."""
         named = query(request, DomainOfApp)
-        return reply(_view(await self._domains.remove(subject(request), named.app_id, named.host)))
+        return reply(claim_view(await self._domains.remove(subject(request), named.app_id, named.host)))
 
     @Answers(media=TEXT)
     async def verified(self, _request: web.Request) -> web.Response:
@@ -66,7 +66,8 @@ class DomainRoutes:
         return web.Response(text="".join(f"{line}\n" for line in lines), content_type="text/plain")
 
 
-def _view(claim: Claim) -> AppDomainView:
+def claim_view(claim: Claim) -> AppDomainView:
+    """A claim, with the record that proves it."""
     return AppDomainView(
         app_id=claim.app_id,
         host=claim.host,

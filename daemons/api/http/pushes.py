@@ -61,17 +61,18 @@ class PushRoutes:
     @Answers(PushToDeployView, refuses=(404,))
     async def show(self, request: web.Request) -> web.Response:
         """Which pushes are deployed, and what became of the newest."""
-        return reply(_view(*await self._pushes.of(subject(request), query(request, OfApp).app_id)))
+        return reply(rule_view(*await self._pushes.of(subject(request), query(request, OfApp).app_id)))
 
     @Answers(PushToDeployView, refuses=(404,))
     async def change(self, request: web.Request) -> web.Response:
         """Change which are."""
         order = await read(request, SetPushToDeploy)
         found = await self._pushes.set_rule(subject(request), order.app_id, order.branches, enabled=order.enabled)
-        return reply(_view(*found))
+        return reply(rule_view(*found))
 
 
-def _view(app: App, rule: PushRule, push: Push | None) -> PushToDeployView:
+def rule_view(app: App, rule: PushRule, push: Push | None) -> PushToDeployView:
+    """Which pushes are deployed, and what became of the newest."""
     return PushToDeployView(
         app_id=app.id,
         enabled=rule.enabled,

@@ -22,6 +22,10 @@ class DeletionStore(Protocol):
         """One of them."""
         ...
 
+    async def owner(self, app_id: int) -> int | None:
+        """Whose the app is; of one whose deletion began, whose it was."""
+        ...
+
     async def unfinished(self) -> Sequence[Deletion]:
         """Those that go on, oldest first."""
         ...
@@ -31,7 +35,8 @@ class DeletionStore(Protocol):
         ...
 
     async def save(self, deletion: Deletion, claimed: Deletion) -> bool:
-        """Write an attempt down, unless somebody else claimed it meanwhile: whether it was."""
+        """Write an attempt down, also how far it is while it goes on, unless somebody else claimed it meanwhile:
+        whether it was."""
         ...
 
     async def now(self) -> int:

@@ -1,6 +1,6 @@
 """The one place that hands out apps and jobs: to their owner, and to nobody else but who acts for the owner."""
 
-from daemons.api.domain.access import NotFound, Subject, owns
+from daemons.api.domain.access import NotFound, Subject, acted_for, number_of, owns
 from daemons.api.domain.apps import App
 from daemons.api.ports import AppStore, DeployPlane, PlaneNotFound
 from protocol.jobs import JobView
@@ -24,9 +24,7 @@ class Ownership:
         """On whose behalf an operator acts: the app's owner, who must be the user that was named, if one was. Raises
         NotFound."""
         found = await self._found(app_id)
-        if found is None or (named is not None and named != str(found.user_id)):
-            raise NotFound(f"there is no app {app_id}{f' of user {named}' if named is not None else ''}")
-        return Subject(found.user_id)
+        return acted_for(app_id, found.user_id if found is not None else None, named)
 
     async def job(self, subject: Subject, job_id: str) -> JobView:
         """The job, if its app is the subject's. Raises NotFound, PlaneError."""
@@ -38,4 +36,5 @@ class Ownership:
         return job
 
     async def _found(self, app_id: str) -> App | None:
-        return await self._apps.app(int(app_id)) if app_id.isdecimal() and len(app_id) < 19 else None
+        number = number_of(app_id)
+        return await self._apps.app(number) if number is not None else None

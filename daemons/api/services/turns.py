@@ -23,6 +23,8 @@ class Turns(Generic[Order]):
         claim: Callable[[], Awaitable[Order | None]],
         carry_out: Callable[[Order], Awaitable[None]],
         over: Callable[[], Awaitable[None]] | None = None,
+        *,
+        at_once: int = _AT_ONCE,
     ) -> None:
         """`carry_out` may raise DatabaseUnavailable: its hold ends by itself, and it is carried out once more. `over`
         is called after each."""
@@ -30,6 +32,7 @@ class Turns(Generic[Order]):
         self._claim = claim
         self._carry_out = carry_out
         self._over = over
+        self._at_once = at_once
         self._asked = asyncio.Event()
 
     def ask(self) -> None:
@@ -39,7 +42,7 @@ class Turns(Generic[Order]):
     async def run(self) -> None:
         """Until it is cancelled."""
         async with asyncio.TaskGroup() as group:
-            turns = asyncio.Semaphore(_AT_ONCE)
+            turns = asyncio.Semaphore(self._at_once)
             while True:
                 await turns.acquire()
                 claimed = await self._next()

@@ -35,6 +35,8 @@ from tests.support.workspace_calls import SECRET as NODE_SECRET
 OWNER, OTHER, ADMIN = "owner-token-0123456789", "other-token-0123456789", "admin-token-0123456789"
 NODE_TOKEN, OWN_NODE_TOKEN, GATEWAY = "node-token-0123456789", "own-node-token-0123456789", "gateway-token-012345"
 
+#: No answer to a deletion waits so long, unless a test has it wait: what is slow here is slow.
+LONG_MS = 60_000
 PASSWORD = "correct horse battery staple"
 ACCOUNTS = AccountParts(["jwt-secret-of-the-tests-0123456789"])
 
@@ -71,6 +73,7 @@ async def serving(
     proxies: Sequence[Network] = (),
     moving: bool = False,
     database_url: str = "sqlite:///:memory:",
+    deletion_wait_ms: int = LONG_MS,
 ) -> AsyncIterator[Api]:
     """A server; `networks` are where operators and nodes may call from, `proxies` are trusted."""
     plane = MemoryDeployPlane(SystemClock())
@@ -94,6 +97,7 @@ async def serving(
                 trusted_proxies=proxies,
                 proofs=proofs,
                 accounts=accounts,
+                deletion_wait_ms=deletion_wait_ms,
             )
         )
         runner = web.AppRunner(app)

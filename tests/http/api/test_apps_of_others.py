@@ -5,11 +5,13 @@ import logging
 import pytest
 
 from protocol.accounts import Role
-from protocol.api import AppState, StartDeployment
+from protocol.api import AppState, RepoStatus, StartDeployment, UpdateApp
 from protocol.client.api import ApiAdminClient, bearer
 from protocol.client.transport import Refused, Transport
 from protocol.jobs import JobStatus
-from tests.http.api.conftest import Api, with_account
+from protocol.pushes import SetPushToDeploy
+from tests.http.api.conftest import OTHER, OWNER, Api, with_account
+from tests.support.eventually import eventually
 
 
 async def _deployed(api: Api) -> str:
@@ -65,6 +67,63 @@ async def test_who_acts_for_whom_is_in_the_log(api: Api, caplog: pytest.LogCaptu
     (told,) = [record for record in caplog.records if record.message == "an operator acts for a user"]
     said = vars(told)
     assert (said["caller"], said["app_id"], said["user_id"]) == (f"user:{operator.user_id}", app_id, 1)
+
+
+async def test_an_operator_deletes_an_app_as_its_owner_would(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    app = await api.owner.create_app()
+    app_id, operator = str(app.id), await with_account(api, "oscar", Role.OPERATOR)
+    async with Transport(api.url, bearer(operator.access_token)) as transport:
+        oscar = ApiAdminClient(transport)
+        with pytest.raises(Refused) as refused:
+            await oscar.delete_for_owner(app_id, "2")
+        assert refused.value.status == 404 and (await api.owner.app(app_id)).id == app.id
+        with caplog.at_level(logging.INFO):
+            done = await oscar.delete_for_owner(app_id, "1")
+        assert (done.complete, done.user_id, done.app_name) == (True, 1, app.app_name)
+        assert await oscar.delete_for_owner(app_id) == done, "asked again, it is told how it went"
+    (told,) = [record for record in caplog.records if record.message == "an operator acts for a user"]
+    said = vars(told)
+    assert (said["caller"], said["app_id"], said["user_id"]) == (f"user:{operator.user_id}", app_id, 1)
+    assert said["path"] == "/api/fun-ai/admin/apps/delete"
+    assert await api.owner.apps() == ()
+    with pytest.raises(Refused) as refused:
+        await api.admin.delete_for_owner("29999")
+    assert refused.value.status == 404
+
+
+async def test_no_person_deletes_anothers_app(api: Api) -> None:
+    app_id = str((await api.owner.create_app()).id)
+    for token in (OWNER, OTHER):
+        with pytest.raises(Refused) as refused:
+            async with Transport(api.url, bearer(token)) as transport:
+                await ApiAdminClient(transport).delete_for_owner(app_id)
+        assert refused.value.status == 403
+    assert len(await api.owner.apps()) == 1
+
+
+async def test_an_app_is_shown_with_all_that_its_owner_sees(api: Api) -> None:
+    app_id = str((await api.owner.create_app()).id)
+    await api.owner.update_app(UpdateApp(app_id=app_id, app_slug="my-shop"))
+    await api.owner.add_domain(app_id, "www.shop.example")
+    await api.owner.set_push_to_deploy(SetPushToDeploy(app_id=app_id, enabled=True, branches=("main",)))
+
+    async def set_up() -> bool:
+        return (await api.owner.app(app_id)).repo_status is not RepoStatus.PENDING
+
+    await eventually(set_up)
+    shown = await api.admin.app_detail(app_id)
+    owned = await api.owner.app(app_id)
+    assert shown.app == owned and owned.app_slug == "my-shop"
+    assert shown.domains == await api.owner.domains(app_id)
+    assert shown.push_to_deploy == await api.owner.push_to_deploy(app_id)
+    assert (shown.user_id, shown.deletion) == (1, None)
+    deleted = await api.admin.delete_for_owner(app_id)
+    gone = await api.admin.app_detail(app_id)
+    assert (gone.app, gone.domains, gone.push_to_deploy, gone.deletion) == (None, (), None, deleted)
+    for which in ("29999", "no-number"):
+        with pytest.raises(Refused) as refused:
+            await api.admin.app_detail(which)
+        assert refused.value.status == 404
 
 
 async def test_an_app_is_not_taken_for_another_users(api: Api) -> None:

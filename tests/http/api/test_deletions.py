@@ -1,14 +1,19 @@
 """Deleting and changing apps over HTTP."""
 
+import asyncio
+from pathlib import Path
+
 import pytest
 
 from protocol.api import AppPart, AppState, CreateApp, UpdateApp
 from protocol.client.api import bearer
 from protocol.client.transport import Refused
+from protocol.headers import ADMIN_TOKEN
 from protocol.jobs import JobStatus
-from tests.http.api.conftest import OWNER, Api
+from tests.http.api.conftest import ADMIN, OWNER, Api, serving
 from tests.support.database_time import let_pass
 from tests.support.eventually import eventually
+from tests.support.served_api import hear
 
 
 async def test_a_deleted_app_is_gone_for_its_owner_and_everywhere_else(api: Api) -> None:
@@ -60,6 +65,42 @@ async def test_what_a_node_has_yet_to_do_is_told_and_done(api: Api) -> None:
 
     await eventually(over)
     assert app.id not in api.plane.running
+
+
+async def test_the_answer_comes_while_a_silent_node_is_asked_still(tmp_path: Path) -> None:
+    """The node takes the call and never answers; its line is open when the owner has the answer."""
+    asked, open_lines = asyncio.Event(), set[asyncio.StreamWriter]()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        open_lines.add(writer)
+        asked.set()
+        await reader.read()
+        open_lines.discard(writer)
+        writer.close()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as node, serving(tmp_path, deletion_wait_ms=0) as api:
+        port = node.sockets[0].getsockname()[1]
+        await hear(api.url, f"http://127.0.0.1:{port}")
+        order = {"userId": 1, "targetNodeId": 1}
+        path = "/api/fun-ai/admin/workspace-nodes/reassign"
+        (await api.raw.post(path, json=order, headers={ADMIN_TOKEN: ADMIN})).raise_for_status()
+        app = await api.owner.create_app(CreateApp(app_name="shop"))
+        begun = await api.owner.delete_app(str(app.id))
+        assert not begun.complete and AppPart.WORKSPACE in begun.left
+        assert "without another call: " in begun.message and await api.owner.apps() == ()
+        await asked.wait()
+
+        async def told() -> bool:
+            (shown,) = await api.admin.app_deletions()
+            return shown.left == (AppPart.WORKSPACE, AppPart.REPOSITORY) and "workspace: was asked" in str(
+                shown.problem
+            )
+
+        await eventually(told)
+        assert len(open_lines) == 1, "the node's call is open still"
+        again = await api.admin.delete_for_owner(str(app.id))
+        assert (again.attempts, again.complete) == (0, False)
 
 
 async def test_twenty_apps_are_counted_without_those_that_are_gone(api: Api) -> None:

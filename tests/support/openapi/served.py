@@ -127,7 +127,7 @@ async def api_served(folder: Path) -> AsyncIterator[Served]:
             **{f"{_USERS}/{order} userId": ["2"] for order in ("set-enabled", "set-role", "set-password")},
             "appId": apps[:2],
             # A deletion waits for the node, which is not there.
-            "/api/fun-ai/app/delete appId": ["29999"],
+            **{f"/api/fun-ai/{order} appId": ["29999"] for order in ("app/delete", "admin/apps/delete")},
             "jobId": jobs,
             "nodeName": ["ws-1"],
         }

@@ -11,9 +11,9 @@ import pytest
 from daemons.api.adapters.access_file import DiskGitAccess
 from daemons.api.adapters.sql.deletions import SqlDeletions
 from daemons.api.adapters.sql.stores import COMPONENT, MIGRATIONS, QUERIES, SqlApps, SqlKeys, SqlUsers
-from daemons.api.domain.access import Subject
+from daemons.api.domain.access import NotFound, Subject
 from daemons.api.domain.apps import Draft
-from daemons.api.domain.deletions import Deletion, attempted, doable
+from daemons.api.domain.deletions import Deletion, attempted, doable, reasons, underway
 from daemons.api.domain.deployments import Hosting
 from daemons.api.domain.pauses import pause_ms
 from daemons.api.ports import PlaneUnreachable
@@ -21,9 +21,9 @@ from daemons.api.ports.deletions import PartLeft
 from daemons.api.services.deletions import Deletions, Holders
 from daemons.api.services.keys import KeyRing
 from daemons.kit.clock import SystemClock
-from daemons.kit.sql import Database, migrate, open_database
+from daemons.kit.sql import Database, DatabaseUnavailable, migrate, open_database
 from daemons.kit.tasks import first, running
-from protocol.api import AppPart, GitAccessFile
+from protocol.api import MOST_APPS, AppPart, GitAccessFile
 from tests.support.database_time import let_pass
 from tests.support.deploy_plane import MemoryDeployPlane
 from tests.support.eventually import eventually
@@ -52,20 +52,44 @@ def test_what_is_left_is_tried_later_and_later() -> None:
     assert [pause_ms(number) for number in (1, 2, 9, 10, 5_000)] == [1_000, 2_000, 256_000, 300_000, 300_000]
 
 
+def test_while_one_part_is_long_in_coming_the_others_are_told() -> None:
+    ended = {AppPart.ACCESS: None, AppPart.DEPLOYMENTS: "n1 is away"}
+    assert reasons(FRESH, ended) == {
+        AppPart.WORKSPACE: "was asked and has not answered yet",
+        AppPart.DEPLOYMENTS: "n1 is away",
+        AppPart.REPOSITORY: "waits until nobody can push to it",
+    }
+    told = underway(FRESH, ended)
+    assert told.left == (AppPart.WORKSPACE, AppPart.DEPLOYMENTS, AppPart.REPOSITORY)
+    assert (told.attempts, told.next_at, told.done_at) == (FRESH.attempts, FRESH.next_at, None)
+    assert told.problem is not None and "deployments: n1 is away" in told.problem
+    assert reasons(FRESH, {AppPart.ACCESS: None, AppPart.WORKSPACE: None})[AppPart.REPOSITORY].startswith("was asked")
+
+
 @dataclass
 class Place:
-    """Somewhere that something of an app is; `trouble` is how many calls fail, `still` whether none ever ends."""
+    """Somewhere that something of an app is; `trouble` is how many calls fail, `still` whether none ever ends but of
+    the user who is `spared`, `dark` whether the database is away; `inside` counts the calls that go on."""
 
     name: str
     order: list[str]
     trouble: int = 0
     still: bool = False
+    spared: int | None = None
+    dark: bool = False
     entered: asyncio.Event = field(default_factory=asyncio.Event)
+    inside: int = 0
 
-    async def remove(self, *_which: object) -> None:
+    async def remove(self, *which: object) -> None:
         self.entered.set()
-        if self.still:
-            await asyncio.Event().wait()
+        if self.still and which[:1] != (self.spared,):
+            self.inside += 1
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.inside -= 1
+        if self.dark:
+            raise DatabaseUnavailable("the database does not answer")
         if self.trouble:
             self.trouble -= 1
             raise PartLeft(f"{self.name} is away")
@@ -85,13 +109,13 @@ class World:
         keys = KeyRing(SqlKeys(database), self.apps, DiskGitAccess(self.access_file, None), hosting)
         self.holders = Holders(keys, self.workspaces, self.plane, self.repositories, hosting)
 
-    def service(self, hold_ms: int = 60_000) -> Deletions:
+    def service(self, hold_ms: int = 60_000, wait_ms: int = 60_000) -> Deletions:
         """A process of the API."""
-        return Deletions(self.store, self.holders, hold_ms=hold_ms)
+        return Deletions(self.store, self.holders, wait_ms=wait_ms, hold_ms=hold_ms)
 
-    async def app(self) -> int:
-        """A new app of user 1."""
-        return (await self.apps.create(1, Draft(), None, 1_000)).id
+    async def app(self, user_id: int = 1) -> int:
+        """A new app."""
+        return (await self.apps.create(user_id, Draft(), None, 1_000)).id
 
     async def complete(self, app_id: int) -> bool:
         """Whether nothing is left of it."""
@@ -103,7 +127,8 @@ class World:
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     async with open_database("sqlite:///:memory:", QUERIES) as database:
         await migrate(database, COMPONENT, MIGRATIONS)
-        await SqlUsers(database).ensure(1, "one")
+        for user_id in (1, 2):
+            await SqlUsers(database).ensure(user_id, f"user{user_id}")
         yield World(database, tmp_path)
 
 
@@ -142,6 +167,74 @@ async def test_a_deployment_on_its_way_is_looked_for_once_more(world: World) -> 
         begun = await service.delete(Subject(1), str(app_id))
     assert begun.left == (AppPart.DEPLOYMENTS,) and begun.settled_at > begun.asked_at
     assert "once more" in (begun.problem or "")
+
+
+async def test_whoever_asks_waits_for_no_node_that_says_nothing(world: World) -> None:
+    """The answer comes while the node's call is open, and what others have is taken away meanwhile."""
+    app_id, service = await world.app(), world.service(wait_ms=0)
+    world.workspaces.still = True
+    async with running(service.run):
+        begun = await service.delete(Subject(1), str(app_id))
+        assert begun.done_at is None and AppPart.WORKSPACE in begun.left and begun.attempts == 0
+        await world.workspaces.entered.wait()
+
+        async def others_gone() -> bool:
+            again = await service.delete(Subject(1), str(app_id))
+            return again.left == (AppPart.WORKSPACE, AppPart.REPOSITORY)
+
+        await eventually(others_gone)
+        (told,) = await service.unfinished()
+        assert world.workspaces.inside == 1, "the node's call is open still"
+        assert told.problem is not None and "workspace: was asked and has not answered yet" in told.problem
+        assert (told.attempts, told.done_at) == (0, None)
+
+
+async def test_an_answer_waits_for_its_bound_at_most(world: World) -> None:
+    """Nothing ever ends, but the wait of who asked."""
+    app_id, service = await world.app(), world.service(wait_ms=800)
+    world.workspaces.still = True
+    async with running(service.run):
+        begun = await service.delete(Subject(1), str(app_id))
+        assert begun.done_at is None and AppPart.WORKSPACE in begun.left
+        await world.workspaces.entered.wait()
+        assert world.workspaces.inside == 1
+
+
+async def test_nobody_waits_behind_all_the_apps_of_somebody_whose_node_is_silent(world: World) -> None:
+    service, mine = world.service(wait_ms=0), [await world.app() for _ in range(MOST_APPS)]
+    other = await world.app(2)
+    world.workspaces.still, world.workspaces.spared = True, 2
+    async with running(service.run):
+        for app_id in mine:
+            await service.delete(Subject(1), str(app_id))
+
+        async def all_asked() -> bool:
+            return world.workspaces.inside == len(mine)
+
+        await eventually(all_asked)
+        await service.delete(Subject(2), str(other))
+        await eventually(lambda: world.complete(other))
+        assert world.workspaces.inside == len(mine)
+
+
+async def test_a_database_that_is_away_in_the_middle_ends_nothing(world: World) -> None:
+    app_id, service = await world.app(), world.service()
+    world.workspaces.dark = True
+    async with running(service.run):
+        begun = await service.delete(Subject(1), str(app_id))
+        assert "workspace: the database does not answer" in (begun.problem or "")
+        world.workspaces.dark = False
+        await eventually(lambda: world.complete(app_id))
+
+
+async def test_whose_an_app_was_is_known_while_it_is_deleted(world: World) -> None:
+    app_id, service = str(await world.app()), world.service(wait_ms=0)
+    assert await service.owner(app_id, None) == await service.owner(app_id, "1") == Subject(1)
+    await service.delete(Subject(1), app_id)
+    assert await service.owner(app_id, "1") == Subject(1)
+    for which, named in ((app_id, "2"), ("29999", None), ("no-number", None), ("9" * 30, None)):
+        with pytest.raises(NotFound):
+            await service.owner(which, named)
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -59,6 +59,15 @@ class SqlDeletions:
 
         return await self._database.transact(work)
 
+    async def owner(self, app_id: int) -> int | None:
+        """Whose the app is; of one whose deletion began, whose it was."""
+
+        async def work(session: Session) -> int | None:
+            row = await session.row("owner_of_app", app_id=app_id)
+            return int(row["user_id"]) if row else None
+
+        return await self._database.transact(work)
+
     async def unfinished(self) -> Sequence[Deletion]:
         """Those that go on, oldest first."""
 
@@ -82,7 +91,8 @@ class SqlDeletions:
         return await self._database.transact(work)
 
     async def save(self, deletion: Deletion, claimed: Deletion) -> bool:
-        """Write an attempt down, unless somebody else claimed it meanwhile: whether it was."""
+        """Write an attempt down, also how far it is while it goes on, unless somebody else claimed it meanwhile:
+        whether it was."""
 
         async def work(session: Session) -> bool:
             changed = await session.change(

@@ -7,6 +7,12 @@ VALUES (:app_id, :user_id, :app_name, :asked_at, :settled_at, :parts_left, 0, NU
 -- app_to_delete --
 SELECT user_id, app_name, live_since, repo_held_until FROM fun_ai_app WHERE id = :id;
 
+-- owner_of_app --
+-- Of an app that is there, or whose deletion began.
+SELECT user_id FROM fun_ai_app WHERE id = :app_id
+UNION ALL
+SELECT user_id FROM fun_ai_app_deletion WHERE app_id = :app_id;
+
 -- delete_result --
 DELETE FROM fun_ai_app_result WHERE app_id = :app_id;
 
