@@ -4,6 +4,9 @@
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 export PATH="$PATH:/usr/sbin:/sbin"
+# Images of containers often forbid Python to keep what it compiled; then every daemon and every run of the tests
+# compiles all of it anew.
+unset PYTHONDONTWRITEBYTECODE
 
 say() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; }
 

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import Final, TypeVar
 
 from argon2 import PasswordHasher, Type
@@ -31,19 +32,26 @@ class Hardness:
     at_once: int = 2
 
 
+def _hasher(hard: Hardness) -> PasswordHasher:
+    return PasswordHasher(time_cost=hard.passes, memory_cost=hard.memory_kib, parallelism=hard.lanes, type=Type.ID)
+
+
+@cache
+def _nobodys(hard: Hardness) -> str:
+    """What is compared for users who do not exist; made once, for it takes as long as any other."""
+    return _hasher(hard).hash(secrets.token_hex(16))
+
+
 class Argon2Passwords:
     """The port `Passwords`; to be closed."""
 
     def __init__(self, hardness: Hardness | None = None) -> None:
-        """Makes one hash: what is compared for users who do not exist."""
         hard = hardness or Hardness()
-        self._hasher = PasswordHasher(
-            time_cost=hard.passes, memory_cost=hard.memory_kib, parallelism=hard.lanes, type=Type.ID
-        )
+        self._hasher = _hasher(hard)
         self._threads = ThreadPoolExecutor(hard.at_once, thread_name_prefix="argon2")
         self._most = hard.at_once + _MOST_WAITING
         self._under_way = 0
-        self._nobodys = self._hasher.hash(secrets.token_hex(16))
+        self._nobodys = _nobodys(hard)
 
     async def close(self) -> None:
         """Whatever waits is given up."""
