@@ -8,9 +8,9 @@ from protocol.base import Wire
 
 
 class AuditEntry(Wire):
-    """One change. `kind` is job, node, runner, placement, app, operation or shell, `subject` its id (of a shell its
-    app's); `actor` a kind of caller, a runner (`runner:ID`), a node (`node:NAME`) or a part of the control plane, which
-    has no `sourceAddress`.
+    """One change. `kind` is job, node, runner, placement, app, operation, shell or database, `subject` its id (of a
+    shell and of a database its app's); `actor` a kind of caller, a runner (`runner:ID`), a node (`node:NAME`) or a part
+    of the control plane, which has no `sourceAddress`.
 
     `after` is the object as it was shown from then on, null when it was removed; `before` what it was, of a job only
     what changed, null when there was nothing (and in entries of releases that did not record it).

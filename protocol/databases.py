@@ -1,14 +1,17 @@
-"""The explorer of apps' databases on a runtime node: `/api/fun-ai/deploy/mongo/*`, all with `userId` and `appId`.
+"""The explorer of apps' databases: `/api/fun-ai/deploy/mongo/*` of the API and of runtime nodes, both with `appId` and
+`userId` (which people may leave out), and `/deploy/apps/{appId}/mongo/*` of the control plane between them.
 
 Filters, documents and updates travel as JSON texts, because that is what people type; answers hold documents in
-MongoDB's relaxed extended JSON. Answers stand in an envelope of code 200 and message `success`; refusals are
+MongoDB's relaxed extended JSON. Answers stand in an envelope of code 200 and message `success`; refusals of nodes are
 `{"detail": ...}`.
 """
 
 import json
-from typing import Annotated, Any
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, StringConstraints, model_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, StringConstraints, model_validator
 
 from protocol.base import Wire
 from protocol.names import AppId, CollectionName, UserId
@@ -48,6 +51,17 @@ class DatabaseRef(Wire):
 
     user_id: UserId
     app_id: AppId
+
+
+class ListCollections(Wire):
+    """`GET /collections` asks for nothing in particular."""
+
+
+class GetDocument(Wire):
+    """What `GET /doc` asks for. `id` is an ObjectId when it looks like one, else a string."""
+
+    collection: CollectionName
+    id: DocumentId
 
 
 class DocumentRef(DatabaseRef):
@@ -99,6 +113,40 @@ class CreateCollection(Wire, _Asked):
     strict: bool = False
     # Some callers send the list itself.
     fields: Annotated[JsonText | None, BeforeValidator(_as_text)] = None
+
+
+class DatabaseCall(StrEnum):
+    """The calls, by the last word of their paths."""
+
+    COLLECTIONS = "collections"
+    FIND = "find"
+    DOC = "doc"
+    INSERT_ONE = "insert-one"
+    UPDATE_BY_ID = "update-by-id"
+    DELETE_BY_ID = "delete-by-id"
+    CREATE_COLLECTION = "create-collection"
+
+
+#: What may be asked of an app's database, one kind for each call.
+Question = (
+    ListCollections | FindDocuments | GetDocument | InsertDocument | UpdateDocument | DeleteDocument | CreateCollection
+)
+#: Those that change something.
+Change = InsertDocument | UpdateDocument | DeleteDocument | CreateCollection
+_CALLS: Final[Mapping[type[Question], DatabaseCall]] = {
+    ListCollections: DatabaseCall.COLLECTIONS,
+    FindDocuments: DatabaseCall.FIND,
+    GetDocument: DatabaseCall.DOC,
+    InsertDocument: DatabaseCall.INSERT_ONE,
+    UpdateDocument: DatabaseCall.UPDATE_BY_ID,
+    DeleteDocument: DatabaseCall.DELETE_BY_ID,
+    CreateCollection: DatabaseCall.CREATE_COLLECTION,
+}
+
+
+def call_of(question: Question) -> DatabaseCall:
+    """The call that asks it."""
+    return _CALLS[type(question)]
 
 
 class DatabaseAnswer(Wire):
@@ -162,3 +210,31 @@ class CreatedCollection(DatabaseAnswer):
 
     collection: str
     created: bool
+
+
+class DatabaseOutcome(StrEnum):
+    """What became of a change. UNKNOWN: it was asked for, and nobody answered; it may have been made."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+class DatabaseDeed(Wire):
+    """What the audit log keeps of a change in an app's database, or of an operator's look into one: never what
+    documents hold.
+
+    `documentId` is a document's own, of a new one as far as it is plain; `changed` counts documents, or collections
+    that were made. `outcome` is null until the change was answered, and for a look.
+    """
+
+    id: str
+    app_id: str
+    user_id: str
+    node: str
+    call: DatabaseCall
+    collection: str | None = None
+    document_id: str | None = None
+    asked_at: AwareDatetime
+    outcome: DatabaseOutcome | None = None
+    changed: int | None = None

@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, Field, TypeAdapter
 
 from protocol.apps import AppRunView
 from protocol.base import LATE, Wire
+from protocol.databases import DatabaseDeed
 from protocol.drains import DrainDetail
 from protocol.jobs import JobView
 from protocol.nodes import NodeView, PlacementView, RunnerView
@@ -128,6 +129,18 @@ class ShellEvent(Wire):
     shell: ShellView
 
 
+class DatabaseEvent(Wire):
+    """A change in an app's database was `asked` of its node, and is then done, refused or unknown; or an operator
+    `looked` into it."""
+
+    kind: Literal["database"] = "database"
+    seq: int
+    at: AwareDatetime
+    change: str
+    actor: str
+    database: DatabaseDeed
+
+
 class ResetEvent(Wire):
     """The requested position is no longer in the log: take a snapshot and follow from its `seq`."""
 
@@ -152,6 +165,7 @@ AnyEvent = Annotated[
     | DrainEvent
     | WebhookEvent
     | ShellEvent
+    | DatabaseEvent
     | ResetEvent
     | BeatEvent,
     Field(discriminator="kind"),

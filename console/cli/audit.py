@@ -28,7 +28,8 @@ _COLUMNS: Final = (
 @app.command()
 def audit(
     kind: Annotated[
-        str, typer.Option(metavar="KIND", help="job, node, placement, app, operation, drain, webhook or shell.")
+        str,
+        typer.Option(metavar="KIND", help="job, node, placement, app, operation, drain, webhook, shell or database."),
     ] = "",
     subject: Annotated[str, typer.Option(metavar="ID", help="Of this job, node, app or operation.")] = "",
     actor: Annotated[str, typer.Option(metavar="WHO", help="By admin, api, runner:ID, node:NAME, reaper ...")] = "",

@@ -11,6 +11,7 @@ from protocol.base import Wire
 from protocol.events import (
     AnyEvent,
     AppEvent,
+    DatabaseEvent,
     DrainEvent,
     JobEvent,
     NodeEvent,
@@ -22,7 +23,8 @@ from protocol.events import (
 
 _MOST_EVENTS: Final = 10_000
 _KEPT_EVENTS: Final = 9_000
-_Told = JobEvent | NodeEvent | PlacementEvent | AppEvent | OperationEvent | DrainEvent | WebhookEvent | ShellEvent
+_Deed = OperationEvent | DrainEvent | WebhookEvent | ShellEvent | DatabaseEvent
+_Told = JobEvent | NodeEvent | PlacementEvent | AppEvent | _Deed
 
 
 def after(beside: Beside, events: Iterable[AnyEvent]) -> Beside:
@@ -80,7 +82,7 @@ def _object(event: JobEvent | NodeEvent | PlacementEvent | AppEvent) -> tuple[st
             return event.app_id, {"lastJobStatus": event.app.last_job_status} if event.app else None
 
 
-def _deed(event: OperationEvent | DrainEvent | WebhookEvent | ShellEvent) -> tuple[str, dict[str, Any] | None]:
+def _deed(event: _Deed) -> tuple[str, dict[str, Any] | None]:
     match event:
         case OperationEvent():
             made = event.operation
@@ -91,6 +93,9 @@ def _deed(event: OperationEvent | DrainEvent | WebhookEvent | ShellEvent) -> tup
             return str(event.webhook.id), {"appId": event.webhook.app_id, "state": event.webhook.state.value}
         case ShellEvent():
             return event.shell.app_id, {"node": event.shell.node}
+        case DatabaseEvent():
+            told = event.database
+            return told.app_id, {"call": told.call.value, "collection": told.collection, "changed": told.changed}
 
 
 def _told(event: AnyEvent) -> tuple[tuple[str, str, Wire], ...]:

@@ -211,7 +211,7 @@ def _told(value: Wire) -> tuple[str, str] | None:
             return kind, "" if kind in {view.name for view in VIEWS} else value.subject
         case AuditEntry(kind="job" | "drain" | "node"):
             return value.kind, value.subject
-        case AuditEntry(kind="placement" | "app" | "shell"):
+        case AuditEntry(kind="placement" | "app" | "shell" | "database"):
             return "app", value.subject
         case AuditEntry(kind="operation"):
             return "operations", ""

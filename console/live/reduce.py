@@ -18,6 +18,7 @@ from protocol.events import (
     AnyEvent,
     AppEvent,
     BeatEvent,
+    DatabaseEvent,
     DrainEvent,
     JobEvent,
     NodeEvent,
@@ -117,7 +118,7 @@ class _Draft:
                 self._at = event.at
             case ResetEvent():
                 pass
-            case OperationEvent() | WebhookEvent() | ShellEvent() | DrainEvent():
+            case OperationEvent() | WebhookEvent() | ShellEvent() | DatabaseEvent() | DrainEvent():
                 # What a drain does to jobs, nodes and placements is told by events of their own.
                 self._seq = max(self._seq, event.seq)
             case JobEvent() | NodeEvent() | RunnerEvent() | PlacementEvent() | AppEvent():

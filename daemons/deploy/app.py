@@ -11,6 +11,8 @@ from typing import Final
 from aiohttp import web
 
 from daemons.deploy.adapters.agent import HttpAgent
+from daemons.deploy.adapters.agent_databases import HttpAppDatabases
+from daemons.deploy.adapters.agent_door import AgentDoor
 from daemons.deploy.adapters.agent_streams import HttpRunningApps
 from daemons.deploy.adapters.grouped import grouped
 from daemons.deploy.adapters.store import open_store, promote_store
@@ -37,6 +39,7 @@ from daemons.deploy.domain.webhooks import DeliveryMade, DeliveryNotFound
 from daemons.deploy.http.admin import AdminRoutes
 from daemons.deploy.http.apps import AppRoutes
 from daemons.deploy.http.audit import AuditRoutes
+from daemons.deploy.http.databases import DatabaseRoutes
 from daemons.deploy.http.drains import DrainRoutes
 from daemons.deploy.http.events import EventRoutes
 from daemons.deploy.http.figures import Figures
@@ -61,6 +64,7 @@ from daemons.deploy.services.audit import Audit
 from daemons.deploy.services.bells import Bells
 from daemons.deploy.services.catalogue import Catalogue
 from daemons.deploy.services.claims import Claims
+from daemons.deploy.services.databases import Databases
 from daemons.deploy.services.drain_steps import DrainSteps
 from daemons.deploy.services.drains import Drains
 from daemons.deploy.services.failover import Failover
@@ -100,6 +104,7 @@ from daemons.kit.daemon import MAX_BODY_BYTES
 from daemons.kit.database import DatabaseMisconfigured
 from daemons.kit.health import HealthRoutes
 from daemons.kit.metrics import Metrics
+from daemons.kit.mongo.problems import MONGO_PROBLEMS
 from daemons.kit.openapi import ContractRoutes, check_described
 from daemons.kit.problems import Problems, problem_middleware
 from daemons.kit.seats import NoSeat
@@ -112,6 +117,7 @@ _DAY_MS: Final = 24 * 3600 * 1000
 
 PROBLEMS: Final[Problems] = {
     **AUTH_PROBLEMS,
+    **MONGO_PROBLEMS,
     SameNode: (400, ErrorReason.INVALID_REQUEST),
     JobNotFound: (404, ErrorReason.NOT_FOUND),
     LogRemoved: (404, ErrorReason.LOG_REMOVED),
@@ -209,7 +215,9 @@ class Plane:
         kept_ms = settings.event_retention_days * DAY_MS
         limits = Limits(settings.max_attempts, settings.max_running_seconds, events_kept_ms=kept_ms)
         token = next(iter(revealed(settings.agent_tokens)), None)
-        agents = HttpRunningApps(token, _addresses(settings))
+        door = AgentDoor(token, _addresses(settings))
+        agents = HttpRunningApps(door)
+        self.databases = Databases(self.store, self.bells, HttpAppDatabases(door))
         self.running = Running(self.store, agents)
         self.shells = Shells(self.store, self.bells, self.running, agents)
         self.reader = Reader(self.store, self.thresholds)
@@ -350,6 +358,7 @@ def _routes(
         (AuditRoutes(Audit(plane.store)).table(), (gates.admin,)),
         (RunningRoutes(plane.running).table(), (gates.admin,)),
         (RunningRoutes(plane.running).own_table(), submitters),
+        (DatabaseRoutes(plane.databases).table(), submitters),
         (ShellRoutes(plane.shells).table(), (gates.admin,)),
         (replicas.table(), (gates.admin,)),
         (StrayRoutes(plane.strays).table(), (gates.admin,)),

@@ -72,6 +72,18 @@ SHELL = shell.ShellView(
     typed_bytes=7,
     written_bytes=4096,
 )
+DEED = databases.DatabaseDeed(
+    id=JOB_ID,
+    app_id="20001",
+    user_id="1",
+    node="rt-node-01",
+    call=databases.DatabaseCall.UPDATE_BY_ID,
+    collection="things",
+    document_id="0123456789abcdef01234567",
+    asked_at=MOMENT,
+    outcome=databases.DatabaseOutcome.DONE,
+    changed=1,
+)
 STATS = running.AppStats(
     app_id="20001",
     user_id="1",
@@ -659,6 +671,8 @@ SAMPLES: tuple[Wire, ...] = (
         name="reaper", holder="deploy-1:4711:0a1b2c3d", epoch=3, since=MOMENT, lease_until=LATER, held=True
     ),
     databases.DatabaseRef(user_id="1", app_id="20001"),
+    databases.ListCollections(),
+    databases.GetDocument(collection="things", id="0123456789abcdef01234567"),
     databases.DocumentRef(user_id="1", app_id="20001", collection="things", id="0123456789abcdef01234567"),
     databases.FindDocuments(
         collection="things",
@@ -727,6 +741,8 @@ SAMPLES: tuple[Wire, ...] = (
     shell.ShellBegun(container="rt-u-1-20001-r7"),
     shell.ShellEnd(reason=shell.ShellEndReason.IDLE, text="nothing was typed or written for 15 minutes"),
     SHELL,
+    DEED,
+    events.DatabaseEvent(seq=10, at=MOMENT, change="done", actor="api", database=DEED),
     events.ShellEvent(seq=9, at=MOMENT, change="closed", actor="admin", shell=SHELL),
     running.AppLogQuery(cursor="r7:1767323045678000000:2", tail=10, follow=True),
 )

@@ -99,7 +99,7 @@ def test_keys_from_the_future_are_ignored(sample: Wire) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["job", "node", "runner", "placement", "app", "operation", "drain", "webhook", "reset", "beat"]
+    "kind", ["job", "node", "runner", "placement", "app", "operation", "drain", "webhook", "database", "reset", "beat"]
 )
 def test_every_event_is_told_apart_by_its_kind(kind: str) -> None:
     text = (GOLDEN / f"events_{kind}_event.json").read_bytes()

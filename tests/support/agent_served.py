@@ -9,6 +9,7 @@ import aiohttp
 from aiohttp import web
 
 from daemons.agent.app import build_app
+from daemons.agent.composition.databases import DatabaseParts
 from daemons.agent.composition.outside import Parts
 from daemons.agent.ports import Terminals
 from daemons.agent.settings import AgentSettings
@@ -28,6 +29,7 @@ from tests.support.agent_twins import (
     TwinStore,
 )
 from tests.support.eventually import eventually
+from tests.support.mongo_twin import TwinAccounts, TwinDatabases
 from tests.support.openapi.watching import contracted
 from tests.support.output_twins import TwinOutputs, TwinUsages
 from tests.support.terminal_twins import TwinTerminals
@@ -55,18 +57,21 @@ class AgentServed:
 
 @asynccontextmanager
 async def agent_served(
-    token: str, terminals: Terminals | None = None, **settings: object
+    token: str, terminals: Terminals | None = None, databases: TwinDatabases | None = None, /, **settings: object
 ) -> AsyncIterator[AgentServed]:
-    """An agent that has recovered."""
+    """An agent that has recovered; with `databases` it has a database server."""
     known: dict[str, object] = {
         "RUNTIME_AGENT_TOKEN": token,
         "DEPLOY_BASE_URL": "http://127.0.0.1:1",
         "DEPLOY_NODE_TOKEN": "node-token-of-tests-1",
         "RUNTIME_START_SECONDS": "0.2",
+        **({"RUNTIME_MONGO_HOST": "mongo.test"} if databases else {}),
         **settings,
     }
     engine, outputs, usages = TwinEngine(), TwinOutputs(), TwinUsages()
-    parts = twin_parts(engine, outputs=outputs, usages=usages, terminals=terminals or TwinTerminals())
+    database = DatabaseParts(databases, databases, TwinAccounts()) if databases else None
+    around: dict[str, Any] = {"outputs": outputs, "usages": usages, "database": database}
+    parts = twin_parts(engine, terminals=terminals or TwinTerminals(), **around)
     async with listening(load(AgentSettings, **known), parts) as (runner, url):
         yield AgentServed(url, token, engine, outputs, usages, runner)
 

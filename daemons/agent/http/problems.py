@@ -12,15 +12,16 @@ from daemons.agent.services.rollout import ConfirmationUnavailable, DeployFailed
 from daemons.agent.services.shells import NotRunning
 from daemons.kit.auth import AUTH_PROBLEMS
 from daemons.kit.engine.errors import EngineError
-from daemons.kit.mongo.documents import BadDocument, SystemCollection
 from daemons.kit.mongo.explorer import NoDatabaseServer
-from daemons.kit.mongo.ports import AccountError, DatabaseError, QueryRefused
+from daemons.kit.mongo.ports import AccountError
+from daemons.kit.mongo.problems import MONGO_PROBLEMS
 from daemons.kit.problems import Problems
 from daemons.kit.seats import NoSeat
 from protocol.errors import ErrorReason
 
 PROBLEMS: Final[Problems] = {
     **AUTH_PROBLEMS,
+    **MONGO_PROBLEMS,
     FenceRequired: (400, ErrorReason.INVALID_REQUEST),
     StaleFence: (409, ErrorReason.STALE_FENCE),
     NotConfirmed: (409, ErrorReason.STALE_FENCE),
@@ -40,9 +41,5 @@ PROBLEMS: Final[Problems] = {
     AccountError: (500, ErrorReason.INTERNAL),
     ConfirmationUnavailable: (503, ErrorReason.PEER_FAILED),
     Recovering: (503, ErrorReason.UNAVAILABLE),
-    BadDocument: (400, ErrorReason.INVALID_REQUEST),
-    SystemCollection: (403, ErrorReason.FORBIDDEN),
-    QueryRefused: (422, ErrorReason.INVALID_REQUEST),
-    DatabaseError: (503, ErrorReason.PEER_FAILED),
     NoDatabaseServer: (503, ErrorReason.UNAVAILABLE),
 }

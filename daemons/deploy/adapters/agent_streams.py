@@ -3,7 +3,7 @@
 An agent's address appears in no message: operators may see what is asked of which node, not how it is reached.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Final
@@ -12,13 +12,12 @@ from urllib.parse import urlencode
 import httpx
 from pydantic import ValidationError
 
-from daemons.deploy.domain.addresses import AgentAddresses, AgentAddressRefused
+from daemons.deploy.adapters.agent_door import AgentDoor, said
 from daemons.deploy.ports import AgentFailed, AgentRefused
 from daemons.kit.lines import Line, LineLost
 from protocol.base import Wire
 from protocol.client.socket import ClientLine, NotOpened, opened
 from protocol.client.transport import Unreachable
-from protocol.headers import AGENT_TOKEN
 from protocol.running import AppOutputQuery, AppStatsQuery, NodeStats
 from protocol.shell import ShellQuery
 
@@ -29,12 +28,10 @@ _LONGEST_REFUSAL: Final = 2000
 
 
 class HttpRunningApps:
-    """The port `RunningApps` over HTTP. `token` None means that none is configured: every call fails, saying so. So
-    does one to an address where no agent may be, as a row of before may name: the token is not sent there."""
+    """The port `RunningApps` over HTTP."""
 
-    def __init__(self, token: str | None, addresses: AgentAddresses | None = None) -> None:
-        self._token = token
-        self._addresses = addresses or AgentAddresses()
+    def __init__(self, door: AgentDoor) -> None:
+        self._door = door
 
     @asynccontextmanager
     async def output(self, base_url: str, asked: AppOutputQuery) -> AsyncIterator[AsyncIterator[bytes]]:
@@ -54,7 +51,7 @@ class HttpRunningApps:
     async def shell(self, base_url: str, asked: ShellQuery) -> AsyncIterator[Line]:
         """Entering it raises AgentFailed and AgentRefused."""
         path = "/agent/apps/shell"
-        proof, query = self._proof(base_url), urlencode(asked.to_data())
+        proof, query = self._door.proof(base_url), urlencode(asked.to_data())
         try:
             async with opened(f"{base_url.rstrip('/')}{path}?{query}", proof) as line:
                 yield _AgentLine(line)
@@ -65,21 +62,9 @@ class HttpRunningApps:
         except Unreachable:
             raise AgentFailed("its agent does not answer") from None
 
-    def _proof(self, base_url: str) -> Mapping[str, str]:
-        """What the agent at that address is shown. Raises AgentFailed."""
-        if self._token is None:
-            raise AgentFailed("no token for runtime agents is configured; set RUNTIME_AGENT_TOKEN")
-        try:
-            self._addresses.check(base_url)
-        except AgentAddressRefused:
-            raise AgentFailed(
-                "its agent's address is not one of DEPLOY_AGENT_ADDRESSES or DEPLOY_AGENT_NAMES"
-            ) from None
-        return {AGENT_TOKEN: self._token}
-
     @asynccontextmanager
     async def _asking(self, base_url: str, path: str, asked: Wire) -> AsyncIterator[httpx.Response]:
-        proof = self._proof(base_url)
+        proof = self._door.proof(base_url)
         query = {key: value for key, value in asked.to_data().items() if value is not None}
         timeout = httpx.Timeout(_SILENCE_SECONDS, connect=_CONNECT_SECONDS)
         try:
@@ -125,22 +110,13 @@ def _silent(error: Exception) -> AgentFailed:
 async def _refusal(response: httpx.Response) -> AgentFailed | AgentRefused:
     """What the agent said, if it is one of ours; what others answer is not for operators to read."""
     text = (await response.aread())[:_LONGEST_REFUSAL]
-    said = _detail(response) if len(text) < _LONGEST_REFUSAL else ""
-    if response.status_code == HTTPStatus.TOO_MANY_REQUESTS and said:
-        return AgentRefused(said, busy=True)
-    if response.status_code == HTTPStatus.NOT_FOUND and said and said != "Not Found":
-        return AgentRefused(said)
-    if response.status_code == HTTPStatus.CONFLICT and said:
-        return AgentRefused(said, down=True)
+    words = said(text).detail if len(text) < _LONGEST_REFUSAL else ""
+    if response.status_code == HTTPStatus.TOO_MANY_REQUESTS and words:
+        return AgentRefused(words, busy=True)
+    if response.status_code == HTTPStatus.NOT_FOUND and words and words != "Not Found":
+        return AgentRefused(words)
+    if response.status_code == HTTPStatus.CONFLICT and words:
+        return AgentRefused(words, down=True)
     if response.status_code == HTTPStatus.NOT_FOUND:
         return AgentFailed("its agent is too old to give it")
-    return AgentFailed(said or f"its agent answered HTTP {response.status_code}")
-
-
-def _detail(response: httpx.Response) -> str:
-    try:
-        document = response.json()
-    except ValueError:
-        return ""
-    detail = document.get("detail") if isinstance(document, dict) else None
-    return detail if isinstance(detail, str) else ""
+    return AgentFailed(words or f"its agent answered HTTP {response.status_code}")

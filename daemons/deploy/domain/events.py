@@ -28,9 +28,9 @@ CONTROL_PLANE: Final = Actor("control-plane")
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """An event to append. `kind` is job, node, runner, placement, app, operation, drain or webhook; `subject` its id;
-    `body` the JSON sent to watchers: the state after the change. `before` is the JSON of what it was, of a job only
-    what changed; "null" when there was nothing."""
+    """An event to append. `kind` is job, node, runner, placement, app, operation, drain, webhook, shell or database;
+    `subject` its id; `body` the JSON sent to watchers: the state after the change. `before` is the JSON of what it
+    was, of a job only what changed; "null" when there was nothing."""
 
     kind: str
     change: str

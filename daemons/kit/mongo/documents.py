@@ -93,6 +93,14 @@ def document(text: str | None, purpose: Purpose) -> Document:
     return found
 
 
+def new_document(text: str) -> Document:
+    """A document to be stored. Raises BadDocument."""
+    found = document(text, Purpose.DOCUMENT)
+    if not found:
+        raise BadDocument("doc: must not be empty")
+    return found
+
+
 def update(text: str) -> Document:
     """An update by operators such as `$set`. Raises BadDocument."""
     found = document(text, Purpose.UPDATE)

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from daemons.kit.mongo.documents import (
-    BadDocument,
     Document,
     Purpose,
     document,
     document_id,
+    new_document,
     order,
     own_collection,
     update,
@@ -69,9 +69,7 @@ class Explorer:
 
     async def insert(self, database: str, collection: str, text: str) -> Any:
         """The new document's id."""
-        own, new = own_collection(collection), document(text, Purpose.DOCUMENT)
-        if not new:
-            raise BadDocument("doc: must not be empty")
+        own, new = own_collection(collection), new_document(text)
         async with self._turn:
             return await self._documents.insert(database, own, new)
 

@@ -5,9 +5,9 @@ from typing import Final
 
 from daemons.kit.auth import AUTH_PROBLEMS
 from daemons.kit.engine.errors import EngineError
-from daemons.kit.mongo.documents import BadDocument, SystemCollection
 from daemons.kit.mongo.explorer import NoDatabaseServer
-from daemons.kit.mongo.ports import AccountError, DatabaseError, QueryRefused
+from daemons.kit.mongo.ports import AccountError
+from daemons.kit.mongo.problems import MONGO_PROBLEMS
 from daemons.kit.seats import NoSeat
 from daemons.workspace.domain.copying import CopyRefused, SourceFailed
 from daemons.workspace.domain.leavings import NothingExists, TooManyOrphans
@@ -29,16 +29,13 @@ from protocol.errors import ErrorReason
 
 PROBLEMS: Final[Mapping[type[Exception], tuple[int, ErrorReason]]] = {
     **AUTH_PROBLEMS,
+    **MONGO_PROBLEMS,
     **FILE_PROBLEMS,
     **GIT_PROBLEMS,
     EngineError: (502, ErrorReason.PEER_FAILED),
     HomeError: (503, ErrorReason.UNAVAILABLE),
     RecordError: (503, ErrorReason.UNAVAILABLE),
     AccountError: (503, ErrorReason.UNAVAILABLE),
-    BadDocument: (400, ErrorReason.INVALID_REQUEST),
-    SystemCollection: (403, ErrorReason.FORBIDDEN),
-    QueryRefused: (422, ErrorReason.INVALID_REQUEST),
-    DatabaseError: (503, ErrorReason.PEER_FAILED),
     NoDatabaseServer: (503, ErrorReason.UNAVAILABLE),
     NoDatabase: (404, ErrorReason.NOT_FOUND),
     NotCurl: (400, ErrorReason.INVALID_REQUEST),

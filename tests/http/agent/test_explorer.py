@@ -28,18 +28,10 @@ from tests.http.agent.test_agent_http import IMAGE, TOKEN, settings
 from tests.support.agent_served import listening, twin_parts
 from tests.support.agent_twins import TwinEngine
 from tests.support.mongo_twin import TwinAccounts, TwinDatabases
+from tests.support.questions import CALLS, HOSTILE, asked
 
 PREFIX = "/api/fun-ai/deploy/mongo"
 WHOSE = "userId=7&appId=5"
-CALLS = [
-    ("GET", "collections", None),
-    ("POST", "find", {"collection": "things"}),
-    ("GET", "doc", None),
-    ("POST", "insert-one", {"collection": "things", "doc": '{"a": 1}'}),
-    ("POST", "update-by-id", {"collection": "things", "id": "a", "update": '{"$set": {"n": 2}}'}),
-    ("POST", "delete-by-id", {"collection": "things", "id": "a"}),
-    ("POST", "create-collection", {"collection": "things"}),
-]
 
 
 @dataclass
@@ -133,33 +125,16 @@ async def test_our_client_asks_as_the_agent_expects(served: Served) -> None:
 async def test_nothing_is_shown_without_the_token(served: Served) -> None:
     async with aiohttp.ClientSession(served.url) as anyone:
         for method, call, body in CALLS:
-            async with anyone.request(method, f"{PREFIX}/{call}?{WHOSE}", json=body) as response:
+            async with anyone.request(method, f"{PREFIX}/{asked(call, WHOSE)}", json=body) as response:
                 assert (response.status, (await response.json())["reason"]) == (401, "unauthorized")
     assert served.databases.calls == []
 
 
-@pytest.mark.parametrize(
-    ("body", "status", "says"),
-    [
-        ({"collection": "things", "filter": '{"$where": "1"}'}, 400, "filter: $where runs code"),
-        ({"collection": "things", "projection": '{"a": {"$function": {}}}'}, 400, "projection: $function runs code"),
-        ({"collection": "things", "sort": '{"a": "down"}'}, 400, "sort"),
-        ({"collection": "things", "filter": "nonsense"}, 400, "filter: is not JSON"),
-        ({"collection": "things", "filter": {"a": 1}}, 400, "filter"),
-        ({"collection": "things", "limit": "many"}, 400, "limit"),
-        ({"collection": "things", "filter": "x" * 70_000}, 400, "filter"),
-        ({"collection": "system.users"}, 403, "system.users"),
-        ({"collection": "../x"}, 400, "collection"),
-        ({"collection": "$cmd"}, 400, "collection"),
-        ({"collection": "x" * 121}, 400, "collection"),
-        ({"collection": "__funai_meta__"}, 400, "collection"),
-        ({}, 400, "collection"),
-    ],
-)
+@pytest.mark.parametrize(("call", "body", "status", "says"), HOSTILE)
 async def test_what_may_not_be_asked_reaches_no_database(
-    served: Served, body: dict[str, object], status: int, says: str
+    served: Served, call: str, body: object, status: int, says: str
 ) -> None:
-    found, answer = await served.ask("POST", "find", body)
+    found, answer = await served.ask("POST", call, body)
     assert (found, says in answer["detail"]) == (status, True)
     assert served.databases.calls == []
 
@@ -167,7 +142,7 @@ async def test_what_may_not_be_asked_reaches_no_database(
 @pytest.mark.parametrize("query", ["", "userId=7", "appId=5", "userId=7&appId=../5", "userId=x&appId=5"])
 async def test_every_call_says_whose_database_it_means(served: Served, query: str) -> None:
     for method, call, body in CALLS:
-        async with served.session.request(method, f"{PREFIX}/{call}?{query}", json=body) as response:
+        async with served.session.request(method, f"{PREFIX}/{asked(call, query)}", json=body) as response:
             assert response.status == 400
     assert served.databases.calls == []
 

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, aclosing
 import pytest
 
 from daemons.agent.domain.usage import Sample
+from daemons.deploy.adapters.agent_door import AgentDoor
 from daemons.deploy.adapters.agent_streams import HttpRunningApps
 from daemons.deploy.ports import AgentFailed
 from protocol.client.transport import Refused, Unreachable
@@ -112,7 +113,7 @@ async def test_an_agent_that_refuses_is_told_apart(world: World) -> None:
 async def test_the_agents_token_goes_to_no_address_where_no_agent_may_be() -> None:
     asked = AppOutputQuery(user_id="1", app_id=_APP)
     with pytest.raises(AgentFailed, match="DEPLOY_AGENT_ADDRESSES"):
-        async with HttpRunningApps("token").output("http://203.0.113.7:7005", asked):
+        async with HttpRunningApps(AgentDoor("token")).output("http://203.0.113.7:7005", asked):
             pass
 
 

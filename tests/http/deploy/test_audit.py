@@ -18,6 +18,7 @@ from protocol.returns import ReturnJob
 from tests.http.deploy.plane import Plane, serving
 from tests.http.deploy.test_access import routes
 from tests.http.deploy.test_inventory import deployed_long_ago, listing
+from tests.support.questions import CALLS
 
 IMAGE: Final = "127.0.0.1:5000/funaistudio/u1-app20001:0123456789ab-1"
 LOCAL: Final = "127.0.0.1"
@@ -220,6 +221,13 @@ async def send_again(plane: Plane) -> None:
     await plane.admin.retry_webhook(number)
 
 
+async def change_database(plane: Plane) -> None:
+    """Its node is nowhere, so nothing comes of it."""
+    await deployed(plane)
+    for method, call, body in CALLS:
+        await plane.call(method, f"/deploy/apps/20001/mongo/{call}", role="api", json=body)
+
+
 #: Every route that changes something: what calls it, and the event that must be there: kind, change and actor.
 TOLD: Final[Mapping[str, tuple[Scenario, str, str, str]]] = {
     "POST /deploy/jobs": (create, "job", "created", "api"),
@@ -237,6 +245,10 @@ TOLD: Final[Mapping[str, tuple[Scenario, str, str, str]]] = {
     "POST /deploy/apps/{app_id}/rollback": (rollback, "job", "created", "api"),
     "POST /deploy/apps/{app_id}/releases/{number}/pin": (pin, "app", "release 1 pinned", "api"),
     "POST /deploy/apps/{app_id}/releases/{number}/unpin": (unpin, "app", "release 1 unpinned", "api"),
+    **{
+        f"POST /deploy/apps/{{app_id}}/mongo/{call}": (change_database, "database", "asked", "api")
+        for call in ("insert-one", "update-by-id", "delete-by-id", "create-collection")
+    },
     "POST /internal/runtime-nodes/heartbeat": (move, "node", "moved", "node:n1"),
     "POST /internal/fences/confirm": (confirm, "job", "confirmed", "node:n1"),
     "POST /admin/runtime-nodes/upsert": (upsert, "node", "edited", "admin"),
@@ -255,8 +267,9 @@ TOLD: Final[Mapping[str, tuple[Scenario, str, str, str]]] = {
     "POST /admin/operations/{number}/abandon": (abandon, "operation", "abandoned", "admin"),
     "POST /admin/webhooks/{number}/retry": (send_again, "webhook", "retried", "admin"),
 }
-#: What is no event: a log is its own record, a runner's figures are watched, and a preview changes nothing.
+#: What is no event: a log is its own record, a runner's figures are watched, and previews and questions change nothing.
 UNTOLD: Final = {
+    "POST /deploy/apps/{app_id}/mongo/find",
     "PUT /deploy/jobs/{job_id}/log",
     "POST /deploy/runners/heartbeat",
     "POST /admin/drains/preview",

@@ -1,24 +1,23 @@
 """Shells between two lines: what is passed on, what is refused, and what the audit log has of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TypeVar
 
 import pytest
 
 from daemons.deploy.adapters.store import open_store
 from daemons.deploy.domain.events import Actor, Event, Search
 from daemons.deploy.domain.nodes import RuntimeNode
-from daemons.deploy.ports import Store, StoreUnavailable, Transaction
+from daemons.deploy.ports import Store, Transaction
 from daemons.deploy.services.bells import Bells
 from daemons.deploy.services.running import Host, Running
 from daemons.deploy.services.shells import Shells, Way
 from daemons.kit.lines import Frame, Line, LineLost
 from protocol.running import AppOutputQuery, AppStatsQuery, NodeStats
 from protocol.shell import SHELL_WORD, ShellBegun, ShellEnd, ShellEndReason, ShellQuery, ShellStart, ShellView
+from tests.support.failing_store import FailingStore
 
-T = TypeVar("T")
 _START = ShellStart(command=("top",)).to_json().decode()
 _BEGUN = ShellBegun(container="rt-u-1-20001-r1").to_json().decode()
 _OVER = ShellEnd(reason=ShellEndReason.EXITED, exit_code=3)
@@ -63,23 +62,6 @@ class NoAgents:
         raise NotImplementedError
 
 
-class Failing:
-    """A store that fails after so many transactions."""
-
-    def __init__(self, store: Store, works: int) -> None:
-        self._store = store
-        self._works = works
-
-    async def transact(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
-        self._works -= 1
-        if self._works < 0:
-            raise StoreUnavailable("the database is away")
-        return await self._store.transact(work)
-
-    async def check(self) -> None:
-        """It is never asked."""
-
-
 class World:
     """One shell between a terminal and an agent."""
 
@@ -88,7 +70,7 @@ class World:
 
     async def serve(self, near: OneSide, far: OneSide, works: int = 100) -> ShellEnd | None:
         """The last word that the terminal is told."""
-        store, agents = Failing(self.store, works), NoAgents()
+        store, agents = FailingStore(self.store, works), NoAgents()
         shells = Shells(store, Bells(), Running(store, agents), agents)
         node = RuntimeNode(1, "n1", "http://10.0.0.1:7005", "http://10.0.0.1")
         async with asyncio.timeout(60):
