@@ -20,7 +20,9 @@ PREFIX: Final = "/api/fun-ai/workspace"
 MOST_DOCUMENT_BYTES: Final = 16 * 1024 * 1024
 _PLAIN: Final = re.compile(r"(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
 _MOST_PARAMETERS: Final = 64
-_NAMES: Final = ("userId", "appId", "epoch")
+#: Whom a call is for, and since when the user is where it goes: the node gets what the API says.
+FILLED: Final = ("userId", "epoch")
+_NAMES: Final = (*FILLED, "appId")
 _SPELLED: Final = {name.casefold(): name for name in _NAMES}
 _INTERNAL: Final = "internal"
 _FILES_AS_BODIES: Final = ("/files/upload-file", "/files/upload-zip", "/files/uploads/")
@@ -46,7 +48,7 @@ _MAKING_SECONDS: Final = 330.0
 _LOOKING_SECONDS: Final = 130.0
 
 #: Of a request only these headers go on; none of them proves who somebody is.
-_FORWARDED: Final = frozenset(
+PASSED: Final = frozenset(
     {
         "accept",
         "accept-encoding",
@@ -209,7 +211,7 @@ def forwarded_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     """What of a request's headers goes on; of those that stand there twice, the first."""
     kept: dict[str, str] = {}
     for name, value in headers:
-        if name.lower() in _FORWARDED:
+        if name.lower() in PASSED:
             kept.setdefault(name.title(), value)
     return kept
 

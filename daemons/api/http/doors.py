@@ -11,7 +11,7 @@ import orjson
 from aiohttp import web
 
 from daemons.api.domain.access import Subject, check_named
-from daemons.api.domain.rules import Named, Row, Rule, expensive, row_of
+from daemons.api.domain.rules import Named, Row, Rule, row_of
 from daemons.api.http.callers import HELD, PERSON, SCHEME, Person, person_of_gate
 from daemons.api.services.accounts import Accounts, ApiKeys
 from daemons.api.services.limits import Limits
@@ -74,7 +74,7 @@ class Doors:
                 if row is None:
                     raise Forbidden("this route is open to nobody")
                 await self._admit(request, row)
-                if expensive(row, request.path):
+                if row.expensive:
                     self._limits.take(request[CALLER])
             return await self._answered(request, handler)
 
