@@ -1,5 +1,6 @@
 """Apps and what their jobs say about them. The owner never sets an app's status: it follows from the jobs."""
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, assert_never
@@ -7,10 +8,17 @@ from typing import Final, assert_never
 from protocol.api import AppState, RepoStatus
 from protocol.jobs import JobStatus
 
+_ID: Final = re.compile("[1-9][0-9]{0,17}")
 FIRST_APP_ID: Final = 20001
 #: A place taken for a deployment younger than this is never given away: its job may be on its way to the queue. The
 #: call that queues it ends within 8 s.
 FRESH_PLACE_MS: Final = 15_000
+
+
+def number_of(app_id: str) -> int | None:
+    """The number of an app's id, None for what is none. There is one text for each number: on nodes another would be
+    another app."""
+    return int(app_id) if _ID.fullmatch(app_id) else None
 
 
 class AppLimit(Exception):

@@ -1,7 +1,7 @@
 """The one place that hands out apps and jobs: to their owner, and to nobody else but who acts for the owner."""
 
 from daemons.api.domain.access import NotFound, Subject, owns
-from daemons.api.domain.apps import App
+from daemons.api.domain.apps import App, number_of
 from daemons.api.ports import AppStore, DeployPlane, PlaneNotFound
 from protocol.jobs import JobView
 
@@ -38,4 +38,5 @@ class Ownership:
         return job
 
     async def _found(self, app_id: str) -> App | None:
-        return await self._apps.app(int(app_id)) if app_id.isdecimal() and len(app_id) < 19 else None
+        number = number_of(app_id)
+        return await self._apps.app(number) if number is not None else None

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from daemons.api.domain.access import NotFound, Subject
+from daemons.api.domain.apps import number_of
 from daemons.api.domain.workspaces import (
     NoWorkspace,
     Placement,
@@ -57,7 +58,8 @@ class Ways:
 
     async def of_app(self, app_id: str) -> WorkspaceNode:
         """Where a gateway finds the app's preview. Raises NotFound, NoWorkspace, WorkspaceNodeDisabled."""
-        app = await self._apps.app(int(app_id)) if app_id.isdecimal() and len(app_id) < 19 else None
+        number = number_of(app_id)
+        app = await self._apps.app(number) if number is not None else None
         if app is None:
             raise NotFound(f"there is no app {app_id}")
         return await self.of_user(str(app.user_id))
