@@ -32,3 +32,12 @@ async def test_an_app_has_one_id(api: Api, node: FilesNode, zeros: str) -> None:
     way = f"{PREFIX}/internal/gateway/node?appId={app}"
     assert (await api.raw.get(way, headers={WORKSPACE_GATEWAY_TOKEN: GATEWAY})).status_code == 404
     assert [folder.name for folder in (node.homes.root / "1/apps").iterdir()] == [app.lstrip("0")]
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+async def test_the_door_reads_a_body_as_handlers_do(api: Api, number: str) -> None:
+    """What is no JSON for one reader and JSON for the next names somebody whom nobody looked at."""
+    await api.owner.create_app()
+    body = f'{{"userId": 2, "appId": "20001", "x": {number}}}'
+    answer = await api.raw.post("/api/fun-ai/app/update-basic", content=body, headers=MINE)
+    assert (answer.status_code, answer.json()["reason"]) == (403, "forbidden")
