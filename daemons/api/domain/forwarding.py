@@ -230,6 +230,7 @@ def _returned(name: str) -> bool:
 def _once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in pairs:
+        _check_text(name, "body")
         if name in found:
             raise Ambiguous("must be given once", name[:64])
         found[name] = value
@@ -247,4 +248,13 @@ def _check_names(found: Mapping[str, Any]) -> None:
 def _said(value: object, name: str) -> str:
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise Ambiguous("must be text or a whole number", name)
+    _check_text(str(value), name)
     return str(value)
+
+
+def _check_text(text: str, name: str) -> None:
+    """JSON can name half of a character, which no answer can tell."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Ambiguous("must be text in Unicode", name) from None

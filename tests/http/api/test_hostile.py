@@ -41,3 +41,13 @@ async def test_the_door_reads_a_body_as_handlers_do(api: Api, number: str) -> No
     body = f'{{"userId": 2, "appId": "20001", "x": {number}}}'
     answer = await api.raw.post("/api/fun-ai/app/update-basic", content=body, headers=MINE)
     assert (answer.status_code, answer.json()["reason"]) == (403, "forbidden")
+
+
+@pytest.mark.parametrize(
+    "body", [r'{"appId": "\ud800"}', r'{"\ud800": 1, "\ud800": 2}', r'{"user_id\udfff": 1}', r'{"epoch": "\udc00"}']
+)
+async def test_text_that_is_none_is_refused_with_words(api: Api, node: FilesNode, body: str) -> None:
+    """Half of a character can be written in JSON, and in no answer."""
+    await own_app(api)
+    answer = await api.raw.post(f"{FILES}/content", content=body, headers=MINE)
+    assert (answer.status_code, answer.json()["reason"]) == (400, "invalid_request")
