@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 import orjson
 from aiohttp import web
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from protocol.base import Wire
 from protocol.headers import EXPECTED_VERSION
@@ -43,6 +44,12 @@ def parse(body: bytes, model: type[Model]) -> Model:
         ]
         text = "; ".join(f"{field}: {message.removeprefix('Value error, ')}" for field, message in named)
         raise InvalidRequest(text, [field for field, _ in named]) from None
+
+
+def plain(body: bytes) -> object:
+    """A JSON document by the reader that models have, who takes more for JSON than others do: what this one cannot read
+    is read by no handler. Raises ValueError."""
+    return from_json(body)
 
 
 def query(request: web.Request, model: type[Model]) -> Model:

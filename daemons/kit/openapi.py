@@ -22,6 +22,7 @@ FILE: Final = "openapi.json"
 JSON: Final = "application/json"
 EVENTS: Final = "text/event-stream"
 BYTES: Final = "application/octet-stream"
+FORM: Final = "multipart/form-data"
 TEXT: Final = "text/plain"
 HTML: Final = "text/html"
 SOCKET: Final = "websocket"
@@ -35,9 +36,9 @@ class Answers:
     `data` is the type of one event, or None. `refuses` are statuses beyond those that every route of its kind may have
     (see `docs/openapi.md`); their reasons are those of the daemon's table of problems. `envelope` overrides how the
     daemon wraps. `also` are further successes; a text in place of a type describes an answer without a document.
-    Status 0 stands for whatever another daemon answers. `body` is a model or the content type of bytes, `query` and
-    `headers` are models or names. `endless`: the answer ends when the reader does. `pages` are statuses that come as a
-    page, or as a document to who accepts that alone.
+    Status 0 stands for what another daemon answers: the call is passed on to its route of the same path. `body` is a
+    model, or the content type of bytes or several, `query` and `headers` are models or names. `endless`: the answer
+    ends when the reader does. `pages` are statuses that come as a page, or as a document to who accepts that alone.
     """
 
     data: object = None

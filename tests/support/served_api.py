@@ -26,6 +26,7 @@ from daemons.kit.clock import SystemClock
 from daemons.kit.sql import migrate, open_database
 from protocol.headers import WORKSPACE_NODE_TOKEN
 from tests.support.deploy_plane import MemoryDeployPlane
+from tests.support.openapi.watching import contracted
 
 ADMIN, NODE_TOKEN = "admin-token-0123456789", "node-token-0123456789"
 POLICY = PlacementPolicy()
@@ -74,13 +75,14 @@ async def served_api(
             )
         )
         runner = web.AppRunner(app, access_log=access_log, shutdown_timeout=5.0)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", port).start()
-        try:
-            yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-        finally:
-            await runner.cleanup()
-            await calls.close()
+        with contracted(app, "api"):
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", port).start()
+            try:
+                yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+            finally:
+                await runner.cleanup()
+                await calls.close()
 
 
 async def hear(api: str, node: str, name: str = "ws-1") -> None:

@@ -1,9 +1,13 @@
 """Who may do what. Every decision about a person's rights is made here, from the token's subject alone."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from protocol.accounts import Role
+
+_ID: Final = re.compile("[1-9][0-9]{0,17}")
 
 
 class WrongUser(Exception):
@@ -39,8 +43,9 @@ def check_named(subject: Subject, named: str | None) -> None:
 
 
 def number_of(app_id: str) -> int | None:
-    """An app's id as it is stored; None for what no app's can be."""
-    return int(app_id) if app_id.isdecimal() and len(app_id) < 19 else None
+    """The number of an app's id, None for what is none. There is one text for each number: on nodes another would be
+    another app."""
+    return int(app_id) if _ID.fullmatch(app_id) else None
 
 
 def acted_for(app_id: str, owner: int | None, named: str | None) -> Subject:

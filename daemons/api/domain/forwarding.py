@@ -20,7 +20,9 @@ PREFIX: Final = "/api/fun-ai/workspace"
 MOST_DOCUMENT_BYTES: Final = 16 * 1024 * 1024
 _PLAIN: Final = re.compile(r"(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
 _MOST_PARAMETERS: Final = 64
-_NAMES: Final = ("userId", "appId", "epoch")
+#: Whom a call is for, and since when the user is where it goes: the node gets what the API says.
+FILLED: Final = ("userId", "epoch")
+_NAMES: Final = (*FILLED, "appId")
 _SPELLED: Final = {name.casefold(): name for name in _NAMES}
 _INTERNAL: Final = "internal"
 _FILES_AS_BODIES: Final = ("/files/upload-file", "/files/upload-zip", "/files/uploads/")
@@ -46,7 +48,7 @@ _MAKING_SECONDS: Final = 330.0
 _LOOKING_SECONDS: Final = 130.0
 
 #: Of a request only these headers go on; none of them proves who somebody is.
-_FORWARDED: Final = frozenset(
+PASSED: Final = frozenset(
     {
         "accept",
         "accept-encoding",
@@ -209,7 +211,7 @@ def forwarded_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     """What of a request's headers goes on; of those that stand there twice, the first."""
     kept: dict[str, str] = {}
     for name, value in headers:
-        if name.lower() in _FORWARDED:
+        if name.lower() in PASSED:
             kept.setdefault(name.title(), value)
     return kept
 
@@ -228,6 +230,7 @@ def _returned(name: str) -> bool:
 def _once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in pairs:
+        _check_text(name, "body")
         if name in found:
             raise Ambiguous("must be given once", name[:64])
         found[name] = value
@@ -245,4 +248,13 @@ def _check_names(found: Mapping[str, Any]) -> None:
 def _said(value: object, name: str) -> str:
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise Ambiguous("must be text or a whole number", name)
+    _check_text(str(value), name)
     return str(value)
+
+
+def _check_text(text: str, name: str) -> None:
+    """JSON can name half of a character, which no answer can tell."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Ambiguous("must be text in Unicode", name) from None

@@ -5,7 +5,7 @@ query, the path or the body of a person's call must be the subject's own, and of
 the subject's own alone. Operators' and admins' calls name whom they are about.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
@@ -61,6 +61,9 @@ _RUNTIME: Final = f"{_ADMIN}/deploy-nodes"
 _ANYONE: Final = Row(Rule.ANYONE)
 _USER: Final = Row(Rule.USER)
 _DEAR: Final = Row(Rule.USER, expensive=True)
+#: Calls of workspaces, and of these what keeps a node busy.
+_CALL: Final = Row(Rule.USER, named=Named.FORWARDED)
+_DEAR_CALL: Final = Row(Rule.USER, expensive=True, named=Named.FORWARDED)
 _SESSION: Final = Row(Rule.SESSION)
 _OPERATOR: Final = Row(Rule.OPERATOR)
 _ADMINS: Final = Row(Rule.ADMIN)
@@ -115,7 +118,65 @@ RULES: Final[Mapping[tuple[str, str], Row]] = {
     ("GET", f"{_API}/git/keys"): _USER,
     ("POST", f"{_API}/git/keys"): _DEAR,
     ("DELETE", f"{_API}/git/keys"): _USER,
-    ("*", f"{PREFIX}/{{call}}"): Row(Rule.USER, named=Named.FORWARDED),
+    # What goes on to the workspace node; a call that is not here is nobody's, whatever a node has beside it.
+    ("POST", f"{PREFIX}/container/ensure"): _DEAR_CALL,
+    ("POST", f"{PREFIX}/container/heartbeat"): _CALL,
+    ("POST", f"{PREFIX}/container/remove"): _CALL,
+    ("GET", f"{PREFIX}/container/status"): _CALL,
+    ("GET", f"{PREFIX}/files/content"): _CALL,
+    ("POST", f"{PREFIX}/files/content"): _CALL,
+    ("POST", f"{PREFIX}/files/delete"): _CALL,
+    ("GET", f"{PREFIX}/files/download-dist"): _DEAR_CALL,
+    ("GET", f"{PREFIX}/files/download-file"): _CALL,
+    ("GET", f"{PREFIX}/files/download-zip"): _DEAR_CALL,
+    ("POST", f"{PREFIX}/files/ensure-dir"): _CALL,
+    ("GET", f"{PREFIX}/files/events"): _CALL,
+    ("POST", f"{PREFIX}/files/mkdir"): _CALL,
+    ("POST", f"{PREFIX}/files/move"): _CALL,
+    ("GET", f"{PREFIX}/files/search"): _CALL,
+    ("GET", f"{PREFIX}/files/tree"): _CALL,
+    ("POST", f"{PREFIX}/files/upload-file"): _CALL,
+    ("POST", f"{PREFIX}/files/upload-zip"): _DEAR_CALL,
+    ("OPTIONS", f"{PREFIX}/files/uploads"): _CALL,
+    ("POST", f"{PREFIX}/files/uploads"): _CALL,
+    ("HEAD", f"{PREFIX}/files/uploads/{{upload}}"): _CALL,
+    ("PATCH", f"{PREFIX}/files/uploads/{{upload}}"): _CALL,
+    ("DELETE", f"{PREFIX}/files/uploads/{{upload}}"): _CALL,
+    ("POST", f"{PREFIX}/git/commit-push"): _CALL,
+    ("GET", f"{PREFIX}/git/conflicts"): _CALL,
+    ("POST", f"{PREFIX}/git/ensure"): _DEAR_CALL,
+    ("GET", f"{PREFIX}/git/log"): _CALL,
+    ("POST", f"{PREFIX}/git/merge/abort"): _CALL,
+    ("POST", f"{PREFIX}/git/merge/continue"): _CALL,
+    ("POST", f"{PREFIX}/git/pull"): _CALL,
+    ("POST", f"{PREFIX}/git/reset"): _CALL,
+    ("POST", f"{PREFIX}/git/resolve"): _CALL,
+    ("GET", f"{PREFIX}/git/status"): _CALL,
+    ("GET", f"{PREFIX}/mongo/collections"): _CALL,
+    ("POST", f"{PREFIX}/mongo/create-collection"): _CALL,
+    ("POST", f"{PREFIX}/mongo/delete-by-id"): _CALL,
+    ("GET", f"{PREFIX}/mongo/doc"): _CALL,
+    ("POST", f"{PREFIX}/mongo/find"): _CALL,
+    ("POST", f"{PREFIX}/mongo/insert-one"): _CALL,
+    ("POST", f"{PREFIX}/mongo/op"): _CALL,
+    ("POST", f"{PREFIX}/mongo/update-by-id"): _CALL,
+    ("GET", f"{PREFIX}/preview/access"): _CALL,
+    ("POST", f"{PREFIX}/preview/access"): _CALL,
+    ("POST", f"{PREFIX}/preview/link"): _CALL,
+    ("POST", f"{PREFIX}/preview/revoke"): _CALL,
+    ("GET", f"{PREFIX}/realtime/events"): _CALL,
+    ("GET", f"{PREFIX}/realtime/log"): _CALL,
+    ("POST", f"{PREFIX}/realtime/log/clear"): _CALL,
+    ("GET", f"{PREFIX}/realtime/log/events"): _CALL,
+    ("POST", f"{PREFIX}/run/build"): _DEAR_CALL,
+    ("POST", f"{PREFIX}/run/install"): _DEAR_CALL,
+    ("POST", f"{PREFIX}/run/preview"): _DEAR_CALL,
+    ("POST", f"{PREFIX}/run/start"): _DEAR_CALL,
+    ("GET", f"{PREFIX}/run/status"): _CALL,
+    ("POST", f"{PREFIX}/run/stop"): _CALL,
+    ("GET", f"{PREFIX}/terminal"): _CALL,
+    ("POST", f"{PREFIX}/test/api"): _DEAR_CALL,
+    ("GET", f"{PREFIX}/ws/terminal"): _CALL,
     ("GET", f"{PREFIX}/internal/gateway/node"): Row(Rule.GATEWAY),
     ("POST", f"{_NODES}/heartbeat"): Row(Rule.NODE),
     ("GET", f"{_ADMIN}/apps"): _OPERATOR,
@@ -188,22 +249,6 @@ RULES: Final[Mapping[tuple[str, str], Row]] = {
     ("GET", "/deploy-nodes.html"): _ANYONE,
 }
 
-#: Of calls to workspaces those that keep a node busy.
-_DEAR_CALLS: Final = frozenset(
-    {
-        "/container/ensure",
-        "/run/start",
-        "/run/preview",
-        "/run/build",
-        "/run/install",
-        "/files/upload-zip",
-        "/files/download-zip",
-        "/files/download-dist",
-        "/git/ensure",
-        "/test/api",
-    }
-)
-
 
 def row_of(method: str, path: str) -> Row | None:
     """The row of a route, by its method and canonical path."""
@@ -211,6 +256,6 @@ def row_of(method: str, path: str) -> Row | None:
     return RULES.get(("GET", path)) if row is None and method == "HEAD" else row
 
 
-def expensive(row: Row, path: str) -> bool:
-    """Whether this call counts as expensive; `path` is the request's, decoded."""
-    return row.expensive or (row.named is Named.FORWARDED and path.removeprefix(PREFIX) in _DEAR_CALLS)
+def forwarded() -> Sequence[tuple[str, str]]:
+    """Methods and paths of people's calls to their workspaces."""
+    return [route for route, row in RULES.items() if row.named is Named.FORWARDED]

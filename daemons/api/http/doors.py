@@ -7,18 +7,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, assert_never
 
-import orjson
 from aiohttp import web
 
 from daemons.api.domain.access import Subject, check_named
-from daemons.api.domain.rules import Named, Row, Rule, expensive, row_of
+from daemons.api.domain.rules import Named, Row, Rule, row_of
 from daemons.api.http.callers import HELD, PERSON, SCHEME, Person, person_of_gate
 from daemons.api.services.accounts import Accounts, ApiKeys
 from daemons.api.services.limits import Limits
 from daemons.api.services.sessions import Sessions, digest
 from daemons.api.services.watch import Held, Watch
 from daemons.kit.auth import CALLER, SOURCE, Access, Forbidden, Gate, Unauthorized
-from daemons.kit.bodies import InvalidRequest
+from daemons.kit.bodies import InvalidRequest, plain
 from daemons.kit.openapi import check_described
 from daemons.kit.settings import Misconfigured
 from protocol.accounts import Role
@@ -74,7 +73,7 @@ class Doors:
                 if row is None:
                     raise Forbidden("this route is open to nobody")
                 await self._admit(request, row)
-                if expensive(row, request.path):
+                if row.expensive:
                     self._limits.take(request[CALLER])
             return await self._answered(request, handler)
 
@@ -181,7 +180,7 @@ async def _check_user(request: web.Request, subject: Subject) -> None:
 def _in_body(body: bytes) -> list[object]:
     """The users that a JSON document names; any other body is the handler's to refuse."""
     try:
-        document = orjson.loads(body) if body else None
+        document = plain(body) if body else None
     except ValueError:
         return []
     found = [document.get(name) for name in _NAMES] if isinstance(document, dict) else []

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from aiohttp import web
+from aiohttp.hdrs import METH_GET
 from multidict import CIMultiDict
 
 from daemons.api.domain.access import Subject
@@ -19,6 +20,7 @@ from daemons.api.domain.forwarding import (
     forwarded_headers,
     returned_headers,
 )
+from daemons.api.domain.rules import forwarded
 from daemons.api.domain.workspaces import NoWorkspace, Placement, WorkspaceNode
 from daemons.api.http.callers import HELD, subject
 from daemons.api.ports.workspaces import NodeAnswer, NodeCall, NodeCalls, NodeRefusedSocket, NodeUnreachable, NotTheNode
@@ -57,7 +59,7 @@ REFUSED_LINES: Final = {
 
 
 class WorkspaceRoutes:
-    """`/api/fun-ai/workspace/**` but for `internal`."""
+    """People's calls below `/api/fun-ai/workspace`, as the table of rules has them."""
 
     def __init__(self, ways: Ways, calls: NodeCalls, room: NodeRoom, admin: Gate) -> None:
         """Whoever also passes `admin` is told which node answered."""
@@ -68,15 +70,18 @@ class WorkspaceRoutes:
         self._lines: set[End] = set()
 
     def table(self) -> list[web.RouteDef]:
-        """Every method and path: nodes know which there are."""
-        return [web.route("*", f"{PREFIX}/{{call:.*}}", self.forward)]
+        """No call but those with a rule: what a node has beside them is not for people."""
+        return [
+            web.get(path, self.forward) if method == METH_GET else web.route(method, path, self.forward)
+            for method, path in forwarded()
+        ]
 
     async def close(self, _app: web.Application) -> None:
         """Clients of open lines are told to come again."""
         for line in tuple(self._lines):
             await line.close(Ended(RESTARTING, b"the API is being restarted"))
 
-    @Answers("what the workspace node answers; its own contract says what that is", status=0)
+    @Answers(status=0, refuses=(404, 415, 502))
     async def forward(self, request: web.Request) -> web.StreamResponse:
         """Check, find the node, pass on."""
         who = subject(request)

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from daemons.kit.bodies import reply
-from daemons.kit.openapi import BYTES, Answers
+from daemons.kit.openapi import BYTES, FORM, Answers
 from daemons.workspace.domain.files import Entry, Guard
 from daemons.workspace.http.callers import named
 from daemons.workspace.http.files import PREFIX, asked_name, file_reply, if_match
@@ -40,7 +40,7 @@ class UploadRoutes:
             web.post(f"{PREFIX}/upload-zip", self.upload_archive),
         ]
 
-    @Answers(FileView, body=BYTES, headers=("Content-Type",), refuses=(403, 404, 409, 412, 413, 507))
+    @Answers(FileView, body=(BYTES, FORM), headers=("Content-Type",), refuses=(403, 404, 409, 412, 413, 507))
     async def upload_file(self, request: web.Request) -> web.Response:
         """A file; its content is in the answer when editors can read it."""
         ref = named(request, UploadFile)
@@ -51,7 +51,7 @@ class UploadRoutes:
         )
         return file_reply(ref, path, entry, text)
 
-    @Answers(Literal["ok"], body=BYTES, refuses=(403, 404, 409, 413, 507))
+    @Answers(Literal["ok"], body=(BYTES, FORM), refuses=(403, 404, 409, 413, 507))
     async def upload_archive(self, request: web.Request) -> web.Response:
         """An app's content."""
         ref = named(request, UploadArchive)

@@ -1,6 +1,6 @@
 """A real API server on a port of its own, over an empty database and a control plane in memory."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +34,7 @@ from tests.support.workspace_calls import SECRET as NODE_SECRET
 
 OWNER, OTHER, ADMIN = "owner-token-0123456789", "other-token-0123456789", "admin-token-0123456789"
 NODE_TOKEN, OWN_NODE_TOKEN, GATEWAY = "node-token-0123456789", "own-node-token-0123456789", "gateway-token-012345"
+USERS: Mapping[int, Sequence[str]] = {1: [OWNER], 2: [OTHER]}
 
 #: No answer to a deletion waits so long, unless a test has it wait: what is slow here is slow.
 LONG_MS = 60_000
@@ -74,8 +75,10 @@ async def serving(
     moving: bool = False,
     database_url: str = "sqlite:///:memory:",
     deletion_wait_ms: int = LONG_MS,
+    users: Mapping[int, Sequence[str]] = USERS,
 ) -> AsyncIterator[Api]:
-    """A server; `networks` are where operators and nodes may call from, `proxies` are trusted."""
+    """A server; `networks` are where operators and nodes may call from, `proxies` are trusted, `users` have tokens of
+    the settings."""
     plane = MemoryDeployPlane(SystemClock())
     calls, proofs = HttpNodeCalls(NODE_SECRET), ProofsTwin()
     nodes = NodeTokens([NODE_TOKEN], {"ws-own": OWN_NODE_TOKEN}, networks)
@@ -89,7 +92,7 @@ async def serving(
                 access=DiskGitAccess(folder / "access.json", folder / "bot.pub"),
                 hosting=Hosting("git.example.org", 2222, registry="registry.example.org:5000", namespace="funaistudio"),
                 workspaces=workspaces,
-                user_tokens={1: [OWNER], 2: [OTHER]},
+                user_tokens=users,
                 admin_tokens=[ADMIN],
                 webhook_secrets=[WEBHOOK_NEW, WEBHOOK_OLD],
                 repositories=RepositoryParts(push_secrets=[PUSH_NEW, PUSH_OLD]),

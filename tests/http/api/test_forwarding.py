@@ -16,6 +16,7 @@ from aiohttp import web
 from yarl import URL
 
 from daemons.api.domain.forwarding import PREFIX
+from daemons.kit.bodies import reply
 from daemons.workspace.adapters.registry import HttpRegistry
 from daemons.workspace.ports.registry import RegistryError
 from protocol.client.api import bearer
@@ -23,30 +24,40 @@ from protocol.client.transport import Transport
 from protocol.client.workspace_admin import WorkspaceAdminClient, WorkspaceRegistryClient
 from protocol.headers import ADMIN_TOKEN, WORKSPACE_NODE_TOKEN
 from protocol.workspace_nodes import WorkspaceNodeHeartbeat
+from protocol.workspace_previews import PreviewAccess, Visibility
 from tests.http.api.conftest import ADMIN, NODE_TOKEN, OTHER, OWN_NODE_TOKEN, OWNER, Api
 from tests.support.eventually import eventually
 from tests.support.workspace_calls import FilesNode, files_node
 
 FILES = f"{PREFIX}/files"
+#: Where a node may answer any bytes, and where lines are.
+ANY, LINE = f"{FILES}/download-file", f"{{}}{PREFIX}/terminal"
 MINE = bearer(OWNER)
 
 
 class Stand:
-    """What a forwarded request looks like from inside a node, and what a node can answer."""
+    """What a forwarded request looks like from inside a node, and what a node can answer: as it `acts`."""
 
     def __init__(self) -> None:
         self.seen: list[web.Request] = []
         self.hold = asyncio.Event()
+        self.acts = "calm"
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.seen.append(request)
-        last = request.path.rpartition("/")[2]
-        made = getattr(self, f"_{last}", None)
-        return await made(request) if made else web.json_response({"path": request.raw_path})
+        answered: web.StreamResponse = await getattr(self, f"_{self.acts}")(request)
+        return answered
+
+    async def _calm(self, request: web.Request) -> web.StreamResponse:
+        return web.Response(body=request.raw_path.encode(), content_type="application/octet-stream")
+
+    async def _shown(self, request: web.Request) -> web.StreamResponse:
+        shown = PreviewAccess(user_id="1", app_id="20001", visibility=Visibility.PRIVATE, generation=1)
+        return reply(shown)
 
     async def _cookies(self, _request: web.Request) -> web.StreamResponse:
         told = {"Set-Cookie": "a=b", "X-WS-Secret": "s", "X-WS-Log-Version": "json-v2", "Server": "node"}
-        return web.Response(text="x", headers=told)
+        return web.Response(body=b"x", content_type="application/octet-stream", headers=told)
 
     async def _torn(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
@@ -67,7 +78,7 @@ class Stand:
     async def _dead(self, request: web.Request) -> web.StreamResponse:
         if len(self.seen) % 2 and request.transport is not None:
             request.transport.abort()
-        return web.json_response({"tries": len(self.seen)})
+        return web.Response(body=b"%d" % len(self.seen), content_type="application/octet-stream")
 
     async def _locked(self, _request: web.Request) -> web.StreamResponse:
         return web.Response(status=401)
@@ -245,7 +256,7 @@ FOREIGN_BODIES = [
 
 
 async def test_a_document_may_leave_the_epoch_open(api: Api, stand: Stand) -> None:
-    app_id = await own_app(api)
+    app_id, stand.acts = str((await api.owner.create_app()).id), "shown"
     order = {"userId": "1", "epoch": None, "appId": app_id, "visibility": "private"}
     answer = await api.raw.post("/api/fun-ai/workspace/preview/access", json=order, headers=MINE)
     assert (answer.status_code, dict(stand.seen[-1].query)) == (200, {"userId": "1", "epoch": "1"})
@@ -299,9 +310,18 @@ async def test_what_is_internal_is_never_passed_on(api: Api, stand: Stand, path:
     assert stand.seen == []
 
 
+@pytest.mark.parametrize("call", ["files/new", "files/content/more", "files/uploads/", "holds", "files/uploads/0f/0f"])
+async def test_a_call_without_a_rule_is_not_passed_on(api: Api, stand: Stand, call: str) -> None:
+    answer = await api.raw.get(f"{PREFIX}/{call}", headers=MINE)
+    assert (answer.status_code, answer.json()["reason"], stand.seen) == (404, "not_found", [])
+    assert (await api.raw.delete(f"{FILES}/content", headers=MINE)).status_code == 405
+    assert stand.seen == []
+
+
 async def test_what_proves_people_stays_here_and_marks_are_for_operators(api: Api, stand: Stand) -> None:
+    stand.acts = "cookies"
     sent = {**MINE, "Cookie": "session=1", "X-Forwarded-For": "1.2.3.4", "X-WS-Token": "t", "Accept": "text/x"}
-    answer = await api.raw.get(f"{FILES}/cookies?x=%2F%26+%C3%A4&epoch=99", headers=sent)
+    answer = await api.raw.get(f"{ANY}?x=%2F%26+%C3%A4&epoch=99", headers=sent)
     (seen,) = stand.seen
     assert not {"Authorization", "Cookie", "X-Forwarded-For", "X-WS-Token"} & set(seen.headers)
     assert (seen.headers["Accept"], dict(seen.query)) == ("text/x", {"x": "/& ä", "userId": "1", "epoch": "1"})
@@ -311,7 +331,7 @@ async def test_what_proves_people_stays_here_and_marks_are_for_operators(api: Ap
         answer.headers["server"],
     )
     assert answer.headers["server"] != "node"
-    told = await api.raw.get(f"{FILES}/cookies", headers={**MINE, ADMIN_TOKEN: ADMIN})
+    told = await api.raw.get(ANY, headers={**MINE, ADMIN_TOKEN: ADMIN})
     assert (told.headers["x-ws-proxied"], told.headers["x-ws-upstream"][:17]) == ("1", "http://127.0.0.1:")
 
 
@@ -324,8 +344,9 @@ async def test_reads_place_nobody(api: Api, node: FilesNode) -> None:
 
 
 async def test_a_node_that_is_off_or_gone_is_told_from_ones_own_mistakes(api: Api, stand: Stand) -> None:
-    assert (await api.raw.get(f"{FILES}/locked", headers=MINE)).status_code == 502
-    assert (await api.raw.post(f"{FILES}/locked", headers=MINE)).status_code == 502
+    stand.acts = "locked"
+    assert (await api.raw.get(ANY, headers=MINE)).status_code == 502
+    assert (await api.raw.post(f"{FILES}/mkdir", headers=MINE)).status_code == 502
     await heard(api, "http://127.0.0.1:9")
     gone = await api.raw.get(f"{FILES}/tree", headers=MINE)
     assert (gone.status_code, gone.json()["reason"]) == (502, "peer_failed")
@@ -336,17 +357,20 @@ async def test_a_node_that_is_off_or_gone_is_told_from_ones_own_mistakes(api: Ap
 
 
 async def test_a_dead_connection_costs_a_read_one_more_try_and_an_order_none(api: Api, stand: Stand) -> None:
-    assert (await api.raw.get(f"{FILES}/dead", headers=MINE)).json() == {"tries": 2}
-    assert (await api.raw.post(f"{FILES}/dead", headers=MINE)).status_code == 502
+    stand.acts = "dead"
+    assert (await api.raw.get(ANY, headers=MINE)).content == b"2"
+    assert (await api.raw.post(f"{FILES}/mkdir", headers=MINE)).status_code == 502
     assert len(stand.seen) == 3
 
 
 async def test_an_answer_that_breaks_off_is_not_whole(api: Api, stand: Stand) -> None:
+    stand.acts = "torn"
     with pytest.raises(httpx.RemoteProtocolError):
-        await api.raw.get(f"{FILES}/torn", headers=MINE)
+        await api.raw.get(ANY, headers=MINE)
 
 
 async def test_events_come_when_they_happen(api: Api, stand: Stand) -> None:
+    stand.acts = "events"
     async with api.raw.stream("GET", f"{PREFIX}/realtime/events", headers=MINE) as answer:
         pieces = answer.aiter_raw()
         assert await anext(pieces) == b"data: one\n\n"
@@ -355,9 +379,10 @@ async def test_events_come_when_they_happen(api: Api, stand: Stand) -> None:
 
 
 async def test_lines_pass_frames_pings_and_how_they_end(api: Api, stand: Stand) -> None:
+    stand.acts = "line"
     async with (
         aiohttp.ClientSession() as session,
-        session.ws_connect(f"{api.url}{PREFIX}/line?x=1", headers=MINE, autoping=False) as line,
+        session.ws_connect(f"{LINE.format(api.url)}?x=1", headers=MINE, autoping=False) as line,
     ):
         await line.send_str("text")
         assert (await line.receive()).data == "text"
@@ -372,8 +397,9 @@ async def test_lines_pass_frames_pings_and_how_they_end(api: Api, stand: Stand) 
 
 
 async def test_a_line_that_its_client_closes_is_closed_at_the_node(api: Api, stand: Stand) -> None:
+    stand.acts = "line"
     async with aiohttp.ClientSession() as session:
-        line = await session.ws_connect(f"{api.url}{PREFIX}/line", headers=MINE)
+        line = await session.ws_connect(LINE.format(api.url), headers=MINE)
         await line.close(code=4001)
 
     async def ended() -> bool:
@@ -386,7 +412,7 @@ async def test_a_line_needs_its_user(api: Api, stand: Stand) -> None:
     async with aiohttp.ClientSession() as session:
         for token, query, status in (({}, "", 401), (MINE, "?userId=2", 403), (bearer(OTHER), "?appId=1", 404)):
             with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-                await session.ws_connect(f"{api.url}{PREFIX}/line{query}", headers=token)
+                await session.ws_connect(f"{LINE.format(api.url)}{query}", headers=token)
             assert refused.value.status == status
     assert stand.seen == []
 
@@ -394,7 +420,7 @@ async def test_a_line_needs_its_user(api: Api, stand: Stand) -> None:
 async def test_names_are_read_once_whatever_they_are(api: Api, stand: Stand) -> None:
     odd: dict[str, Any] = {"path": "a/../b?c=d#e", "userId": "1", "q": "1;userId=2"}
     query = "&".join(f"{name}={quote(value, safe='')}" for name, value in odd.items())
-    assert (await api.raw.get(f"{FILES}/any?{query}", headers=MINE)).status_code == 200
+    assert (await api.raw.get(f"{ANY}?{query}", headers=MINE)).status_code == 200
     assert dict(stand.seen[0].query) == {**odd, "epoch": "1"}
 
 
@@ -445,14 +471,16 @@ async def test_a_node_reports_itself_and_is_then_called(api: Api, node: FilesNod
 
 async def test_nobody_holds_more_calls_open_than_anybody_needs(api: Api, stand: Stand) -> None:
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-        lines = [await session.ws_connect(f"{api.url}{PREFIX}/line", headers=MINE) for _ in range(128)]
-        refused = await api.raw.get(f"{FILES}/tree", headers=MINE)
+        stand.acts = "line"
+        lines = [await session.ws_connect(LINE.format(api.url), headers=MINE) for _ in range(128)]
+        stand.acts = "calm"
+        refused = await api.raw.get(ANY, headers=MINE)
         assert (refused.status_code, refused.json()["reason"]) == (429, "rate_limited")
         assert (await api.raw.get(f"{PREFIX}/run/status", headers=bearer(OTHER))).status_code == 200
         await lines[0].close()
 
         async def admitted() -> bool:
-            return (await api.raw.get(f"{FILES}/tree", headers=MINE)).status_code == 200
+            return (await api.raw.get(ANY, headers=MINE)).status_code == 200
 
         await eventually(admitted)
         for line in lines:

@@ -17,6 +17,7 @@ from daemons.api.adapters.sql.stores import COMPONENT, MIGRATIONS, QUERIES
 from daemons.api.adapters.workspace_calls import HttpNodeCalls
 from daemons.api.composition.workspaces import WorkspaceParts
 from daemons.api.domain.deployments import Hosting
+from daemons.api.domain.forwarding import FILLED, PASSED
 from daemons.api.domain.rules import Named, Row, Rule, row_of
 from daemons.deploy import app as deploy
 from daemons.deploy.adapters.store import open_store
@@ -35,7 +36,8 @@ from tests.http.deploy import plane as deploy_tests
 from tests.support.agent_served import twin_parts
 from tests.support.agent_twins import TwinEngine
 from tests.support.deploy_plane import MemoryDeployPlane
-from tests.support.openapi.documents import Plane, Schema
+from tests.support.openapi.documents import Behind, Plane
+from tests.support.openapi.schemas import Schema
 
 _SECRET: Final = "secret-of-the-contracts-0123456789"
 
@@ -59,6 +61,12 @@ _PROOFS: Final[Mapping[Rule, Sequence[Sequence[str]]]] = {
     Rule.ADMIN: (("bearer",), ("admin",)),
     Rule.NODE: (("node",),),
     Rule.GATEWAY: (("gateway",),),
+}
+
+
+_MARKS: Final = {
+    headers.WORKSPACE_PROXIED: "1 when a node answered; only to callers who prove themselves admins as well",
+    headers.WORKSPACE_UPSTREAM: "which node answered; only to callers who prove themselves admins as well",
 }
 
 
@@ -106,7 +114,7 @@ async def _agent(_folder: Path) -> AsyncIterator[Plane]:
 @asynccontextmanager
 async def _api(folder: Path) -> AsyncIterator[Plane]:
     calls = HttpNodeCalls(_SECRET)
-    async with open_database("sqlite:///:memory:", QUERIES) as database:
+    async with open_database("sqlite:///:memory:", QUERIES) as database, _workspace(folder) as node:
         await migrate(database, COMPONENT, MIGRATIONS)
         parts = api.Parts(
             database=database,
@@ -135,12 +143,13 @@ async def _api(folder: Path) -> AsyncIterator[Plane]:
             guards=lambda method, path: (("push",),) if path == PUSHES_PATH else _PROOFS[_row(method, path).rule],
             always=(503,),
             more=_of_people,
+            behind=Behind(node, FILLED, PASSED, _MARKS),
         )
     await calls.close()
 
 
 def _row(method: str, path: str) -> Row:
-    row = row_of(method, path) or row_of("*", path)
+    row = row_of(method, path)
     assert row is not None
     return row
 

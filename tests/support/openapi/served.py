@@ -1,13 +1,14 @@
 """The daemons as real servers on ports of their own, and callers that everything is open to."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from daemons.agent.composition.databases import DatabaseParts
 from daemons.agent.settings import AgentSettings
+from daemons.api.domain.forwarding import PREFIX
 from daemons.api.domain.rates import Rate
 from daemons.kit.settings import load
 from protocol import headers
@@ -18,9 +19,11 @@ from tests.http.deploy import plane as deploy
 from tests.support.agent_served import listening, twin_parts
 from tests.support.agent_twins import TwinEngine
 from tests.support.mongo_twin import TwinAccounts, TwinDatabases
-from tests.support.workspace_node import GATEWAY_TOKEN, SECRET, new_user, node
+from tests.support.workspace_calls import SECRET as NODE_SECRET
+from tests.support.workspace_node import GATEWAY_TOKEN, SECRET, Node, new_user, node
 
 _USERS: Final = "/api/fun-ai/admin/users"
+_PASSED_ON: Final = f"^{PREFIX}/(?!internal/)"
 _NOWHERE: Final = "http://127.0.0.1:1"
 #: What no schema tells how to make.
 EVERYWHERE: Final[Mapping[str, Sequence[object]]] = {
@@ -131,8 +134,34 @@ async def api_served(folder: Path) -> AsyncIterator[Served]:
             "jobId": jobs,
             "nodeName": ["ws-1"],
         }
-        secret = api.WEBHOOK_NEW
-        yield Served("api", served.url, proofs, known, unreachable=(502, 503), delivery_secret=secret)
+        yield Served(
+            "api",
+            served.url,
+            proofs,
+            known,
+            unreachable=(502, 503),
+            delivery_secret=api.WEBHOOK_NEW,
+            options=("--exclude-path-regex", _PASSED_ON),
+        )
+
+
+@asynccontextmanager
+async def forwarding_served(docker_url: str, folder: Path) -> AsyncIterator[Served]:
+    """The API before a workspace node over a real engine, for what it passes on, with a user who has an app."""
+    user_id, accounts = new_user(), replace(api.ACCOUNTS, dear=Rate(100_000, 100_000))
+    async with (
+        _workspace_node(docker_url, folder, WORKSPACE_NODE_INTERNAL_SHARED_SECRET=NODE_SECRET) as behind,
+        api.serving(folder, accounts=accounts, users={int(user_id): [api.OWNER]}) as served,
+    ):
+        beat = {"nodeName": "ws-1", "nginxBaseUrl": behind.url, "apiBaseUrl": behind.url}
+        proof = {headers.WORKSPACE_NODE_TOKEN: api.NODE_TOKEN}
+        await served.raw.post("/api/fun-ai/admin/workspace-nodes/heartbeat", json=beat, headers=proof)
+        app_id, proofs = str((await served.owner.create_app()).id), bearer(api.OWNER)
+        made = await served.raw.post(f"{PREFIX}/files/ensure-dir?appId={app_id}", headers=proofs)
+        assert made.status_code == 200, made.text
+        known = {"appId": [app_id]}
+        which = ("--include-path-regex", _PASSED_ON)
+        yield Served("api", served.url, proofs, known, unreachable=(502, 503, 504), options=which)
 
 
 @asynccontextmanager
@@ -144,15 +173,20 @@ async def session_served(folder: Path) -> AsyncIterator[Served]:
         yield Served("api", served.url, bearer(person.access_token), unreachable=(503,), options=which)
 
 
-@asynccontextmanager
-async def workspace_served(docker_url: str, folder: Path) -> AsyncIterator[Served]:
-    """A workspace node over a real engine, with a user who has an app; its git server is away."""
+def _workspace_node(docker_url: str, folder: Path, **more: Any) -> AbstractAsyncContextManager[Node]:
+    """Its git server is away."""
     git: dict[str, Any] = {
         "FUNAI_WORKSPACE_GIT_ENABLED": True,
         "FUNAI_WORKSPACE_GIT_LOANS_DIR": folder / "loans",
         "FUNAI_WORKSPACE_GIT_KNOWN_HOSTS_PATH": folder / "known_hosts",
     }
-    async with node(docker_url, folder, **git) as served:
+    return node(docker_url, folder, **git, **more)
+
+
+@asynccontextmanager
+async def workspace_served(docker_url: str, folder: Path) -> AsyncIterator[Served]:
+    """A workspace node over a real engine, with a user who has an app."""
+    async with _workspace_node(docker_url, folder) as served:
         user_id = new_user()
         async with served.client(user_id) as client:
             await client.ensure()

@@ -2,8 +2,9 @@
 
 import pytest
 
-from daemons.api.domain.forwarding import PREFIX
-from daemons.api.domain.rules import RULES, Named, Rule, expensive, row_of
+from daemons.api.domain.access import Subject
+from daemons.api.domain.forwarding import PREFIX, call_of
+from daemons.api.domain.rules import RULES, Named, Rule, forwarded, row_of
 
 PEOPLE = {Rule.USER, Rule.SESSION}
 AUTH = "/api/fun-ai/auth"
@@ -35,12 +36,15 @@ def test_a_row_fits_its_path(route: tuple[str, str]) -> None:
         assert row.rule not in PEOPLE
     if path.startswith("/api/fun-ai/admin/users/"):
         assert row.rule is Rule.ADMIN
+    assert (row.named is Named.FORWARDED) == (path.startswith(f"{PREFIX}/") and "/internal/" not in path)
     if row.expensive or row.named is Named.FORWARDED:
         assert row.rule in PEOPLE, "calls are counted for somebody, and only people name a user of theirs"
 
 
-def test_only_calls_of_workspaces_are_read_elsewhere() -> None:
-    assert [route for route, row in RULES.items() if row.named is Named.FORWARDED] == [("*", f"{PREFIX}/{{call}}")]
+@pytest.mark.parametrize("route", forwarded(), ids=" ".join)
+def test_what_has_a_rule_is_passed_on(route: tuple[str, str]) -> None:
+    method, path = route[0], route[1].replace("{upload}", "0f0f")
+    assert call_of(method, path, Subject(1)).path == path.removeprefix(PREFIX)
 
 
 def test_a_head_is_as_open_as_its_get() -> None:
@@ -50,7 +54,7 @@ def test_a_head_is_as_open_as_its_get() -> None:
 
 
 def test_what_keeps_a_node_busy_is_expensive_and_looking_is_not() -> None:
-    calls, reads = RULES["*", f"{PREFIX}/{{call}}"], RULES["GET", "/api/fun-ai/app/list"]
-    assert expensive(calls, f"{PREFIX}/run/build") and expensive(calls, f"{PREFIX}/container/ensure")
-    assert not expensive(calls, f"{PREFIX}/files/tree") and not expensive(reads, f"{PREFIX}/run/build")
-    assert expensive(RULES["POST", "/api/fun-ai/app/create"], "/api/fun-ai/app/create")
+    dear = {path.removeprefix(PREFIX) for method, path in forwarded() if RULES[method, path].expensive}
+    assert {"/run/build", "/container/ensure", "/test/api"} <= dear
+    assert not {"/files/tree", "/run/status", "/terminal"} & dear
+    assert RULES["POST", "/api/fun-ai/app/create"].expensive and not RULES["GET", "/api/fun-ai/app/list"].expensive

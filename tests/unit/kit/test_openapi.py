@@ -11,7 +11,8 @@ from daemons.kit.settings import Misconfigured
 from protocol.base import Wire
 from protocol.errors import ErrorReason
 from protocol.headers import IDEMPOTENCY_KEY
-from tests.support.openapi.documents import Plane, Schema, document
+from tests.support.openapi.documents import Plane, document
+from tests.support.openapi.schemas import Schema
 
 NAMES = ("first", "second")
 
