@@ -64,6 +64,7 @@ from daemons.api.settings import DEMO_USER, ApiSettings
 from daemons.kit.auth import AUTH_PROBLEMS, Access, Gate, Network
 from daemons.kit.clock import Clock, SystemClock
 from daemons.kit.daemon import MAX_BODY_BYTES
+from daemons.kit.endless import break_off_at_shutdown
 from daemons.kit.health import HealthRoutes
 from daemons.kit.metrics import Metrics
 from daemons.kit.openapi import ContractRoutes
@@ -161,6 +162,7 @@ async def build_app(parts: Parts) -> web.Application:
     for routes in (UserRoutes(users), app_routes, DeploymentRoutes(deployments), KeyRoutes(keys), logs, who, told_of):
         app.add_routes(routes.table())
     app.on_shutdown.append(logs.close)
+    break_off_at_shutdown(app)
     for of_operators in (AppOperatorRoutes(deployments, ownership), DeployNodeRoutes(parts.operations), PageRoutes()):
         app.add_routes(of_operators.table())
     open_to_all = (*health.table(), *metrics.table(), *ContractRoutes("daemons.api").table())

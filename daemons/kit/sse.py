@@ -15,6 +15,8 @@ from typing import Final
 
 from aiohttp import web
 
+from daemons.kit.endless import endless
+
 _QUEUE_BYTES: Final = 1024 * 1024
 #: A reader that takes nothing for so long is cut off: a full socket raises no error of its own.
 _WRITE_SECONDS: Final = 15.0
@@ -137,11 +139,12 @@ async def stream(request: web.Request, chunks: AsyncGenerator[bytes, None]) -> w
     response = web.StreamResponse(headers=headers)
     await response.prepare(request)
     try:
-        async with aclosing(chunks):
-            async for chunk in chunks:
-                if chunk:
-                    async with asyncio.timeout(_WRITE_SECONDS):
-                        await response.write(chunk)
+        with endless(request):
+            async with aclosing(chunks):
+                async for chunk in chunks:
+                    if chunk:
+                        async with asyncio.timeout(_WRITE_SECONDS):
+                            await response.write(chunk)
         await response.write_eof()
     except TimeoutError:
         if request.transport is not None:

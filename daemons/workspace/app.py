@@ -7,6 +7,7 @@ from typing import Final
 from aiohttp import web
 
 from daemons.kit.auth import ACCESS, Access, Gate
+from daemons.kit.endless import break_off_at_shutdown
 from daemons.kit.health import HealthRoutes
 from daemons.kit.metrics import Metrics
 from daemons.kit.openapi import ContractRoutes, check_described
@@ -84,6 +85,7 @@ def build_app(settings: WorkspaceSettings, parts: Parts) -> web.Application:
     wiring.serve_anybody(ContractRoutes("daemons.workspace").table())
     check_described(app.router)
     app.on_shutdown.append(lambda _app: services.execs.close())
+    break_off_at_shutdown(app)
     wiring.loop(*_loops(services, settings))
     app[SERVICES] = services
     return app

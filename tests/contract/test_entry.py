@@ -116,8 +116,10 @@ async def test_without_an_answer_nobody_is_led_anywhere(world: World) -> None:
     await world.plane.runner.cleanup()
     await world.api.stop()
     await entries.forgotten()
-    for path, status in (("/runtime/7/", 503), ("/preview/1/", 503), ("/api/fun-ai/app/list", 502)):
-        answer = await world.visitor.get(path, headers={"Accept": "application/json"})
+    expected = {"/runtime/7/": 503, "/preview/1/": 503, "/api/fun-ai/app/list": 502}
+    # At once: who does not listen is tried for seconds.
+    answers = [world.visitor.get(path, headers={"Accept": "application/json"}) for path in expected]
+    for (path, status), answer in zip(expected.items(), await asyncio.gather(*answers), strict=True):
         assert (answer.status_code, answer.json()["code"]) == (status, status), path
         assert answer.headers["cache-control"] == "no-store"
     await world.api.start()

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
+from itertools import product
 
 import aiohttp
 import pytest
@@ -315,18 +316,23 @@ async def test_each_page_comes_in_the_form_that_was_asked_for(gateway: AnyGatewa
         "application/json": "application/json",
         "application/json, text/plain, */*": "application/json",
     }
-    async with aiohttp.ClientSession(gateway.url) as session:
-        for path, (status, reason, text) in expected.items():
-            for accept, form in forms.items():
-                async with session.get(path, headers={"Accept": accept}) as response:
-                    body = await response.text()
-                    assert (response.status, response.content_type) == (status, form), (path, accept)
-                    assert text in body
-                    assert ("Retry-After" in response.headers) == (status == 503)
-                    assert response.headers["Cache-Control"] == "no-store"
-                    if form == "application/json":
-                        document = json.loads(body)
-                        assert (document["code"], document["reason"], document["data"]) == (status, reason, None)
+
+    async def comes(session: aiohttp.ClientSession, path: str, accept: str) -> None:
+        (status, reason, text), form = expected[path], forms[accept]
+        async with session.get(path, headers={"Accept": accept}) as response:
+            body = await response.text()
+            assert (response.status, response.content_type) == (status, form), (path, accept)
+            assert text in body
+            assert ("Retry-After" in response.headers) == (status == 503)
+            assert response.headers["Cache-Control"] == "no-store"
+            if form == "application/json":
+                document = json.loads(body)
+                assert (document["code"], document["reason"], document["data"]) == (status, reason, None)
+
+    # At once: who does not listen is tried for two seconds each time.
+    async with aiohttp.ClientSession(gateway.url) as session, asyncio.TaskGroup() as group:
+        for path, accept in product(expected, forms):
+            group.create_task(comes(session, path, accept))
 
 
 async def test_an_app_that_answers_is_never_hidden_by_a_notice(gateway: AnyGateway, backends: Backends) -> None:

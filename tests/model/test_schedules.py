@@ -36,7 +36,8 @@ def schedules(request: pytest.FixtureRequest) -> int:
 
 
 def none_breaks_a_rule(schedules: int, over: str) -> Played:
-    played = play_all(chunks(schedules, SEED, over), os.cpu_count() or 1)
+    # One processor stays free for the tests beside this one, which wait for answers.
+    played = play_all(chunks(schedules, SEED, over), max(1, (os.cpu_count() or 1) - 1))
 
     assert not played.failures, "\n".join(played.failures)
     assert played.schedules >= schedules

@@ -256,7 +256,7 @@ class TwinGateway:
         async def look() -> InFlight:
             return InFlight(await self.in_flight(port))
 
-        return await until_quiet(look, patience)
+        return await until_quiet(look, patience, pause=0.001)
 
     async def reconcile(self, routes: Callable[[], Mapping[str, int | None]]) -> int:
         wanted = dict(routes())

@@ -100,8 +100,10 @@ class HaproxyGateway:
         return InFlight(requests, counts["sockets"], counts["streams"])
 
 
-async def until_quiet(look: Callable[[], Awaitable[InFlight]], patience: Patience) -> InFlight:
-    """Look again and again until nothing is left, twice in a row, or nothing is worth waiting for."""
+async def until_quiet(
+    look: Callable[[], Awaitable[InFlight]], patience: Patience, pause: float = _LOOK_SECONDS
+) -> InFlight:
+    """Look again after each `pause` (seconds) until nothing is left, twice in a row, or nothing is worth the wait."""
     clock = asyncio.get_running_loop().time
     began, quiet = clock(), 0
     while True:
@@ -112,7 +114,7 @@ async def until_quiet(look: Callable[[], Awaitable[InFlight]], patience: Patienc
         quiet = quiet + 1 if left.total == 0 else 0
         if quiet == 2 or (left.total and not worth_waiting(left, clock() - began, patience)):
             return left
-        await asyncio.sleep(_LOOK_SECONDS)
+        await asyncio.sleep(pause)
 
 
 async def _counts(process: Process, target: str) -> Mapping[str, int]:

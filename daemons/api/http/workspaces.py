@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from typing import Final
 
 from aiohttp import web
@@ -28,7 +29,8 @@ from daemons.api.services.node_room import NodeRoom
 from daemons.api.services.workspace_ways import Way, Ways
 from daemons.kit.auth import Gate
 from daemons.kit.bodies import InvalidRequest, refuse, reply
-from daemons.kit.openapi import Answers
+from daemons.kit.endless import endless
+from daemons.kit.openapi import EVENTS, Answers
 from daemons.kit.sockets import REFUSED, RESTARTING, End, Ended, bridge
 from daemons.kit.tasks import first
 from protocol import headers
@@ -227,9 +229,10 @@ async def bridged(request: web.Request, line: End, upstream: End) -> None:
 async def streamed(request: web.Request, response: web.StreamResponse, answer: NodeAnswer) -> web.StreamResponse:
     """The rest of an answer whose head has gone out: it ends as the node's does, or breaks off as the node's does."""
     try:
-        async for piece in answer.pieces():
-            async with asyncio.timeout(_WRITE_SECONDS):
-                await response.write(piece)
+        with endless(request) if response.content_type == EVENTS else nullcontext():
+            async for piece in answer.pieces():
+                async with asyncio.timeout(_WRITE_SECONDS):
+                    await response.write(piece)
         await response.write_eof()
     except ConnectionError:
         return response

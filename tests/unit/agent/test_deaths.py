@@ -117,7 +117,8 @@ class Universe:
                 await agent.look()
                 return self.states.states["5"].progress is None and len(self.engine.containers) == 1
 
-            await eventually(at_rest)
+            # Nothing but twins of this process: what is to come comes with the next turns of the loop.
+            await eventually(at_rest, pause=0.0005)
 
 
 def only_deaths(error: BaseException) -> bool:
