@@ -8,13 +8,16 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import aiohttp
 import orjson
 import pytest
+from yarl import URL
 
 from daemons.api.domain.forwarding import PREFIX
 from protocol.headers import WORKSPACE_GATEWAY_TOKEN
 from tests.http.api.conftest import GATEWAY, OWNER, Api
 from tests.http.api.test_forwarding import FILES, MINE, heard, own_app
+from tests.http.api.test_slugs import published, take
 from tests.support.eventually import eventually
 from tests.support.workspace_calls import FilesNode, files_node
 
@@ -122,3 +125,31 @@ async def test_packed_documents_count_as_long_ones(api: Api, node: FilesNode) ->
             return answer.status_code == 429
 
         await eventually(refused)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "x=%0d%0aSet-Cookie:%20a=b",
+        "x=%00",
+        "x=%23here",
+        "x=a%20b+c",
+        "x=%25zz",
+        "x=%e4%bd%a0",
+        "a=%26b=1&c",
+        "?",
+        "x=%ff",
+    ],
+)
+async def test_a_visit_by_slug_goes_on_with_what_was_asked_to_the_letter(
+    api: Api, caplog: pytest.LogCaptureFixture, query: str
+) -> None:
+    await api.owner.create_app()
+    await take(api, "my-shop")
+    await published(api)
+    async with aiohttp.ClientSession() as session:
+        url = URL(f"{api.url}/my-shop?{query}", encoded=True)
+        async with session.get(url, allow_redirects=False) as answer:
+            assert (answer.status, answer.headers["Location"]) == (302, f"/runtime/20001/?{query}")
+            assert "Set-Cookie" not in answer.headers
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
