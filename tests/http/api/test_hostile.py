@@ -153,3 +153,11 @@ async def test_a_visit_by_slug_goes_on_with_what_was_asked_to_the_letter(
             assert (answer.status, answer.headers["Location"]) == (302, f"/runtime/20001/?{query}")
             assert "Set-Cookie" not in answer.headers
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+@pytest.mark.parametrize("image", ["ab", "0f3c9d2e71aa", "c0ffee" * 10 + "beef"])
+async def test_nobody_deploys_an_image_by_a_part_of_its_id(api: Api, image: str) -> None:
+    """Engines take a bare word for the beginning of an id, too: it could be the image of anybody's app."""
+    await api.owner.create_app()
+    answer = await api.raw.post("/api/fun-ai/deploy/job/create?appId=20001", json={"image": image}, headers=MINE)
+    assert (answer.status_code, answer.json()["data"]) == (400, {"fields": ["image"]})
