@@ -71,9 +71,18 @@ def problem_middleware(problems: Problems, refusal: Refusal = in_envelope) -> An
                 response = _mapped(request, error, problems, refusal)
         if not response.prepared:
             response.headers.setdefault(REQUEST_ID, request_id)
+        if request.content.exception() is not None:
+            _leave_rest(request, response)
         return response
 
     return middleware
+
+
+def _leave_rest(request: web.Request, response: web.StreamResponse) -> None:
+    """Of a body that cannot be read nothing more is read: aiohttp would try for the next request's sake, and log a
+    traceback."""
+    response.force_close()
+    request.content.feed_eof()
 
 
 def _said(error: web.HTTPException) -> str:
@@ -92,6 +101,9 @@ def _mapped(request: web.Request, error: Exception, problems: Problems, refusal:
             elif status == 503:
                 answer.headers["Retry-After"] = str(_random.randint(*_RETRY_AFTER_SECONDS))
             return answer
+    if isinstance(error, web.RequestPayloadError):
+        told = "body: ends early, or is not encoded as it says"
+        return refusal(400, told, ErrorReason.INVALID_REQUEST, {"fields": ["body"]})
     if isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing()):
         logger.info("whoever asked has gone before the end of the answer", extra={"path": request.path})
         return refusal(500, "nobody reads this", ErrorReason.INTERNAL, None)

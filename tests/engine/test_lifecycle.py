@@ -325,3 +325,11 @@ async def test_a_pull_answers_the_pulled_image(bench: Bench, registry_host: str)
     await bench.engine.remove_image(reference)
     await bench.engine.remove_image(digest)
     assert await bench.engine.image_id(reference) is None
+
+
+@pytest.mark.parametrize("length", [2, 12, 64])
+async def test_an_image_is_found_by_its_name_and_by_no_part_of_its_id(bench: Bench, length: int) -> None:
+    """Who may name the image of their app could have any other of the node by two letters."""
+    image_id = await bench.engine.image_id(bench.reference("serve"))
+    assert image_id is not None
+    assert await bench.engine.image_id(image_id.removeprefix("sha256:")[:length]) is None

@@ -93,7 +93,7 @@ class DockerEngine:
     async def image_id(self, reference: str) -> str | None:
         """Raises EngineError."""
         async with words(f"look at image {reference}", _QUICK_SECONDS):
-            document = await absent(self._docker.images.inspect(checked_reference(reference)))
+            document = await absent(self._docker.images.inspect(_by_name(checked_reference(reference))))
         return str(document["Id"]) if document is not None else None
 
     async def images(self) -> Sequence[LocalImage]:
@@ -243,6 +243,12 @@ class DockerEngine:
         if known is None or image_registry(reference) != known.registry:
             return None
         return {"username": known.username, "password": known.password}
+
+
+def _by_name(reference: str) -> str:
+    """Engines take a bare word for the beginning of an image's id, too, which could be the image of anybody's app; with
+    a tag it is a name."""
+    return reference if {":", "@"} & set(reference.rpartition("/")[2]) else f"{reference}:latest"
 
 
 def _state(document: Mapping[str, Any]) -> ContainerState:

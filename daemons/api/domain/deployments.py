@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 _PLACES: Final = {"{userId}": "user", "{appId}": "app"}
+#: What engines may take for the beginning of an id of any image that they have.
+_IMAGE_ID: Final = re.compile(r"[0-9a-f]{1,64}")
 _OF_AN_APP: Final = re.compile(r"u[1-9][0-9]*-app[a-z0-9-]+")
 
 
@@ -56,6 +58,8 @@ def check_image(image: str | None, user_id: int, app_id: int) -> None:
     """Raises InvalidDeployment for an image that was built for another app: its layers are its owner's."""
     if image is None:
         return
+    if _IMAGE_ID.fullmatch(image):
+        raise InvalidDeployment("image", "could be the id of any image; say its tag, or the registry that it is in")
     path = image.partition("@")[0].rpartition("/")[2].partition(":")[0]
     if _OF_AN_APP.fullmatch(path) and path != f"u{user_id}-app{app_id}":
         raise InvalidDeployment("image", "must not be the image of another app")

@@ -47,7 +47,7 @@ _TERMINALS: Final = ("/terminal", "/ws/terminal")
 _MAKING_SECONDS: Final = 330.0
 _LOOKING_SECONDS: Final = 130.0
 
-#: Of a request only these headers go on; none of them proves who somebody is.
+#: Of a request only these headers go on; none of them proves who somebody is. Bodies are unpacked by now.
 PASSED: Final = frozenset(
     {
         "accept",
@@ -55,7 +55,6 @@ PASSED: Final = frozenset(
         "accept-language",
         "cache-control",
         "content-disposition",
-        "content-encoding",
         "content-language",
         "content-type",
         "idempotency-key",

@@ -49,7 +49,8 @@ class SlugRoutes:
             return _shown(request, page("absent"))
         if not way.published:
             return _shown(request, _BUILDING)
-        asked = f"?{request.query_string}" if request.query_string else ""
+        # As it came: what is decoded may break a line, or be another query.
+        asked = f"?{request.rel_url.raw_query_string}" if request.rel_url.raw_query_string else ""
         location = f"{public_path(str(way.app_id))}/{asked}"
         return web.Response(status=302, headers={"Location": location, "Cache-Control": "no-store"})
 

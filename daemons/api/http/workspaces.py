@@ -90,7 +90,8 @@ class WorkspaceRoutes:
         upgrades = request.method == "GET" and request.headers.get("Upgrade", "").casefold() == "websocket"
         call = call_of(request.method, request.raw_path, who, upgrades=upgrades)
         how = carriage(call, request.content_type, has_body=request.body_exists)
-        length = _QUICK_BYTES + 1 if request.content_length is None else request.content_length
+        told = _length(request)
+        length = _QUICK_BYTES + 1 if told is None else told
         with self._ways.counted(who, long=how is Carriage.DOCUMENT and length > _QUICK_BYTES):
             document, app_id = await self._document(request, call, who) if how is Carriage.DOCUMENT else (None, None)
             until = asyncio.get_running_loop().time() + _MOVING_SECONDS
@@ -103,7 +104,7 @@ class WorkspaceRoutes:
                     return told
                 order = _order(request, call, who, way[0])
                 if how is Carriage.STREAM:
-                    order = _with(order, _pieces(request), request.content_length)
+                    order = _with(order, _pieces(request), told)
                 elif document:
                     order = _with(order, document, None)
                 try:
@@ -115,10 +116,13 @@ class WorkspaceRoutes:
                     await asyncio.sleep(_LOOK_SECONDS)
 
     async def _sent(self, request: web.Request, call: Call, way: Way, order: NodeCall) -> web.StreamResponse:
-        if not call.runs:
-            return await (self._opened if call.upgrades else self._passed)(request, way[1], order)
-        async with self._room.taken(*way):
-            return await self._passed(request, way[1], order)
+        try:
+            if not call.runs:
+                return await (self._opened if call.upgrades else self._passed)(request, way[1], order)
+            async with self._room.taken(*way):
+                return await self._passed(request, way[1], order)
+        except NodeUnreachable as error:
+            raise _fault(error) from error.__cause__
 
     async def _document(self, request: web.Request, call: Call, who: Subject) -> tuple[bytes, str | None]:
         body = await _read(request)
@@ -188,6 +192,21 @@ def later() -> web.Response:
     )
     answer.headers["Retry-After"] = "2"
     return answer
+
+
+def _length(request: web.Request) -> int | None:
+    """How long the body is as it is read; nobody knows of one that comes packed."""
+    return None if "Content-Encoding" in request.headers else request.content_length
+
+
+def _fault(error: NodeUnreachable) -> Exception:
+    """Why nothing reached the node: it may have been the body that was to go there."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, InvalidRequest):
+            return cause
+        cause = cause.__cause__
+    return error
 
 
 async def _read(request: web.Request) -> bytes:

@@ -97,7 +97,14 @@ def test_ones_own_and_public_images_may_run(image: str | None) -> None:
 
 @pytest.mark.parametrize(
     "image",
-    ["ns/u1-app20002", "r/u1-app7x:1", "ns/u2-app20001:latest", "r.example.org:5000/ns/u2-app3@sha256:" + "a" * 64],
+    [
+        "ns/u1-app20002",
+        "r/u1-app7x:1",
+        "ns/u2-app20001:latest",
+        "ab",
+        "0" * 64,
+        "r.example.org:5000/ns/u2-app3@sha256:" + "a" * 64,
+    ],
 )
 def test_other_apps_images_may_not(image: str) -> None:
     with pytest.raises(InvalidDeployment, match="image: "):
