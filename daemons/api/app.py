@@ -9,6 +9,7 @@ from aiohttp import web
 
 from daemons.api import ports
 from daemons.api.adapters.access_file import DiskGitAccess
+from daemons.api.adapters.app_databases import HttpAppDatabases
 from daemons.api.adapters.deploy_operations import HttpDeployOperations, NoDeployOperations
 from daemons.api.adapters.deploy_plane import HttpDeployPlane
 from daemons.api.adapters.dns_proofs import DnsProofs
@@ -41,6 +42,7 @@ from daemons.api.http.app_operators import AppOperatorRoutes
 from daemons.api.http.apps import AppRoutes
 from daemons.api.http.callers import admin_gate, user_gates
 from daemons.api.http.cors import Origins
+from daemons.api.http.databases import DatabaseRoutes
 from daemons.api.http.deploy_nodes import DeployNodeRoutes
 from daemons.api.http.deployments import DeploymentRoutes
 from daemons.api.http.doors import Gates, check_routes
@@ -49,9 +51,11 @@ from daemons.api.http.logs import LogRoutes, TooManyLogs
 from daemons.api.http.pages import PageRoutes
 from daemons.api.http.results import ResultRoutes
 from daemons.api.http.users import UserRoutes
+from daemons.api.ports.databases import AppDatabases
 from daemons.api.ports.deploy_operations import DeployOperations
 from daemons.api.ports.domains import DomainProofs
 from daemons.api.services.apps import Apps
+from daemons.api.services.databases import Databases
 from daemons.api.services.deletions import ANSWER_MS
 from daemons.api.services.deployments import Deployments
 from daemons.api.services.keys import KeyRing
@@ -67,8 +71,10 @@ from daemons.kit.daemon import MAX_BODY_BYTES
 from daemons.kit.endless import break_off_at_shutdown
 from daemons.kit.health import HealthRoutes
 from daemons.kit.metrics import Metrics
+from daemons.kit.mongo.problems import MONGO_PROBLEMS
 from daemons.kit.openapi import ContractRoutes
 from daemons.kit.problems import Problems, problem_middleware
+from daemons.kit.seats import NoSeat
 from daemons.kit.settings import Misconfigured, revealed
 from daemons.kit.sql import Database, DatabaseUnavailable, migrate, open_database
 from daemons.kit.tasks import background, every
@@ -90,6 +96,7 @@ PROBLEMS: Final[Problems] = {
     **ACCOUNT_PROBLEMS,
     **REPOSITORY_PROBLEMS,
     **ADDRESS_PROBLEMS,
+    **MONGO_PROBLEMS,
     SignatureRefused: (401, ErrorReason.UNAUTHORIZED),
     WrongUser: (403, ErrorReason.FORBIDDEN),
     NotFound: (404, ErrorReason.NOT_FOUND),
@@ -110,6 +117,7 @@ PROBLEMS: Final[Problems] = {
     ports.ImageGone: (409, ErrorReason.IMAGE_GONE),
     ports.TooManyReaders: (429, ErrorReason.RATE_LIMITED),
     TooManyLogs: (429, ErrorReason.RATE_LIMITED),
+    NoSeat: (429, ErrorReason.RATE_LIMITED),
     ports.NodeRefused: (409, ErrorReason.NO_NODE),
     ports.AgentFailed: (502, ErrorReason.PEER_FAILED),
     ports.PlaneRefused: (409, ErrorReason.DEPLOY_FAILED),
@@ -123,6 +131,7 @@ class Parts:
 
     database: Database
     plane: ports.DeployPlane
+    databases: AppDatabases
     access: ports.GitAccess
     hosting: Hosting
     workspaces: WorkspaceParts
@@ -159,7 +168,9 @@ async def build_app(parts: Parts) -> web.Application:
     health = _health(parts)
     results, logs = Results(told, apps, places), LogRoutes(Logs(parts.plane, ownership))
     told_of = ResultRoutes(results, parts.webhook_secrets, parts.clock)
-    for routes in (UserRoutes(users), app_routes, DeploymentRoutes(deployments), KeyRoutes(keys), logs, who, told_of):
+    databases = DatabaseRoutes(Databases(parts.databases, ownership))
+    of_apps = (app_routes, DeploymentRoutes(deployments), logs, databases)
+    for routes in (UserRoutes(users), *of_apps, KeyRoutes(keys), who, told_of):
         app.add_routes(routes.table())
     app.on_shutdown.append(logs.close)
     break_off_at_shutdown(app)
@@ -225,6 +236,7 @@ async def build(settings: ApiSettings) -> web.Application:
             Parts(
                 database=database,
                 plane=HttpDeployPlane(JobsClient(transport)),
+                databases=HttpAppDatabases(await stack.enter_async_context(Transport(settings.deploy_url, secret))),
                 operations=await _operations(settings, stack),
                 access=DiskGitAccess(settings.access_file, settings.bot_key_path),
                 hosting=hosting,

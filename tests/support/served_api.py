@@ -19,12 +19,14 @@ from daemons.api.composition.workspaces import NodeTokens, WorkspaceParts
 from daemons.api.domain.deployments import Hosting
 from daemons.api.domain.workspaces import PlacementPolicy
 from daemons.api.ports import DeployPlane
+from daemons.api.ports.databases import AppDatabases
 from daemons.api.ports.deploy_operations import DeployOperations
 from daemons.api.services.moving import Pace
 from daemons.kit.auth import Network
 from daemons.kit.clock import SystemClock
 from daemons.kit.sql import migrate, open_database
 from protocol.headers import WORKSPACE_NODE_TOKEN
+from tests.support.app_databases import MemoryAppDatabases
 from tests.support.deploy_plane import MemoryDeployPlane
 from tests.support.openapi.watching import contracted
 
@@ -43,13 +45,14 @@ async def served_api(
     pace: Pace = QUICK,
     policy: PlacementPolicy = POLICY,
     plane: DeployPlane | None = None,
+    databases: AppDatabases | None = None,
     operations: DeployOperations | None = None,
     accounts: AccountParts | None = None,
     access_log: logging.Logger | None = None,
 ) -> AsyncIterator[str]:
     """Its address; `secret` is what it signs calls to nodes with, `tokens` are those of its users, `networks` where
-    nodes and operators may call from, `plane` is the control plane, else one in memory, and `operations` what operators
-    have of one; `access_log` gets a line for each request, as aiohttp writes it."""
+    nodes and operators may call from, `plane` is the control plane, else one in memory, as are `databases` without one,
+    and `operations` what operators have of one; `access_log` gets a line for each request, as aiohttp writes it."""
     calls = HttpNodeCalls(secret)
     async with open_database(f"sqlite:///{folder}/api.db", QUERIES) as database:
         await migrate(database, COMPONENT, MIGRATIONS)
@@ -57,6 +60,7 @@ async def served_api(
             Parts(
                 database=database,
                 plane=plane or MemoryDeployPlane(SystemClock()),
+                databases=databases or MemoryAppDatabases(),
                 access=DiskGitAccess(folder / "access.json", folder / "bot.pub"),
                 hosting=Hosting("git.example.org", 2222),
                 workspaces=WorkspaceParts(

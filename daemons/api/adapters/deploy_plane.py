@@ -38,7 +38,7 @@ _BY_STATUS: Final[Mapping[int, type[ports.PlaneRefused]]] = {
     413: ports.PlaneInvalid,
     422: ports.PlaneInvalid,
 }
-_UNREACHABLE: Final = (
+UNREACHABLE: Final = (
     "the deploy control plane cannot be asked now, try again in a minute; operators: check that it runs at the "
     "address in DEPLOY_PROXY_BASE_URL"
 )
@@ -158,16 +158,17 @@ class HttpDeployPlane:
         try:
             yield
         except Refused as error:
-            raise _refusal(error) from error
+            raise refusal(error) from error
         except Unintelligible as error:
             raise ports.PlaneUnreachable(
                 f"the deploy control plane gave an answer of another contract: {error}"
             ) from error
         except ClientError as error:
-            raise ports.PlaneUnreachable(_UNREACHABLE) from error
+            raise ports.PlaneUnreachable(UNREACHABLE) from error
 
 
-def _refusal(error: Refused) -> ports.PlaneError:
+def refusal(error: Refused) -> ports.PlaneError:
+    """The control plane's no in the words of the ports."""
     if error.status in (401, 403):
         return ports.PlaneUnreachable(_MISTRUSTED)
     kind = _BY_REASON.get(error.reason or "") or _BY_STATUS.get(error.status)

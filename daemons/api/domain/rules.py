@@ -50,6 +50,7 @@ class Row:
 
 
 _API: Final = "/api/fun-ai"
+_MONGO: Final = f"{_API}/deploy/mongo"
 _ADMIN: Final = f"{_API}/admin"
 _NODES: Final = f"{_ADMIN}/workspace-nodes"
 _MOVES: Final = f"{_ADMIN}/workspace-moves"
@@ -115,6 +116,13 @@ RULES: Final[Mapping[tuple[str, str], Row]] = {
     ("POST", f"{_API}/deploy/job/cancel"): _USER,
     ("POST", f"{_API}/deploy/job/retry"): _DEAR,
     ("GET", f"{_API}/deploy/job/log"): _USER,
+    ("GET", f"{_MONGO}/collections"): _USER,
+    ("POST", f"{_MONGO}/find"): _DEAR,
+    ("GET", f"{_MONGO}/doc"): _USER,
+    ("POST", f"{_MONGO}/insert-one"): _DEAR,
+    ("POST", f"{_MONGO}/update-by-id"): _DEAR,
+    ("POST", f"{_MONGO}/delete-by-id"): _DEAR,
+    ("POST", f"{_MONGO}/create-collection"): _DEAR,
     ("GET", f"{_API}/git/keys"): _USER,
     ("POST", f"{_API}/git/keys"): _DEAR,
     ("DELETE", f"{_API}/git/keys"): _USER,

@@ -27,6 +27,7 @@ from protocol.api import GitAccessFile
 from protocol.client.api import ApiAdminClient, ApiClient, bearer
 from protocol.client.transport import Transport
 from protocol.headers import ADMIN_TOKEN
+from tests.support.app_databases import MemoryAppDatabases
 from tests.support.deploy_plane import MemoryDeployPlane
 from tests.support.domain_proofs import ProofsTwin
 from tests.support.openapi.watching import contracted
@@ -60,6 +61,7 @@ class Api:
     raw: httpx.AsyncClient
     calls: HttpNodeCalls
     proofs: ProofsTwin
+    databases: MemoryAppDatabases
 
     def access(self) -> GitAccessFile:
         return GitAccessFile.model_validate_json((self.folder / "access.json").read_bytes())
@@ -79,7 +81,7 @@ async def serving(
 ) -> AsyncIterator[Api]:
     """A server; `networks` are where operators and nodes may call from, `proxies` are trusted, `users` have tokens of
     the settings."""
-    plane = MemoryDeployPlane(SystemClock())
+    plane, databases = MemoryDeployPlane(SystemClock()), MemoryAppDatabases()
     calls, proofs = HttpNodeCalls(NODE_SECRET), ProofsTwin()
     nodes = NodeTokens([NODE_TOKEN], {"ws-own": OWN_NODE_TOKEN}, networks)
     workspaces = WorkspaceParts(calls, calls, nodes, [GATEWAY], moving=HttpMovingNodes(calls) if moving else None)
@@ -89,6 +91,7 @@ async def serving(
             Parts(
                 database=database,
                 plane=plane,
+                databases=databases,
                 access=DiskGitAccess(folder / "access.json", folder / "bot.pub"),
                 hosting=Hosting("git.example.org", 2222, registry="registry.example.org:5000", namespace="funaistudio"),
                 workspaces=workspaces,
@@ -117,7 +120,7 @@ async def serving(
                     httpx.AsyncClient(base_url=url, trust_env=False, verify=False) as raw,
                 ):
                     clients = ApiClient(owner), ApiClient(other), ApiAdminClient(admin)
-                    yield Api(url, app, plane, database, folder, *clients, raw, calls, proofs)
+                    yield Api(url, app, plane, database, folder, *clients, raw, calls, proofs, databases)
             finally:
                 await runner.cleanup()
                 await calls.close()

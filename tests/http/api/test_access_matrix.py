@@ -26,6 +26,7 @@ OF_APP = {
     f"{API}/deploy/app/stop",
     f"{API}/deploy/job/create",
     f"{API}/deploy/job/history",
+    f"{API}/deploy/mongo/collections",
 }
 OF_JOB = {f"{API}/deploy/job/info", f"{API}/deploy/job/cancel"}
 PEOPLE = (Rule.USER, Rule.SESSION)

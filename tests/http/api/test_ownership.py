@@ -14,6 +14,8 @@ MOVES = "/api/fun-ai/admin/workspace-moves"
 NODES, LOOKUP = "/api/fun-ai/admin/workspace-nodes", "/internal/gateway/node"
 WORKSPACES, MOVES = "/api/fun-ai/admin/workspaces", "/api/fun-ai/admin/workspace-moves"
 RUNTIME = "/api/fun-ai/admin/deploy-nodes"
+MONGO = "/api/fun-ai/deploy/mongo"
+UPDATE = '{"collection": "things", "id": "a", "update": "{\\"$set\\": {\\"n\\": 2}}"}'
 KEY = '{"title": "laptop", "publicKey": "%s"}'
 #: Method, path, body; then the status for the owner of app 20001 and its job, another user, and an operator.
 ROUTES = [
@@ -69,6 +71,17 @@ ROUTES = [
     ("POST", "/api/fun-ai/deploy/app/rollback?userId=1&appId=20001", "", 404, 403, 401),
     ("POST", "/api/fun-ai/deploy/app/stop?appId=20001", "", 200, 404, 401),
     ("POST", "/api/fun-ai/deploy/app/stop?userId=1&appId=20001", "", 200, 403, 401),
+    ("GET", f"{MONGO}/collections?appId=20001", "", 200, 404, 401),
+    ("GET", f"{MONGO}/collections?userId=1&appId=20001", "", 200, 403, 401),
+    ("GET", f"{MONGO}/collections?appId=99999", "", 404, 404, 401),
+    ("GET", f"{MONGO}/doc?appId=20001&collection=things&id=a", "", 200, 404, 401),
+    ("POST", f"{MONGO}/find?appId=20001", '{"collection": "things"}', 200, 404, 401),
+    ("POST", f"{MONGO}/find?appId=20001", '{"collection": "things", "userId": 1}', 200, 403, 401),
+    ("POST", f"{MONGO}/insert-one?appId=20001", '{"collection": "things", "doc": "{\\"a\\": 1}"}', 200, 404, 401),
+    ("POST", f"{MONGO}/insert-one?userId=1&appId=20001", '{"collection": "things", "doc": "{}"}', 400, 403, 401),
+    ("POST", f"{MONGO}/update-by-id?appId=20001", UPDATE, 200, 404, 401),
+    ("POST", f"{MONGO}/delete-by-id?appId=20001", '{"collection": "things", "id": "a"}', 200, 404, 401),
+    ("POST", f"{MONGO}/create-collection?appId=20001", '{"collection": "people"}', 200, 404, 401),
     ("GET", "/api/fun-ai/git/keys", "", 200, 200, 401),
     ("POST", "/api/fun-ai/git/keys", '{"title": "a", "publicKey": "ssh-ed25519 x"}', 400, 400, 401),
     ("DELETE", "/api/fun-ai/git/keys?keyId=1", "", 404, 404, 401),
@@ -177,6 +190,7 @@ async def test_only_the_owner_gets_through(
     api: Api, method: str, path: str, body: str, owner: int, other: int, admin: int
 ) -> None:
     await api.owner.create_app()
+    api.databases.deployed[20001] = 1
     job = await api.owner.deploy("20001")
     path = path.format(job=job.id)
 

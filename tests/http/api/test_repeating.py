@@ -21,6 +21,7 @@ from protocol.jobs import CreateJob, JobStatus, JobType, OnConflict, ReportJob
 from tests.contract.test_supersede_races import LostAnswers
 from tests.http.api.conftest import OTHER, OWNER
 from tests.http.deploy.plane import MEMORY, Plane, serving
+from tests.support.app_databases import MemoryAppDatabases
 from tests.support.workspace_nodes import unreached
 
 
@@ -44,6 +45,7 @@ async def whole(tmp_path: Path) -> AsyncIterator[Whole]:
             Parts(
                 database=database,
                 plane=HttpDeployPlane(deploy.api),
+                databases=MemoryAppDatabases(),
                 access=DiskGitAccess(tmp_path / "access.json", tmp_path / "bot.pub"),
                 hosting=Hosting("git.example.org", 2222),
                 workspaces=unreached(),

@@ -24,6 +24,7 @@ from protocol.operations import OperationState
 from protocol.webhooks import RESULTS_PATH, DeliveryState
 from tests.http.api.conftest import OWNER
 from tests.http.deploy.plane import Plane, serving
+from tests.support.app_databases import MemoryAppDatabases
 from tests.support.eventually import eventually
 from tests.support.real import free_port
 from tests.support.results import SECRET
@@ -36,6 +37,7 @@ async def api_at(port: int, plane: Plane, database: Database, folder: Path) -> A
     parts = Parts(
         database=database,
         plane=HttpDeployPlane(plane.api),
+        databases=MemoryAppDatabases(),
         access=DiskGitAccess(folder / "access.json", None),
         hosting=Hosting("git.example.org", 2222),
         workspaces=unreached(),

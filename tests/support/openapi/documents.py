@@ -79,7 +79,7 @@ def document(plane: Plane) -> Schema:
             models.ask(kind, "validation")
     models.make()
     if plane.behind is not None:
-        for kind in _passed_bodies(routes):
+        for kind in _passed_bodies(routes, models, plane.behind.filled):
             models.leave_out(kind, plane.behind.filled)
     paths: dict[str, Schema] = {}
     for each in routes:
@@ -100,9 +100,11 @@ def document(plane: Plane) -> Schema:
     return {**written, "components": components}
 
 
-def _passed_bodies(routes: Sequence[_Route]) -> Sequence[Any]:
-    """The models of bodies that are passed on. Raises ValueError for one that is also told or taken here, whole."""
-    passed = {str(kind): kind for route in routes if route.passes for kind in route.reads.bodies}
+def _passed_bodies(routes: Sequence[_Route], models: Models, filled: Collection[str]) -> Sequence[Any]:
+    """The models of bodies that are passed on with fields that are filled in. Raises ValueError for one that is also
+    told or taken here, whole."""
+    bodies = [kind for route in routes if route.passes for kind in route.reads.bodies]
+    passed = {str(kind): kind for kind in bodies if models.has(kind, filled)}
     here = [kind for route in routes if not route.passes for kind in (*_taken(route), *_answered(route.said))]
     if twice := [kind for kind in map(str, here) if kind in passed]:
         raise ValueError(f"{twice} would have two schemas of one name; give one of them a model of its own")

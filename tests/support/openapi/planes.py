@@ -35,6 +35,7 @@ from protocol.pushes import PUSHES_PATH
 from tests.http.deploy import plane as deploy_tests
 from tests.support.agent_served import twin_parts
 from tests.support.agent_twins import TwinEngine
+from tests.support.app_databases import MemoryAppDatabases
 from tests.support.deploy_plane import MemoryDeployPlane
 from tests.support.openapi.documents import Behind, Plane
 from tests.support.openapi.schemas import Schema
@@ -119,6 +120,7 @@ async def _api(folder: Path) -> AsyncIterator[Plane]:
         parts = api.Parts(
             database=database,
             plane=MemoryDeployPlane(SystemClock()),
+            databases=MemoryAppDatabases(),
             access=DiskGitAccess(folder / "access.json", folder / "bot.pub"),
             hosting=Hosting("git.example.org", 2222),
             workspaces=WorkspaceParts(calls, calls, moving=HttpMovingNodes(calls)),

@@ -43,6 +43,10 @@ class Models:
         made, rest = TypeAdapter.json_schemas(list(self._asked.values()), ref_template=_REF, schema_generator=_Written)
         self._made, self.definitions = dict(made), rest.get("$defs", {})
 
+    def has(self, kind: object, names: Collection[str]) -> bool:
+        """Whether a model that is taken has one of these fields."""
+        return not self.resolved(self.of(kind, "validation")).get("properties", {}).keys().isdisjoint(names)
+
     def leave_out(self, kind: object, names: Collection[str]) -> None:
         """Of a model that is taken: these fields are not its sender's to say."""
         whole = self.resolved(self.of(kind, "validation"))
