@@ -364,7 +364,7 @@ _READERS: Final[Mapping[str, Reader]] = {
     topics.EVENTS: Reader(_events, 60),
     topics.APPS: Reader(_apps, 15, follows=2),
     topics.OWNED_APPS: Reader(_owned_apps, 15, follows=3, spare=True),
-    topics.DELETIONS: Reader(_deletions, 5, spare=True),
+    topics.DELETIONS: Reader(_deletions, 5, follows=1, spare=True),
     topics.ACCOUNTS: Reader(_accounts, 15, follows=1, spare=True),
     topics.HOMES: Reader(_homes, 15, spare=True),
     topics.REPLICAS: Reader(_replicas, 5),

@@ -75,7 +75,7 @@ def deletion_progress(deletion: AppDeletionView, now: datetime) -> Cell:
     asked = t("ordered {age} ago", age=span(seconds_between(now, deletion.asked_at)))
     if deletion.complete:
         return Cell(f"{t('was deleted; nothing is left of it')} · {asked}", Tone.QUIET)
-    tried = tn("tried {count} time", "tried {count} times", deletion.attempts)
+    tried = tn("tried {count} time", "tried {count} times", deletion.attempts) if deletion.attempts else ""
     return cell(" · ".join(filter(None, (deletion.problem, tried, asked))), Tone.WARN)
 
 
@@ -90,11 +90,11 @@ def _addresses(found: AppRow | None, detail: AppDetail | None) -> Lines:
 
 
 def host_cell(host: AppDomainView) -> Cell:
-    """A host of an app's own; of one that was not proven the record that is waited for."""
+    """A host of an app's own; of one that was not proven the record that is waited for, whose name ends with it."""
     if host.verified:
         return cell(f"✓ {host.host}", Tone.GOOD)
     record = f'{host.record_name} TXT "{host.record_value}"'
-    return cell(f"… {t('{host} waits for its record: {record}', host=host.host, record=record)}", Tone.WARN)
+    return cell(f"… {t('waits for {record}', record=record)}", Tone.WARN)
 
 
 def _sources(detail: AppDetail | None, now: datetime) -> Lines:

@@ -158,8 +158,8 @@ def deleting(deletion: AppDeletionView) -> str:
     left = ", ".join(part.value for part in deletion.left) or t("nothing")
     said = t("is being deleted; left: {parts}", parts=left)
     if deletion.problem:
-        tried = tn("tried {count} time", "tried {count} times", deletion.attempts)
-        return f"{said} · {deletion.problem} · {tried}"
+        tried = tn("tried {count} time", "tried {count} times", deletion.attempts) if deletion.attempts else ""
+        return " · ".join(filter(None, (said, deletion.problem, tried)))
     return said
 
 
