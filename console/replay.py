@@ -50,9 +50,9 @@ class NoPlane:
     retry_operation = abandon_operation = retry_webhook = _unchanged
     snapshot = get = page = apps = app = releases = app_stats = node_stats = singletons = _unread
     operations = webhooks = audit = drains = drain_plan = preview_drain = _unread
-    nodes = workspaces = workspace = moves = placements = app_deletions = accounts = _unread
+    nodes = workspaces = workspace = moves = placements = app_deletions = app_detail = accounts = _unread
     start_workspace = stop_workspace = start_move = drain_node = cordon = _unchanged
-    deploy_for_owner = roll_back_for_owner = stop_for_owner = _unchanged
+    deploy_for_owner = roll_back_for_owner = stop_for_owner = delete_for_owner = _unchanged
     create_account = enable_account = set_account_role = set_account_password = _unchanged
 
     @property

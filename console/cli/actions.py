@@ -64,7 +64,11 @@ def deploy(
     follow: FollowOption = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Deploy an app; what is not given is taken from its newest job."""
+    """Deploy an app; what is not given is taken from its newest job.
+
+    This is ordered of the control plane, which knows no users: the owner's limit of apps that run does not count here.
+    `funai apps deploy` goes the owner's way, and is refused where the owner would be.
+    """
     if image and (ref or repo):
         raise typer.BadParameter("--image deploys without a build; leave out --ref and --repo")
     place = {"priority": priority, "requires": _labels(require or [])}

@@ -8,6 +8,7 @@ import typer
 
 from console.cli.actions import ConfigOption, FollowOption, ImageOption, RefOption, config_of, started
 from console.cli.listing import list_view
+from console.cli.one_app import delete, show
 from console.cli.operations import NodeOption
 from console.cli.outcome import USAGE, Failure, run
 from console.cli.output import LimitOption, Output, OutputOption, answered
@@ -21,7 +22,8 @@ from protocol.client.operator import OperatorClient
 
 app = typer.Typer(rich_markup_mode=None)
 group = typer.Typer(
-    rich_markup_mode=None, help="Every user's apps: list them, deploy one in its owner's name, roll it back, stop it."
+    rich_markup_mode=None,
+    help="Every user's apps: list them, show one, deploy it in its owner's name, roll it back, stop or delete it.",
 )
 app.add_typer(group, name="apps")
 UserOption = Annotated[str | None, typer.Option("--user", metavar="ID", help="Only those of this user.")]
@@ -35,8 +37,8 @@ def apps(
     node: NodeOption = None,
     user: UserOption = None,
 ) -> None:
-    """Every user's apps: list them, deploy one in its owner's name, roll it back, stop it. Without a word they are
-    listed."""
+    """Every user's apps: list them, show one, deploy it in its owner's name, roll it back, stop or delete it. Without a
+    word they are listed."""
     if context.invoked_subcommand is None:
         ls(output, limit, node, user)
 
@@ -112,5 +114,7 @@ def stop(app_id: AppArgument, output: OutputOption = Output.TABLE) -> None:
     run(work, f"app {app_id} was not stopped")
 
 
+group.command()(show)
+group.command()(delete)
 group.command()(releases)
 group.command("logs")(app_logs)

@@ -75,7 +75,11 @@ def rollback(
     follow: FollowOption = False,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Go back to an earlier release of an app, without a build."""
+    """Go back to an earlier release of an app, without a build.
+
+    This is ordered of the control plane, which knows no users: the owner's limit of apps that run does not count here.
+    `funai apps rollback` goes the owner's way, and is refused where the owner would be.
+    """
 
     async def work(client: AdminClient) -> None:
         newest = (await client.releases(app_id, limit=1)).items

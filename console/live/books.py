@@ -7,6 +7,7 @@ from typing import Final, Protocol
 from console.live import topics
 from protocol.accounts import AccountView
 from protocol.api import AppDeletionView, AppInfo
+from protocol.app_details import AppDetail
 from protocol.apps import AppPage, AppView
 from protocol.audit import AuditPage, AuditQuery
 from protocol.base import Wire
@@ -179,6 +180,10 @@ class EntryBooks(Protocol):
         """Every user's apps."""
         ...
 
+    async def app_detail(self, app_id: str) -> AppDetail:
+        """One app with all that its owner sees, or how its deletion goes."""
+        ...
+
     async def app_deletions(self) -> tuple[AppDeletionView, ...]:
         """Deleted apps of which something is left."""
         ...
@@ -321,6 +326,10 @@ async def _owned_apps(books: Books, _: str, __: str | None) -> Portion:
     return Portion({str(each.id): each for each in await books.api_plane.apps()}, whole=True)
 
 
+async def _app_detail(books: Books, app_id: str, _: str | None) -> Portion:
+    return Portion({app_id: await books.api_plane.app_detail(app_id)}, whole=True)
+
+
 async def _deletions(books: Books, _: str, __: str | None) -> Portion:
     return Portion({str(each.app_id): each for each in await books.api_plane.app_deletions()}, whole=True)
 
@@ -355,7 +364,7 @@ _READERS: Final[Mapping[str, Reader]] = {
     topics.EVENTS: Reader(_events, 60),
     topics.APPS: Reader(_apps, 15, follows=2),
     topics.OWNED_APPS: Reader(_owned_apps, 15, follows=3, spare=True),
-    topics.DELETIONS: Reader(_deletions, 5, spare=True),
+    topics.DELETIONS: Reader(_deletions, 5, follows=1, spare=True),
     topics.ACCOUNTS: Reader(_accounts, 15, follows=1, spare=True),
     topics.HOMES: Reader(_homes, 15, spare=True),
     topics.REPLICAS: Reader(_replicas, 5),
@@ -363,6 +372,7 @@ _READERS: Final[Mapping[str, Reader]] = {
     topics.WORKSPACE_NODES: Reader(_workspace_nodes, 5),
     topics.WORKSPACE_MOVES: Reader(_workspace_moves, 5),
     "app": Reader(_app, 5, may_lack=True),
+    "app-detail": Reader(_app_detail, 3, follows=1, may_lack=True, spare=True),
     "releases": Reader(_releases, 15),
     "jobs": Reader(_jobs, 30),
     "moves": Reader(_moves, 10),

@@ -4,7 +4,7 @@ from typing import Protocol
 
 from console.live.books import Catalogue, EntryBooks, Housed, Pending, Plans, WorkspaceBooks
 from protocol.accounts import AccountView, CreateAccount, SetAccountEnabled, SetAccountPassword, SetAccountRole
-from protocol.api import StartDeployment, StoppedDeployment
+from protocol.api import AppDeletionView, StartDeployment, StoppedDeployment
 from protocol.apps import AppCommand, AppStopped
 from protocol.drains import DrainDetail, StartDrain
 from protocol.jobs import CreateJob, JobView, RetryJob
@@ -59,6 +59,10 @@ class EntryCommands(EntryBooks, Protocol):
 
     async def stop_for_owner(self, app_id: str) -> StoppedDeployment:
         """Stop somebody's app, and free its owner's place."""
+        ...
+
+    async def delete_for_owner(self, app_id: str, user_id: str | None = None) -> AppDeletionView:
+        """Delete somebody's app, everywhere and for good."""
         ...
 
     async def create_account(self, order: CreateAccount) -> AccountView:

@@ -10,7 +10,7 @@ from console.live.catalog import VIEWS
 from console.live.cells import Cell, Tone, span
 from console.live.model import Model, Scene
 from console.live.trail import Place
-from console.live.views import panels, workspace_panels
+from console.live.views import app_panels, panels, workspace_panels
 from console.live.views.alerts import Alert
 from console.live.views.apps import APPS, row_of
 from console.live.views.drains import moves_of
@@ -105,10 +105,10 @@ _DEEPER: Final = (
     PageSpec(
         "app",
         releases_of,
-        panels.app,
+        app_panels.app,
         lambda app, _: (
             *(topics.app(app), topics.releases(app), topics.app_jobs(app), topics.app_stats(app)),
-            *(topics.OWNED_APPS, topics.DELETIONS),
+            *(topics.OWNED_APPS, topics.DELETIONS, topics.app_detail(app)),
         ),
         crumb=lambda subject, _: t("app {app}", app=subject),
         acts_as="apps",

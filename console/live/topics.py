@@ -35,6 +35,11 @@ def app(app_id: str) -> str:
     return f"app/{app_id}"
 
 
+def app_detail(app_id: str) -> str:
+    """One app as the API entry knows it: hosts, repository, pushes, or how its deletion goes."""
+    return f"app-detail/{app_id}"
+
+
 def app_stats(app_id: str) -> str:
     """What one app uses."""
     return f"app-stats/{app_id}"

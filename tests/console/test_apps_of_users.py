@@ -9,20 +9,24 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from console.app import ConsoleApp
 from console.screens.deploy_form import OwnersDeployForm
-from protocol.client.api import ApiClient, bearer
+from protocol.base import Envelope
+from protocol.client.api import ApiAdminClient, ApiClient, bearer
 from protocol.client.operator import OperatorClient
 from protocol.client.transport import Transport
 from protocol.headers import ADMIN_TOKEN
 from protocol.jobs import ClaimedJob, ClaimJob, JobStatus, ReportJob
 from protocol.nodes import NodeHeartbeat
+from protocol.workspace_upkeep import AppCleared
 from tests.console.api_server import USER_7, api_served
 from tests.console.plane_server import TOKEN, Served, served
 from tests.console.test_flows import painted, until
 from tests.console.test_one_shot import ROOT, clean, funai
-from tests.support.served_api import ADMIN
+from tests.support.eventually import eventually
+from tests.support.served_api import ADMIN, hear
 
 PASSWORD = "correct horse battery staple"
 
@@ -115,6 +119,70 @@ def test_apps_in_one_command(plane: Served) -> None:
     assert said("apps", "deploy", "20001", "--ref", "a", "--image", "b").returncode == 2
     (seven,) = json.loads(said("users", "-o", "json").stdout)
     assert (seven["userId"], seven["owned"], seven["live"], seven["node"]) == ("7", 2, 1, "ws-1")
+
+
+def test_an_app_is_shown_and_deleted_in_one_command(plane: Served) -> None:
+    def said(*words: str) -> "subprocess.CompletedProcess[bytes]":
+        return funai(plane.environ, *words)
+
+    shown = said("apps", "show", "20001")
+    assert shown.returncode == 0, shown.stderr
+    text = shown.stdout.decode()
+    assert "20001 Untitled app 1 of user 7" in text and "NEVER RAN" in text
+    assert "ssh://git@git.example.org:2222/funai/u7-app20001.git" in text and "are not deployed" in text
+    detail = json.loads(said("apps", "show", "20001", "-o", "json").stdout)
+    assert (detail["userId"], detail["app"]["appName"], detail["domains"]) == (7, "Untitled app 1", [])
+    unasked = said("apps", "delete", "20001")
+    assert unasked.returncode == 1 and b"app 20001 Untitled app 1 of user 7? This cannot be undone" in unasked.stderr
+    assert json.loads(said("apps", "show", "20001", "-o", "json").stdout)["app"] is not None
+    # Its owner's node is not there: what is left and why is told, and without -f nobody waits for it.
+    begun = said("apps", "delete", "20001", "--yes")
+    assert begun.returncode == 0, begun.stderr
+    assert b"app 20001 Untitled app 1 of user 7: " in begun.stdout and b"funai apps show 20001" in begun.stdout
+    again = json.loads(said("apps", "delete", "20001", "-o", "json").stdout)
+    assert again["complete"] is False and "workspace" in again["left"], "what is gone already is not asked about"
+    told = said("apps", "show", "20001").stdout.decode()
+    assert "… workspace" in told and "… repository" in told and "tried" in told
+    assert said("apps", "delete", "29999", "--yes").returncode == 4
+    assert said("apps", "show", "29999").returncode == 4
+
+
+def test_a_deletion_is_followed_to_its_end(plane: Served) -> None:
+    argv = [sys.executable, "-m", "console", "apps", "delete", "20002", "--yes", "-f", "-o", "json"]
+    with subprocess.Popen(
+        argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=clean(plane.environ), cwd=ROOT, text=True
+    ) as command:
+        assert command.stderr is not None
+        first = command.stderr.readline()
+        assert first.startswith("funai: left: ") and "workspace" in first
+        asyncio.run(node_back(plane))
+        out, _ = command.communicate(timeout=120)
+        assert command.returncode == 0
+        assert json.loads(out)["complete"] is True
+
+
+async def node_back(plane: Served) -> None:
+    """A node in the place of the one that is away clears what it is told to, until nothing is left of anything."""
+
+    async def cleared(request: web.Request) -> web.Response:
+        done = AppCleared(user_id=request.query["userId"], app_id=request.query["appId"], complete=True)
+        return web.json_response(Envelope[AppCleared](code=200, message="", data=done).to_data())
+
+    node = web.Application()
+    node.add_routes([web.post("/{path:.*}", cleared)])
+    runner = web.AppRunner(node)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        await hear(plane.api_url, f"http://127.0.0.1:{runner.addresses[0][1]}")
+        async with Transport(plane.api_url, {ADMIN_TOKEN: ADMIN}) as transport:
+
+            async def over() -> bool:
+                return not await ApiAdminClient(transport).app_deletions()
+
+            await eventually(over)
+    finally:
+        await runner.cleanup()
 
 
 def test_accounts_in_one_command(plane: Served) -> None:

@@ -1,20 +1,23 @@
 """Apps in the console: whose each is and how it stands, and what an operator does with one in its owner's name."""
 
 import pytest
-from textual.widgets import Input, OptionList, Static
+from textual.widgets import Button, Input, OptionList, Static
 
+from console.app import ConsoleApp
+from console.live.actions.spec import Permit
 from console.screens.deploy_form import DeployForm, OwnersDeployForm
 from console.widgets.choose import Choose
 from console.widgets.confirm import Confirm
 from console.widgets.log_pane import LogPane
 from console.widgets.text_lines import Details, Status
-from protocol.api import AppState
+from protocol.api import AppPart, AppState
 from protocol.client.transport import Refused
 from protocol.configuration import AppConfig
 from protocol.jobs import JobStatus
 from tests.console.conftest import Open
 from tests.console.samples import ago, job, payload
 from tests.console.test_flows import painted, until, words
+from tests.console.test_pages import panel
 from tests.console.twin import Plane, SetClock
 from tests.console.twin_changes import release
 
@@ -165,6 +168,82 @@ async def test_the_page_of_an_app_acts_on_it_also_when_it_never_ran(console: Ope
         assert "it is on no node" in words(app, Status)
         await pilot.press("n")
         assert isinstance(app.screen, OwnersDeployForm)
+
+
+async def test_an_app_is_deleted_and_seen_to_its_end(console: Open, plane: Plane, clock: SetClock) -> None:
+    async with console((160, 40)) as (app, pilot):
+        await pilot.press("5")
+        await until(pilot, lambda: "quiz" in painted(app))
+        await pilot.press("slash", *"quiz", "enter", "enter", "D")
+        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        asked = str(app.screen.query_one(".dialog-title", Static).content)
+        assert "Delete app 20007 quiz of user 3?" in asked
+        assert "This cannot be undone" in str(app.screen.query_one(".dialog-text", Static).content)
+        await pilot.press("enter")
+        assert plane.calls == [], "the answer that does nothing is the one that is chosen"
+        await pilot.press("D", "right", "enter")
+        await until(pilot, lambda: plane.calls == [("delete_for_owner", "20007", "3")])
+        await until(pilot, lambda: "App 20007 is being deleted; left: access, workspace" in words(app, Status))
+        plane.entry.taken_away(20007, AppPart.ACCESS, AppPart.DEPLOYMENTS, problem="workspace: ws-1 is away")
+        clock.seconds += 3.5
+        await until(pilot, lambda: "✓ access · … workspace · ✓ deployments · … repository" in panel(app))
+        assert "workspace: ws-1 is away · tried 1 time" in panel(app)
+        await pilot.press("D")
+        assert "it is being deleted" in words(app, Status)
+        plane.entry.taken_away(20007, *AppPart)
+        clock.seconds += 3.5
+        await until(pilot, lambda: "nothing is left of it" in panel(app) and "DELETED" in panel(app))
+        assert "✓ access · ✓ workspace · ✓ deployments · ✓ repository" in panel(app)
+        await pilot.press("D")
+        assert "it was deleted" in words(app, Status) and len(plane.calls) == 1
+
+
+@pytest.fixture
+def production(plane: Plane, clock: SetClock) -> ConsoleApp:
+    return ConsoleApp(plane, "here", clock, permits={"": Permit(production=True)})
+
+
+async def test_several_apps_are_named_with_their_owners_and_counted(plane: Plane, production: ConsoleApp) -> None:
+    app = production
+    async with app.run_test(size=(120, 40)) as pilot:
+        await plane.watched.wait()
+        await pilot.press("5")
+        await until(pilot, lambda: "quiz" in painted(app))
+        for name in ("quiz", "notes"):
+            await pilot.press("slash", "ctrl+u", *name, "enter", "space")
+        await pilot.press("D")
+        await until(pilot, lambda: isinstance(app.screen, Confirm))
+        asked = app.export_screenshot().replace("&#160;", " ")
+        assert "Delete 2 apps?" in asked
+        assert "app 20007 quiz of user 3" in asked and "app 20005 notes of user 2" in asked
+        assert app.screen.query_one("#yes", Button).disabled
+        app.screen.query_one("#typed", Input).focus()
+        await pilot.press(*"2 apps", "enter", "enter")
+        await until(pilot, lambda: len(plane.calls) == 2)
+        calls = {("delete_for_owner", "20005", "2"), ("delete_for_owner", "20007", "3")}
+        assert set(plane.calls) == calls
+
+
+async def test_only_the_api_entry_deletes(console: Open, plane: Plane) -> None:
+    del plane.entry.owned[20007]
+    async with console((120, 40)) as (app, pilot):
+        await pilot.press("5")
+        await until(pilot, lambda: "NEVER RAN" in painted(app))
+        await pilot.press("slash", *"20007", "enter", "D")
+        assert "knows nothing of it" in words(app, Status) and plane.calls == []
+
+
+async def test_the_page_of_an_app_says_where_it_is_found_and_what_a_push_does(console: Open) -> None:
+    async with console((160, 40)) as (app, pilot):
+        await pilot.press("5")
+        await until(pilot, lambda: "quiz" in painted(app))
+        await pilot.press("slash", *"shop", "enter", "enter")
+        await until(pilot, lambda: "are deployed: main, release/1" in panel(app))
+        shown = panel(app)
+        assert "/runtime/20001/ · /shop · ✓ shop.example" in shown
+        assert '_funai-verify.www.shop.example TXT "funai-verify=0123456789abcdef' in shown
+        assert "✓ ssh://git@git.example.org:2222/funai/u1-app20001.git" in shown
+        assert "89abcdef on main came" in shown and "job 7c1e09aa" in shown
 
 
 async def test_what_is_being_deleted_is_not_deployed_for_anybody(console: Open, plane: Plane) -> None:

@@ -88,6 +88,8 @@ STATES = list(
         "node": ["2", "enter"],
         "node that is silent": ["2", "end", "enter"],
         "app": ["3", "enter"],
+        "app that is deleted": ["5", "slash", *"old-site", "enter", "enter"],
+        "deleting an app": ["5", "D", "right"],
         "runner": ["4", "enter"],
         "drain": ["7", "enter"],
         "user": ["U", "enter"],

@@ -10,9 +10,20 @@ from protocol.accounts import (
     SetAccountPassword,
     SetAccountRole,
 )
-from protocol.api import AppDeletionView, AppInfo, AppPart, AppState, RepoStatus, StartDeployment, StoppedDeployment
+from protocol.api import (
+    AppDeletionView,
+    AppDomainView,
+    AppInfo,
+    AppPart,
+    AppState,
+    RepoStatus,
+    StartDeployment,
+    StoppedDeployment,
+)
+from protocol.app_details import AppDetail
 from protocol.client.transport import Refused
 from protocol.jobs import JobView
+from protocol.pushes import PushToDeployView, PushView
 from protocol.releases import PresentIn, RollbackJob
 from tests.console.samples import ago, job, payload
 
@@ -29,6 +40,7 @@ def owned(number: int, user_id: int, name: str, status: AppState = AppState.READ
         "deploy_url": f"http://127.0.0.1:8088/runtime/{number}/" if live else None,
         "repo_ssh_url": f"{_GIT}/u{user_id}-app{number}.git",
         "repo_status": RepoStatus.READY,
+        "app_slug": name if number == 20001 else None,
         "create_time": ago(900_000),
         "update_time": ago(900),
     }
@@ -47,9 +59,35 @@ def account(user_id: int, name: str, role: Role = Role.USER, **more: object) -> 
     return AccountView.model_validate(fields | more)
 
 
+def claim(number: int, host: str, *, verified: bool) -> AppDomainView:
+    return AppDomainView(
+        app_id=number,
+        host=host,
+        verified=verified,
+        record_name=f"_funai-verify.{host}",
+        record_value="funai-verify=0123456789abcdef0123456789abcdef",
+        create_time=ago(800),
+        verified_at=ago(700) if verified else None,
+    )
+
+
+def deletion(number: int, user_id: int, name: str, **more: object) -> AppDeletionView:
+    fields: dict[str, object] = {
+        "app_id": number,
+        "user_id": user_id,
+        "app_name": name,
+        "complete": False,
+        "left": tuple(AppPart),
+        "asked_at": ago(0),
+        "message": f"{name} is gone; what is left elsewhere is taken away without another call",
+    }
+    return AppDeletionView.model_validate(fields | more)
+
+
 class Entry:
-    """`owned` are the apps, `people` the accounts by user; `role` is what the operator who asks may do. `publish` has
-    the control plane know of a job; `reached` raises while nobody answers."""
+    """`owned` are the apps, `people` the accounts by user; `role` is what the operator who asks may do. `claims` and
+    `pushes` are what apps have of hosts and of push-to-deploy, `deleted` how deletions go, also those that are over;
+    nothing goes on by itself. `publish` has the control plane know of a job; `reached` raises while nobody answers."""
 
     def __init__(
         self, reached: Callable[[], None], calls: list[tuple[str, ...]], publish: Callable[[JobView], None]
@@ -60,6 +98,8 @@ class Entry:
         self.role = Role.ADMIN
         self.owned: dict[int, AppInfo] = {}
         self.deleted: tuple[AppDeletionView, ...] = ()
+        self.claims: tuple[AppDomainView, ...] = ()
+        self.pushes: dict[int, PushToDeployView] = {}
         self.people: dict[int, AccountView] = {}
         self.ordered: list[StartDeployment] = []
         self.passwords: list[str] = []
@@ -80,19 +120,18 @@ class Entry:
         )
         self.owned = {each.id: each for each in every}
         left = (AppPart.WORKSPACE, AppPart.REPOSITORY)
+        away = "workspace: workspace node ws-node-03 does not answer"
         self.deleted = (
-            AppDeletionView(
-                app_id=20009,
-                user_id=3,
-                app_name="old-site",
-                complete=False,
-                left=left,
-                attempts=4,
-                problem="workspace: workspace node ws-node-03 does not answer",
-                asked_at=ago(700),
-                message="old-site is gone; what is left elsewhere is taken away without another call",
-            ),
+            deletion(20009, 3, "old-site", left=left, attempts=4, problem=away, asked_at=ago(700)),
+            deletion(20010, 3, "older-site", left=(), complete=True, asked_at=ago(7_000), completed_at=ago(6_900)),
         )
+        self.claims = (
+            claim(20001, "shop.example", verified=True),
+            claim(20001, "www.shop.example", verified=False),
+        )
+        push = PushView(branch="main", commit="89abcdef" * 5, received_at=ago(400), job_id="7c1e09aa-11d0")
+        rule = PushToDeployView(app_id=20001, enabled=True, branches=("main", "release/1"), last_push=push)
+        self.pushes = {20001: rule}
         people = (
             account(1, "alice", Role.ADMIN),
             account(2, "bob", Role.OPERATOR),
@@ -107,7 +146,43 @@ class Entry:
 
     async def app_deletions(self) -> tuple[AppDeletionView, ...]:
         self.reached()
-        return self.deleted
+        return tuple(each for each in self.deleted if not each.complete)
+
+    async def app_detail(self, app_id: str) -> AppDetail:
+        self.reached()
+        for each in self.deleted:
+            if str(each.app_id) == app_id:
+                return AppDetail(app_id=each.app_id, user_id=each.user_id, deletion=each)
+        app = self._app(app_id)
+        off = PushToDeployView(app_id=app.id, enabled=False, branches=("main",))
+        return AppDetail(
+            app_id=app.id,
+            user_id=app.user_id,
+            app=app,
+            domains=tuple(each for each in self.claims if each.app_id == app.id),
+            push_to_deploy=self.pushes.get(app.id, off),
+        )
+
+    async def delete_for_owner(self, app_id: str, user_id: str | None = None) -> AppDeletionView:
+        app = self._app(app_id)
+        if user_id not in (None, str(app.user_id)):
+            raise Refused(404, f"there is no app {app_id} of user {user_id}", "not_found")
+        self.calls.append(("delete_for_owner", app_id, str(user_id)))
+        del self.owned[app.id]
+        begun = deletion(app.id, app.user_id, app.app_name)
+        self.deleted = (*self.deleted, begun)
+        return begun
+
+    def taken_away(self, number: int, *parts: AppPart, problem: str | None = None) -> None:
+        """Of a deletion, these parts; `problem` is what is in the way of the others."""
+        done = []
+        for each in self.deleted:
+            if each.app_id == number:
+                left = tuple(part for part in each.left if part not in parts)
+                said = {"left": left, "complete": not left, "problem": problem, "attempts": each.attempts + 1}
+                each = each.model_copy(update=said)
+            done.append(each)
+        self.deleted = tuple(done)
 
     async def accounts(self, offset: int = 0, limit: int = 200) -> tuple[AccountView, ...]:
         self._admin()

@@ -15,7 +15,7 @@ from daemons.api.adapters.sql.repositories import SqlRepositories
 from daemons.api.adapters.sql.stores import COMPONENT, MIGRATIONS, QUERIES, SqlApps, SqlKeys, SqlUsers
 from daemons.api.domain.access import NotFound
 from daemons.api.domain.apps import FRESH_PLACE_MS, App, AppLimit, Draft, NameTaken
-from daemons.api.domain.deletions import attempted
+from daemons.api.domain.deletions import attempted, underway
 from daemons.api.domain.domains import DomainLimit, UnknownDomain
 from daemons.api.domain.pushes import PushRule, deployed, postponed
 from daemons.api.domain.repositories import attempted as set_up
@@ -215,6 +215,7 @@ async def test_a_deleted_app_is_gone_and_its_deletion_stays(database: Database) 
     begun = await deletions.begin(1, app.id)
     assert (begun.app_id, begun.app_name, begun.left) == (app.id, app.name, tuple(AppPart))
     assert await deletions.begin(1, app.id) == begun == await deletions.find(app.id)
+    assert [await deletions.owner(each) for each in (app.id, other.id, other.id + 1)] == [1, 1, None]
     with pytest.raises(NotFound):
         await deletions.begin(2, app.id)
     assert await apps.of_user(1) == [other]
@@ -241,6 +242,10 @@ async def test_each_deletion_is_worked_on_by_one(database: Database) -> None:
         claims.append(more)
     assert sorted(one.app_id for one in claims) == [app.id for app in mine]
     now = await deletions.now()
+    so_far = underway(claims[0], {AppPart.ACCESS: None})
+    assert await deletions.save(so_far, claims[0]) and await deletions.claim(60_000) is None, "it is held as it was"
+    told = await deletions.find(claims[0].app_id)
+    assert told == so_far and AppPart.ACCESS not in told.left
     done = attempted(claims[0], {}, now)
     assert await deletions.save(done, claims[0])
     assert not await deletions.save(done, claims[0])

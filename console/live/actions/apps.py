@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from console.live.actions.orders import (
+    DeleteForOwner,
     MoveApp,
     PinRelease,
     RollBack,
@@ -66,8 +67,20 @@ def _version(of: OfApp, scene: Scene) -> str:
 
 def _unplaced(of: OfApp, scene: Scene) -> str | None:
     if isinstance(of, AppRow) and of.deletion is not None:
-        return t("it is being deleted")
+        return t("it was deleted") if of.deletion.complete else t("it is being deleted")
     return None if of.app_id in scene.model.placements else t("it is on no node")
+
+
+def _undeletable(of: OfApp, scene: Scene) -> str | None:
+    if isinstance(of, AppRow) and of.deletion is not None:
+        return _unplaced(of, scene)
+    return None if _owned(of) else t("the API entry, which deletes apps, knows nothing of it")
+
+
+def _whole_name(of: OfApp, scene: Scene) -> str:
+    """What an app is called, and whose it is."""
+    called = f"{of.app_id} {of.app_name}" if isinstance(of, AppRow) and of.app_name else of.app_id
+    return line(t("app {app} of user {user}", app=called, user=_owner(of, scene) or "?"))
 
 
 def _unmovable(of: OfApp, scene: Scene) -> str | None:
@@ -92,6 +105,13 @@ def _back(of: OfApp, _: Scene, option: Option | None) -> RollBack | RollBackForO
     if _owned(of):
         return RollBackForOwner(of.app_id, found.number, version)
     return RollBack(of.app_id, found.user_id, found.number, version)
+
+
+def _goes_back(of: OfApp, _: Scene) -> str:
+    said = t("A job deploys the image of that release; nothing is built.")
+    if _owned(of):
+        return said
+    return f"{said} {t('The limit of its owner does not count here; in the view Apps it does.')}"
 
 
 def _stopped(of: OfApp, scene: Scene) -> StopApp | StopForOwner:
@@ -169,7 +189,7 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
         key="b",
         views=_VIEWS,
         name=app_name,
-        consequence=lambda _of, _scene: t("A job deploys the image of that release; nothing is built."),
+        consequence=_goes_back,
         order=_back,
         danger=Danger.DESTRUCTIVE,
         reads=Reads.RELEASES,
@@ -193,6 +213,27 @@ ACTIONS: Final[tuple[Action[Any], ...]] = (
         danger=Danger.DESTRUCTIVE,
         several=True,
         footer=True,
+    ),
+    Action[OfApp](
+        id="app.delete",
+        title="Delete app",
+        ask="Delete {name}?",
+        ask_many="Delete {count} apps?",
+        typed=app_word,
+        verb="Delete",
+        tooltip="Delete apps everywhere and for good, as their owners could",
+        noun="app",
+        key="D",
+        views=("apps",),
+        name=_whole_name,
+        refusal=_undeletable,
+        consequence=lambda _of, _scene: t(
+            "This cannot be undone: its files, repository, container, data, releases and images are removed "
+            "wherever they are."
+        ),
+        order=lambda of, scene, _: DeleteForOwner(of.app_id, _owner(of, scene)),
+        danger=Danger.DESTRUCTIVE,
+        several=True,
     ),
     Action[OfApp](
         id="app.reassign",

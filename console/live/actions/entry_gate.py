@@ -6,6 +6,7 @@ from typing import assert_never
 from console.live.actions.orders import (
     AccountOrder,
     AddAccount,
+    DeleteForOwner,
     DeployForOwner,
     EntryOrder,
     RollBackForOwner,
@@ -22,6 +23,7 @@ from console.live.views.jobs import short
 from console.live.words import t
 from protocol import versions
 from protocol.accounts import AccountView, CreateAccount, SetAccountEnabled, SetAccountPassword, SetAccountRole
+from protocol.api import AppDeletionView
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ async def carry_out_at_entry(plane: Commands, order: EntryOrder, key: str) -> Ou
             if done.pending:
                 return Outcome(t("App {app} will be stopped as soon as its node answers.", app=app_id))
             return Outcome(t("App {app} is stopped.", app=app_id))
+        case DeleteForOwner(app_id, user_id):
+            return Outcome(_deleted(await plane.api_plane.delete_for_owner(app_id, user_id)))
         case _:
             return Outcome(await _account(plane.api_plane, order))
 
@@ -72,6 +76,13 @@ async def _back(plane: Commands, order: RollBackForOwner, key: str) -> Outcome:
         job=short(job.id),
     )
     return Outcome(said, job.id)
+
+
+def _deleted(done: AppDeletionView) -> str:
+    if done.complete:
+        return t("App {app} was deleted, nothing is left of it.", app=done.app_id)
+    left = ", ".join(part.value for part in done.left)
+    return t("App {app} is being deleted; left: {parts}. Its page says how far that is.", app=done.app_id, parts=left)
 
 
 async def _account(entry: EntryCommands, order: AccountOrder) -> str:
@@ -108,6 +119,8 @@ def failed_at_entry(order: EntryOrder) -> str:
             return t("App {app} was not rolled back", app=app_id)
         case StopForOwner(app_id):
             return t("App {app} was not stopped", app=app_id)
+        case DeleteForOwner(app_id=app_id):
+            return t("App {app} was not deleted", app=app_id)
         case AddAccount(name=name):
             return t("User {user} was not made", user=name)
         case SetAccount(name=name) | SetRole(name=name) | SetPassword(name=name):

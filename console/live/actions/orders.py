@@ -218,6 +218,14 @@ class StopForOwner:
 
 
 @dataclass(frozen=True, slots=True)
+class DeleteForOwner:
+    """Delete somebody's app everywhere and for good; `user_id` is whose it was seen to be."""
+
+    app_id: str
+    user_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class SetAccount:
     """Let a user log in (`enabled`), or no longer."""
 
@@ -255,7 +263,7 @@ class AddAccount:
 
 
 AccountOrder = SetAccount | SetRole | SetPassword | AddAccount
-EntryOrder = DeployForOwner | RollBackForOwner | StopForOwner | AccountOrder
+EntryOrder = DeployForOwner | RollBackForOwner | StopForOwner | DeleteForOwner | AccountOrder
 
 WorkspaceOrder = (
     StartWorkspace | StopWorkspace | MoveWorkspace | VacateWorkspaceNode | SetWorkspaceNode | AttachTerminal

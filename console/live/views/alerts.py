@@ -103,7 +103,7 @@ def _vital_alerts(node: NodeView, about: dict[str, str]) -> Iterator[Alert]:
         crashed = app.health is AppHealth.CRASHED
         why = app.reason or t("no reason told")
         what = t("{state} on {node}: {why}", state=app.health.value, node=node.name, why=why)
-        todo = t("Read funai app-logs {app}; go back with funai rollback {app}.", app=app.app_id)
+        todo = t("Read funai app-logs {app}; go back with b in the view Apps.", app=app.app_id)
         yield Alert(
             level=_BAD if crashed else _WARN, kind="app", subject=app.app_id, name=app.app_id, what=what, todo=todo
         )

@@ -17,6 +17,7 @@ from console.live.views.placements import since
 from console.live.views.spec import Field, ViewSpec, aged, by_number, signed, worded
 from console.live.words import later, t, tn
 from protocol.api import AppDeletionView, AppInfo, AppState, RepoStatus
+from protocol.app_details import AppDetail
 from protocol.apps import AppCondition, AppView
 from protocol.operations import OperationView
 
@@ -85,6 +86,10 @@ def row_of(model: Model, app_id: str) -> AppRow | None:
     beside = model.beside
     view: AppView | None = beside.of(topics.app(app_id)).get(app_id) or beside.of(topics.APPS).get(app_id)
     info, deletion = beside.of(topics.OWNED_APPS).get(app_id), beside.of(topics.DELETIONS).get(app_id)
+    detail: AppDetail | None = beside.of(topics.app_detail(app_id)).get(app_id)
+    if detail is not None and detail.deletion is not None:
+        # Read more often than the lists, and it is known of what nothing is left of any more.
+        info, deletion = None, detail.deletion
     placement = model.placements.get(app_id)
     if view is None and placement is not None:
         view = AppView(app_id=app_id, condition=AppCondition.UNKNOWN, node_id=placement.node_id)
@@ -108,6 +113,8 @@ def condition_cell(condition: AppCondition) -> Cell:
 
 def state_cell(app: AppView) -> Cell:
     """How it stands at the control plane; of what that does not know, that it never ran."""
+    if isinstance(app, AppRow) and app.deletion is not None and app.deletion.complete:
+        return Cell("– DELETED", Tone.QUIET)
     if isinstance(app, AppRow) and app.condition is AppCondition.UNKNOWN and app.status is AppState.CREATED:
         return Cell("– NEVER RAN", Tone.QUIET)
     return condition_cell(app.condition)
@@ -146,11 +153,13 @@ def unready(app: AppRow) -> str:
 
 def deleting(deletion: AppDeletionView) -> str:
     """How far a deletion is, and what is in its way."""
+    if deletion.complete:
+        return t("was deleted; nothing is left of it")
     left = ", ".join(part.value for part in deletion.left) or t("nothing")
     said = t("is being deleted; left: {parts}", parts=left)
     if deletion.problem:
-        tried = tn("tried {count} time", "tried {count} times", deletion.attempts)
-        return f"{said} · {deletion.problem} · {tried}"
+        tried = tn("tried {count} time", "tried {count} times", deletion.attempts) if deletion.attempts else ""
+        return " · ".join(filter(None, (said, deletion.problem, tried)))
     return said
 
 

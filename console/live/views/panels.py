@@ -11,18 +11,13 @@ from console.live.model import Scene
 from console.live.plain import line
 from console.live.trends import spark
 from console.live.views import jobs, nodes, runners, users
-from console.live.views.apps import row_of, why
-from console.live.views.apps import state_cell as app_state
 from console.live.views.drains import plan_lines, progress, state_cell
 from console.live.views.jobs import counts, eta, held_by, short, status_cell
-from console.live.views.tenants import memory, processes
 from console.live.words import t, tn
 from protocol.drains import DrainView
 from protocol.jobs import JobStatus, JobView
 from protocol.nodes import NodeHealth, NodeView, RunnerHealth
-from protocol.operations import OperationView
 from protocol.replicas import SingletonView
-from protocol.running import AppStats
 
 Lines = tuple[tuple[Cell, ...], ...]
 _HOUR_SECONDS: Final = 3600.0
@@ -38,11 +33,13 @@ def titled(title: str, *cells: Cell) -> tuple[Cell, ...]:
     return (Cell(shown + " " * (_TITLE - cell_len(shown)), Tone.QUIET), *cells)
 
 
-def _plain(lines: Iterable[str]) -> Lines:
+def plain(lines: Iterable[str]) -> Lines:
+    """Lines of one text each, without the empty ones."""
     return tuple((Cell(each),) for each in lines if each)
 
 
-def _dotted(parts: Iterable[Cell]) -> tuple[Cell, ...]:
+def dotted(parts: Iterable[Cell]) -> tuple[Cell, ...]:
+    """A line of parts with dots between them."""
     found: list[Cell] = []
     for part in parts:
         found += [Cell(" · ", Tone.QUIET), part] if found else [part]
@@ -66,7 +63,7 @@ def _queue(scene: Scene) -> tuple[Cell, ...]:
     running = found[JobStatus.RUNNING]
     parts.append(Cell(tn("{count} runs", "{count} run", running), Tone.BUSY if running else Tone.QUIET))
     depth = spark(scene.model.beside.trends.waiting())
-    return titled("Queue", *_dotted((*parts, Cell(depth, Tone.QUIET)) if len(depth) > 1 else parts))
+    return titled("Queue", *dotted((*parts, Cell(depth, Tone.QUIET)) if len(depth) > 1 else parts))
 
 
 def _throughput(scene: Scene) -> tuple[Cell, ...]:
@@ -77,7 +74,7 @@ def _throughput(scene: Scene) -> tuple[Cell, ...]:
     if rate is not None:
         parts.append(Cell(t("{percent} % succeeded", percent=f"{rate:.0f}"), Tone.GOOD if rate >= 80 else Tone.WARN))
         parts.append(Cell(spark(backlog.per_minute(scene.now, _MINUTES), _MINUTES), Tone.QUIET))
-    return titled("Throughput", *_dotted(parts))
+    return titled("Throughput", *dotted(parts))
 
 
 def _runners(scene: Scene) -> tuple[Cell, ...]:
@@ -91,7 +88,7 @@ def _runners(scene: Scene) -> tuple[Cell, ...]:
     parts += [Cell(t("{count} stale", count=len(every) - len(healthy)), Tone.WARN)] if len(every) > len(healthy) else []
     return titled(
         "Runners",
-        *_dotted((*parts, Cell(tn("{held} of {count} slot busy", "{held} of {count} slots busy", slots, held=held)))),
+        *dotted((*parts, Cell(tn("{held} of {count} slot busy", "{held} of {count} slots busy", slots, held=held)))),
     )
 
 
@@ -107,7 +104,7 @@ def _nodes(scene: Scene) -> tuple[Cell, ...]:
         least = min(known, key=lambda each: each.disk_free_pct or 0.0)
         room = t("least room {percent} % on {node}", percent=f"{least.disk_free_pct:.0f}", node=least.name)
         parts.append(Cell(line(room), disk_tone(least.disk_free_pct)))
-    return titled("Nodes", *_dotted(parts or (Cell(t("none"), Tone.QUIET),)))
+    return titled("Nodes", *dotted(parts or (Cell(t("none"), Tone.QUIET),)))
 
 
 def _control(scene: Scene) -> tuple[Cell, ...]:
@@ -117,7 +114,7 @@ def _control(scene: Scene) -> tuple[Cell, ...]:
     if holders:
         names = ", ".join(holders)
         parts.append(cell(tn("{count} duty held by {names}", "{count} duties held by {names}", len(held), names=names)))
-    return titled("Platform", *_dotted(parts))
+    return titled("Platform", *dotted(parts))
 
 
 def job(scene: Scene, job_id: str) -> Lines:
@@ -137,11 +134,11 @@ def job(scene: Scene, job_id: str) -> Lines:
     _, advice, todo = (found.error_message or "").partition("What to do:")
     reason = jobs.why(found)
     return (
-        _dotted(each for each in lead if each.text),
-        *_plain(jobs.sheet(found, scene)[:3]),
-        *_plain((line(_wanted(found)), line(where), _config(found))),
+        dotted(each for each in lead if each.text),
+        *plain(jobs.sheet(found, scene)[:3]),
+        *plain((line(_wanted(found)), line(where), _config(found))),
         *(((cell(reason, Tone.BAD if found.status is JobStatus.FAILED else Tone.PLAIN),),) if reason else ()),
-        *_plain((*_obstacles(found), line(t("To do: {todo}", todo=todo.strip())) if advice else "")),
+        *plain((*_obstacles(found), line(t("To do: {todo}", todo=todo.strip())) if advice else "")),
     )
 
 
@@ -195,7 +192,7 @@ def node(scene: Scene, node_id: str) -> Lines:
         titled("Disk", *_disk(found, scene)),
         titled("Inodes", Cell(disk_bar(found.inodes_free_pct), disk_tone(found.inodes_free_pct))),
         titled("Collected", *_collected(found, scene)),
-        *_plain(words[1:]),
+        *plain(words[1:]),
         *_drain(found, scene),
     )
 
@@ -209,7 +206,7 @@ def _disk(found: NodeView, scene: Scene) -> tuple[Cell, ...]:
     if left is not None:
         parts.append(Cell(t("full in {time}", time=span(left)), Tone.WARN))
     went = spark(scene.model.beside.trends.room(found.node_id))
-    return _dotted((*parts, Cell(went, Tone.QUIET)) if len(went) > 1 else parts)
+    return dotted((*parts, Cell(went, Tone.QUIET)) if len(went) > 1 else parts)
 
 
 def _collected(found: NodeView, scene: Scene) -> tuple[Cell, ...]:
@@ -227,7 +224,7 @@ def _collected(found: NodeView, scene: Scene) -> tuple[Cell, ...]:
         words = t("no. {number} {age} ago: {size} of {what}", number=made.number, age=age, size=freed, what=what)
         parts.append(Cell(words))
         parts += [cell(made.problem, Tone.BAD)] if made.problem else []
-    return _dotted(parts)
+    return dotted(parts)
 
 
 def _drain(found: NodeView, scene: Scene) -> Lines:
@@ -235,61 +232,10 @@ def _drain(found: NodeView, scene: Scene) -> Lines:
     live = [each for each in every if each.node_id == found.node_id and each.state.live]
     if live:
         return tuple(
-            titled("Drain", *_dotted((state_cell(each), Cell(progress(each)), cell(each.summary)))) for each in live
+            titled("Drain", *dotted((state_cell(each), Cell(progress(each)), cell(each.summary)))) for each in live
         )
     plan = scene.model.beside.of(topics.plan(found.name)).get(found.name)
     return tuple((each,) for each in plan_lines(plan)) if plan is not None else ()
-
-
-def app(scene: Scene, app_id: str) -> Lines:
-    """One app: how it stands, what it uses, how its last jobs went, and how to look into it."""
-    found = row_of(scene.model, app_id)
-    lead: tuple[Cell, ...] = (Cell(t("app {app}", app=line(app_id)), Tone.STRONG),)
-    if found is not None:
-        where = t("on {node}", node=found.node_name or t("no node"))
-        user = t("user {user}", user=found.user_id or t("unknown"))
-        named = (cell(found.app_name),) if found.app_name else ()
-        lead = (app_state(found), *lead, *named, cell(user), cell(where))
-    used: AppStats | None = scene.model.beside.of(topics.app_stats(app_id)).get(app_id)
-    return (
-        _dotted(lead),
-        *(((cell(why(found), Tone.WARN),),) if found is not None and why(found) else ()),
-        *((titled("Uses", *_dotted(_use(used))),) if used is not None else ()),
-        *((titled("Address", cell(found.url or found.repo_ssh_url)),) if found and found.repo_ssh_url else ()),
-        titled("Jobs", *_history(scene, app_id)),
-        *_plain(line(_pending(each)) for each in (found.operations if found is not None else ())),
-        titled("Look", Cell(line(f"funai app-logs {app_id} -f · funai app-stats {app_id} · funai app-shell {app_id}"))),
-    )
-
-
-def _pending(each: OperationView) -> str:
-    why_not = each.message or each.state.value
-    return t("{kind} waits on node {node}: {why}", kind=each.kind.value, node=each.node_id, why=why_not)
-
-
-def _use(used: AppStats) -> tuple[Cell, ...]:
-    cpu = "–" if used.cpu_pct is None else f"{used.cpu_pct:.0f}%"
-    return (
-        Cell(f"CPU {cpu}"),
-        Cell(memory(used)),
-        Cell(t("wrote {size}", size=size(used.disk_bytes))),
-        Cell(processes(used)),
-        Cell(t("running") if used.running else t("not running"), Tone.GOOD if used.running else Tone.WARN),
-    )
-
-
-def _history(scene: Scene, app_id: str) -> tuple[Cell, ...]:
-    found: Iterable[JobView] = scene.model.beside.of(topics.app_jobs(app_id)).values()
-    newest = sorted(found, key=lambda each: (each.created_at, each.id), reverse=True)[:_HISTORY]
-    newest = [scene.model.jobs.get(each.id, each) for each in newest]
-    parts = [
-        Cell(
-            f"{status_cell(each.status).text[0]} {short(each.id)} {span(jobs.spent(each, scene.now))}",
-            status_cell(each.status).tone,
-        )
-        for each in newest
-    ]
-    return _dotted(parts or (Cell(t("none known"), Tone.QUIET),))
 
 
 def runner(scene: Scene, runner_id: str) -> Lines:
@@ -299,13 +245,13 @@ def runner(scene: Scene, runner_id: str) -> Lines:
         return ((Cell(t("Runner {runner} is no more.", runner=line(runner_id)), Tone.WARN),),)
     words = runners.sheet(found, scene)
     labels = t("labels {names}", names=", ".join(found.labels)) if found.labels else t("no labels")
-    return (*_plain((words[0], line(labels), words[2] if len(words) > 2 else "")), *_work(scene, runner_id))
+    return (*plain((words[0], line(labels), words[2] if len(words) > 2 else "")), *_work(scene, runner_id))
 
 
 def _work(scene: Scene, runner_id: str) -> Lines:
     """Each job it holds, with its stage and its lease."""
     return tuple(
-        _dotted(
+        dotted(
             (
                 Cell(t("job {job}", job=short(each.id)), Tone.STRONG),
                 cell(t("app {app}", app=each.app_id)),
@@ -326,7 +272,7 @@ def drain(scene: Scene, drain_id: str) -> Lines:
     over = f", {t('over {age} ago', age=span(ended))}" if found.finished_at else ""
     by = t("drain {number} by {actor}, began {age} ago", number=found.id, actor=found.actor, age=span(began))
     return (
-        _dotted((state_cell(found), cell(t("node {name}", name=found.node), Tone.STRONG), Cell(progress(found)))),
+        dotted((state_cell(found), cell(t("node {name}", name=found.node), Tone.STRONG), Cell(progress(found)))),
         (cell(f"{by}{over}, {t('{count} at a time', count=found.max_parallel)}"),),
         (cell(found.summary),),
     )

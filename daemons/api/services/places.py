@@ -5,10 +5,13 @@ API processes. A place is given back when the app is stopped; places of apps tha
 deployment failed or was cancelled) are found by asking the control plane, only when somebody needs one.
 """
 
+from contextlib import suppress
+
+from daemons.api.domain.access import NotFound
 from daemons.api.domain.apps import FRESH_PLACE_MS, App, AppLimit, live
 from daemons.api.ports import AppStore, DeployPlane
 from daemons.api.services.attempts import attempts
-from protocol.api import MOST_LIVE_APPS
+from protocol.api import MOST_APPS, MOST_LIVE_APPS
 
 #: All that the control plane keeps of an app, also after a burst of orders that superseded each other.
 _HISTORY = 200
@@ -32,6 +35,13 @@ class Places:
                 f"{MOST_LIVE_APPS} apps are deploying or running, or were seconds ago ({others}); stop one first"
             )
         return taken_at
+
+    async def count(self, app: App) -> None:
+        """An app that was deployed at the control plane itself, without asking here, holds a place from then on,
+        although that may be one too many."""
+        if app.live_since is None:
+            with suppress(NotFound):
+                await self._apps.take_place(app, MOST_APPS)
 
     async def leave(self, app: App, taken_at: int) -> None:
         """Give back a place that was taken for nothing, unless the app had it before."""

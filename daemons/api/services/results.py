@@ -5,7 +5,7 @@ import logging
 from datetime import datetime
 from typing import Final
 
-from daemons.api.domain.apps import Result
+from daemons.api.domain.apps import App, Result
 from daemons.api.ports import AppStore, Learned, PlaneError, ResultStore
 from daemons.api.services.places import Places
 from protocol.jobs import JobStatus, JobType, JobView
@@ -37,23 +37,23 @@ class Results:
         learned = await self._results.learn(told.id, app_id, _result(told))
         about = {"job_id": job.id, "app_id": app_id, "status": job.status.value, "became": learned.value}
         logger.info("was told how a job ended", extra=about)
-        if learned is Learned.NEWEST and job.status is not JobStatus.SUCCEEDED:
-            await self._free_place(app_id)
+        app = await self._apps.app(app_id) if learned is Learned.NEWEST else None
+        if app is not None and job.status is JobStatus.SUCCEEDED:
+            await self._places.count(app)
+        elif app is not None:
+            await self._free_place(app)
         return ResultTaken(id=told.id, repeated=learned is Learned.REPEATED, newest=learned is Learned.NEWEST)
 
     async def tidy(self) -> None:
         """Forget which deliveries were taken days ago."""
         await self._results.forget(_KEPT_MS)
 
-    async def _free_place(self, app_id: int) -> None:
-        app = await self._apps.app(app_id)
-        if app is None:
-            return
+    async def _free_place(self, app: App) -> None:
         try:
             async with asyncio.timeout(_PLACES_SECONDS):
                 await self._places.reconsider(app)
         except (PlaneError, TimeoutError) as error:
-            logger.info("a place is looked at later", extra={"app_id": app_id, "error": str(error)})
+            logger.info("a place is looked at later", extra={"app_id": app.id, "error": str(error)})
 
 
 def _of_no_account(job: JobView) -> bool:

@@ -142,6 +142,23 @@ async def test_the_place_of_an_app_whose_deployment_failed_is_free_without_askin
     assert await live_since(api) is None
 
 
+async def test_what_was_deployed_at_the_control_plane_itself_counts_from_then_on(api: Api) -> None:
+    """As `funai rollback` does it: nobody asked for a place, and the app runs."""
+    await api.owner.create_app()
+    assert await live_since(api) is None
+    await tell(api, told(1, JobStatus.SUCCEEDED))
+    held = await live_since(api)
+    assert held is not None
+    await tell(api, told(2, JobStatus.SUCCEEDED))
+    assert await live_since(api) == held, "who has a place keeps it as it is"
+    others = [str((await api.owner.create_app()).id) for _ in range(3)]
+    for app_id in others[:2]:
+        await api.owner.deploy(app_id)
+    with pytest.raises(Refused) as refused:
+        await api.owner.deploy(others[2])
+    assert refused.value.reason == "app_limit" and APP in str(refused.value)
+
+
 async def test_the_place_of_an_app_with_a_job_on_its_way_is_kept(api: Api) -> None:
     await api.owner.create_app()
     await api.owner.deploy(APP)

@@ -5,6 +5,8 @@ import pytest
 from daemons.api.domain.access import Subject
 from daemons.api.domain.forwarding import PREFIX, call_of
 from daemons.api.domain.rules import RULES, Named, Rule, forwarded, row_of
+from protocol.pushes import PUSHES_PATH
+from protocol.webhooks import RESULTS_PATH
 
 PEOPLE = {Rule.USER, Rule.SESSION}
 AUTH = "/api/fun-ai/auth"
@@ -45,6 +47,19 @@ def test_a_row_fits_its_path(route: tuple[str, str]) -> None:
 def test_what_has_a_rule_is_passed_on(route: tuple[str, str]) -> None:
     method, path = route[0], route[1].replace("{upload}", "0f0f")
     assert call_of(method, path, Subject(1)).path == path.removeprefix(PREFIX)
+
+
+def test_no_token_of_machines_opens_what_goes_on_for_long() -> None:
+    """Who is no person is not looked up again: what they open is over when it is answered. A stream does not belong
+    here, nor a terminal."""
+    machines = {Rule.NODE, Rule.GATEWAY, Rule.SIGNED}
+    assert {path for (_, path), row in RULES.items() if row.rule in machines} == {
+        "/api/fun-ai/admin/workspace-nodes/heartbeat",
+        "/api/fun-ai/internal/gateway/domains",
+        f"{PREFIX}/internal/gateway/node",
+        PUSHES_PATH,
+        RESULTS_PATH,
+    }
 
 
 def test_a_head_is_as_open_as_its_get() -> None:

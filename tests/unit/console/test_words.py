@@ -15,6 +15,7 @@ from rich.cells import cell_len
 from textual.binding import BindingsMap
 
 import console
+import console.live.views.app_panels
 import console.live.views.panels
 import console.live.views.workspace_panels
 from console.live.actions.registry import ACTIONS
@@ -119,7 +120,8 @@ def actions() -> set[str]:
 def panels() -> set[str]:
     """What the lines above tables begin with."""
     found = set()
-    sources = (console.live.views.panels.__file__, console.live.views.workspace_panels.__file__)
+    views = console.live.views
+    sources = (str(each.__file__) for each in (views.panels, views.app_panels, views.workspace_panels))
     trees = (ast.parse(Path(source).read_text("utf-8")) for source in sources)
     for node in (each for tree in trees for each in ast.walk(tree)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "titled":
