@@ -114,7 +114,7 @@ PROBLEMS: Final[Problems] = {
 }
 
 #: Whoever calls may be anybody: where databases are, and as whom, is for the log.
-_VEILED: Final = {
+_VEILED: Final[Mapping[type[Exception], str]] = {
     DatabaseUnavailable: "the database does not answer now, try again in a moment; operators: the log of this API says "
     "why"
 }
