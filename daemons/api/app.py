@@ -124,6 +124,12 @@ PROBLEMS: Final[Problems] = {
     DatabaseUnavailable: (503, ErrorReason.UNAVAILABLE),
 }
 
+#: Whoever calls may be anybody: where databases are, and as whom, is for the log.
+_VEILED: Final[Mapping[type[Exception], str]] = {
+    DatabaseUnavailable: "the database does not answer now, try again in a moment; operators: the log of this API says "
+    "why"
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -214,7 +220,8 @@ def _behind_doors(parts: Parts, who: AccountsOfApi, metrics: Metrics, admin: Gat
     nodes, gateways = workspace_gates(parts.workspaces)
     gates = Gates(user_gates(parts.user_tokens), admin, nodes, gateways)
     doors, origins = who.doors(Access(trusted_proxies=parts.trusted_proxies), gates), Origins(parts.accounts.origins)
-    middlewares = [metrics.middleware(), problem_middleware(PROBLEMS), origins.middleware(), doors.middleware()]
+    problems = problem_middleware(PROBLEMS, veiled=_VEILED)
+    middlewares = [metrics.middleware(), problems, origins.middleware(), doors.middleware()]
     app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY_BYTES)
     app.on_response_prepare.append(origins.mark)
     app.on_cleanup.append(who.close)

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import structlog
@@ -51,8 +52,11 @@ def as_detail(status: int, message: str, reason: ErrorReason, data: object) -> w
     return bare(body | {"data": data} if data is not None else body, status=status)
 
 
-def problem_middleware(problems: Problems, refusal: Refusal = in_envelope) -> Any:
-    """Turn every exception of a handler into an answer; cancellation passes through."""
+def problem_middleware(
+    problems: Problems, refusal: Refusal = in_envelope, veiled: Mapping[type[Exception], str] = MappingProxyType({})
+) -> Any:
+    """Turn every exception of a handler into an answer; cancellation passes through. The own words of those that are
+    `veiled` are for the log alone, and these are told."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -68,7 +72,7 @@ def problem_middleware(problems: Problems, refusal: Refusal = in_envelope) -> An
                 reason = HTTP_REASONS.get(error.status, ErrorReason.INTERNAL)
                 response = refusal(error.status, _said(error), reason, None)
             except Exception as error:  # noqa: BLE001 - the edge: everything below is answered here
-                response = _mapped(request, error, problems, refusal)
+                response = _mapped(request, error, problems, _veiling(refusal, error, veiled))
         if not response.prepared:
             response.headers.setdefault(REQUEST_ID, request_id)
         if request.content.exception() is not None:
@@ -83,6 +87,13 @@ def _leave_rest(request: web.Request, response: web.StreamResponse) -> None:
     traceback."""
     response.force_close()
     request.content.feed_eof()
+
+
+def _veiling(refusal: Refusal, error: Exception, veiled: Mapping[type[Exception], str]) -> Refusal:
+    told = next((veiled[kind] for kind in type(error).__mro__ if kind in veiled), None)
+    if told is None:
+        return refusal
+    return lambda status, _message, reason, data: refusal(status, told, reason, data)
 
 
 def _said(error: web.HTTPException) -> str:

@@ -1,6 +1,7 @@
 """The deploy control plane over HTTP."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
@@ -15,6 +16,8 @@ from protocol.jobs import CreateJob, JobPayload, JobType, JobView, OnConflict, R
 from protocol.operations import OperationState
 from protocol.releases import ReleasePage, RollbackApp, RollbackJob
 from protocol.running import AppLogQuery
+
+logger = logging.getLogger(__name__)
 
 _AT_ONCE: Final = 8
 _PAGE: Final = 200
@@ -41,6 +44,9 @@ _BY_STATUS: Final[Mapping[int, type[ports.PlaneRefused]]] = {
 UNREACHABLE: Final = (
     "the deploy control plane cannot be asked now, try again in a minute; operators: check that it runs at the "
     "address in DEPLOY_PROXY_BASE_URL"
+)
+_CANNOT: Final = (
+    "the deploy control plane cannot serve now, try again in a minute; operators: the log of this API has its words"
 )
 _MISTRUSTED: Final = (
     "the deploy control plane does not admit this API; operators: DEPLOY_PROXY_AUTH_SHARED_SECRET must be the same in "
@@ -175,5 +181,7 @@ def refusal(error: Refused) -> ports.PlaneError:
     if kind is not None:
         return kind(str(error))
     if error.status >= 500 or error.status == 429:
-        return ports.PlaneUnreachable(f"the deploy control plane cannot serve now: {error}")
+        # Its own words may name its database.
+        logger.warning("the control plane cannot serve", extra={"status": error.status, "error": str(error)})
+        return ports.PlaneUnreachable(_CANNOT)
     return ports.PlaneRefused(str(error))

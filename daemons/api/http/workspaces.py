@@ -90,8 +90,8 @@ class WorkspaceRoutes:
         upgrades = request.method == "GET" and request.headers.get("Upgrade", "").casefold() == "websocket"
         call = call_of(request.method, request.raw_path, who, upgrades=upgrades)
         how = carriage(call, request.content_type, has_body=request.body_exists)
-        given = _length(request)
-        length = _QUICK_BYTES + 1 if given is None else given
+        long = _length(request)
+        length = _QUICK_BYTES + 1 if long is None else long
         with self._ways.counted(who, long=how is Carriage.DOCUMENT and length > _QUICK_BYTES):
             document, app_id = await self._document(request, call, who) if how is Carriage.DOCUMENT else (None, None)
             until = asyncio.get_running_loop().time() + _MOVING_SECONDS
@@ -104,7 +104,7 @@ class WorkspaceRoutes:
                     return told
                 order = _order(request, call, who, way[0])
                 if how is Carriage.STREAM:
-                    order = _with(order, _pieces(request), given)
+                    order = _with(order, _pieces(request), long)
                 elif document:
                     order = _with(order, document, None)
                 try:

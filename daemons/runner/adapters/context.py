@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from daemons.runner.adapters.project_files import DOCKERFILE, IGNORE_FILE, recipe, write_new
-from daemons.runner.domain.dockerfile import images_by_id, images_of_others
+from daemons.runner.domain.dockerfile import images_by_id, images_of_others, unread_images
 from daemons.runner.domain.failures import WorkFailed
 from daemons.runner.domain.ignore import Ignore, parse
 from daemons.runner.domain.projects import BaseImages
@@ -65,6 +65,13 @@ class Contexts:
             raise _refused(f"the build context could not be packed: {error.strerror or error}") from error
         finally:
             stop.set()
+        if unread := unread_images(packed.text, self._arguments):
+            raise WorkFailed(
+                JobReason.BUILD_FAILED,
+                f"the Dockerfile names an image in a way that is not read before the build: {unread[0][:200]}",
+                advice="Write the name out, or as ${NAME} or ${NAME:-default} of an ARG with a plain value before the "
+                "first FROM.",
+            )
         if ids := images_by_id(packed.text, self._arguments):
             raise WorkFailed(
                 JobReason.BUILD_FAILED,

@@ -15,11 +15,14 @@ from yarl import URL
 
 from daemons.api.domain.forwarding import PREFIX
 from protocol.headers import WORKSPACE_GATEWAY_TOKEN
-from tests.http.api.conftest import GATEWAY, OWNER, Api
+from tests.http.api.conftest import GATEWAY, OWNER, Api, serving
 from tests.http.api.test_forwarding import FILES, MINE, heard, own_app
 from tests.http.api.test_slugs import published, take
 from tests.support.eventually import eventually
+from tests.support.moving_address import MovingAddress
 from tests.support.workspace_calls import FilesNode, files_node
+
+LOGIN, SOMEBODY = "/api/fun-ai/auth/login", {"userName": "somebody", "password": "a wrong password"}
 
 
 @pytest.fixture
@@ -161,3 +164,21 @@ async def test_nobody_deploys_an_image_by_a_part_of_its_id(api: Api, image: str)
     await api.owner.create_app()
     answer = await api.raw.post("/api/fun-ai/deploy/job/create?appId=20001", json={"image": image}, headers=MINE)
     assert (answer.status_code, answer.json()["data"]) == (400, {"fields": ["image"]})
+
+
+@pytest.mark.real
+async def test_nobody_learns_where_the_database_is(
+    mysql_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    parts = urlsplit(mysql_url)
+    async with MovingAddress(parts.port or 0).listening() as address:
+        moved = parts._replace(netloc=parts.netloc.replace(f":{parts.port}", f":{address.port}")).geturl()
+        async with serving(tmp_path, database_url=moved) as api:
+            address.move(1)
+            for method, path, body in (("GET", "/api/fun-ai/user/me", None), ("POST", LOGIN, SOMEBODY)):
+                answer = await api.raw.request(method, path, json=body, headers=MINE)
+                assert (answer.status_code, answer.json()["reason"]) == (503, "unavailable")
+                told = (str(address.port), parts.path.strip("/"), str(parts.username), "pymysql", "OperationalError")
+                assert not [word for word in told if word in answer.text], answer.text
+    logged = [getattr(record, "error", "") for record in caplog.records if record.message == "a request failed"]
+    assert logged and all(str(address.port) in words for words in logged)

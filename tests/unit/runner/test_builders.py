@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from daemons.runner.adapters.buildah import half_made, made_before
 from daemons.runner.adapters.cgroups import Limits
 from daemons.runner.domain.builders import BuilderKind, NoBuilder, choose_builder
-from daemons.runner.domain.dockerfile import base_images, images_by_id, images_of_others
+from daemons.runner.domain.dockerfile import base_images, images_by_id, images_of_others, unread_images
 
 AUTO, ENGINE, BUILDAH = BuilderKind.AUTO, BuilderKind.ENGINE, BuilderKind.BUILDAH
 
@@ -79,6 +79,56 @@ OWN = "r:5000/n/u1-app7"
 )
 def test_images_of_other_apps_are_found(text: str, others: tuple[str, ...]) -> None:
     assert images_of_others(text, {}, OWN) == others
+
+
+#: Each of these was built from the other app's image by an engine.
+HIDDEN = [
+    "# a comment \\\nFROM n/u2-app9\n",
+    "RUN a \\\n  # b\nFROM n/u2-app9\n",
+    "FRO\\\nM n/u2-app9\n",
+    "FROM n/u2-a\\\npp9\n",
+    "# escape=`\nFROM `\n n/u2-app9\n",
+    "\ufeffFROM n/u2-app9\n",
+    "ARG A=u2-app9 B=1\nFROM n/$A\n",
+    "ARG X='u2-app9'\nFROM n/$X\n",
+    "FROM --a=b --platform=x n/u2-app9\n",
+    "FROM\\\n n/u2-app9 AS\\\n x\n",
+]
+UNREAD = [
+    "ARG X=1\nFROM n/u2-${X:+app9}\n",
+    "ARG X=u2-app9x\nFROM n/${X%x}\n",
+    'FROM "n/u2-app9"\n',
+    "FROM 'n/u2-app9' AS x\n",
+    "FROM n/u2-\\app9\n",
+    "ARG Y\nARG X=${Y:-u2-app9}\nFROM n/$X\n",
+    "ARG X=u2-\\app9\nFROM n/${X}\n",
+    'FROM a\nCOPY --from="n/u2-app9" / /\n',
+    "FROM a\nRUN --mount=type=bind,from='n/u2-app9',target=/x true\n",
+]
+
+
+@pytest.mark.parametrize("text", HIDDEN)
+def test_no_way_of_writing_hides_an_image(text: str) -> None:
+    assert "n/u2-app9" in images_of_others(text, {}, OWN)
+
+
+@pytest.mark.parametrize("text", UNREAD)
+def test_names_that_only_a_build_resolves_are_told(text: str) -> None:
+    assert unread_images(text, {}) and not images_of_others(text, {}, OWN)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FROM --platform=$BUILDPLATFORM node:20 AS build\nCOPY --from=build --chown=1:1 /a /b\n",
+        'ARG V=20\nARG REG="r:5000" NS=n\nFROM ${REG}/${NS}/node:${V}-slim\nRUN x --from=$(y) "from=z"\n',
+        "FROM python:3\nRUN python - <<EOF\nfrom os import path\nEOF\n",
+        'FROM a\nRUN psql -c "select 1 \\\n  FROM users WHERE a"\n',
+        "FROM a\nRUN --mount=type=cache,target=/root/.npm npm ci\n",
+    ],
+)
+def test_what_people_write_is_read(text: str) -> None:
+    assert unread_images(text, {}) == ()
 
 
 @pytest.mark.parametrize(

@@ -172,6 +172,13 @@ async def test_the_image_of_another_app_is_no_base(tmp_path: Path) -> None:
         await CONTEXTS.pack(order(tmp_path, {"Dockerfile": "FROM n/u2-app9:1\n"}), Lines())
 
 
+async def test_a_base_that_only_a_build_could_name_is_refused(tmp_path: Path) -> None:
+    hidden = "ARG X=1\nFROM n/u2-${X:+app9}\n"
+    with pytest.raises(WorkFailed, match=r"not read before the build: n/u2-\$\{X:\+app9\}") as failed:
+        await CONTEXTS.pack(order(tmp_path, {"Dockerfile": hidden}), Lines())
+    assert "Write the name out" in (failed.value.advice or "")
+
+
 async def test_an_id_is_no_name_of_a_base(tmp_path: Path) -> None:
     with pytest.raises(WorkFailed, match="names 3f2a91, which may be the id of an image and not its name") as failed:
         await CONTEXTS.pack(order(tmp_path, {"Dockerfile": "FROM 3f2a91\n"}), Lines())
