@@ -188,6 +188,7 @@ async def leave(pilot: Pilot[None], app: ConsoleApp) -> None:
     await pilot.press("escape", "1", "home", *(["minus"] if app.main.table.marks.keys else []))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(_PARTS))
 async def test_everything_can_be_read(console: Made, part: int) -> None:
     app, plane, _ = console

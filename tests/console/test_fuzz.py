@@ -12,5 +12,6 @@ def made(plane: Plane, clock: SetClock) -> ConsoleApp:
     return console(plane, clock)
 
 
+@pytest.mark.slow
 async def test_random_keys_raise_nothing(made: ConsoleApp, plane: Plane, clock: SetClock) -> None:
     assert await fuzz(made, plane, clock, 400, 1) >= 400

@@ -292,7 +292,8 @@ async def served(asked: WorkspaceSettings, add: Callable[[Wiring], object], port
         client_max_size=16 * 1024 * 1024,
     )
     add(Wiring(app, access, signer, asked))
-    runner = web.AppRunner(app)
+    # Who goes away in the middle of a body is read on for ten seconds otherwise.
+    runner = web.AppRunner(app, shutdown_timeout=1)
     with contracted(app, "workspace"):
         await runner.setup()
         try:

@@ -17,6 +17,7 @@ async def test_the_contract_is_served_and_what_it_guards_is_closed() -> None:
         await cases.shown(served)
 
 
+@pytest.mark.slow
 async def test_no_request_gets_an_answer_that_the_contract_lacks(tmp_path: Path, pytestconfig: pytest.Config) -> None:
     async with agent_served() as served:
         await cases.kept(served, tmp_path, pytestconfig.getoption("--fuzzed"))

@@ -43,6 +43,7 @@ async def test_the_contract_is_served_and_what_it_guards_is_closed(tmp_path: Pat
         await cases.shown(served)
 
 
+@pytest.mark.slow
 async def test_no_request_gets_an_answer_that_the_contract_lacks(tmp_path: Path, pytestconfig: pytest.Config) -> None:
     async with api_served(tmp_path) as served:
         await cases.kept(served, tmp_path, pytestconfig.getoption("--fuzzed"))

@@ -18,6 +18,7 @@ async def test_the_contract_is_served_and_what_it_guards_is_closed(docker_url: s
         await cases.shown(served)
 
 
+@pytest.mark.slow
 @pytest.mark.real
 async def test_no_request_gets_an_answer_that_the_contract_lacks(
     docker_url: str, tmp_path: Path, pytestconfig: pytest.Config
