@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from console.cli.actions import ConfigOption, FollowOption, ImageOption, RefOption, config_of, started
+from console.cli.databases import db
 from console.cli.listing import list_view
 from console.cli.operations import NodeOption
 from console.cli.outcome import USAGE, Failure, run
@@ -114,3 +115,4 @@ def stop(app_id: AppArgument, output: OutputOption = Output.TABLE) -> None:
 
 group.command()(releases)
 group.command("logs")(app_logs)
+group.command("db")(db)
