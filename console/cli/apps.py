@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from console.cli.actions import ConfigOption, FollowOption, ImageOption, RefOption, config_of, started
+from console.cli.databases import db
 from console.cli.listing import list_view
 from console.cli.one_app import delete, show
 from console.cli.operations import NodeOption
@@ -118,3 +119,4 @@ group.command()(show)
 group.command()(delete)
 group.command()(releases)
 group.command("logs")(app_logs)
+group.command("db")(db)

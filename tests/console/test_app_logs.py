@@ -18,17 +18,18 @@ from protocol.running import OutputStream
 from tests.console.plane_server import AGENT, Served, payload, served
 from tests.console.test_one_shot import ROOT, clean, funai
 from tests.support.agent_served import AgentServed, agent_served
+from tests.support.mongo_twin import TwinDatabases
 
 
 @contextmanager
-def node() -> Iterator[tuple[AgentServed, asyncio.AbstractEventLoop, str]]:
-    """An agent in a thread of its own, with app 20001 on it."""
+def node(databases: TwinDatabases | None = None) -> Iterator[tuple[AgentServed, asyncio.AbstractEventLoop, str]]:
+    """An agent in a thread of its own, with app 20001 on it; with `databases` it has a database server."""
     loop = asyncio.new_event_loop()
     ready, stop = threading.Event(), asyncio.Event()
     found: list[tuple[AgentServed, str]] = []
 
     async def serve() -> None:
-        async with agent_served(AGENT) as agent:
+        async with agent_served(AGENT, None, databases) as agent:
             container = await agent.deploy("20001", "1", 1)
             await agent.outputs.write(container, "one\n", "two\n")
             await agent.outputs.write(container, "\x1b[2Jwarned\n", stream=OutputStream.STDERR)

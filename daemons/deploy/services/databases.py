@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 #: Each may hold an answer of eight mebibytes.
 _MOST: Final = 16
+#: Of one user, however many apps they have.
 _MOST_OF_ONE: Final = 4
 _RECORD_SECONDS: Final = 3.0
 _OPERATOR: Final = "admin"
@@ -58,8 +59,8 @@ class Databases:
         audit log before they are asked for, operators' looks before they are answered. Raises BadDocument,
         SystemCollection, QueryRefused, AppNotPlaced, NoSeat, DatabaseError, StoreUnavailable."""
         await asyncio.to_thread(admit, question)
-        with self._seats.take(f"app {app_id}"):
-            place = await self._place(app_id, user_id)
+        place = await self._place(app_id, user_id)
+        with self._seats.take(f"user {place.app.user_id}"):
             deed = Deed(str(uuid4()), app_id, place.app.user_id, place.node, actor, question)
             if type(question) in ANSWERS:
                 return await self._changed(place, deed)

@@ -315,7 +315,7 @@ async def test_an_answer_to_another_question_leaves_a_change_in_doubt(world: Wor
     assert [entry.change for entry in await world.audited()] == ["asked", "unknown"]
 
 
-async def test_questions_about_one_app_are_bounded(world: World) -> None:
+async def test_questions_about_one_users_apps_are_bounded(world: World) -> None:
     stranger = Stranger()
     async with listening(stranger) as url:
         await world.plane.beat(agentBaseUrl=url)
@@ -324,5 +324,6 @@ async def test_questions_about_one_app_are_bounded(world: World) -> None:
             await eventually(stranger.is_crowded)
             answer = await world.plane.call("GET", f"{_BASE}/collections", role="api")
             assert (answer.status_code, answer.json()["reason"]) == (429, "rate_limited")
+            assert "of user 1 already" in answer.json()["message"]
             stranger.let_go.set()
     assert [task.result().status_code for task in waiting] == [200] * 4
