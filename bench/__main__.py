@@ -30,6 +30,7 @@ BENCHES = (
     "console",
     "logview",
     "forwarding",
+    "entry",
     "websockets",
     "workspaces",
 )

@@ -34,7 +34,7 @@ CONNECTIONS = 32
 APP = "5000"
 
 #: An app that does nothing but answer, so that the gateway is what is measured.
-_ECHO = """
+ECHO = """
 global
     maxconn 2000
     nbthread 1
@@ -44,7 +44,7 @@ defaults
     timeout client 60s
     timeout server 60s
 """
-_ANSWER = """
+ANSWER = """
 frontend {name}
     bind 127.0.0.1:{port}
     http-request return status 200 content-type text/plain string {name}
@@ -80,8 +80,8 @@ def bench(folder: Path) -> Iterator[Bench]:
         raise SystemExit("haproxy is not installed")
     port, static, bare, targets = free_port(), free_port(), free_port(), (free_port(), free_port())
     names = ("a", "b")
-    answers = "".join(_ANSWER.format(name=name, port=target) for name, target in zip(names, targets, strict=True))
-    (folder / "apps.cfg").write_text(_ECHO + answers)
+    answers = "".join(ANSWER.format(name=name, port=target) for name, target in zip(names, targets, strict=True))
+    (folder / "apps.cfg").write_text(ECHO + answers)
     gateway = Gateway("127.0.0.1", port, folder / "routes.map", folder / "admin.sock")
     config = folder / "haproxy.cfg"
     gateway.map_path.write_text("".join(f"{app} 127.0.0.1:{targets[0]}\n" for app in range(ROUTES)))

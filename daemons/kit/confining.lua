@@ -33,8 +33,9 @@ local function confined(cookie, prefix)
 end
 
 core.register_action("confine", { "http-res" }, function(txn)
-    -- On a host of its own a preview has all paths.
-    local prefix = txn:get_var("txn.prefix") or (txn:get_var("txn.own") and "")
+    -- On a host of its own a preview, or an app, has all paths.
+    local whole = txn:get_var("txn.own") or txn:get_var("txn.hosted")
+    local prefix = txn:get_var("txn.prefix") or (whole and "")
     local cookies = txn.http:res_get_headers()["set-cookie"]
     txn.http:res_del_header("set-cookie")
     local number = 0

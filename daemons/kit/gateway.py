@@ -95,6 +95,11 @@ class Gateway:
         return self.map_path.with_name("notices.map")
 
     @property
+    def domains_path(self) -> Path:
+        """The list of hosts of apps' own, as the API tells it."""
+        return self.map_path.with_name("domains.map")
+
+    @property
     def pages_path(self) -> Path:
         """The map from names of pages to their text."""
         return self.map_path.with_name("pages.map")
@@ -143,6 +148,7 @@ def _entry_parts(gateway: Gateway) -> dict[str, str]:
     if gateway.services is not None:
         pages_path = _path(gateway.pages_path, "map of pages")
         found |= haproxy_entry.parts(gateway.services, pages_path, gateway.tunnel_seconds)
+        found["frontend"] = haproxy_entry.hosts(gateway.domains_path) + found["frontend"]
     return {f"entry_{place}": found[place] for place in ("frontend", "ways", "backends")}
 
 
@@ -198,6 +204,8 @@ def install(gateway: Gateway, config_path: Path) -> None:
     text, parking = render(gateway), render_parking(gateway)
     for path in (config_path, gateway.map_path, gateway.socket_path):
         path.parent.mkdir(parents=True, exist_ok=True)
+    if not gateway.domains_path.exists():
+        gateway.domains_path.write_text("# 0 domains\n", encoding="utf-8")
     for path in (gateway.map_path, gateway.notices_path):
         path.touch(mode=0o644, exist_ok=True)
     gateway.pages_path.write_text(pages(), encoding="utf-8")

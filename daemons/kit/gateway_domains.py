@@ -5,6 +5,7 @@ is refused: a gateway that was told of it would lead visitors of the missing hos
 """
 
 import re
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,15 +56,25 @@ def checked(domains: Sequence[AppDomain], name: str, below: str | None) -> Seque
 
 
 def with_certificates(domains: Sequence[AppDomain], folder: Path, *, key_apart: bool) -> Sequence[AppDomain]:
-    """With the files `HOST.pem` in this folder and, apart, `HOST.key`, where they are."""
+    """With the files `HOST.pem` in this folder and, apart, `HOST.key`, where they are and fit each other."""
     return [_with_certificate(domain, folder, key_apart=key_apart) for domain in domains]
 
 
 def _with_certificate(domain: AppDomain, folder: Path, *, key_apart: bool) -> AppDomain:
     certificate, key = folder / f"{domain.host}.pem", folder / f"{domain.host}.key"
-    if not certificate.is_file() or (key_apart and not key.is_file()):
+    if not _usable(certificate, key if key_apart else None):
         return domain
     return AppDomain(domain.host, domain.app_id, certificate, key if key_apart else None)
+
+
+def _usable(certificate: Path, key: Path | None) -> bool:
+    """Whether a gateway would take them: it refuses its whole configuration for one that it cannot read."""
+    try:
+        # The password of a key that has one is nobody's here.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=str)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _domain(path: Path, number: int, line: str) -> AppDomain:

@@ -59,21 +59,27 @@ ping:
 def main(arguments: Sequence[str]) -> int:
     """Do what the command line says. Exit code 78 (EX_CONFIG) for what a gateway would misread, with the reason on
     standard error."""
-    parser = _parser()
-    told = parser.parse_args(arguments)
+    made = parser("funai gateway render", __doc__)
+    told = made.parse_args(arguments)
     try:
-        reason = _NOT.get((told.kind, told.role))
-        if reason is not None:
-            raise Misconfigured(reason)
-        _KINDS[told.kind](told)
+        write(told)
     except Misconfigured as error:
-        sys.stderr.write(f"{parser.prog}: {error}\n")
+        sys.stderr.write(f"{made.prog}: {error}\n")
         return os.EX_CONFIG
     return os.EX_OK
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="funai gateway render", description=__doc__, formatter_class=_Formatter)
+def write(told: Told) -> None:
+    """What `parser` was told. Raises Misconfigured."""
+    reason = _NOT.get((told.kind, told.role))
+    if reason is not None:
+        raise Misconfigured(reason)
+    _KINDS[told.kind](told)
+
+
+def parser(name: str, description: str | None) -> argparse.ArgumentParser:
+    """Of what there is to be said of a gateway."""
+    parser = argparse.ArgumentParser(prog=name, description=description, formatter_class=_Formatter)
     parser.add_argument("--kind", choices=("nginx", "haproxy", "traefik"), required=True)
     parser.add_argument("--role", choices=("entry", "workspace", "runtime"), required=True)
     parser.add_argument("--listen", default="0.0.0.0:80", help="ADDRESS:PORT that visitors come to")
@@ -224,7 +230,9 @@ def _domains(told: Told, *, key_apart: bool) -> tuple[AppDomain, ...]:
     found = with_certificates(found, told.domain_certificates, key_apart=key_apart)
     for domain in found:
         if domain.certificate is None:
-            sys.stderr.write(f"{domain.host} has no certificate in {told.domain_certificates}: not seen by TLS yet\n")
+            sys.stderr.write(
+                f"{domain.host} has no usable certificate in {told.domain_certificates}: not seen by TLS yet\n"
+            )
     return tuple(found)
 
 
@@ -232,7 +240,7 @@ def _token(told: Told, name: str) -> str:
     if told.output is None:
         return _HIDDEN
     token = os.environ.get(name, "")
-    if not token:
+    if not token or token.startswith(_HIDDEN):
         raise Misconfigured(f"{name} is not set; it is what the gateway shows when it asks")
     return token
 

@@ -17,6 +17,12 @@ from daemons.kit.gateway_pages import pages
 _CIPHERS: Final = ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305")
 _SCRIPT: Final = "ways.lua"
 _DOMAINS: Final = "domains.map"
+#: Where the node knows the app of a host, unless that is what was asked for.
+_DOMAIN_PATH: Final = (
+    "    acl own_address path,field(3,/),strcmp(txn.domain) eq 0\n"
+    "    http-request set-path /runtime/%[var(txn.domain)]%[path] if { var(txn.domain) -m found } "
+    "!{ path_beg /runtime/ /apps/ } or { var(txn.domain) -m found } !own_address\n"
+)
 _HERE: Final = files("daemons.kit")
 _SHARED: Final = _HERE.joinpath("haproxy_entry.cfg").read_text(encoding="utf-8")
 _FRONT: Final = Template(_HERE.joinpath("haproxy_front.cfg").read_text(encoding="utf-8"))
@@ -66,6 +72,7 @@ def entrances(networks: tuple[str, ...]) -> str:
         f"{plain}    acl by_entry src {listed}\n"
         "    acl visited req.hdr_ip(x-forwarded-for,-1) -m found\n"
         "    http-request set-var(txn.scheme) str(https) if by_entry { req.fhdr(x-forwarded-proto) -m str https }\n"
+        "    http-request set-var(txn.hosted) bool(true) if by_entry { req.fhdr(x-gateway-hop) -m str domain }\n"
         "    http-request set-src req.hdr_ip(x-forwarded-for,-1) if by_entry visited\n"
     )
 
@@ -145,19 +152,26 @@ def _domains(entry: HaproxyEntry) -> dict[str, str]:
     """What an app's own host adds: it is led to the app, below whose address on the platform its node knows it."""
     if not checked(entry.domains, "", entry.own.host if entry.own else None):
         return {"domains": "", "domain_paths": ""}
-    listed = values.path(entry.folder / _DOMAINS, "folder")
-    return {
-        "domains": (
-            f"    http-request set-var(txn.domain) req.hdr(host),lower,field(1,:),map_str({listed})\n"
-            "    http-request set-var-fmt(txn.asked) r:%[var(txn.domain)] if { var(txn.domain) -m found }\n"
-            "    http-request del-header x-admin-token if { var(txn.domain) -m found }\n"
-        ),
-        "domain_paths": (
-            "    acl own_address path,field(3,/),strcmp(txn.domain) eq 0\n"
-            "    http-request set-path /runtime/%[var(txn.domain)]%[path] if { var(txn.domain) -m found } "
-            "!{ path_beg /runtime/ /apps/ } or { var(txn.domain) -m found } !own_address\n"
-        ),
-    }
+    known = _known_host(entry.folder / _DOMAINS)
+    asked = "    http-request set-var-fmt(txn.asked) r:%[var(txn.domain)] if { var(txn.domain) -m found }\n"
+    # The node is told that the app has the whole host: its cookies need not stay below its address.
+    told = "    http-request set-header X-Gateway-Hop domain if { var(txn.domain) -m found }\n"
+    return {"domains": known + asked, "domain_paths": told + _DOMAIN_PATH}
+
+
+def hosts(listed: Path) -> str:
+    """For the gateway of the one node there is: hosts of apps' own, by a list as the API tells it. What they ask for is
+    the app's from then on, whatever it is called. Raises Misconfigured."""
+    own = "    http-request set-var(txn.hosted) bool(true) if { var(txn.domain) -m found }\n"
+    return _known_host(listed) + own + _DOMAIN_PATH
+
+
+def _known_host(listed: Path) -> str:
+    path = values.path(listed, "list of domains")
+    return (
+        f"    http-request set-var(txn.domain) req.hdr(host),lower,field(1,:),map_str({path})\n"
+        "    http-request del-header x-admin-token if { var(txn.domain) -m found }\n"
+    )
 
 
 def _certificates(domains: tuple[AppDomain, ...]) -> list[str]:

@@ -104,6 +104,8 @@ def _domain(entry: NginxEntry, parts: dict[str, str], domain: AppDomain) -> str:
     # Nor does an app get what operators show to the API.
     shared = parts["shared"].replace("$hsts\n", "").replace("X-Admin-Token $$en_admin_token;", 'X-Admin-Token "";')
     text = text.replace("$domain_shared\n", shared)
+    # The node is told that the app has the whole host: its cookies need not stay below its address.
+    text = text.replace("X-Gateway-Hop entry;", "X-Gateway-Hop domain;")
     return text.replace("$domain_app", domain.app_id).replace("$domain;", f"{domain.host};")
 
 

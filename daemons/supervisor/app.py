@@ -9,7 +9,8 @@ import signal
 import sys
 from typing import Final
 
-from daemons.kit import gateway
+from daemons.kit import gateway, gateway_following
+from daemons.kit.gateway_following import Following
 from daemons.kit.settings import Misconfigured
 from daemons.supervisor.adapters import engine as engines
 from daemons.supervisor.adapters import folder, packet_filter
@@ -21,9 +22,10 @@ from daemons.supervisor.adapters.probe import GatewayPage, NetworkProbe
 from daemons.supervisor.adapters.processes import OsProcesses
 from daemons.supervisor.adapters.ticker import MonotonicTicker
 from daemons.supervisor.domain.backoff import EX_CONFIG
-from daemons.supervisor.domain.network import InvalidPortBase, Ports, taken_message
+from daemons.supervisor.domain.network import HOST, InvalidPortBase, Ports, taken_message
 from daemons.supervisor.services.children import Plan, public_gateway
 from daemons.supervisor.services.demo import Demo, DemoFailed
+from daemons.supervisor.services.hosts import Hosts
 from daemons.supervisor.services.platform import NotReady, Platform
 from daemons.supervisor.settings import Layout, SupervisorSettings
 
@@ -82,21 +84,39 @@ def _cancel_on_signal() -> None:
 
 async def _keep_running(settings: SupervisorSettings, plan: Plan, output: Output) -> int:
     """Until cancelled, or 1 or 78 when the platform does not come up."""
-    code = 0
+    code, hosts = 0, None
     async with asyncio.TaskGroup() as group:
         processes = OsProcesses(plan.layout.root, output, group)
         platform = Platform(plan.children(), processes, NetworkProbe(), MonotonicTicker())
         try:
             await platform.start(group, ready_seconds=settings.ready_seconds)
+            hosts = group.create_task(Hosts(_following(plan).once, MonotonicTicker()).run(), name="hosts of apps")
             await _announce(settings, plan)
             await asyncio.Event().wait()
         except NotReady as error:
             logger.error(str(error))  # noqa: TRY400 - the message says it all
             code = error.exit_code
         finally:
+            if hosts is not None:
+                hosts.cancel()
             logger.info("stopping; apps that run keep running, and the next start picks everything up")
             await platform.stop()
     return code
+
+
+def _following(plan: Plan) -> Following:
+    """The gateway's configuration stays; the list beside it is what changes."""
+    entrance = public_gateway(plan.layout, plan.ports)
+    config = plan.layout.gateway_config
+    return Following(
+        (HOST, plan.ports.api),
+        entrance.domains_path,
+        config,
+        lambda: None,
+        lambda: gateway_following.run((plan.haproxy, "-c", "-f", str(config))),
+        lambda: gateway_following.reload_haproxy(entrance.master_path),
+        plan.credentials["FUNAI_WORKSPACE_NODE_REGISTRY_GATEWAY_TOKEN"],
+    )
 
 
 async def _prepare(settings: SupervisorSettings, layout: Layout) -> Plan:

@@ -11,6 +11,7 @@ import pytest
 from pydantic import AliasChoices
 
 from console.cli.launch import app
+from daemons.kit import gateway_following, gateway_rendering
 from daemons.kit.settings import Misconfigured, Settings, load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,6 +76,20 @@ def test_the_command_of_a_unit_is_its_daemon(name: str, tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 78 and str(file) in done.stderr, done.stderr
+
+
+def test_the_entrys_example_is_what_its_unit_can_follow(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unit = (ROOT / "packaging" / "systemd" / "funai-domains.service").read_text()
+    options = example("entry")["FUNAI_ENTRY"].split()
+    assert "EnvironmentFile=/etc/funai/entry.env\n" in unit and " $FUNAI_ENTRY\n" in unit
+    told = gateway_rendering.parser("entry", None).parse_args(options)
+    assert told.role == "entry" and told.domains is not None and told.output is not None
+    for name in ("FUNAI_WORKSPACE_NODE_REGISTRY_GATEWAY_TOKEN", "DEPLOY_GATEWAY_TOKEN"):
+        monkeypatch.setenv(name, example("entry")[name])
+    assert gateway_following.main([*options, "--check", "true", "--reload", "true"]) == 78
+    assert "is a placeholder" in capsys.readouterr().err
 
 
 def test_both_commands_are_in_the_readme() -> None:

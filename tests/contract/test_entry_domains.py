@@ -2,7 +2,6 @@
 
 import asyncio
 import ssl
-import subprocess
 from pathlib import Path
 
 import httpx
@@ -13,7 +12,7 @@ from yarl import URL
 
 from daemons.kit.gateway_domains import AppDomain, with_certificates
 from daemons.kit.nginx_entry import Tls
-from tests.support import entries, real
+from tests.support import certificates, entries, real
 
 pytestmark = [pytest.mark.real, pytest.mark.parametrize("kind", entries.ENTRIES)]
 
@@ -47,6 +46,12 @@ async def test_a_host_leads_to_its_app_and_nowhere_else(kind: str, tmp_path: Pat
                 assert (found["name"], found["path"]) == ("7 on n1", seen), path
                 assert "forged" not in found["headers"].values()
         assert (await world.seen("/my-shop", Host="shop.example"))["name"] == "api"
+        # The host is the app's from its root on, and so are its cookies.
+        cookie = "/?answer=Set-Cookie: a=1; Path=/"
+        own, below = await world.seen(cookie, Host=HOST), await world.seen(f"/runtime/7{cookie}")
+        assert (own["answered"]["set-cookie"], own["headers"].get("x-forwarded-prefix")) == ("a=1; Path=/", None)
+        assert below["answered"]["set-cookie"] == "a=1; Path=/runtime/7/"
+        assert below["headers"]["x-forwarded-prefix"] == "/runtime/7"
         assert (await world.seen("/runtime/71/", Host=f"x.{HOST}"))["name"] == "71 on n2"
         closed = await world.visitor.get("/api/fun-ai/internal/x", headers={"Host": "shop.example"})
         assert closed.status_code == 404
@@ -70,10 +75,14 @@ async def test_a_host_follows_its_app(kind: str, tmp_path: Path) -> None:
 
 async def test_a_host_has_a_certificate_of_its_own(kind: str, tmp_path: Path) -> None:
     for host in ("studio.example", HOST):
-        await asyncio.to_thread(_certified, tmp_path, host, joined=kind == "haproxy")
-    listed = [AppDomain(HOST, "7"), AppDomain("bare.example", "7")]
+        await asyncio.to_thread(certificates.self_signed, tmp_path, host, joined=kind == "haproxy")
+    listed = [AppDomain(host, "7") for host in (HOST, "bare.example", "torn.example")]
+    for ending in ("pem", "key"):
+        # One that no gateway would take must not hold up the others.
+        text = await asyncio.to_thread((tmp_path / f"{HOST}.{ending}").read_text)
+        await asyncio.to_thread((tmp_path / f"torn.example.{ending}").write_text, text[:400])
     found = await asyncio.to_thread(with_certificates, listed, tmp_path, key_apart=kind == "nginx")
-    assert [each.certificate is not None for each in found] == [True, False]
+    assert [each.certificate is not None for each in found] == [True, False, False]
     own, plain = tmp_path / "studio.example.pem", real.free_port()
     tls = {"tls": Tls(own, tmp_path / "studio.example.key", plain)}
     changes = tls if kind == "nginx" else {"certificate": own, "plain_port": plain}
@@ -91,15 +100,6 @@ async def test_a_host_has_a_certificate_of_its_own(kind: str, tmp_path: Path) ->
             sent = await visitor.get("/a%2Fb?x=1", headers={"Host": HOST})
             at = f"https://{HOST}:{URL(world.url).port}/a%2Fb?x=1"
             assert (sent.status_code, sent.headers["location"]) == (308, at)
-
-
-def _certified(folder: Path, host: str, *, joined: bool) -> None:
-    certificate, key = folder / f"{host}.pem", folder / f"{host}.key"
-    made = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", str(key), "-out", str(certificate)]
-    openssl = [real.program("openssl", "openssl"), *made, "-days", "2", "-subj", f"/CN={host}"]
-    subprocess.run(openssl, check=True, capture_output=True)
-    if joined:
-        certificate.write_text(certificate.read_text() + key.read_text())
 
 
 async def _shown(url: str, host: str) -> str:

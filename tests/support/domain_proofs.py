@@ -1,8 +1,9 @@
 """TXT records for tests: a twin of the port in memory, and a name server on this machine that tells the same."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -70,3 +71,24 @@ async def name_server(twin: ProofsTwin) -> AsyncIterator[tuple[str, int]]:
         yield host, port
     finally:
         transport.close()
+
+
+@contextmanager
+def name_server_beside(twin: ProofsTwin) -> Iterator[tuple[str, int]]:
+    """Its address and port, for tests without a loop: it answers in a thread of its own."""
+    ready, done, places = threading.Event(), threading.Event(), list[tuple[str, int]]()
+
+    async def serve() -> None:
+        async with name_server(twin) as place:
+            places.append(place)
+            ready.set()
+            await asyncio.to_thread(done.wait)
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    try:
+        assert ready.wait(30)
+        yield places[0]
+    finally:
+        done.set()
+        thread.join()

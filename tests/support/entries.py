@@ -26,6 +26,7 @@ PAGES: Final = (
     *("/admin/nodes.html", "/admin/nodes-admin.html?mode=deploy", "/admin/nodes-assets/main.js", "/nodes.html"),
     *("/nodes-admin.html", "/deploy-nodes.html", "/workspace-nodes.html", "/workspace-nodes-admin.html"),
 )
+_LIST: Final = "/api/fun-ai/internal/gateway/domains"
 _LOOKUP: Final = "/api/fun-ai/workspace/internal/gateway/node"
 
 
@@ -36,6 +37,8 @@ class Api:
     backends: Backends
     nodes: dict[str, str] = field(default_factory=dict)
     asked: list[dict[str, str]] = field(default_factory=list)
+    #: Hosts of apps' own.
+    listed: str = "# 0 domains\n"
     port: int = 0
     _runner: web.AppRunner | None = None
 
@@ -43,6 +46,7 @@ class Api:
         """On the port that it had, if it had one."""
         app = web.Application(client_max_size=2**30)
         app.router.add_get(_LOOKUP, self._node)
+        app.router.add_get(_LIST, self._domains)
         app.router.add_route("*", "/{rest:.*}", self.backends.handler("api"))
         self._runner = web.AppRunner(app, shutdown_timeout=1)
         await self._runner.setup()
@@ -53,6 +57,10 @@ class Api:
         """Not there any more."""
         if self._runner is not None:
             await self._runner.cleanup()
+
+    async def _domains(self, request: web.Request) -> web.Response:
+        proven = request.headers.getall("X-WS-Token", []) == [API_TOKEN]
+        return web.Response(text=self.listed) if proven else web.Response(status=401)
 
     async def _node(self, request: web.Request) -> web.Response:
         self.asked.append({key.lower(): value for key, value in request.headers.items()})

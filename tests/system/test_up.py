@@ -20,11 +20,14 @@ import pytest
 
 from daemons.supervisor.domain.credentials import NAMES
 from tests.support import node_image, python_image, real
+from tests.support.domain_proofs import ProofsTwin, name_server_beside
 from tests.support.platform import CHILDREN, ROOT, Up, children_are_back, free_base
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(600)]
 #: A base image that nobody has.
 NO_GO = "127.0.0.1:1/no/go:1"
+#: What the platform's DNS says.
+PROOFS = ProofsTwin()
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +42,15 @@ def up(docker_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up
     real.busybox_image(docker_url)
     node_image.build(docker_url, f"{name}/node:1")
     python_image.with_pip(docker_url, f"{name}/python:1")
-    platform = Up(tmp_path_factory.mktemp("up") / "data", free_base(), docker_url, settings=settings)
+    with name_server_beside(PROOFS) as (address, port):
+        settings["API_DNS_SERVERS"] = f"{address}:{port}"
+        yield from _started(Up(tmp_path_factory.mktemp("up") / "data", free_base(), docker_url, settings=settings))
+
+
+def _started(platform: Up) -> Iterator[Up]:
     platform.remove_containers()
     platform.start()
+    docker_url, name = platform.docker_url, platform.settings["RUNNER_NODE_IMAGE"].partition("/")[0]
     try:
         yield platform
     finally:
@@ -137,6 +146,28 @@ def test_the_api_was_told_how_the_first_deployment_ended(up: Up) -> None:
         return rows == [("SUCCEEDED",)]
 
     real.wait_until(told, "the result of the demo's deployment at the API")
+
+
+def test_a_host_of_an_apps_own_leads_to_it_once_it_is_proven(up: Up) -> None:
+    api, host = f"{up.ready['api']}/api/fun-ai/app/domains", "www.shop.example"
+    headers = {"Authorization": f"Bearer {credentials(up)['API_USER_TOKEN']}"}
+    order = {"appId": "20001", "host": host}
+
+    def shown() -> int:
+        visit = {"Host": host, "Accept": "text/html"}
+        answer = httpx.get(f"{up.ready['gateway']}/", headers=visit, timeout=60, trust_env=False, verify=False)
+        return answer.status_code if "<title>Fun AI Studio demo</title>" in answer.text else 0
+
+    with httpx.Client(headers=headers, timeout=60, trust_env=False, verify=False) as client:
+        claim = client.post(api, json=order).json()["data"]
+        assert client.post(f"{api}/verify", json=order).status_code == 409 and shown() == 0
+        PROOFS.records[claim["recordName"]] = [claim["recordValue"]]
+        assert client.post(f"{api}/verify", json=order).json()["data"]["verified"] is True
+        real.wait_until(lambda: shown() == 200, "the app at its own host")
+        assert client.delete(api, params=order).status_code == 200
+    real.wait_until(lambda: shown() == 0, "the end of the host")
+    said = up.said
+    assert f"1 hosts (+{host}); the gateway reads them" in said and f"0 hosts (-{host})" in said
 
 
 def test_a_push_is_live_soon_when_its_owner_wants_it(up: Up) -> None:

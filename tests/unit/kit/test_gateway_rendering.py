@@ -11,6 +11,7 @@ from daemons.kit.haproxy_entry import HaproxyEntry, Services
 from daemons.kit.nginx_entry import NginxEntry, Tls
 from daemons.kit.nginx_gateway import NginxGateway
 from daemons.kit.nginx_runtime import RuntimeNginx
+from tests.support import certificates
 
 _TOKENS = {
     "FUNAI_WORKSPACE_NGINXAUTHTOKEN": "of-the-node-0123456789",
@@ -135,13 +136,12 @@ def test_domains_come_from_a_list(tmp_path: Path, capsys: pytest.CaptureFixture[
         assert words in capsys.readouterr().out
     folder = tmp_path / "pem"
     folder.mkdir()
-    for name in ("shop.example.pem", "shop.example.key"):
-        (folder / name).touch()
+    certificates.self_signed(folder, "shop.example")
     tls = ["--certificate", "/etc/ssl/studio.pem", "--key", "/etc/ssl/studio.key"]
     assert main(["--kind", "nginx", *arguments, *tls, "--domain-certificates", str(folder)]) == 0
     told = capsys.readouterr()
     assert f"ssl_certificate {folder}/shop.example.pem;" in told.out and "server_name www.shop" not in told.out
-    assert told.err.startswith("www.shop.example has no certificate")
+    assert told.err.startswith("www.shop.example has no usable certificate")
     assert main(["--kind", "nginx", *arguments, *tls]) == 78
     assert "--domain-certificates" in capsys.readouterr().err
 
