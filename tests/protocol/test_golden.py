@@ -14,6 +14,7 @@ from tests.protocol.samples import PENDING, SAMPLES
 from tests.protocol.samples_accounts import ACCOUNT_SAMPLES
 from tests.protocol.samples_files import FILE_SAMPLES
 from tests.protocol.samples_git import GIT_SAMPLES
+from tests.protocol.samples_loans import LOAN_SAMPLES
 from tests.protocol.samples_moves import MOVE_SAMPLES
 from tests.protocol.samples_operators import OPERATOR_SAMPLES
 from tests.protocol.samples_pushes import PUSH_SAMPLES
@@ -28,6 +29,7 @@ MODULES = (
     "protocol.nodes",
     "protocol.audit",
     "protocol.events",
+    "protocol.git_loans",
     "protocol.drains",
     "protocol.pushes",
     "protocol.releases",
@@ -56,6 +58,7 @@ ALL = (
     *ACCOUNT_SAMPLES,
     *FILE_SAMPLES,
     *GIT_SAMPLES,
+    *LOAN_SAMPLES,
     *MOVE_SAMPLES,
     *OPERATOR_SAMPLES,
     *PUSH_SAMPLES,
