@@ -122,6 +122,8 @@ class WorkspaceSettings(Settings):
     git_known_hosts: Folder = Field(
         Path("/opt/fun-ai-studio/keys/gitea/known_hosts"), alias="FUNAI_WORKSPACE_GIT_KNOWN_HOSTS_PATH"
     )
+    #: Who lends keys: the folder of the git server of ours, or the API, for Gitea and where the folder is not here.
+    git_keys: Literal["folder", "api"] = Field("folder", alias="FUNAI_WORKSPACE_GIT_KEYS")
     #: Where keys are lent: the folder that the git server knows as GIT_LOANS_DIR.
     git_loans_dir: Folder = Field(Path("/var/lib/funai/git/loans"), alias="FUNAI_WORKSPACE_GIT_LOANS_DIR")
     git_seconds: float = Field(120.0, alias="FUNAI_WORKSPACE_GIT_TIMEOUTSECONDS", gt=0, le=3600)
