@@ -161,6 +161,20 @@ class WorkspaceSettings(Settings):
     terminal_origins: Words = Field((), alias="FUNAI_WORKSPACE_TERMINAL_ORIGINS")
 
     @model_validator(mode="after")
+    def _who_borrows_knows_whom_to_ask(self) -> Self:
+        named = {
+            "FUNAI_WORKSPACE_NODE_REGISTRY_CLIENT_API_BASE_URL": self.api_base_url,
+            "FUNAI_WORKSPACE_NODE_REGISTRY_CLIENT_TOKEN": self.api_token.get_secret_value(),
+        }
+        borrows = self.git_enabled and self.git_keys == "api"
+        if borrows and (missing := [name for name, value in named.items() if not value]):
+            raise Misconfigured(
+                f"workspace cannot start: FUNAI_WORKSPACE_GIT_KEYS is api, but {', '.join(missing)} not set; name the "
+                "API and show it a token of this node's own, or let FUNAI_WORKSPACE_GIT_KEYS be folder"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _databases_have_a_server_and_an_administrator(self) -> Self:
         named = {
             "FUNAI_WORKSPACE_MONGO_HOST": self.mongo_host,

@@ -123,18 +123,13 @@ async def _api(settings: WorkspaceSettings, stack: AsyncExitStack) -> Api | None
 
 
 def _keys(settings: WorkspaceSettings, api: Api | None) -> Keys | None:
-    """Who lends keys for git, where that is switched on. Raises Misconfigured when nobody can be asked."""
+    """Who lends keys for git, where that is switched on."""
     server, known_hosts = git_server(settings), settings.git_known_hosts
     if not settings.git_enabled:
         return None
-    if settings.git_keys == "folder":
-        return FolderKeys(server, settings.git_loans_dir, known_hosts, SystemClock())
-    if api is None:
-        raise Misconfigured(
-            "FUNAI_WORKSPACE_GIT_KEYS is api, but this node knows no API: set "
-            "FUNAI_WORKSPACE_NODE_REGISTRY_CLIENT_API_BASE_URL, and ..._TOKEN to this node's own"
-        )
-    return api.keys(server, known_hosts)
+    if settings.git_keys == "api" and api is not None:
+        return api.keys(server, known_hosts)
+    return FolderKeys(server, settings.git_loans_dir, known_hosts, SystemClock())
 
 
 def _account(settings: WorkspaceSettings) -> Account | None:
