@@ -4,6 +4,7 @@ is not among them.
 It decides which of the written answers fits what was done before; it makes no answer of its own.
 """
 
+import asyncio
 import json
 import re
 from base64 import b64decode
@@ -52,6 +53,8 @@ class GiteaServer:
     played: set[str] = field(default_factory=set)
     outside: list[str] = field(default_factory=list)
     newest_key: int = 0
+    #: Until when what was done is not answered.
+    held: asyncio.Event | None = None
     strangers: set[str] = field(default_factory=set)
     told: Callable[["GiteaServer"], None] = lambda _server: None
 
@@ -67,7 +70,10 @@ class GiteaServer:
         for exchange in _CONTRACT["exchanges"]:
             found = _fits(exchange["request"], request, body)
             if found is not None:
-                return self._play(exchange, found, body, request)
+                answer = self._play(exchange, found, body, request)
+                if self.held is not None:
+                    await self.held.wait()
+                return answer
         said = f"{request.method} {request.path_qs} {json.dumps(body)} is not in the contract"
         self.outside.append(said)
         return web.Response(status=418, text=said)
