@@ -13,8 +13,11 @@ from daemons.api.adapters.app_databases import HttpAppDatabases
 from daemons.api.adapters.deploy_operations import HttpDeployOperations, NoDeployOperations
 from daemons.api.adapters.deploy_plane import HttpDeployPlane
 from daemons.api.adapters.dns_proofs import DnsProofs
+from daemons.api.adapters.git_loans import FolderLoans
 from daemons.api.adapters.git_orders import FolderHost
-from daemons.api.adapters.gitea import Bot, GiteaHost, GiteaPolicy, gitea_transport
+from daemons.api.adapters.gitea import Bot, GiteaHost, GiteaPolicy
+from daemons.api.adapters.gitea_calls import gitea_transport
+from daemons.api.adapters.gitea_keys import GiteaKeys
 from daemons.api.adapters.node_moves import HttpMovingNodes
 from daemons.api.adapters.sql.results import SqlResults
 from daemons.api.adapters.sql.stores import COMPONENT, MIGRATIONS, QUERIES, SqlApps, SqlKeys, SqlUsers
@@ -298,7 +301,8 @@ def repository_parts(settings: ApiSettings, stack: AsyncExitStack) -> Repository
     files, secrets = template_files(settings.template_image), revealed(settings.push_secrets)
     if not settings.gitea_enabled:
         host = FolderHost(settings.creations_dir, settings.removals_dir)
-        return RepositoryParts(host, files if settings.git_templates else {}, secrets)
+        loans = FolderLoans(settings.loans_dir) if settings.loans_dir is not None else None
+        return RepositoryParts(host, files if settings.git_templates else {}, secrets, loans)
     settings.require(GITEA_ADMIN_TOKEN=settings.gitea_tokens)
     if settings.gitea_url is None:
         raise Misconfigured("GITEA_BASE_URL is not set; set it to Gitea's address, or GITEA_ENABLED to false")
@@ -316,7 +320,8 @@ def repository_parts(settings: ApiSettings, stack: AsyncExitStack) -> Repository
     )
     transport = gitea_transport(settings.gitea_url, revealed(settings.gitea_tokens)[0])
     stack.push_async_callback(transport.close)
-    return RepositoryParts(GiteaHost(transport, policy), files if settings.gitea_auto_init else {}, secrets)
+    begun = files if settings.gitea_auto_init else {}
+    return RepositoryParts(GiteaHost(transport, policy), begun, secrets, GiteaKeys(transport))
 
 
 def _workspaces(settings: ApiSettings, stack: AsyncExitStack) -> WorkspaceParts:

@@ -170,6 +170,8 @@ class ApiSettings(Settings):
     removals_dir: Annotated[Path | None, Optional] = Field(None, alias="GIT_REMOVALS_DIR")
     #: Where they are made.
     creations_dir: Annotated[Path | None, Optional] = Field(None, alias="GIT_CREATIONS_DIR")
+    #: Where keys are lent to workspaces whose nodes ask for them: the same.
+    loans_dir: Annotated[Path | None, Optional] = Field(None, alias="GIT_LOANS_DIR")
     #: What tellings of pushes are signed with, all of them while one replaces another; none: they are refused.
     push_secrets: OptionalTokens = Field(
         (), validation_alias=AliasChoices("API_GIT_WEBHOOK_SECRET", "GIT_WEBHOOK_SECRET")

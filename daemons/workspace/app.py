@@ -98,7 +98,7 @@ def _add_workspaces(wiring: Wiring, parts: Parts, services: Services) -> None:
     files = add_files(wiring, ports)
     caches = add_caches(wiring, workspaces, files.disk, parts.clock)
     wiring.serve(*_tables(wiring.settings, parts, services, caches))
-    git = add_git(wiring, workspaces, GitPorts(parts.commands, parts.passages, parts.clock))
+    git = add_git(wiring, workspaces, GitPorts(parts.commands, parts.passages, parts.keys, parts.clock))
     add_upkeep(wiring, parts, services, files, git)
 
 

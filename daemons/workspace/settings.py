@@ -122,6 +122,8 @@ class WorkspaceSettings(Settings):
     git_known_hosts: Folder = Field(
         Path("/opt/fun-ai-studio/keys/gitea/known_hosts"), alias="FUNAI_WORKSPACE_GIT_KNOWN_HOSTS_PATH"
     )
+    #: Who lends keys: the folder of the git server of ours, or the API, for Gitea and where the folder is not here.
+    git_keys: Literal["folder", "api"] = Field("folder", alias="FUNAI_WORKSPACE_GIT_KEYS")
     #: Where keys are lent: the folder that the git server knows as GIT_LOANS_DIR.
     git_loans_dir: Folder = Field(Path("/var/lib/funai/git/loans"), alias="FUNAI_WORKSPACE_GIT_LOANS_DIR")
     git_seconds: float = Field(120.0, alias="FUNAI_WORKSPACE_GIT_TIMEOUTSECONDS", gt=0, le=3600)
@@ -157,6 +159,20 @@ class WorkspaceSettings(Settings):
     )
     beat_seconds: int = Field(15, alias="FUNAI_WORKSPACE_NODE_REGISTRY_CLIENT_INTERVAL_SECONDS", ge=1, le=3600)
     terminal_origins: Words = Field((), alias="FUNAI_WORKSPACE_TERMINAL_ORIGINS")
+
+    @model_validator(mode="after")
+    def _who_borrows_knows_whom_to_ask(self) -> Self:
+        named = {
+            "FUNAI_WORKSPACE_NODE_REGISTRY_CLIENT_API_BASE_URL": self.api_base_url,
+            "FUNAI_WORKSPACE_NODE_REGISTRY_CLIENT_TOKEN": self.api_token.get_secret_value(),
+        }
+        borrows = self.git_enabled and self.git_keys == "api"
+        if borrows and (missing := [name for name, value in named.items() if not value]):
+            raise Misconfigured(
+                f"workspace cannot start: FUNAI_WORKSPACE_GIT_KEYS is api, but {', '.join(missing)} not set; name the "
+                "API and show it a token of this node's own, or let FUNAI_WORKSPACE_GIT_KEYS be folder"
+            )
+        return self
 
     @model_validator(mode="after")
     def _databases_have_a_server_and_an_administrator(self) -> Self:

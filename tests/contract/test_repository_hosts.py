@@ -11,7 +11,10 @@ from typing import Protocol
 import pytest
 
 from daemons.api.adapters.git_orders import FolderHost
-from daemons.api.adapters.gitea import GiteaHost, GiteaPolicy, gitea_transport
+from daemons.api.adapters.gitea import GiteaHost, GiteaPolicy
+from daemons.api.adapters.gitea_calls import gitea_transport
+from daemons.api.adapters.gitea_keys import GiteaKeys
+from daemons.api.domain.keys import PublicKey
 from daemons.api.ports.repositories import RepositoryHost, RepositoryTrouble
 from daemons.git.adapters.orders import FolderOrders
 from daemons.git.adapters.repositories import DiskRepositories, environment
@@ -19,6 +22,7 @@ from daemons.git.services.orders import OrderBook
 from daemons.git.services.pushes import Unwatched
 from daemons.kit.tasks import running
 from protocol.api import GitCreation, GitRemoval, GitTemplate
+from tests.contract.test_lent_keys import loan, made
 from tests.support import real
 from tests.support.gitea_server import TOKEN, GiteaServer, gitea_server, written
 from tests.support.repository_host import MemoryHost
@@ -248,5 +252,14 @@ async def test_all_that_is_written_down_is_asked() -> None:
         await world.host.admit_bots(NAME)
         for _ in range(2):
             await world.host.announce(NAME)
+        await _lend(world, made())
         await world.host.remove(NAME)
         assert world.server.played == set(written())
+
+
+async def _lend(world: Gitea, key: PublicKey) -> None:
+    async with gitea_transport(world.server.url, TOKEN) as transport:
+        keys = GiteaKeys(transport)
+        await keys.admit(loan(key, NAME), key.text)
+        await keys.sweep([NAME], 1)
+        await keys.expel(loan(key, NAME))

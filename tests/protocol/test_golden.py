@@ -15,6 +15,7 @@ from tests.protocol.samples_accounts import ACCOUNT_SAMPLES
 from tests.protocol.samples_apps import APP_SAMPLES
 from tests.protocol.samples_files import FILE_SAMPLES
 from tests.protocol.samples_git import GIT_SAMPLES
+from tests.protocol.samples_loans import LOAN_SAMPLES
 from tests.protocol.samples_moves import MOVE_SAMPLES
 from tests.protocol.samples_operators import OPERATOR_SAMPLES
 from tests.protocol.samples_pushes import PUSH_SAMPLES
@@ -30,6 +31,7 @@ MODULES = (
     "protocol.nodes",
     "protocol.audit",
     "protocol.events",
+    "protocol.git_loans",
     "protocol.drains",
     "protocol.pushes",
     "protocol.releases",
@@ -59,6 +61,7 @@ ALL = (
     *APP_SAMPLES,
     *FILE_SAMPLES,
     *GIT_SAMPLES,
+    *LOAN_SAMPLES,
     *MOVE_SAMPLES,
     *OPERATOR_SAMPLES,
     *PUSH_SAMPLES,

@@ -69,6 +69,18 @@ class GitHost:
         """Push references as they are named."""
         self.git("push", "--force", self.url(), *refs)
 
+    def by_key(self, key: bytes, *argv: str) -> subprocess.CompletedProcess[str]:
+        """Git in the working copy, by whoever has this private key."""
+        path = self.folder / "lent"
+        path.unlink(missing_ok=True)
+        path.touch(0o600)
+        path.write_bytes(key)
+        ssh = f"ssh -F none -i {path} -o IdentitiesOnly=yes -o BatchMode=yes -o UserKnownHostsFile={self.known_hosts}"
+        env = {"GIT_SSH_COMMAND": ssh, "PATH": "/usr/bin:/bin", "HOME": str(self.folder)}
+        return subprocess.run(
+            ["git", *argv], capture_output=True, text=True, check=False, env=env, cwd=self.folder / "work"
+        )
+
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """The server accepts connections and answers nothing for the duration of the block."""

@@ -4,6 +4,7 @@ is not among them.
 It decides which of the written answers fits what was done before; it makes no answer of its own.
 """
 
+import asyncio
 import json
 import re
 from base64 import b64decode
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import asyncssh
 from aiohttp import web
 
 TOKEN: Final = "gitea-admin-token-0123456789"
@@ -31,12 +33,15 @@ class Repository:
     teams: set[str] = field(default_factory=set)
     collaborators: dict[str, str] = field(default_factory=dict)
     hooks: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    #: Deploy keys, by their ids.
+    keys: dict[int, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass
 class GiteaServer:
     """Its organization has these teams, by id, and its accounts are these. `failing` is how many calls of the next end
-    in an error, `calls` what was asked."""
+    in an error, `calls` what was asked. `strangers` are fingerprints of keys that accounts have; `told` is called
+    before an answer to whatever changes who may enter."""
 
     url: str = ""
     organization: str = "funai"
@@ -47,6 +52,11 @@ class GiteaServer:
     calls: list[str] = field(default_factory=list)
     played: set[str] = field(default_factory=set)
     outside: list[str] = field(default_factory=list)
+    newest_key: int = 0
+    #: Until when what was done is not answered.
+    held: asyncio.Event | None = None
+    strangers: set[str] = field(default_factory=set)
+    told: Callable[["GiteaServer"], None] = lambda _server: None
 
     async def handle(self, request: web.Request) -> web.Response:
         """One request."""
@@ -60,7 +70,10 @@ class GiteaServer:
         for exchange in _CONTRACT["exchanges"]:
             found = _fits(exchange["request"], request, body)
             if found is not None:
-                return self._play(exchange, found, body, request)
+                answer = self._play(exchange, found, body, request)
+                if self.held is not None:
+                    await self.held.wait()
+                return answer
         said = f"{request.method} {request.path_qs} {json.dumps(body)} is not in the contract"
         self.outside.append(said)
         return web.Response(status=418, text=said)
@@ -69,10 +82,12 @@ class GiteaServer:
         asked = exchange["request"]
         asked_for = f"{asked['method']} {asked['path']}"
         self.played.add(asked_for)
-        name, shown = _STATES[asked_for](self, parts, body)
+        name, shown = _STATES[asked_for](self, {**request.query, **parts}, body)
+        if request.method != "GET":
+            self.told(self)
         response = deepcopy(exchange["responses"][name])
         if isinstance(shown, list):
-            page, limit = int(request.query["page"]), int(request.query["limit"])
+            page, limit = int(request.query.get("page", 1)), int(request.query.get("limit", 30))
             items = [_merged(response["item"], each) for each in shown]
             response["body"] = items[(page - 1) * limit : page * limit]
         elif shown is not None:
@@ -173,6 +188,42 @@ def _hook(number: int, hook: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"id": number, "config": {"url": hook["config"]["url"], "content_type": "json"}, "active": hook["active"]}
 
 
+def _add_key(server: GiteaServer, parts: Parts, body: Any) -> State:
+    """As Gitea does it: a key is known by its content, and one of an account is no deploy key of anything."""
+    found, key = server.repository(parts), asyncssh.import_public_key(body["key"])
+    if found is None:
+        return "missing", None
+    fingerprint = key.get_fingerprint("sha256")
+    if fingerprint in server.strangers:
+        return "used", None
+    if any(known["fingerprint"] == fingerprint for known in found.keys.values()):
+        return "added", None
+    if any(known["title"] == body["title"] for known in found.keys.values()):
+        return "titled", None
+    # Ids are the server's, whatever repository a key is of.
+    server.newest_key += 1
+    shown = {"id": server.newest_key, "key": body["key"], "title": body["title"], "fingerprint": fingerprint}
+    found.keys[server.newest_key] = {**shown, "read_only": body["read_only"]}
+    return "created", shown
+
+
+def _list_keys(server: GiteaServer, parts: Parts, _body: Any) -> State:
+    found = server.repository(parts)
+    if found is None:
+        return "missing", None
+    wanted = parts.get("fingerprint")
+    return "listed", [key for key in found.keys.values() if wanted in (None, key["fingerprint"])]
+
+
+def _delete_key(server: GiteaServer, parts: Parts, _body: Any) -> State:
+    """Of a key that there is not Gitea says the same."""
+    found = server.repository(parts)
+    if found is None:
+        return "missing", None
+    found.keys.pop(int(parts["id"]), None)
+    return "deleted", None
+
+
 _REPO: Final = "/api/v1/repos/{owner}/{repo}"
 _STATES: Final[Mapping[str, Callable[[GiteaServer, Parts, Any], State]]] = {
     f"GET {_REPO}": _show,
@@ -186,6 +237,9 @@ _STATES: Final[Mapping[str, Callable[[GiteaServer, Parts, Any], State]]] = {
     f"GET {_REPO}/hooks": _list_hooks,
     f"POST {_REPO}/hooks": _add_hook,
     f"PATCH {_REPO}/hooks/{{id}}": _change_hook,
+    f"POST {_REPO}/keys": _add_key,
+    f"GET {_REPO}/keys": _list_keys,
+    f"DELETE {_REPO}/keys/{{id}}": _delete_key,
 }
 
 

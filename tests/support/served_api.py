@@ -15,6 +15,7 @@ from daemons.api.adapters.sql.stores import COMPONENT, MIGRATIONS, QUERIES
 from daemons.api.adapters.workspace_calls import HttpNodeCalls
 from daemons.api.app import Parts, build_app
 from daemons.api.composition.accounts import AccountParts
+from daemons.api.composition.repositories import RepositoryParts
 from daemons.api.composition.workspaces import NodeTokens, WorkspaceParts
 from daemons.api.domain.deployments import Hosting
 from daemons.api.domain.workspaces import PlacementPolicy
@@ -49,10 +50,13 @@ async def served_api(
     operations: DeployOperations | None = None,
     accounts: AccountParts | None = None,
     access_log: logging.Logger | None = None,
+    repositories: RepositoryParts | None = None,
+    own_tokens: Mapping[str, str] | None = None,
 ) -> AsyncIterator[str]:
     """Its address; `secret` is what it signs calls to nodes with, `tokens` are those of its users, `networks` where
     nodes and operators may call from, `plane` is the control plane, else one in memory, as are `databases` without one,
-    and `operations` what operators have of one; `access_log` gets a line for each request, as aiohttp writes it."""
+    and `operations` what operators have of one; `access_log` gets a line for each request, as aiohttp writes it.
+    `repositories` are whose they are, and `own_tokens` those of nodes that have some."""
     calls = HttpNodeCalls(secret)
     async with open_database(f"sqlite:///{folder}/api.db", QUERIES) as database:
         await migrate(database, COMPONENT, MIGRATIONS)
@@ -66,7 +70,7 @@ async def served_api(
                 workspaces=WorkspaceParts(
                     calls,
                     calls,
-                    NodeTokens([NODE_TOKEN], networks=networks),
+                    NodeTokens([NODE_TOKEN], own_tokens or {}, networks),
                     moving=HttpMovingNodes(calls),
                     pace=pace,
                     policy=policy,
@@ -76,6 +80,7 @@ async def served_api(
                 admin_networks=networks,
                 operations=operations or NoDeployOperations(),
                 accounts=accounts or AccountParts(),
+                repositories=repositories or RepositoryParts(),
             )
         )
         runner = web.AppRunner(app, access_log=access_log, shutdown_timeout=5.0)
@@ -89,9 +94,9 @@ async def served_api(
                 await calls.close()
 
 
-async def hear(api: str, node: str, name: str = "ws-1") -> None:
+async def hear(api: str, node: str, name: str = "ws-1", token: str = NODE_TOKEN) -> None:
     """The API hears of a node at that address."""
     body = {"nodeName": name, "nginxBaseUrl": node, "apiBaseUrl": node}
     async with httpx.AsyncClient(base_url=api, trust_env=False, verify=False) as client:
         path = "/api/fun-ai/admin/workspace-nodes/heartbeat"
-        (await client.post(path, json=body, headers={WORKSPACE_NODE_TOKEN: NODE_TOKEN})).raise_for_status()
+        (await client.post(path, json=body, headers={WORKSPACE_NODE_TOKEN: token})).raise_for_status()

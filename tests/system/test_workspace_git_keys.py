@@ -1,7 +1,6 @@
 """Keys that are lent to workspaces, and git that hangs, is missing, or lies: in real containers, with real servers."""
 
 import asyncio
-import subprocess
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -57,26 +56,15 @@ def _keys(host: GitHost, clock: SystemClock) -> FolderKeys:
     return FolderKeys(server, host.loans, host.known_hosts, clock)
 
 
-def _ls_remote(host: GitHost, key: bytes, repository: str, *more: str) -> subprocess.CompletedProcess[str]:
-    path = host.folder / "lent"
-    path.unlink(missing_ok=True)
-    path.touch(0o600)
-    path.write_bytes(key)
-    ssh = f"ssh -F none -i {path} -o IdentitiesOnly=yes -o BatchMode=yes -o UserKnownHostsFile={host.known_hosts}"
-    argv = ["git", *(more or ("ls-remote",)), host.url(repository)]
-    env = {"GIT_SSH_COMMAND": ssh, "PATH": "/usr/bin:/bin", "HOME": str(host.folder)}
-    return subprocess.run(argv, capture_output=True, text=True, check=False, env=env, cwd=host.folder / "work")
-
-
 async def test_a_lent_key_opens_one_repository_until_it_is_taken_back(hosted: tuple[str, GitHost]) -> None:
     user, host = hosted
     keys = _keys(host, SystemClock())
     other = "funai/u999-appother"
     async with keys.lent(user, APP, 60) as loan:
-        assert (await asyncio.to_thread(_ls_remote, host, loan.private_key, host.repository)).returncode == 0
-        refused = await asyncio.to_thread(_ls_remote, host, loan.private_key, other)
+        assert (await asyncio.to_thread(host.by_key, loan.private_key, "ls-remote", host.url())).returncode == 0
+        refused = await asyncio.to_thread(host.by_key, loan.private_key, "ls-remote", host.url(other))
         assert (refused.returncode != 0, "no access" in refused.stderr) == (True, True)
-    gone = await asyncio.to_thread(_ls_remote, host, loan.private_key, host.repository)
+    gone = await asyncio.to_thread(host.by_key, loan.private_key, "ls-remote", host.url())
     assert (gone.returncode != 0, "Permission denied" in gone.stderr) == (True, True)
     assert not (host.folder / "repositories" / f"{other}.git").exists()
 
@@ -84,7 +72,7 @@ async def test_a_lent_key_opens_one_repository_until_it_is_taken_back(hosted: tu
 async def test_a_key_whose_time_is_over_opens_nothing_and_is_swept(hosted: tuple[str, GitHost]) -> None:
     user, host = hosted
     async with _keys(host, SystemClock()).lent(user, APP, 0.001) as loan:
-        expired = await asyncio.to_thread(_ls_remote, host, loan.private_key, host.repository)
+        expired = await asyncio.to_thread(host.by_key, loan.private_key, "ls-remote", host.url())
         assert "Permission denied" in expired.stderr
         # As after a crash: nobody takes it back.
         left = [path.read_bytes() for path in host.loans.iterdir()]
@@ -189,11 +177,11 @@ async def test_a_deleted_apps_keys_open_nothing(world: World, client: WorkspaceC
     keys = _keys(world.host, SystemClock())
     async with keys.lent(world.user, APP, 600) as loan, keys.lent(world.user, "other", 600):
         lent = {path.name for path in world.host.loans.iterdir()}
-        assert _ls_remote(world.host, loan.private_key, world.host.repository).returncode == 0
+        assert world.host.by_key(loan.private_key, "ls-remote", world.url).returncode == 0
         cleared = await _deleted(client, world.user)
         assert (cleared.complete, cleared.removed_keys, cleared.removed_folders) == (True, 1, 1)
         assert len(lent - {path.name for path in world.host.loans.iterdir()}) == 1 and len(lent) == 2
-        assert _ls_remote(world.host, loan.private_key, world.host.repository).returncode != 0
+        assert world.host.by_key(loan.private_key, "ls-remote", world.url).returncode != 0
     assert not world.app.exists()
 
 

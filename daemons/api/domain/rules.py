@@ -11,6 +11,7 @@ from enum import Enum, auto
 from typing import Final
 
 from daemons.api.domain.forwarding import PREFIX
+from protocol.git_loans import LEND_PATH, RETURN_ALL_PATH, RETURN_PATH
 from protocol.pushes import PUSHES_PATH
 from protocol.webhooks import RESULTS_PATH
 
@@ -187,6 +188,10 @@ RULES: Final[Mapping[tuple[str, str], Row]] = {
     ("GET", f"{PREFIX}/ws/terminal"): _CALL,
     ("GET", f"{PREFIX}/internal/gateway/node"): Row(Rule.GATEWAY),
     ("POST", f"{_NODES}/heartbeat"): Row(Rule.NODE),
+    # Of these nodes with a token of their own alone: `services/loans.py` asks whose workspace is where.
+    ("POST", LEND_PATH): Row(Rule.NODE),
+    ("POST", RETURN_PATH): Row(Rule.NODE),
+    ("POST", RETURN_ALL_PATH): Row(Rule.NODE),
     ("GET", f"{_ADMIN}/apps"): _OPERATOR,
     ("POST", f"{_ADMIN}/apps/deploy"): _OPERATOR,
     ("POST", f"{_ADMIN}/apps/rollback"): _OPERATOR,

@@ -41,6 +41,11 @@ def node_gates(shared: Sequence[str], own: Mapping[str, str], networks: Sequence
     return (Gate(_NODE, WORKSPACE_NODE_TOKEN, tuple(shared), networks=among), *bound)
 
 
+def node_of(request: web.Request) -> str:
+    """The node whose own token opened the route; empty for the shared one."""
+    return request[CALLER].removeprefix(_NODE)
+
+
 class WorkspaceNodeRoutes:
     """Sections B.6 and B.7 of the contract."""
 
@@ -66,7 +71,7 @@ class WorkspaceNodeRoutes:
     async def hear(self, request: web.Request) -> web.Response:
         """A node's heartbeat."""
         beat = await read(request, WorkspaceNodeHeartbeat)
-        return reply(raw_node(await self._nodes.hear(_beat(beat), request[CALLER].removeprefix(_NODE) or None)))
+        return reply(raw_node(await self._nodes.hear(_beat(beat), node_of(request) or None)))
 
     @Answers(NodesView, also={304: "as it was"}, headers=("If-None-Match",))
     async def all(self, request: web.Request) -> web.Response:

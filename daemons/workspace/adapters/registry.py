@@ -1,11 +1,14 @@
-"""The API's registry of workspace nodes over HTTP, and the disk of this machine."""
+"""The API over HTTP, with its registry of workspace nodes, and the disk of this machine."""
 
 import asyncio
 import os
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
+from daemons.workspace.adapters.borrowed_keys import BorrowedKeys
+from daemons.workspace.adapters.repository_keys import GitServer
 from daemons.workspace.ports.registry import RegistryError
 from protocol.client.transport import ClientError, Transport
 from protocol.client.workspace_admin import WorkspaceRegistryClient
@@ -26,9 +29,25 @@ class HttpRegistry:
             raise RegistryError(str(error)) from error
 
 
-async def open_registry(url: str, token: Mapping[str, str], stack: AsyncExitStack) -> HttpRegistry:
-    """The registry at that address; its connections are closed with the stack."""
-    return HttpRegistry(WorkspaceRegistryClient(await stack.enter_async_context(Transport(url, token))))
+@dataclass(frozen=True, slots=True)
+class Api:
+    """The API entry, as it knows the node that has its token."""
+
+    transport: Transport
+
+    @property
+    def registry(self) -> HttpRegistry:
+        """Where the node reports."""
+        return HttpRegistry(WorkspaceRegistryClient(self.transport))
+
+    def keys(self, server: GitServer, known_hosts: Path) -> BorrowedKeys:
+        """Keys that it lends."""
+        return BorrowedKeys(server, known_hosts, self.transport)
+
+
+async def open_api(url: str, token: Mapping[str, str], stack: AsyncExitStack) -> Api:
+    """The API at that address; its connections are closed with the stack."""
+    return Api(await stack.enter_async_context(Transport(url, token)))
 
 
 class LocalMachine:

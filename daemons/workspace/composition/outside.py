@@ -23,10 +23,12 @@ from daemons.workspace.adapters.ports import LocalPorts
 from daemons.workspace.adapters.programs import DockerPrograms
 from daemons.workspace.adapters.quotas import ImageQuota, Quota, SoftQuota, images_work
 from daemons.workspace.adapters.records import node_key, rule_records, run_records, workspace_records
-from daemons.workspace.adapters.registry import LocalMachine, open_registry
+from daemons.workspace.adapters.registry import Api, LocalMachine, open_api
+from daemons.workspace.adapters.repository_keys import FolderKeys
 from daemons.workspace.adapters.run_files import LocalRunFiles
 from daemons.workspace.adapters.sockets import ContainerSockets
 from daemons.workspace.composition.databases import DatabaseParts, database_server, open_databases
+from daemons.workspace.composition.git import Keys, git_server
 from daemons.workspace.composition.packages import sources
 from daemons.workspace.ports import Containers, FreePorts, Homes, Images, Meters, Records
 from daemons.workspace.ports.git import Commands, Passages
@@ -68,6 +70,7 @@ class Parts:
     database: DatabaseParts | None = None
     clock: Clock = field(default_factory=SystemClock)
     checks: dict[str, Check] = field(default_factory=dict)
+    keys: Keys | None = None
 
 
 async def open_parts(settings: WorkspaceSettings, stack: AsyncExitStack) -> Parts:
@@ -81,7 +84,7 @@ async def open_parts(settings: WorkspaceSettings, stack: AsyncExitStack) -> Part
     state = settings.state_root
     homes = LocalHomes(settings.host_root, state / "gates", quota, settings.uid)
     programs, files = DockerPrograms(docker, state / "gates"), LocalRunFiles(homes)
-    ways = ContainerWays(containers)
+    ways, api = ContainerWays(containers), await _api(settings, stack)
     stack.push_async_callback(ways.close)
     return Parts(
         containers,
@@ -98,20 +101,35 @@ async def open_parts(settings: WorkspaceSettings, stack: AsyncExitStack) -> Part
         LocalMachine(settings.state_root if homes.quota == "image" else settings.host_root, homes.quota),
         rule_records(state / "previews"),
         await asyncio.to_thread(node_key, state / "preview.key"),
-        await _registry(settings, stack),
+        api.registry if api is not None and settings.registry_enabled else None,
         await open_databases(settings, stack),
         checks={"engine": containers.ping},
+        keys=_keys(settings, api),
     )
 
 
-async def _registry(settings: WorkspaceSettings, stack: AsyncExitStack) -> Registry | None:
-    if settings.api_base_url is None or not settings.registry_enabled:
+async def _api(settings: WorkspaceSettings, stack: AsyncExitStack) -> Api | None:
+    """The API, where somebody of this node asks it for something."""
+    registers = settings.api_base_url is not None and settings.registry_enabled
+    if not registers:
         logger.warning("this node registers itself nowhere; see FUNAI_WORKSPACE_NODE_REGISTRY_CLIENT_API_BASE_URL")
+    borrows = settings.git_enabled and settings.git_keys == "api"
+    if settings.api_base_url is None or not (registers or borrows):
         return None
     tokens = (settings.api_token,) if settings.api_token.get_secret_value() else ()
     settings.require(FUNAI_WORKSPACE_NODE_REGISTRY_CLIENT_TOKEN=tokens)
     token = {headers.WORKSPACE_NODE_TOKEN: settings.api_token.get_secret_value()}
-    return await open_registry(settings.api_base_url, token, stack)
+    return await open_api(settings.api_base_url, token, stack)
+
+
+def _keys(settings: WorkspaceSettings, api: Api | None) -> Keys | None:
+    """Who lends keys for git, where that is switched on."""
+    server, known_hosts = git_server(settings), settings.git_known_hosts
+    if not settings.git_enabled:
+        return None
+    if settings.git_keys == "api" and api is not None:
+        return api.keys(server, known_hosts)
+    return FolderKeys(server, settings.git_loans_dir, known_hosts, SystemClock())
 
 
 def _account(settings: WorkspaceSettings) -> Account | None:

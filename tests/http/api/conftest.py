@@ -19,6 +19,7 @@ from daemons.api.composition.accounts import AccountParts
 from daemons.api.composition.repositories import RepositoryParts
 from daemons.api.composition.workspaces import NodeTokens, WorkspaceParts
 from daemons.api.domain.deployments import Hosting
+from daemons.api.ports.loans import LentKeys
 from daemons.kit.auth import Network
 from daemons.kit.clock import SystemClock
 from daemons.kit.sql import Database, migrate, open_database
@@ -78,9 +79,10 @@ async def serving(
     database_url: str = "sqlite:///:memory:",
     deletion_wait_ms: int = LONG_MS,
     users: Mapping[int, Sequence[str]] = USERS,
+    keys: LentKeys | None = None,
 ) -> AsyncIterator[Api]:
     """A server; `networks` are where operators and nodes may call from, `proxies` are trusted, `users` have tokens of
-    the settings."""
+    the settings, `keys` lets lent ones in."""
     plane, databases = MemoryDeployPlane(SystemClock()), MemoryAppDatabases()
     calls, proofs = HttpNodeCalls(NODE_SECRET), ProofsTwin()
     nodes = NodeTokens([NODE_TOKEN], {"ws-own": OWN_NODE_TOKEN}, networks)
@@ -98,7 +100,7 @@ async def serving(
                 user_tokens=users,
                 admin_tokens=[ADMIN],
                 webhook_secrets=[WEBHOOK_NEW, WEBHOOK_OLD],
-                repositories=RepositoryParts(push_secrets=[PUSH_NEW, PUSH_OLD]),
+                repositories=RepositoryParts(push_secrets=[PUSH_NEW, PUSH_OLD], keys=keys),
                 admin_networks=networks,
                 trusted_proxies=proxies,
                 proofs=proofs,

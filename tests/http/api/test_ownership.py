@@ -5,6 +5,7 @@ import pytest
 from daemons.api.domain.forwarding import PREFIX
 from daemons.api.domain.rules import forwarded
 from protocol.client.api import bearer
+from protocol.git_loans import LEND_PATH, RETURN_ALL_PATH, RETURN_PATH
 from protocol.headers import ADMIN_TOKEN
 from protocol.pushes import PUSHES_PATH
 from protocol.webhooks import RESULTS_PATH
@@ -99,6 +100,7 @@ ROUTES = [
     ("POST", RESULTS_PATH, "{}", 401, 401, 401),
     ("POST", PUSHES_PATH, "{}", 401, 401, 401),
     ("POST", f"{NODES}/heartbeat", "{}", 401, 401, 401),
+    *(("POST", path, "{}", 401, 401, 401) for path in (LEND_PATH, RETURN_PATH, RETURN_ALL_PATH)),
     ("GET", f"{NODES}/list", "", 403, 403, 200),
     ("POST", f"{NODES}/upsert", "{}", 403, 403, 400),
     ("POST", f"{NODES}/set-enabled?nodeId=1&enabled=1", "", 403, 403, 404),

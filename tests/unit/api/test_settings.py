@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from daemons.api.adapters.git_loans import FolderLoans
 from daemons.api.adapters.gitea import GiteaHost
+from daemons.api.adapters.gitea_keys import GiteaKeys
 from daemons.api.adapters.passwords import Hardness
 from daemons.api.app import build, hosting_of, policy_of, repository_parts
 from daemons.api.composition.accounts import AccountParts, account_parts, provider_of
@@ -196,6 +198,7 @@ async def test_gitea_is_set_up_by_its_documented_names(environment: pytest.Monke
     assert isinstance(parts.host, GiteaHost) and list(parts.push_secrets) == ["git-webhook-secret-0123456789"]
     assert "FROM ${BASE_IMAGE}" in parts.files["Dockerfile"]
     assert "ARG BASE_IMAGE=registry.example.org/funaistudio/base-node:1\n" in parts.files["Dockerfile"]
+    assert isinstance(parts.keys, GiteaKeys)
     assert "token" not in repr(parts) and "0123456789abcdef" not in repr(parts)
 
 
@@ -235,6 +238,15 @@ async def test_the_git_server_of_ours_begins_repositories_with_files_if_it_is_to
     assert not [line for line in instructions if "|| true" in line or "npmrc" in line or line.endswith("; exit 0")]
     assert "RUN npm run build --if-present" in instructions
     assert all(".npmrc" in files[name].splitlines() for name in (".dockerignore", ".gitignore"))
+
+
+async def test_the_git_server_of_ours_lends_keys_where_its_folder_is_named(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async with AsyncExitStack() as stack:
+        assert repository_parts(load(ApiSettings), stack).keys is None
+        environment.setenv("GIT_LOANS_DIR", str(tmp_path / "loans"))
+        assert isinstance(repository_parts(load(ApiSettings), stack).keys, FolderLoans)
 
 
 def test_a_limit_of_runs_says_how_many(environment: pytest.MonkeyPatch) -> None:

@@ -42,6 +42,7 @@ class SqlDeletions:
                 parts_left=_words(EVERYTHING),
                 repo_held_until=held,
             )
+            await session.change("end_git_loans_of_app", app_id=app_id, now=now)
             await session.change("delete_push", app_id=app_id)
             await session.change("delete_result", app_id=app_id)
             await session.change("forget_domains", app_id=app_id)
