@@ -1,6 +1,6 @@
 """Composition root of the API entry: what it is made of, and which exception is which answer."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Final
@@ -160,8 +160,7 @@ class Parts:
 async def build_app(parts: Parts) -> web.Application:
     """The application over its parts. The access file is written before the first request is served."""
     apps, users = SqlApps(parts.database), SqlUsers(parts.database)
-    for user_id in parts.user_tokens:
-        await users.ensure(user_id, "demo" if user_id == DEMO_USER else f"user{user_id}")
+    await _users_of_settings(users, parts.user_tokens)
     keys = KeyRing(SqlKeys(parts.database), apps, parts.access, parts.hosting)
     ownership = Ownership(apps, parts.plane)
     places, told = Places(apps, parts.plane), SqlResults(parts.database)
@@ -198,6 +197,12 @@ async def build_app(parts: Parts) -> web.Application:
     check_routes(app.router)
     app.cleanup_ctx.append(_upkeep(keys, results, who))
     return app
+
+
+async def _users_of_settings(users: SqlUsers, ids: Iterable[int]) -> None:
+    """Those who have tokens by the settings have rows like everybody else."""
+    for user_id in ids:
+        await users.ensure(user_id, "demo" if user_id == DEMO_USER else f"user{user_id}")
 
 
 def _upkeep(keys: KeyRing, results: Results, who: AccountsOfApi) -> Callable[[web.Application], AsyncIterator[None]]:
