@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from daemons.api.domain.access import Subject
+from daemons.api.domain.access import Subject, number_of
 from daemons.api.domain.deployments import Hosting
 from daemons.api.domain.keys import PublicKey
 from daemons.api.domain.loans import Loan, LoanEnded, attempted
@@ -95,9 +95,10 @@ class Loans:
     async def give_back_all(self, node: str, user_id: str, app_id: str) -> int:
         """None of the app's keys that the node was lent opens anything any more; how many there were. Raises
         NotTakenBack."""
-        if not app_id.isdecimal() or len(app_id) > 18:
+        number = number_of(app_id)
+        if number is None:
             return 0
-        return await self._ended(await self._store.of_app(int(user_id), int(app_id), node), node)
+        return await self._ended(await self._store.of_app(int(user_id), number, node), node)
 
     async def run(self) -> None:
         """Take back what is over, here or by a process that is gone."""
