@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from daemons.api import ports
+from daemons.api.domain.access import number_of
 from daemons.api.ports.deletions import PartLeft
 from protocol.apps import AppCommand
 from protocol.client.deploy import JobsClient
@@ -145,7 +146,8 @@ class HttpDeployPlane:
                 page = await self._client.operations(
                     state=OperationState.PENDING, user_id=asked, cursor=cursor, limit=_PAGE
                 )
-                found |= {int(each.app_id) for each in page.items if each.app_id.isdecimal()}
+                numbers = (number_of(each.app_id) for each in page.items)
+                found |= {number for number in numbers if number is not None}
                 cursor = page.next_cursor
                 if cursor is None:
                     return found

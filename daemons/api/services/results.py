@@ -5,6 +5,7 @@ import logging
 from datetime import datetime
 from typing import Final
 
+from daemons.api.domain.access import number_of
 from daemons.api.domain.apps import App, Result
 from daemons.api.ports import AppStore, Learned, PlaneError, ResultStore
 from daemons.api.services.places import Places
@@ -31,9 +32,9 @@ class Results:
         """Take one, however often and in whatever order they come. Raises DatabaseUnavailable: then it is to be sent
         again."""
         job = told.job
-        if not job.app_id.isdecimal() or len(job.app_id) > 18 or not job.status.terminal or _of_no_account(job):
+        app_id = number_of(job.app_id)
+        if app_id is None or not job.status.terminal or _of_no_account(job):
             return ResultTaken(id=told.id, newest=False)
-        app_id = int(job.app_id)
         learned = await self._results.learn(told.id, app_id, _result(told))
         about = {"job_id": job.id, "app_id": app_id, "status": job.status.value, "became": learned.value}
         logger.info("was told how a job ended", extra=about)
