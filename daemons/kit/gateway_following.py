@@ -11,13 +11,14 @@ files are put back. Once per start; a timer starts it again (packaging/systemd/f
 import argparse
 import asyncio
 import fcntl
+import hashlib
 import os
 import re
 import shlex
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -57,6 +58,8 @@ class Following:
     check: Step
     reload: Step
     token: str = field(default="", repr=False)
+    #: Files that the gateway reads besides.
+    certificates: Callable[[], Sequence[Path]] = tuple
 
     async def once(self) -> str:
         """What was done, in words. Raises NotFollowed."""
@@ -70,60 +73,51 @@ class Following:
     async def _followed(self, text: str) -> str:
         former = await asyncio.to_thread(self._former)
         try:
-            before, now, changed = await asyncio.to_thread(self._write, text, former)
-            if not changed:
+            before, now = await asyncio.to_thread(self._write, text)
+            state = await asyncio.to_thread(self._state)
+            if await asyncio.to_thread(_content, self._read) == state:
                 return f"{len(now)} hosts, nothing changed"
             await self.check()
         except (Misconfigured, NotFollowed, OSError) as error:
             await asyncio.to_thread(self._put_back, former)
             raise NotFollowed(f"the gateway keeps what it had: {error}") from error
         await self.reload()
-        await asyncio.to_thread(self._began.unlink)
+        await asyncio.to_thread(replace_file, self._read, state)
         return f"{len(now)} hosts{_difference(before, now)}; the gateway reads them"
 
-    def _former(self) -> "_Former":
-        return _Former(_content(self.listed), _content(self.output), self._began.exists())
+    @property
+    def _read(self) -> Path:
+        """Says which state the gateway has read; whoever is killed before it is written has it read again."""
+        return self.listed.with_name(f".{self.listed.name}.read")
 
-    def _write(self, text: str, former: "_Former") -> tuple[Sequence[AppDomain], Sequence[AppDomain], bool]:
-        """The hosts before and now, and whether the gateway has to read something. Raises Misconfigured, OSError."""
+    def _former(self) -> tuple[bytes | None, bytes | None]:
+        return _content(self.listed), _content(self.output)
+
+    def _state(self) -> bytes:
+        """Changes with the list, the configuration, and every certificate: one that was renewed has to be read too."""
+        parts = (_content(path) or b"" for path in (self.listed, self.output, *self.certificates()))
+        return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest().encode()
+
+    def _write(self, text: str) -> tuple[Sequence[AppDomain], Sequence[AppDomain]]:
+        """The hosts before and now. Raises Misconfigured, OSError."""
         draft = self.listed.with_name(f".{self.listed.name}.told")
         try:
             replace_file(draft, text.encode())
             before, now = _domains(self.listed), gateway_domains.read(draft)
-            # Whoever is killed from here on leaves word that the gateway may not have read what is there.
-            self._began.touch()
             draft.replace(self.listed)
         finally:
             draft.unlink(missing_ok=True)
         self.render()
-        if self._former() == replace(former, unread=True) and not former.unread:
-            self._began.unlink()
-            return before, now, False
-        return before, now, True
+        return before, now
 
-    @property
-    def _began(self) -> Path:
-        """There while what is written may not have been read by the gateway."""
-        return self.listed.with_name(f".{self.listed.name}.unread")
-
-    def _put_back(self, former: "_Former") -> None:
-        if _content(self.listed) != former.listed:
-            _restore(self.listed, former.listed, 0o644)
+    def _put_back(self, former: tuple[bytes | None, bytes | None]) -> None:
+        listed, output = former
+        if _content(self.listed) != listed:
+            _restore(self.listed, listed, 0o644)
             # HAProxy has a list of its own beside its configuration.
             with suppress(Misconfigured):
                 self.render()
-        _restore(self.output, former.output, 0o600)
-        if not former.unread:
-            self._began.unlink(missing_ok=True)
-
-
-@dataclass(frozen=True, slots=True)
-class _Former:
-    """What there was: list, configuration, and whether the gateway had not read them yet."""
-
-    listed: bytes | None
-    output: bytes | None
-    unread: bool
+        _restore(self.output, output, 0o600)
 
 
 async def run(words: Sequence[str]) -> None:
@@ -201,7 +195,14 @@ def _of(told: argparse.Namespace) -> Following:
         lambda: run(check),
         lambda: run(reload),
         os.environ.get(_OF_API, ""),
+        lambda: _certificates(told),
     )
+
+
+def _certificates(told: argparse.Namespace) -> Sequence[Path]:
+    own = [path for path in (told.certificate, told.key) if path is not None]
+    folder = told.domain_certificates
+    return own + (sorted(path for path in folder.glob("*") if path.suffix in (".pem", ".key")) if folder else [])
 
 
 async def _told(api: tuple[str, int], token: str) -> str:

@@ -166,6 +166,33 @@ async def test_what_was_not_read_is_read_the_next_time(
     await _becomes(world, "7 on n1")
 
 
+async def test_a_certificate_that_was_renewed_is_read(tmp_path: Path) -> None:
+    backends, reads = Backends(), list[str]()
+    api = entries.Api(backends, listed=LISTED)
+    await api.start()
+
+    async def nothing() -> None:
+        reads.append("read")
+
+    renewed, output = tmp_path / "www.shop.example.pem", tmp_path / "site.conf"
+    following = Following(
+        ("127.0.0.1", api.port),
+        tmp_path / "hosts",
+        output,
+        lambda: None,
+        nothing,
+        nothing,
+        API_TOKEN,
+        lambda: [renewed],
+    )
+    for content, times in (("one", 2), ("one", 2), ("two", 4)):
+        await asyncio.to_thread(renewed.write_text, content)
+        await following.once()
+        assert len(reads) == times
+    await api.stop()
+    await backends.close()
+
+
 async def test_where_there_is_one_gateway_it_learns_of_hosts_too(tmp_path: Path) -> None:
     backends = Backends()
     api = entries.Api(backends, listed="# 0 domains\n")
@@ -183,6 +210,7 @@ async def test_where_there_is_one_gateway_it_learns_of_hosts_too(tmp_path: Path)
             API_TOKEN,
         )
         await running.driver.route("7", await backends.serve("seven"))
+        assert await following.once() == "0 hosts; the gateway reads them"
         assert await following.once() == "0 hosts, nothing changed"
         api.listed = LISTED
         assert await following.once() == f"1 hosts (+{HOST}); the gateway reads them"
