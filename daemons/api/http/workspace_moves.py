@@ -51,7 +51,7 @@ class WorkspaceMoveRoutes:
         move = await self._moves.start(order.user_id, order.target_node_id)
         return reply(_view(move, await self._moves.names()))
 
-    @Answers(WorkspaceMoves, refuses=(404,), also={304: "as it was"}, headers=("If-None-Match",))
+    @Answers(WorkspaceMoves, also={304: "as it was"}, headers=("If-None-Match",), refuses=(404,))
     async def list(self, request: web.Request) -> web.Response:
         """Some of them, the newest first."""
         wanted = query(request, ListWorkspaceMoves)
