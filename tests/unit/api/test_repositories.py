@@ -216,9 +216,14 @@ async def test_whoever_removes_a_repository_waits_for_whoever_sets_it_up(world: 
     claimed = await world.store.claim(600_000)
     assert claimed is not None
     remover = world.remover()
+
+    async def waits() -> bool:
+        begun = await world.deletions.find(app.id)
+        return begun is not None and begun.done_at is None and "it is being set up" in (begun.problem or "")
+
     async with running(remover.run):
-        begun = await remover.delete(Subject(1), str(app.id))
-        assert begun.done_at is None and "it is being set up" in (begun.problem or "")
+        assert (await remover.delete(Subject(1), str(app.id))).done_at is None
+        await eventually(waits)
         await world.host.create(HOSTING.repository(1, app.id), {})
         assert not await world.store.save(claimed, attempted(claimed, None, await world.store.now()))
         await eventually(lambda: world.gone(app.id))

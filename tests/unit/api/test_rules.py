@@ -5,6 +5,7 @@ import pytest
 from daemons.api.domain.access import Subject
 from daemons.api.domain.forwarding import PREFIX, call_of
 from daemons.api.domain.rules import RULES, Named, Rule, forwarded, row_of
+from protocol.git_loans import LEND_PATH, RETURN_ALL_PATH, RETURN_PATH
 from protocol.pushes import PUSHES_PATH
 from protocol.webhooks import RESULTS_PATH
 
@@ -56,6 +57,9 @@ def test_no_token_of_machines_opens_what_goes_on_for_long() -> None:
     assert {path for (_, path), row in RULES.items() if row.rule in machines} == {
         "/api/fun-ai/admin/workspace-nodes/heartbeat",
         "/api/fun-ai/internal/gateway/domains",
+        LEND_PATH,
+        RETURN_ALL_PATH,
+        RETURN_PATH,
         f"{PREFIX}/internal/gateway/node",
         PUSHES_PATH,
         RESULTS_PATH,
