@@ -41,6 +41,8 @@ HEADERS = {
     "agent": headers.AGENT_TOKEN,
     "gateway": headers.WORKSPACE_GATEWAY_TOKEN,
 }
+#: The address of an agent that nobody listens at. Who is asked for the name of a node may take long to know none.
+NOWHERE = "http://127.0.0.1:1"
 ENVIRONMENT: Mapping[str, object] = {
     "DEPLOY_ADMIN_TOKEN": TOKENS["admin"],
     "DEPLOY_PROXY_AUTH_SHARED_SECRET": TOKENS["api"],

@@ -15,7 +15,7 @@ from protocol.jobs import JobStatus, RenewLease, ReportJob
 from protocol.nodes import NodeHeartbeat
 from protocol.releases import RollbackApp
 from protocol.returns import ReturnJob
-from tests.http.deploy.plane import Plane, serving
+from tests.http.deploy.plane import NOWHERE, Plane, serving
 from tests.http.deploy.test_access import routes
 from tests.http.deploy.test_inventory import deployed_long_ago, listing
 from tests.support.questions import CALLS
@@ -224,6 +224,7 @@ async def send_again(plane: Plane) -> None:
 async def change_database(plane: Plane) -> None:
     """Its node is nowhere, so nothing comes of it."""
     await deployed(plane)
+    await plane.beat(agentBaseUrl=NOWHERE)
     for method, call, body in CALLS:
         await plane.call(method, f"/deploy/apps/20001/mongo/{call}", role="api", json=body)
 

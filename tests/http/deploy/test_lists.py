@@ -9,7 +9,7 @@ import pytest
 from daemons.deploy.adapters.store import open_store
 from protocol.client.transport import Refused
 from protocol.jobs import JobStatus, JobView
-from tests.http.deploy.plane import Plane, serving
+from tests.http.deploy.plane import NOWHERE, Plane, serving
 from tests.http.deploy.test_access import ID, routes
 from tests.http.deploy.test_stream_replicas import connected
 
@@ -139,7 +139,7 @@ async def test_no_read_costs_more_because_the_tables_are_long(long_tables: str) 
             fill(cursor)
             server.commit()
         async with serving(store) as plane:
-            await plane.beat()
+            await plane.beat(agentBaseUrl=NOWHERE)
             costs = await cost_of_every_read(plane, long_tables)
     assert {route: cost for route, cost in costs.items() if cost > MOST_READ} == {}
 

@@ -70,6 +70,7 @@ async def deploy_served() -> AsyncIterator[Served]:
     async with deploy.serving() as served:
         job = await served.claimed("20001")
         waiting = await served.create("20002")
+        await served.beat(agentBaseUrl=deploy.NOWHERE)
         proofs = {deploy.HEADERS[role]: deploy.TOKENS[role] for role in ("admin", "api", "runner", "node", "gateway")}
         known: dict[str, Sequence[object]] = {
             "job_id": [job.id, waiting.id],
