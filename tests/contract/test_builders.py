@@ -316,6 +316,30 @@ async def test_a_build_that_starts_processes_without_end_is_stopped_and_leaves_n
     assert await buildah.leftovers(mark) == []
 
 
+@pytest.mark.parametrize("base", ["scratch", "busybox:1.36"])
+async def test_a_container_of_which_a_killed_buildah_wrote_nothing_down_goes(
+    buildah: ByBuildah, registry_host: str, tmp_path: Path, base: str
+) -> None:
+    working, asked = buildah.builder(), BuildOrder(tmp_path, names(registry_host), LABELS)
+    assert isinstance(working, BuildahBuilder)
+    put(asked, {"Dockerfile": "FROM busybox:1.36\n"})
+
+    async def killed() -> None:
+        await buildah.buildah("from", base)
+        (made,) = await buildah.leftovers("")
+        folder = buildah.base / "store" / "root" / f"{buildah.driver}-containers" / made / "userdata"
+        await asyncio.to_thread((folder / "buildah.json").unlink)
+        await buildah.buildah("rm", "--all")
+        assert await buildah.leftovers("") == [made]
+
+    await killed()
+    await working.prepare()
+    assert await buildah.leftovers("") == []
+    await killed()
+    await working.build(asked, Lines())
+    assert await buildah.leftovers("") == []
+
+
 async def test_a_name_that_a_later_build_took_over_stays_when_the_earlier_one_is_removed(
     docker_url: str, registry_host: str, tmp_path: Path
 ) -> None:

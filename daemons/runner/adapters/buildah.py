@@ -13,7 +13,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -44,6 +44,13 @@ _DRIVERS: Final = ("overlay", "vfs")
 _HALF_MADE: Final = re.compile(r"docker\.io/library/[0-9a-f]{64}-tmp:latest")
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 _EXIT: Final = re.compile(r"exit status (\d+)")
+_RECORD: Final = "buildah.json"
+#: buildah (1.28) removes no container of which it wrote nothing down, but where it can read an image in place of that:
+#: one that begins from scratch has none. So much is enough for it. In the enclosure, because builds write there.
+_WRITE_DOWN: Final = """cd "$1" && shift && for id; do
+    mkdir -p "$id/userdata" &&
+        printf '{"type": "buildah 0.0.1", "container-id": "%s"}' "$id" > "$id/userdata/buildah.json"
+done"""
 #: What a RUN needs no more: leaving a chroot, raw packets, device nodes, the audit log.
 _DROPPED: Final = ("CAP_SYS_CHROOT", "CAP_NET_RAW", "CAP_MKNOD", "CAP_AUDIT_WRITE", "CAP_NET_BIND_SERVICE")
 #: The enclosure's user has nothing outside, so that the program must take itself for one without privileges.
@@ -84,7 +91,7 @@ class BuildahBuilder:
         await self._enclosure.prepare()
         async with self._enclosure.job() as job:
             await self._quietly(job, "rm", "--all")
-            await self._forget_half_made(job)
+            await self._tidy(job)
 
     async def ping(self) -> None:
         """Raises when buildah is not there."""
@@ -224,13 +231,20 @@ class BuildahBuilder:
         containers = self._enclosure.store / "root" / f"{self._driver}-containers"
         oldest = min(self._running.values(), default=self._clock.now())
         ours = await asyncio.to_thread(lambda: {*_marked(containers, job.name), *made_before(containers, oldest)})
-        if ours:
-            await self._quietly(job, "rm", *sorted(ours))
+        if not ours:
+            return
+        if unwritten := await asyncio.to_thread(_unwritten, containers, ours):
+            argv = ["sh", "-c", _WRITE_DOWN, "sh", f"/mnt/store/root/{containers.name}", *unwritten]
+            await self._heard(("write down", *unwritten), self._enclosure.run(argv, job, None, env=_ENVIRONMENT))
+        await self._quietly(job, "rm", *sorted(ours))
 
     async def _quietly(self, job: Path, *arguments: str) -> None:
+        await self._heard(arguments, self._call(job, None, *arguments))
+
+    async def _heard(self, arguments: Sequence[str], call: Awaitable[tuple[int, str]]) -> None:
         try:
             async with asyncio.timeout(_TIDY_SECONDS):
-                code, output = await self._call(job, None, *arguments)
+                code, output = await call
         except (TimeoutError, OSError) as error:
             code, output = 1, str(error) or f"no end within {_TIDY_SECONDS:g} s"
         # A build that failed gave no names, and those are asked to be removed all the same; and what two builds that
@@ -291,11 +305,16 @@ def _marked(containers: Path, mark: str) -> list[str]:
     """The ids of working containers that carry a mark, from what buildah wrote down of each."""
     wanted = f'"CgroupParent":"{mark}"'.encode()
     found = []
-    for path in containers.glob("*/userdata/buildah.json"):
+    for path in containers.glob(f"*/userdata/{_RECORD}"):
         with contextlib.suppress(OSError):
             if wanted in path.read_bytes():
                 found.append(path.parent.parent.name)
     return found
+
+
+def _unwritten(containers: Path, ids: Collection[str]) -> list[str]:
+    """Those of which buildah wrote nothing down before it was killed."""
+    return sorted(each for each in ids if not os.path.lexists(containers / each / "userdata" / _RECORD))
 
 
 def made_before(containers: Path, moment: datetime) -> list[str]:
