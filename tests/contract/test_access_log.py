@@ -74,6 +74,38 @@ async def test_visits_are_logged_by_app_without_secrets(
     assert not any(b"secret" in path.read_bytes() for path in (tmp_path / "access").iterdir())
 
 
+async def test_what_is_removed_does_not_come_back_by_what_was_not_written_yet(tmp_path: Path) -> None:
+    logs = AccessLogs(tmp_path / "access.sock", tmp_path, 100, 14)
+    line = json.dumps({"path": "x" * 80}).encode()
+    async with running(logs.run):
+        await eventually(partial(asyncio.to_thread, (tmp_path / "access.sock").exists))
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.setblocking(False)
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(sender, str(tmp_path / "access.sock"))
+
+            async def come(*texts: bytes) -> None:
+                for text in texts:
+                    await loop.sock_sendall(sender, text)
+
+            async def written(app_id: str, count: int) -> bool:
+                return len((await logs.tail(app_id, 10)).splitlines()) == count
+
+            await come(b"1 " + line, b"11 {}")
+            await eventually(lambda: written("1", 1))
+            # With this one the file is full, and the next one begins another.
+            await come(b"1 " + line)
+            await eventually(lambda: written("1", 2))
+            await come(b"1 {}")
+            await eventually(lambda: written("1", 3))
+            await come(b"1 {}")
+            await logs.remove("1")
+            await logs.remove("1")
+            await come(b"11 {}")
+            await eventually(lambda: written("11", 2))
+    assert [path.name for path in (tmp_path / "access").iterdir()] == ["11.jsonl"]
+
+
 async def test_files_are_bounded_and_other_lines_make_none(tmp_path: Path) -> None:
     logs = AccessLogs(tmp_path / "access.sock", tmp_path, 1000, 14)
     line = json.dumps({"path": "x" * 80}).encode()

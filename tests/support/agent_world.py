@@ -35,7 +35,7 @@ from tests.support.agent_twins import (
     TwinStates,
     TwinStore,
 )
-from tests.support.output_twins import TwinOutputs
+from tests.support.output_twins import TwinAccessLog, TwinOutputs
 
 V1, V2, V3 = (f"funai/u7-app5:{letter * 12}-{fence}" for letter, fence in (("a", 1), ("b", 2), ("c", 3)))
 
@@ -74,6 +74,7 @@ class World:
     ports: TwinPorts = field(default_factory=TwinPorts)
     disk: TwinDisk = field(default_factory=TwinDisk)
     manifests: TwinManifests = field(default_factory=TwinManifests)
+    visits: TwinAccessLog = field(default_factory=TwinAccessLog)
     marks: Watermarks = MARKS
     require_fence: bool = True
     start_seconds: float = 0.2
@@ -129,7 +130,8 @@ class World:
             self.clock,
             self.told,
         )
-        apps = Apps(self.engine, TwinOutputs(), self.gateway, ledger, retirement, vigil, Patience(0.1), databases)
+        seen = (Patience(0.1), self.visits)
+        apps = Apps(self.engine, TwinOutputs(), self.gateway, ledger, retirement, vigil, *seen, databases)
         return Agent(rollout, apps, recovery, ledger, retirement, vigil)
 
     @asynccontextmanager

@@ -20,6 +20,25 @@ class TwinWriting:
 
 
 @dataclass
+class TwinAccessLog:
+    """Requests by app."""
+
+    kept: dict[str, list[str]] = field(default_factory=dict)
+
+    async def run(self) -> None:
+        """Nothing comes but what a test puts there."""
+        await asyncio.Event().wait()
+
+    async def tail(self, app_id: str, lines: int) -> str:
+        """The newest."""
+        return "".join(f"{line}\n" for line in self.kept.get(app_id, [])[-lines:])
+
+    async def remove(self, app_id: str) -> None:
+        """All of the app's."""
+        self.kept.pop(app_id, None)
+
+
+@dataclass
 class TwinOutputs:
     """Output by container; `broken` is what the engine says instead."""
 

@@ -40,6 +40,10 @@ class AccessLogs:
         self._file_bytes = file_bytes
         self._kept_days = kept_days
         self._problem: str | None = None
+        #: What came and is not written yet. Whoever writes or removes has the lock.
+        self._lines: list[bytes] = []
+        self._receiver: socket.socket | None = None
+        self._lock = asyncio.Lock()
 
     async def run(self) -> None:
         """Take lines for ever; a socket that cannot be made is tried again, because apps are served without it."""
@@ -59,22 +63,39 @@ class AccessLogs:
         """The newest lines, oldest first. Raises StateError when they cannot be read."""
         return await asyncio.to_thread(self._tail, app_id, lines)
 
+    async def remove(self, app_id: str) -> None:
+        """Both files, and what is not written yet. Raises StateError."""
+        async with self._lock:
+            if self._receiver is not None:
+                _receive(self._receiver, self._lines)
+            self._lines[:] = [line for line in self._lines if app_id not in _by_app([line])]
+            try:
+                await asyncio.to_thread(self._remove, app_id)
+            except OSError as error:
+                words = f"the access log of app {app_id} cannot be removed: {error.strerror or error}"
+                raise StateError(words) from error
+
     async def _take(self, receiver: socket.socket) -> None:
         """For ever: what comes is taken at once, because the queue of a socket is short, and written now and then."""
         loop = asyncio.get_running_loop()
-        lines: list[bytes] = []
-        loop.add_reader(receiver, _receive, receiver, lines)
+        self._receiver = receiver
+        loop.add_reader(receiver, _receive, receiver, self._lines)
         try:
             while True:
                 await asyncio.sleep(_WRITE_SECONDS)
-                taken, lines[:] = _by_app(lines), []
-                try:
-                    await asyncio.to_thread(self._append, taken)
-                    self._note(None)
-                except OSError as error:
-                    self._note(f"access logs cannot be written to {self._folder}: {error.strerror or error}")
+                async with self._lock:
+                    await self._write()
         finally:
             loop.remove_reader(receiver)
+            self._receiver = None
+
+    async def _write(self) -> None:
+        taken, self._lines[:] = _by_app(self._lines), []
+        try:
+            await asyncio.to_thread(self._append, taken)
+            self._note(None)
+        except OSError as error:
+            self._note(f"access logs cannot be written to {self._folder}: {error.strerror or error}")
 
     async def _sweep_for_ever(self) -> None:
         while True:
@@ -100,16 +121,16 @@ class AccessLogs:
         if lines:
             self._folder.mkdir(parents=True, exist_ok=True)
         for app_id, text in lines.items():
-            path = self._folder / f"{app_id}.jsonl"
+            path = self._folder / _names(app_id)[0]
             with path.open("ab") as file:
                 file.write(text)
                 full = file.tell() >= self._file_bytes
             if full:
-                path.replace(self._folder / f"{app_id}.1.jsonl")
+                path.replace(self._folder / _names(app_id)[1])
 
     def _tail(self, app_id: str, lines: int) -> str:
         text = b""
-        for name in (f"{app_id}.jsonl", f"{app_id}.1.jsonl"):
+        for name in _names(app_id):
             if text.count(b"\n") >= lines:
                 break
             try:
@@ -119,6 +140,10 @@ class AccessLogs:
             except OSError as error:
                 raise StateError(f"the access log of app {app_id} cannot be read: {error.strerror or error}") from error
         return b"".join(text.splitlines(keepends=True)[-lines:]).decode("utf-8", "replace")
+
+    def _remove(self, app_id: str) -> None:
+        for name in _names(app_id):
+            (self._folder / name).unlink(missing_ok=True)
 
     def _sweep(self) -> None:
         if not self._folder.is_dir():
@@ -144,6 +169,14 @@ class NoAccessLog:
     async def tail(self, _app_id: str, _lines: int) -> str:
         """Nothing came."""
         return ""
+
+    async def remove(self, _app_id: str) -> None:
+        """Nothing is kept."""
+
+
+def _names(app_id: str) -> tuple[str, str]:
+    """The file that is written, and the one before."""
+    return f"{app_id}.jsonl", f"{app_id}.1.jsonl"
 
 
 def _receive(receiver: socket.socket, lines: list[bytes]) -> None:

@@ -74,7 +74,7 @@ def make_services(settings: AgentSettings, parts: Parts, metrics: Metrics) -> Se
     collector.tell(heartbeat.soon)
 
     now, policy = _seconds(parts.clock), _policy(settings)
-    engine, gateway, plane = parts.engine, parts.gateway, parts.control_plane
+    engine, gateway, plane, log = parts.engine, parts.gateway, parts.control_plane, parts.access_log
     patience = Patience(settings.drain_seconds, settings.stream_drain_seconds)
     retirement = Retirement(engine, gateway, ledger, plane, patience)
     startup = Startup(engine, parts.probe, parts.ports, settings.start_seconds)
@@ -84,7 +84,7 @@ def make_services(settings: AgentSettings, parts: Parts, metrics: Metrics) -> Se
     notices = Notices(gateway, ledger)
     watched = (engine, parts.probe, ledger, retirement, restoration, notices)
     vigil = Vigil(*watched, lambda: recovery.done, now, heartbeat.soon)
-    apps = Apps(engine, parts.outputs, gateway, ledger, retirement, vigil, _stop_patience(settings), databases)
+    apps = Apps(engine, parts.outputs, gateway, ledger, retirement, vigil, _stop_patience(settings), log, databases)
     return Services(
         ledger=ledger,
         recovery=recovery,
@@ -97,7 +97,7 @@ def make_services(settings: AgentSettings, parts: Parts, metrics: Metrics) -> Se
         watch=watch,
         collector=collector,
         heartbeat=heartbeat,
-        visits=Visits(ledger, parts.access_log),
+        visits=Visits(ledger, log),
         output=AppOutput(parts.outputs, ledger),
         usage=AppUsage(parts.usages, ledger),
         shells=Shells(parts.terminals, engine, ledger, apps, _bounds(settings), settings.shells),

@@ -197,6 +197,10 @@ class AccessLog(Protocol):
         """The newest, one JSON document a line, oldest first. Raises StateError."""
         ...
 
+    async def remove(self, app_id: str) -> None:
+        """Keep nothing of what was served until now; that there is nothing is no error. Raises StateError."""
+        ...
+
 
 class StateFiles(Protocol):
     """The durable memory of apps; every method raises StateError."""

@@ -11,7 +11,7 @@ from daemons.agent.domain.images import of_app
 from daemons.agent.domain.probing import ContainerState
 from daemons.agent.domain.vigil import Condition, Trouble
 from daemons.agent.domain.visitors import Patience
-from daemons.agent.ports import Engine, Gateway, GatewayError, Outputs, OwnContainer
+from daemons.agent.ports import AccessLog, Engine, Gateway, GatewayError, Outputs, OwnContainer
 from daemons.agent.services.ledger import Ledger
 from daemons.agent.services.redaction import redactor_of
 from daemons.agent.services.retirement import Retirement
@@ -68,6 +68,7 @@ class Apps:
         retirement: Retirement,
         vigil: Vigil,
         patience: Patience,
+        access_log: AccessLog,
         databases: AppDatabases | None = None,
     ) -> None:
         self._engine = engine
@@ -77,6 +78,7 @@ class Apps:
         self._retirement = retirement
         self._vigil = vigil
         self._patience = patience
+        self._access_log = access_log
         self._databases = databases
 
     async def stop(self, user_id: str, app_id: str, fence: int | None) -> None:
@@ -88,7 +90,7 @@ class Apps:
             await self._stop(user_id, app_id, fence)
 
     async def delete(self, user_id: str, app_id: str, fence: int | None) -> Removal:
-        """Stop the app, remove its local images and its database's account, and forget it.
+        """Stop the app, remove its local images, its database's account and who visited it, and forget it.
 
         Raises like `stop`; AccountError.
         """
@@ -97,6 +99,7 @@ class Apps:
             removal = await self._remove_images(user_id, app_id)
             if self._databases is not None:
                 removal = replace(removal, database=await self._databases.leave(user_id, app_id))
+            await self._access_log.remove(app_id)
             await self._ledger.change(app_id, forget)
             return removal
 

@@ -299,8 +299,10 @@ async def test_old_images_go_and_the_former_one_stays() -> None:
             return set(world.engine.local) == {V2, V3}
 
         await eventually(pruned)
+        world.visits.kept = {"5": ["{}"], "55": ["{}"]}
         removal = await agent.apps.delete("7", "5", 3)
         assert (set(removal.removed), removal.kept) == ({V2, V3}, ())
+        assert world.visits.kept == {"55": ["{}"]}
         assert (world.engine.containers, world.gateway.routes) == ({}, {})
         with pytest.raises(StaleFence):
             await agent.rollout.deploy(order(V2, 2))
