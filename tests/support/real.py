@@ -4,16 +4,18 @@ Under FUNAI_REQUIRE_REAL=1 a missing part fails the test that needs it; otherwis
 to install.
 """
 
+import itertools
 import os
+import random
 import shutil
 import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import pytest
 
@@ -34,12 +36,18 @@ def program(name: str, package: str) -> str:
     return found or missing(name, f"the package {package}")
 
 
+#: Each once before any again. None that Linux gives to outgoing connections (from 32768 on): that one could be the near
+#: end of anybody's connection before who it is for listens, also of the look whether somebody listens there yet.
+_PORTS: Final = itertools.cycle(random.SystemRandom().sample(range(10_000, 20_000), 10_000))
+
+
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on right now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """A TCP port of 127.0.0.1 that nobody has right now."""
+    while True:
+        with socket.socket() as listener, suppress(OSError):
+            port = next(_PORTS)
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 def own_address() -> str:

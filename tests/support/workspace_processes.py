@@ -3,7 +3,6 @@ says when: before an order reached it, while a pass is under way, or after the a
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -17,16 +16,10 @@ from aiohttp import web
 from yarl import URL
 
 from tests.support.eventually import eventually
+from tests.support.real import free_port
 from tests.support.workspace_node import GATEWAY_TOKEN, SECRET, swept
 
 _HOP = ("transfer-encoding", "connection", "keep-alive")
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @dataclass
